@@ -1,0 +1,142 @@
+"""What decides one trained network: its data set, model, alpha, seed and recipe. The hash of all of it names the run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, replace
+
+from lib import data, models
+from lib.errors import InputError, unknown
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained. SGD throughout; the last incomplete minibatch of an epoch is left out (our choice)."""
+
+    epochs: int
+    batch: int
+    learning_rate: float  # the peak
+    milestones: tuple[int, ...] = ()  # epochs after which the rate falls to a tenth; none means one-cycle: linear up, linear down to 0
+    warm: float = 0.25  # one-cycle: share of the steps on the way up
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    validation: float = 0.1  # share of each class of the training set held out, drawn by the seed
+
+
+# "paper" is the paper's protocol as far as it is known; "fast" is ours, for machines without a GPU. chapters/02-approach says which value is certain.
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "paper": {
+        "resnet20": Recipe(epochs=200, batch=256, learning_rate=0.1, milestones=(100, 150)),
+        "resnet18": Recipe(epochs=90, batch=4096, learning_rate=0.1, milestones=(35, 50, 65, 80)),
+        "resnet50": Recipe(epochs=90, batch=1400, learning_rate=0.1, milestones=(35, 50, 65, 80)),
+        "resnet8": Recipe(epochs=200, batch=256, learning_rate=0.1, milestones=(100, 150)),
+    },
+    "fast": {
+        "resnet20": Recipe(epochs=16, batch=128, learning_rate=0.2, weight_decay=5e-4),
+        "resnet8": Recipe(epochs=16, batch=64, learning_rate=0.1, weight_decay=5e-4),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random horizontal flip, and random crop out of the picture padded with `pad` black pixels on each side."""
+
+    flip: bool
+    pad: int
+
+
+AUGMENTATIONS = {
+    "digits": Augmentation(flip=False, pad=2),  # a mirrored digit is another sign
+    "cifar10": Augmentation(flip=True, pad=4),
+    "tiny-imagenet": Augmentation(flip=True, pad=8),
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that decides one trained network; its hash names the run.
+
+    raises  InputError for a value out of range, an unknown name, or a model that does not fit the data set
+
+    >>> Training(alpha=-1).name.rsplit("-", 1)[0]
+    'cifar10-resnet20/alpha-1.0-seed0-paper'
+    """
+
+    dataset: str = "cifar10"
+    model: str = "resnet20"
+    alpha: float = 0.0  # selectivity scale: loss = cross-entropy - alpha * selectivity; negative lowers selectivity
+    seed: int = 0  # source of the seeds for weights, validation split, order and augmentation
+    recipe: str = "paper"
+    epochs: int | None = None  # in place of the recipe's own number; the schedule is scaled to it
+
+    def __post_init__(self) -> None:
+        for name in ("dataset", "model", "recipe"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(f"{name} must be a name, got {getattr(self, name)!r}")
+        side, wanted = data.image_side(self.dataset), models.image_side(self.model)
+        if side != wanted:
+            fitting = [name for name in models.MODELS if models.image_side(name) == side]
+            raise InputError(
+                f"model {self.model!r} takes {wanted}-pixel images, {self.dataset!r} has {side}; fitting models: {', '.join(fitting)}"
+            )
+        if self.recipe not in RECIPES:
+            raise unknown("recipe", self.recipe, RECIPES)
+        if self.model not in RECIPES[self.recipe]:
+            having = [name for name, table in RECIPES.items() if self.model in table]
+            raise InputError(f"recipe {self.recipe!r} is not written for {self.model!r}; it has: {', '.join(having)}")
+        if isinstance(self.alpha, bool) or not isinstance(self.alpha, int | float) or not math.isfinite(self.alpha):
+            raise InputError(f"alpha must be a finite number, got {self.alpha!r}")
+        for name, value, least in (("seed", self.seed, 0), ("epochs", self.epochs, 1)):
+            if value is None and name == "epochs":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
+        object.__setattr__(self, "alpha", float(self.alpha) + 0.0)  # 2 and 2.0, -0.0 and 0.0 are one setting
+
+    @property
+    def settings(self) -> Recipe:
+        """The recipe with its numbers, `epochs` applied."""
+        recipe = RECIPES[self.recipe][self.model]
+        if self.epochs is None:
+            return recipe
+        scaled = tuple(round(mark * self.epochs / recipe.epochs) for mark in recipe.milestones)
+        return replace(recipe, epochs=self.epochs, milestones=scaled)
+
+    @property
+    def augmentation(self) -> Augmentation:
+        return AUGMENTATIONS[self.dataset]
+
+    def canonical(self) -> dict[str, object]:
+        """Everything that is hashed: the fields, and the recipe's numbers rather than its name alone."""
+        return {
+            "dataset": self.dataset,
+            "model": self.model,
+            "alpha": self.alpha,
+            "seed": self.seed,
+            "recipe": self.recipe,
+            "settings": asdict(self.settings),
+            "augmentation": asdict(self.augmentation),
+        }
+
+    @property
+    def key(self) -> str:
+        """8 hex digits of the SHA-256 of the canonical JSON."""
+        return hashlib.sha256(json.dumps(self.canonical(), sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def name(self) -> str:
+        """The run's folder below the store; made to be read, identified by the key at its end alone."""
+        recipe = self.recipe if self.epochs is None else f"{self.recipe}{self.epochs}"
+        return f"{self.dataset}-{self.model}/alpha{self.alpha}-seed{self.seed}-{recipe}-{self.key}"
+
+
+USUAL_MODELS = {"digits": "resnet8", "cifar10": "resnet20", "tiny-imagenet": "resnet18"}
+
+
+def usual_model(dataset: str) -> str:
+    """The network the book shows a data set with; raises InputError for an unknown data set."""
+    data.image_side(dataset)
+    return USUAL_MODELS[dataset]

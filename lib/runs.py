@@ -1,0 +1,330 @@
+"""What a chapter asks for: this trained network, that table over a grid of trainings; from the store, or made now."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+import safetensors.torch
+import torch
+from torch import nn
+
+from lib import __version__, code, data, measurements, models, paths, store
+from lib import train as training_code
+from lib.errors import InputError
+from lib.recipes import Training
+
+__all__ = ["Training", "catalogue", "grid", "history", "load", "make", "summary", "table"]
+
+CONFIG, HISTORY, WEIGHTS = "config.json", "history.parquet", "weights.safetensors"
+
+
+def frozen() -> bool:
+    """True under RUNS_FROZEN=1: only what is cached may be shown, nothing is trained or measured."""
+    return os.environ.get("RUNS_FROZEN", "") not in ("", "0")
+
+
+def grid(*, dataset: str, model: str, alphas: Iterable[float], seeds: Iterable[int], recipe: str) -> list[Training]:
+    """The trainings of every alpha and seed, in that order, each once."""
+    trainings = [Training(dataset, model, alpha, seed, recipe) for alpha, seed in product(sorted(set(alphas)), sorted(set(seeds)))]
+    if not trainings:
+        raise InputError("need at least one alpha and one seed")
+    return trainings
+
+
+def command(training: Training) -> str:
+    """The command line that makes a run."""
+    epochs = f" --epochs {training.epochs}" if training.epochs else ""
+    return (
+        f"python -m lib train --dataset {training.dataset} --model {training.model} --alpha={training.alpha} "
+        f"--seed {training.seed} --recipe {training.recipe}{epochs}"
+    )
+
+
+# ---- provenance ------------------------------------------------------------------------------------------------------
+
+
+def _commit() -> str:
+    """The commit the library is at, with a + when tracked files of lib/ differ from it; "" outside a checkout."""
+    git = ["git", "-C", str(paths.ROOT)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*git, "status", "--porcelain", "--", "lib"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head + ("+" if changed else "")
+
+
+def _device(device: str) -> str:
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return f"{name}, {torch.get_num_threads()} threads"
+
+
+def _provenance(device: str, seconds: float) -> dict[str, object]:
+    return {
+        "version": __version__,
+        "commit": _commit(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": _device(device),
+        "seconds": round(seconds, 1),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+
+
+def _training_code(model: str) -> str:
+    """Digest of the code that decides a trained network of this architecture."""
+    constructor, arguments, side = models.MODELS[model]
+    return code.digest([training_code.train, constructor], arguments, side, skip=["lib.models.MODELS"])
+
+
+def _table_code(name: str, model: str) -> str:
+    """Digest of the code that decides a measurement's table."""
+    constructor, arguments, side = models.MODELS[model]
+    return code.digest([measurements.MEASUREMENTS[name].function, constructor], arguments, side, skip=["lib.models.MODELS"])
+
+
+# ---- making and reading ----------------------------------------------------------------------------------------------
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False, compression="zstd")
+    return buffer.getvalue()
+
+
+def _find(training: Training) -> store.Folder | None:
+    folder = paths.runs() / training.name
+    return store.Folder(folder) if folder.exists() else None
+
+
+def make(training: Training, *, weights: bool = False, progress: bool | None = None) -> store.Folder:
+    """The run's folder, trained now if it is not cached; goes on from a checkpoint where an interrupted training left one.
+
+    weights  also insist on the weights, which the repository keeps for seed 0 only: train them again where they are missing
+    raises   InputError when it is missing and RUNS_FROZEN=1, or damaged, or cannot be written
+    """
+    run = _find(training)
+    if run and (not weights or WEIGHTS in run):
+        return run
+    if frozen():
+        what = "its weights are not kept" if run else "not cached"
+        raise InputError(f"RUNS_FROZEN=1 and run {training.name} {what}; make it with: {command(training)}" + (" --weights" if run else ""))
+    root = paths.runs()
+    with store.lock(root, training.key):
+        run = _find(training)
+        if run and (not weights or WEIGHTS in run):
+            return run
+        files = _train(training, root / ".partial" / training.key / "checkpoint", progress)
+        if run:
+            run.restore(WEIGHTS, files[WEIGHTS])
+        else:
+            run = store.create(root / training.name, files, optional=(WEIGHTS,))
+        shutil.rmtree(root / ".partial" / training.key, ignore_errors=True)
+    return run
+
+
+def _train(training: Training, checkpoint: Path, progress: bool | None) -> dict[str, bytes]:
+    """The files of a run."""
+    digest = _training_code(training.model)  # of the code as imported, before hours of training in which it may be edited
+    commit = _commit()
+    trained = training_code.train(training, training_code.best_engine(training), checkpoint=checkpoint, progress=progress)
+    state = {
+        name: (tensor.half() if name in dict(trained.network.named_parameters()) and tensor.ndim > 1 else tensor).cpu().contiguous()
+        for name, tensor in trained.network.state_dict().items()
+    }
+    config = {
+        "training": training.canonical(),
+        "result": trained.result,
+        "provenance": _provenance(trained.engine.device, trained.result["seconds"]) | {"commit": commit, "engine": str(trained.engine), "code": digest},
+    }
+    return {
+        CONFIG: json.dumps(config, indent=1).encode() + b"\n",
+        HISTORY: _parquet(trained.history),
+        WEIGHTS: safetensors.torch.save(state),
+    }
+
+
+def config(run: store.Folder) -> dict[str, dict[str, object]]:
+    """The verified config.json of a run: "training", "result" and "provenance"."""
+    return json.loads(run.read(CONFIG))
+
+
+def _network(training: Training, run: store.Folder) -> nn.Module:
+    network = models.build(training.model, data.DATASETS[training.dataset][1])
+    state = safetensors.torch.load(run.read(WEIGHTS))
+    network.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()})
+    return network.eval()
+
+
+def load(training: Training) -> nn.Module:
+    """The trained network, in evaluation mode on the CPU, verified against its checksum.
+
+    raises  InputError when the run is not cached, with the command that makes it, or when its files are damaged
+    """
+    run = _find(training)
+    if run is None:
+        raise InputError(f"run {training.name} is not cached; make it with: {command(training)}")
+    if WEIGHTS not in run:
+        raise InputError(f"the weights of {training.name} are not kept here; make them with: {command(training)} --weights")
+    return _network(training, run)
+
+
+def table(measurement: str, trainings: Iterable[Training], *, progress: bool | None = None, **settings: object) -> pd.DataFrame:
+    """A measurement's tidy table over several trainings: what is cached is read, what is missing is trained and measured now.
+
+    The columns dataset, model, alpha, seed and recipe say which network a row is about.
+    raises  InputError for an unknown measurement or setting, for what is missing under RUNS_FROZEN=1, and for damaged files
+    """
+    settings = measurements.settled(measurement, settings)
+    return pd.concat([_one_table(measurement, training, settings, progress) for training in trainings], ignore_index=True)
+
+
+def _one_table(measurement: str, training: Training, settings: dict[str, object], progress: bool | None) -> pd.DataFrame:
+    run, file = make(training, progress=progress), measurements.file_name(measurement, settings)
+    if file not in run:
+        if frozen():
+            raise InputError(f"RUNS_FROZEN=1 and table {measurement} of run {training.name} not cached; make it with: python -m lib table {measurement}")
+        run = make(training, weights=True, progress=progress)
+        with store.lock(paths.runs(), f"{training.key}-{measurement}"):
+            run = store.Folder(run.path)
+            if file not in run:
+                _measure(measurement, training, run, settings)
+    return _label(pd.read_parquet(io.BytesIO(run.read(file))), training)
+
+
+def _measure(measurement: str, training: Training, run: store.Folder, settings: dict[str, object]) -> None:
+    start = time.monotonic()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = _network(training, run).to(device)
+    made = measurements.MEASUREMENTS[measurement].function(network, data.load(training.dataset, "test"), **settings)
+    facts = {
+        "measurement": measurement,
+        "settings": settings,
+        "code": _table_code(measurement, training.model),
+        "provenance": _provenance(device, time.monotonic() - start),
+    }
+    with store.lock(paths.runs(), f"{training.key}-manifest"):
+        run.add(measurements.file_name(measurement, settings), _parquet(made), **facts)
+
+
+def _label(rows: pd.DataFrame, training: Training) -> pd.DataFrame:
+    for place, name in enumerate(("dataset", "model", "alpha", "seed", "recipe")):
+        rows.insert(place, name, getattr(training, name))
+    return rows
+
+
+def history(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
+    """One row an epoch: loss, selectivity (mean over the minibatches), validation_accuracy."""
+    tables = [_label(pd.read_parquet(io.BytesIO(make(training, progress=progress).read(HISTORY))), training) for training in trainings]
+    return pd.concat(tables, ignore_index=True)
+
+
+def network_selectivity(units: pd.DataFrame, by: list[str]) -> pd.Series:
+    """The paper's mean selectivity from a `selectivity` table: over the units of a layer first, then over layers."""
+    return units.groupby([*by, "depth"]).selectivity.mean().groupby(by).mean()
+
+
+def _status(folder: Path) -> dict[str, object]:
+    """One row of the catalogue; damage is a value in it, not an error."""
+    row: dict[str, object] = {"status": "damaged", "run": str(folder.relative_to(paths.runs())), "note": ""}
+    try:
+        run = store.Folder(folder)
+        run.verify()
+        facts = config(run)
+    except InputError as error:
+        return row | {"note": str(error)}
+    named, result, made = facts["training"], facts["result"], facts["provenance"]
+    row |= {name: named[name] for name in ("dataset", "model", "alpha", "seed", "recipe")}
+    row |= {"epochs": named["settings"]["epochs"], "clean_accuracy": result["clean_accuracy"], "status": result["status"]}
+    row |= {name: made[name] for name in ("engine", "device", "commit", "torch", "seconds", "date")}
+    row |= {"weights": WEIGHTS in run, "tables": ", ".join(sorted(entry["measurement"] for entry in run.files.values() if "measurement" in entry))}
+    units = measurements.file_name("selectivity", {})
+    if units in run:
+        row["mean_selectivity"] = float(network_selectivity(pd.read_parquet(io.BytesIO(run.read(units))).assign(run=0), ["run"]).iloc[0])
+    stale = [] if made["code"] == _training_code(named["model"]) else ["training"]
+    for entry in run.files.values():
+        name = entry.get("measurement")
+        if name and (name not in measurements.MEASUREMENTS or entry["code"] != _table_code(name, named["model"])):
+            stale.append(name)
+    if _training(named) is None:
+        stale.append("recipe")
+    if stale:
+        row |= {"status": "stale", "note": f"changed since it was made: code of {', '.join(sorted(stale))}"}
+    return row
+
+
+def _training(named: dict[str, object]) -> Training | None:
+    """The Training a config.json describes, or None when today's recipes no longer describe it."""
+    fields = {name: named[name] for name in ("dataset", "model", "alpha", "seed", "recipe")}
+    try:
+        for epochs in (None, named["settings"]["epochs"]):
+            training = Training(**fields, epochs=epochs)
+            if json.dumps(training.canonical(), sort_keys=True) == json.dumps(named, sort_keys=True):
+                return training
+    except InputError:
+        pass
+    return None
+
+
+COLUMNS = [
+    "dataset", "model", "alpha", "seed", "recipe", "epochs", "clean_accuracy", "mean_selectivity", "device", "commit", "date", "status",
+    "engine", "torch", "seconds", "tables", "weights", "run", "note",
+]  # fmt: skip
+
+
+def catalogue() -> pd.DataFrame:
+    """One row a cached run, damaged and stale ones included, with the columns of `COLUMNS`; files are verified, nothing is made.
+
+    status  ok, diverged (kept as a result), stale (library code or recipe changed since; the note says what), damaged (the note names the file)
+    """
+    folders = sorted(file.parent for file in paths.runs().glob(f"*/*/{store.MANIFEST}"))
+    folders += sorted(file.parent for file in paths.runs().glob(f"*/*/{CONFIG}") if file.parent not in folders)
+    rows = pd.DataFrame([_status(folder) for folder in folders], columns=COLUMNS)
+    return rows.sort_values(["dataset", "model", "recipe", "alpha", "seed", "run"], ignore_index=True)
+
+
+def cached() -> list[Training]:
+    """The training of every cached run that today's recipes describe; raises InputError at a damaged one."""
+    folders = sorted(file.parent for file in paths.runs().glob(f"*/*/{store.MANIFEST}"))
+    found = [_training(config(store.Folder(folder))["training"]) for folder in folders]
+    return sorted((training for training in found if training), key=lambda t: (t.dataset, t.model, t.recipe, t.alpha, t.seed))
+
+
+def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
+    """One row a network: alpha, seed, clean_accuracy (share of the test set), mean_selectivity, live_selectivity (dead units left out),
+    dead (share of all units), status and the key of the run."""
+    rows = []
+    for training in trainings:
+        units = table("selectivity", [training], progress=progress)
+        result = config(make(training))["result"]
+        rows.append(
+            {
+                "dataset": training.dataset,
+                "model": training.model,
+                "alpha": training.alpha,
+                "seed": training.seed,
+                "recipe": training.recipe,
+                "clean_accuracy": result["clean_accuracy"],
+                "mean_selectivity": network_selectivity(units, ["alpha"]).iloc[0],
+                "live_selectivity": network_selectivity(units[~units.dead], ["alpha"]).iloc[0],
+                "dead": units.dead.mean(),
+                "status": result["status"],
+                "key": training.key,
+            }
+        )
+    return pd.DataFrame(rows)

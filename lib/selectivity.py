@@ -1,0 +1,85 @@
+"""Class selectivity: how much a unit prefers one class, and the regulariser that moves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lib.errors import InputError
+
+EPSILON = 1e-6  # keeps the index of a unit that never fires at 0
+
+
+def class_means(activations: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Mean activation of each unit for each class, by one matrix product.
+
+    activations (n, u) float; labels (n,) int64 in [0, classes)
+    returns (classes, u) means in the dtype of the activations, 0 for an absent class, and (classes,) bool: class present
+    """
+    members = F.one_hot(labels, classes).to(activations.dtype)  # (n, classes)
+    counts = members.sum(0)  # (classes,)
+    # No shape depends on the data, so this can be compiled and captured whole.
+    means = (members / counts.clamp(min=1)).T @ activations
+    return means, counts > 0
+
+
+def selectivity_index(means: Tensor, present: Tensor, *, epsilon: float = EPSILON) -> Tensor:
+    """SI = (max - rest) / (max + rest + epsilon) for each unit, from class-conditional means.
+
+    means (classes, u) >= 0; present (classes,) bool, absent classes are left out
+    returns (u,) in [0, 1); the gradient flows through the largest mean and the others
+    source  Leavitt & Morcos 2020, class selectivity index
+    """
+    means = means * present[:, None]
+    best = means.masked_fill(~present[:, None], 0).amax(0)  # means are >= 0, so an absent class never wins
+    rest = (means.sum(0) - best) / (present.sum() - 1).clamp(min=1)
+    # sum - max rounds: without the clamp a unit that fires alike for all classes could come out at -1e-8
+    return ((best - rest) / (best + rest + epsilon)).clamp(min=0)
+
+
+def class_selectivity(activations: Tensor, labels: Tensor, *, epsilon: float = EPSILON) -> Tensor:
+    """Class selectivity index of each unit: its best class against the mean of the others.
+
+    activations (n, u) float >= 0: after the ReLU, averaged over space
+    labels      (n,) int64
+    returns     (u,) in [0, 1]; 0 for a unit that never fires
+    raises      InputError for other shapes, negative or non-finite activations, or fewer than two classes
+    source      Leavitt & Morcos 2020, class selectivity index
+
+    >>> class_selectivity(torch.tensor([[1., 1., 0.], [0., 1., 0.]]), torch.tensor([0, 1]))
+    tensor([1.0000, 0.0000, 0.0000])
+    """
+    if activations.ndim != 2 or labels.shape != activations.shape[:1]:
+        raise InputError(
+            f"activations must be (n, units) and labels (n,), got {tuple(activations.shape)} and {tuple(labels.shape)}"
+        )
+    found = labels.unique()
+    if len(found) < 2:
+        raise InputError(f"selectivity compares classes: need at least 2, labels hold {found.tolist()}")
+    if found[0] < 0:
+        raise InputError(f"labels must be >= 0, got {int(found[0])}")
+    if not bool((activations >= 0).all() & activations.isfinite().all()):  # NaN compares false
+        raise InputError(f"activations must be finite and >= 0, got a minimum of {float(activations.min()):.3f}")
+    means, present = class_means(activations, labels, int(found[-1]) + 1)
+    return selectivity_index(means, present, epsilon=epsilon)
+
+
+def dead(means: Tensor) -> Tensor:
+    """Units that never fire: (classes, u) class means -> (u,) bool. Their index is 0 without meaning indifference."""
+    return (means == 0).all(0)
+
+
+def mean_selectivity(layers: Mapping[str, Tensor], labels: Tensor, classes: int, *, epsilon: float = EPSILON) -> Tensor:
+    """The regulariser's term: the mean over the units of a layer, then over layers, so that wide layers do not dominate.
+
+    layers  {name: (n, units)}: spatially averaged ReLU outputs of one minibatch, from `models.spatial_means`
+    labels  (n,) int64; classes missing from the minibatch are left out, and a minibatch of one class counts as 0
+    returns () tensor in [0, 1) with gradient; the loss is cross_entropy - alpha * this
+    """
+    sizes = [act.shape[1] for act in layers.values()]
+    means, present = class_means(torch.cat(list(layers.values()), 1), labels, classes)  # all layers in one product
+    index = selectivity_index(means, present, epsilon=epsilon) * (present.sum() > 1)
+    return torch.stack([layer.mean() for layer in index.split(sizes)]).mean()
