@@ -1,4 +1,7 @@
-"""Every path of the project, absolute, so that no chapter depends on the folder it is run from."""
+"""Every path of the project, absolute, so that no chapter depends on the folder it is run from.
+
+Relative paths in environment variables count from the project's root: a notebook's kernel runs in another folder than the shell.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ BUILD = ROOT / "_build"
 
 def runs() -> Path:
     """The store of cached runs: $RUNS_DIR, or runs/ in the project."""
-    return Path(os.environ.get("RUNS_DIR") or ROOT / "runs").resolve()
+    return (ROOT / (os.environ.get("RUNS_DIR") or "runs")).resolve()
 
 
 def cache() -> Path:
     """Decoded data sets and compiled kernels, safe to delete: $LIB_CACHE, or .cache/ in the project."""
-    return Path(os.environ.get("LIB_CACHE") or ROOT / ".cache").resolve()
+    return (ROOT / (os.environ.get("LIB_CACHE") or ".cache")).resolve()
 
 
 def data() -> Path:
@@ -28,6 +31,7 @@ def data() -> Path:
     raises  InputError when DATA_DIR is set and is not a folder
     """
     given = os.environ.get("DATA_DIR")
-    if given and not Path(given).is_dir():
-        raise InputError(f"DATA_DIR={given} is not a folder; set it to the folder that holds the data sets, or unset it")
-    return Path(given or ROOT / "data").resolve()
+    folder = (ROOT / (given or "data")).resolve()
+    if given and not folder.is_dir():
+        raise InputError(f"DATA_DIR={given} is not a folder ({folder}); set it to the folder that holds the data sets, or unset it")
+    return folder

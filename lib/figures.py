@@ -1,0 +1,174 @@
+"""Figures: one style, one colour for an alpha on every page, SVG and PDF that are equal byte for byte when nothing changed."""
+
+from __future__ import annotations
+
+import math
+import os
+import textwrap
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lib import claims
+
+matplotlib.use("agg", force=False)
+
+ALPHA_LABEL = "selectivity scale α"
+SI_LABEL = "mean class selectivity"
+# blue for alpha < 0, nearly black for 0, orange for alpha > 0: told apart with any of the common colour blindnesses, and in grey by lightness
+_PALETTE = sns.diverging_palette(250, 30, s=95, l=62, center="dark", as_cmap=True)
+_FULL = 2.0  # |alpha| from which the colour is full; beyond it the paper calls the networks degenerate
+
+
+def setup() -> None:
+    """Style for all figures of a chapter, and what makes them reproducible; call once, before drawing."""
+    os.environ.setdefault("SOURCE_DATE_EPOCH", "1602633600")  # 2020-10-14, the day of the paper's first version; read when a figure is saved
+    sns.set_theme(context="notebook", style="ticks", font="DejaVu Sans", font_scale=0.95)
+    matplotlib.rcParams |= {"svg.hashsalt": "selectivity-book", "figure.figsize": (7, 4), "axes.spines.top": False, "axes.spines.right": False}
+    try:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("svg", "pdf")  # HTML takes the one, LaTeX the other
+    except (ImportError, AttributeError):
+        pass  # outside a notebook
+
+
+def show(figure: Figure, *, name: str, alt: str, caption: str) -> None:
+    """Display a figure with its alt text and caption, which may hold numbers; `chapters` puts them where the book looks for them.
+
+    name  the label other pages refer to: "fig-..."
+    alt   a sentence: what is seen, and in which direction
+    """
+    from IPython.display import display
+    from matplotlib import pyplot
+
+    display(figure, metadata={"figure": {"name": name, "alt": " ".join(alt.split()), "caption": " ".join(caption.split())}})
+    pyplot.close(figure)
+
+
+def alpha_colour(alpha: float) -> tuple[float, float, float, float]:
+    """The colour of an alpha, the same on every page; logarithmic in |alpha|, as the paper's grid is."""
+    strength = min(math.log1p(abs(alpha) / 0.1) / math.log1p(_FULL / 0.1), 1.0)
+    return _PALETTE(0.5 + math.copysign(0.5 * strength, alpha) if alpha else 0.5)
+
+
+def alpha_palette(alphas: pd.Series) -> dict[float, tuple]:
+    """Colours for seaborn's `palette`, in ascending order of alpha."""
+    return {alpha: alpha_colour(alpha) for alpha in sorted(set(alphas))}
+
+
+def alpha_axis(axes: Axes, alphas: pd.Series) -> None:
+    """A horizontal axis for alpha: linear near 0, logarithmic outside, a tick at every network's alpha."""
+    axes.set_xscale("symlog", linthresh=0.4, linscale=0.6)
+    ticks = sorted(set(alphas))
+    axes.set_xticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel(ALPHA_LABEL)
+    axes.axvline(0, color="0.85", zorder=0)
+
+
+def alpha_legend(axes: Axes, alphas: pd.Series, **where: object) -> None:
+    """The key to the colours of alpha."""
+    handles = [Line2D([], [], marker="o", linestyle="", color=colour, label=f"{alpha:g}".replace("-", "−")) for alpha, colour in alpha_palette(alphas).items()]
+    axes.legend(handles=handles, title="α", frameon=False, **where)
+
+
+def against_alpha(axes: Axes, summary: pd.DataFrame, y: str, *, label: str) -> None:
+    """A point a network, coloured by alpha, a line through the means over seeds, and their 95 % t interval from three seeds on."""
+    middle = summary.groupby("alpha")[y].mean()
+    axes.plot(middle.index, middle.values, color="0.6", linewidth=1, zorder=1)
+    axes.scatter(summary.alpha, summary[y], color=[alpha_colour(alpha) for alpha in summary.alpha], s=42, zorder=2)
+    for alpha, values in summary.groupby("alpha")[y]:
+        if len(values) >= claims.LEAST_SEEDS:
+            low, high = claims.t_interval(values)
+            axes.vlines(alpha, low, high, color=alpha_colour(alpha), linewidth=2)
+    alpha_axis(axes, summary.alpha)
+    axes.set_ylabel(label)
+
+
+def selectivity_and_alpha(summary: pd.DataFrame, published: pd.DataFrame | None = None) -> Figure:
+    """Mean selectivity against alpha: all units, live units alone, and published values of another network beside them."""
+    figure = Figure(figsize=(7, 4.2))
+    axes = figure.subplots()
+    if published is not None:
+        axes.plot(published.alpha, published.selectivity, color="0.75", marker="s", markersize=4, linestyle=":", label="published: ResNet18, Tiny ImageNet")
+    live = summary.groupby("alpha").live_selectivity.mean()
+    axes.plot(live.index, live.values, color="0.35", marker="_", markersize=11, linestyle="", label="dead units left out")
+    against_alpha(axes, summary, "mean_selectivity", label=SI_LABEL)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def selectivity_by_layer(units: pd.DataFrame) -> Figure:
+    """Mean selectivity of each ReLU layer, one line an alpha; all units left, live units right."""
+    figure = Figure(figsize=(8.4, 4))
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, rows, title in zip(panels, (units, units[~units.dead]), ("all units", "dead units left out"), strict=True):
+        means = rows.groupby(["alpha", "seed", "depth"], as_index=False).selectivity.mean()
+        sns.lineplot(means, x="depth", y="selectivity", hue="alpha", palette=alpha_palette(units.alpha), errorbar=None, marker="o", markersize=4, legend=False, ax=axes)
+        axes.set(title=title, xlabel="ReLU layer, from the input", ylabel="mean class selectivity of the layer")
+    alpha_legend(panels[1], units.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.tight_layout()
+    return figure
+
+
+def accuracy_and_selectivity(summary: pd.DataFrame) -> Figure:
+    """Clean test accuracy against mean selectivity, one point a network."""
+    figure = Figure()
+    axes = figure.subplots()
+    axes.scatter(summary.mean_selectivity, 100 * summary.clean_accuracy, color=[alpha_colour(alpha) for alpha in summary.alpha], s=48)
+    axes.set(xlabel=SI_LABEL, ylabel="clean test accuracy (%)")
+    alpha_legend(axes, summary.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def dead_units(summary: pd.DataFrame) -> Figure:
+    """Share of units that no test image makes fire, against alpha."""
+    figure = Figure(figsize=(7, 3.6))
+    axes = figure.subplots()
+    against_alpha(axes, summary.assign(percent=100 * summary.dead), "percent", label="dead units (%)")
+    axes.set_ylim(bottom=min(-1, -0.03 * axes.get_ylim()[1]))
+    return figure
+
+
+def example_units(examples: pd.DataFrame) -> Figure:
+    """Class-conditional mean activations of a few units, classes in falling order: columns title, class, mean."""
+    titles = list(dict.fromkeys(examples.title))
+    figure = Figure(figsize=(4.4 * len(titles), 3.8))
+    for axes, title in zip(figure.subplots(1, len(titles), squeeze=False)[0], titles, strict=True):
+        rows = examples[examples.title == title].sort_values("mean", ascending=False)
+        colours = ["#d98032"] + ["0.7"] * (len(rows) - 1)
+        axes.barh(rows["class"], rows["mean"], color=colours)
+        axes.axvline(rows["mean"].iloc[1:].mean(), color="0.2", linestyle="--", linewidth=1)
+        axes.invert_yaxis()
+        axes.set(title="\n".join(textwrap.wrap(title, 40)), xlabel="mean activation")
+    figure.tight_layout()
+    return figure
+
+
+def scale_of_selectivity(summary: pd.DataFrame) -> Figure:
+    """The question: our networks on the scale of selectivity, and what the paper says lies at either end."""
+    figure = Figure(figsize=(8, 2.9))
+    axes = figure.subplots()
+    axes.axhline(0, color="0.8", zorder=0)
+    axes.scatter(summary.mean_selectivity, np.zeros(len(summary)), color=[alpha_colour(alpha) for alpha in summary.alpha], s=90)
+    means = summary.groupby("alpha").mean_selectivity.mean()
+    for place, (alpha, x) in enumerate(means.items()):
+        axes.annotate(f"{alpha:g}".replace("-", "−"), (x, 0), (0, 10 if place % 2 else -19), textcoords="offset points", ha="center", fontsize=9)
+    low, high = means.min(), means.max()
+    room = 0.12 * (high - low)
+    for x, align, words in (
+        (low, "left", "low selectivity:\nmore dimensions, robust to corruptions,\nweak against attacks"),
+        (high, "right", "high selectivity:\nfewer dimensions, robust to attacks,\nweak against corruptions"),
+    ):
+        axes.text(x, 0.55, words, ha=align, va="bottom", fontsize=10)
+    axes.text((low + high) / 2, -0.62, "each point is a trained network, its α beside it; the words are the paper's claim, not yet ours", ha="center", fontsize=9, color="0.35")
+    axes.set(xlim=(low - room, high + room), ylim=(-0.8, 1.8), yticks=[], xlabel=f"{SI_LABEL}, measured on the test set")
+    axes.spines["left"].set_visible(False)
+    return figure
