@@ -172,3 +172,10 @@ def scale_of_selectivity(summary: pd.DataFrame) -> Figure:
     axes.set(xlim=(low - room, high + room), ylim=(-0.8, 1.8), yticks=[], xlabel=f"{SI_LABEL}, measured on the test set")
     axes.spines["left"].set_visible(False)
     return figure
+
+
+def show_table(rows: pd.DataFrame) -> None:
+    """Display a table without its index, as plain HTML that is the same on every run."""
+    from IPython.display import HTML, display
+
+    display(HTML(rows.to_html(index=False, border=0, justify="left", na_rep="", classes=["table"])))

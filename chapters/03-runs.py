@@ -1,0 +1,43 @@
+# %% [markdown]
+# # Cached runs
+#
+# Every figure and number of the book is made from the runs listed here; nothing is trained or measured while the book is built. A run's name ends in the
+# hash of everything that determines it. Its folder below `runs/` holds its configuration and provenance (`config.json`), its history, a table for each
+# measurement, and for seed 0 its weights; `manifest.json` holds the SHA-256 of each file, which is checked on every reading.
+#
+# *Run time: seconds.*
+
+# %% tags=["parameters", "hide-input"]
+dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
+model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+seeds: list[int] = [0]  # one network for each alpha and seed
+recipe: str = "fast"  # fast or paper
+
+# %% tags=["hide-input"]
+from lib import chapters, figures, runs
+
+here = chapters.parameters(globals())
+from myst_nb import glue
+
+catalogue = runs.catalogue()
+status = catalogue.status.value_counts()
+glue("runs", f"{len(catalogue)}", display=False)
+glue("status", ", ".join(f"{n} {name}" for name, n in status.items()), display=False)
+
+# %% [markdown]
+# **{glue:text}`runs` runs: {glue:text}`status`.** A run is *stale* when library code that it depends on has changed since it was made, *diverged* when its loss
+# stopped being finite or it ended at chance accuracy (kept, because that is a result), *damaged* when a file fails its checksum. `python -m lib runs`
+# prints this table, `python -m lib runs --csv` the whole of it.
+
+# %% tags=["hide-input"]
+shown = catalogue.assign(
+    accuracy=(100 * catalogue.clean_accuracy).map("{:.1f} %".format),
+    SI=catalogue.mean_selectivity.map("{:.3f}".format),
+    minutes=(catalogue.seconds / 60).map("{:.1f}".format),
+    id=catalogue.run.str.rsplit("-", n=1).str[-1],
+)
+columns = ["id", "alpha", "seed", "epochs", "accuracy", "SI", "minutes", "engine", "device", "torch", "commit", "date", "status", "tables"]
+for (dataset, model, recipe), rows in shown.groupby(["dataset", "model", "recipe"]):
+    print(f"{model} on {dataset}, {recipe} recipe: {len(rows)} runs")
+    figures.show_table(rows[columns])

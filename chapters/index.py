@@ -1,0 +1,75 @@
+# %% [markdown]
+# # Class selectivity and robustness, rerun
+#
+# Some units of a trained network answer to one class far more than to the others. Is that good? {cite:t}`leavitt2020linking` trained networks with a
+# term in the loss that raises or lowers this *class selectivity*. They report that it cuts both ways: **low selectivity helps against naturalistic
+# corruptions** such as blur and snow, **high selectivity helps against adversarial attacks**, and the number of dimensions that a network uses links
+# the two.
+#
+# They published no code. This book reproduces the paper section by section, with code that anyone can rerun. Every figure, and every number in the
+# text, comes from a cached run that can be named ({doc}`chapters/03-runs`). A claim that does not reproduce is a result, and is printed as one.
+
+# %% tags=["parameters", "hide-input"]
+dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
+model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+seeds: list[int] = [0]  # one network for each alpha and seed
+recipe: str = "fast"  # fast or paper
+
+# %% tags=["hide-input"]
+from lib import chapters, claims, figures, runs
+
+here = chapters.parameters(globals())
+from myst_nb import glue
+
+figures.setup()
+summary = runs.summary(here.trainings)
+networks = f"{len(summary)} networks ({here.model} on {here.dataset}, {len(here.alphas)} α × {chapters.counted(here.seeds, 'seed')}, {here.recipe} recipe)"
+
+# %% [markdown]
+# ## The question in one figure
+
+# %% tags=["hide-input"]
+by_alpha = summary.groupby("alpha").mean_selectivity.mean()
+figures.show(
+    figures.scale_of_selectivity(summary),
+    name="fig-question",
+    alt=f"""A horizontal scale of mean class selectivity with one dot a network. The lowest, at {by_alpha.min():.2f}, has α = {by_alpha.idxmin():g}; the
+    highest, at {by_alpha.max():.2f}, has α = {by_alpha.idxmax():g}. Words at the low end say robust to corruptions, at the high end robust to attacks.""",
+    caption=f"""The scale on which the paper places its networks, with ours on it: {networks}. α scales the selectivity term of the loss: negative values lower
+    selectivity, 0 is plain cross-entropy, positive values raise it.""",
+)
+
+# %% tags=["remove-input"]
+ledger = claims.ledger(summary)
+count = ledger.verdict.value_counts().reindex(claims.VERDICTS, fill_value=0)
+for verdict in claims.VERDICTS:
+    glue(verdict.replace(" ", "-"), f"{count[verdict]}", display=False)
+glue("claims", f"{len(ledger)}", display=False)
+glue("networks", networks, display=False)
+glue("rule", claims.RULE, display=False)
+
+# %% [markdown]
+# ## What is reproduced so far
+#
+# Of the paper's {glue:text}`claims` claims, on {glue:text}`networks`: **{glue:text}`reproduced` reproduced**, {glue:text}`not-reproduced` not reproduced,
+# {glue:text}`inconclusive` inconclusive, {glue:text}`not-tested` not tested yet.
+#
+# *The rule, written before the results:* {glue:text}`rule`
+
+# %% tags=["remove-input"]
+figures.show_table(ledger[["id", "claim", "certainty", "published", "ours", "verdict"]])
+
+# %% [markdown]
+# *Certainty* is about the claim, not the result: *established* was read in the authors' own words, figures or replies to reviewers, *recalled* is from
+# general knowledge of the paper and is not vouched for.
+#
+# ## Rerun it
+#
+# Every chapter is a notebook with parameters. To see one with another α, on small digits in about a minute:
+#
+# ```bash
+# make rerun CHAPTER=approach ALPHA=0.7 DATASET=digits
+# ```
+#
+# Leave `DATASET` out for CIFAR-10; the command says how long the training will take before it starts.

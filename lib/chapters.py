@@ -1,0 +1,317 @@
+"""Chapters: percent scripts executed with parameters into notebooks that are equal byte for byte, and the book made of them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import types
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pandas as pd
+from nbformat import NotebookNode
+
+from lib import models, paths, recipes, runs, selectivity
+from lib.errors import InputError, unknown
+
+KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
+CELL_SECONDS = 600  # execution limit of one cell; jupyter-book's own default of 30 s is for notebooks that compute nothing
+
+
+# ---- parameters ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What every chapter takes, checked: the grid of networks it shows."""
+
+    dataset: str
+    model: str
+    alphas: tuple[float, ...]
+    seeds: tuple[int, ...]
+    recipe: str
+
+    @property
+    def trainings(self) -> list[runs.Training]:
+        return runs.grid(dataset=self.dataset, model=self.model, alphas=self.alphas, seeds=self.seeds, recipe=self.recipe)
+
+
+def _items(name: str, value: object, kind: type) -> tuple:
+    """A list parameter's items as numbers; text in place of a list is papermill's -p, which cannot pass lists."""
+    if not isinstance(value, list | tuple) or not value:
+        raise InputError(f"parameter {name!r} must be a list such as [-1.0, 0.0], got {value!r}; papermill passes lists with -y '{name}: [...]', not with -p")
+    items = []
+    for item in value:
+        try:
+            if isinstance(item, bool) or kind(item) != float(item):
+                raise ValueError
+        except (TypeError, ValueError):
+            raise InputError(f"parameter {name!r} must hold {'whole ' if kind is int else ''}numbers, got {item!r}") from None
+        items.append(kind(item))
+    return tuple(dict.fromkeys(items))
+
+
+def parameters(namespace: Mapping[str, object]) -> Parameters:
+    """Check a chapter's parameters; called with globals() in the cell after the tagged one.
+
+    Papermill only warns of a name that the chapter does not know. Here it is an error: whatever the namespace holds beyond the annotated names
+    of the parameters cell was injected.
+
+    raises  InputError for an unknown parameter, a wrong type, a value out of range, or a model that does not fit the data set
+    """
+    known = namespace.get("__annotations__", {})
+    own = {"In", "Out", "exit", "quit", "open", "get_ipython"}  # IPython's
+    for name, value in namespace.items():
+        if not name.startswith("_") and name not in own and name not in known and not isinstance(value, types.ModuleType):
+            raise InputError(f"unknown parameter {name!r}; this chapter takes {', '.join(sorted(known))}")
+    dataset, model = namespace["dataset"], namespace["model"]
+    if not isinstance(dataset, str):
+        raise InputError(f"parameter 'dataset' must be a name, got {dataset!r}")
+    given = Parameters(
+        dataset=dataset,
+        model=recipes.usual_model(dataset) if model == "usual" else model,
+        alphas=_items("alphas", namespace["alphas"], float),
+        seeds=_items("seeds", namespace["seeds"], int),
+        recipe=namespace["recipe"],
+    )
+    _ = given.trainings  # raises for what does not fit together
+    return given
+
+
+# ---- chapters as files -----------------------------------------------------------------------------------------------
+
+
+def sources() -> dict[str, Path]:
+    """{name: percent script} of every chapter: "02-approach" and so on, the landing page "index" first."""
+    found = {file.stem: file for file in sorted(paths.CHAPTERS.glob("*.py"))}
+    return {"index": found.pop("index")} | found if "index" in found else found
+
+
+def find(name: str) -> str:
+    """The full name of a chapter given as "02-approach" or "approach"; raises InputError for an unknown one."""
+    for full in sources():
+        if name in (full, re.sub(r"^\d+-", "", full)):
+            return full
+    raise unknown("chapter", name, sources())
+
+
+def published(name: str) -> Path:
+    """The committed notebook of a chapter. The landing page lies at the root, where the book's index has to be."""
+    return (paths.ROOT if name == "index" else paths.CHAPTERS) / f"{name}.ipynb"
+
+
+def read(name: str) -> NotebookNode:
+    """A chapter's script as a notebook without outputs, its cell ids made from their position."""
+    notebook = jupytext.read(sources()[name])
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number:02d}"
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    return notebook
+
+
+def declared(name: str) -> dict[str, str]:
+    """{parameter: its default, as written} of a chapter."""
+    import papermill
+
+    with tempfile.TemporaryDirectory() as folder:  # papermill inspects files alone
+        file = Path(folder, f"{name}.ipynb")
+        nbformat.write(read(name), file)
+        return {parameter: facts["default"] for parameter, facts in papermill.inspect_notebook(file).items()}
+
+
+# ---- execution -------------------------------------------------------------------------------------------------------
+
+
+class _Quiet(logging.Filter):
+    """Papermill reports an unknown parameter as a warning; here it is an error, said once."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "unknown parameter" not in record.getMessage()
+
+
+def execute(name: str, given: Mapping[str, object] | None = None, *, frozen: bool = False) -> NotebookNode:
+    """Run a chapter with parameters in place of its defaults; two runs from the same cache are equal byte for byte.
+
+    frozen  run under RUNS_FROZEN=1: a missing run is an error
+    raises  InputError for an unknown chapter or parameter, and for a cell that raises, with the cell's own message
+    """
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    name, given = find(name), dict(given or {})
+    known = declared(name)
+    for parameter in given:
+        if parameter not in known:
+            raise InputError(f"unknown parameter {parameter!r}; chapter {name!r} takes {', '.join(sorted(known))}")
+    logging.getLogger("papermill").addFilter(_Quiet())
+    with _environment(RUNS_FROZEN="1" if frozen else os.environ.get("RUNS_FROZEN", ""), PYTHONHASHSEED="0"):
+        try:
+            notebook = papermill.execute_notebook(
+                read(name), None, given, cwd=str(paths.ROOT), kernel_name=KERNEL["name"], language=KERNEL["language"],
+                progress_bar=False, execution_timeout=CELL_SECONDS if frozen else None,
+            )  # fmt: skip
+        except PapermillExecutionError as error:
+            raise InputError(f"{sources()[name].relative_to(paths.ROOT)}, cell {error.exec_count}: {error.ename}: {error.evalue}") from None
+    return _clean(notebook)
+
+
+@contextlib.contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """Environment variables for the kernels that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+def _clean(notebook: NotebookNode) -> NotebookNode:
+    """Drop times and random ids, hide the injected cell, and move what `figures.show` said of a figure to where MyST-NB reads it."""
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    for number, cell in enumerate(notebook.cells):
+        tags = [tag for tag in cell.metadata.get("tags", []) if tag != "papermill-error-cell-tag"]
+        if "injected-parameters" in tags:
+            cell["id"], tags = "cell-injected", [*tags, "hide-input"]
+        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k not in ("papermill", "execution", "tags")})
+        if tags:
+            cell.metadata["tags"] = tags
+        for output in cell.get("outputs", []):
+            if figure := output.get("metadata", {}).pop("figure", None):
+                cell.metadata["mystnb"] = {"image": {"alt": figure["alt"]}, "figure": {"caption": figure["caption"], "name": figure["name"]}}
+    nbformat.validate(notebook)
+    return notebook
+
+
+def text(notebook: NotebookNode) -> str:
+    """The notebook as it is written to a file."""
+    return nbformat.writes(notebook) + "\n"
+
+
+def publish(names: list[str] | None = None) -> list[Path]:
+    """Execute chapters with their defaults from the cache alone and write their committed notebooks; returns those that changed."""
+    changed = []
+    for name, notebook in _execute_all(names or list(sources())).items():
+        file = published(name)
+        if not file.exists() or file.read_text() != text(notebook):
+            file.write_text(text(notebook))
+            changed.append(file)
+    return changed
+
+
+def _execute_all(names: list[str], given: Mapping[str, object] | None = None) -> dict[str, NotebookNode]:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each kernel is a process; the threads only wait
+        return dict(zip(names, pool.map(lambda name: execute(name, given, frozen=True), names), strict=True))
+
+
+# ---- the book --------------------------------------------------------------------------------------------------------
+
+STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static")
+
+
+def stored_errors(notebook: NotebookNode) -> list[str]:
+    """Tracebacks among the outputs: jupyter-book shows them without a word."""
+    return [
+        f"cell {number}: {output.ename}: {output.evalue}"
+        for number, cell in enumerate(notebook.cells)
+        for output in cell.get("outputs", [])
+        if output.output_type == "error"
+    ]
+
+
+def build(target: Path, given: Mapping[str, object] | None = None, *, only: str | None = None) -> Path:
+    """Build the book from chapters executed now, with warnings as errors; returns the folder of its pages, `target`/html.
+
+    given, only  run chapter `only` with these parameters (it may then train what is missing) and show the others as published;
+                 without `only`, every chapter is run with its defaults or `given`, from cached runs alone
+    raises       InputError with the first thing that is wrong: a cell that raises, a missing glue key, a broken reference
+    """
+    source = target / "book"
+    for old in (source, target / "html"):
+        shutil.rmtree(old, ignore_errors=True)
+    (source / "chapters").mkdir(parents=True)
+    if only:
+        notebooks = {name: nbformat.read(published(name), as_version=4) for name in sources() if name != only}
+        notebooks[only] = execute(only, given)
+    else:
+        notebooks = _execute_all(list(sources()), given)
+    for name, notebook in notebooks.items():
+        file = published(name).relative_to(paths.ROOT)
+        if wrong := stored_errors(notebook):
+            raise InputError(f"{file} holds an error: {wrong[0]}")
+        (source / file).write_text(text(notebook))
+    for name in STATIC:
+        place = paths.ROOT / name
+        if place.is_dir():
+            shutil.copytree(place, source / name)
+        elif place.exists():
+            shutil.copy(place, source / name)
+    for page in paths.CHAPTERS.glob("*.md"):
+        shutil.copy(page, source / "chapters")
+    return _jupyter_book(source, target)
+
+
+_PROBLEM = re.compile(r"WARNING|ERROR|Exception|Traceback|Error:")
+
+
+def _jupyter_book(source: Path, target: Path) -> Path:
+    # --all: a second build over an old one does not repeat the warnings of the pages that it does not read again
+    command = [sys.executable, "-m", "jupyter_book", "build", str(source), "-W", "-n", "--keep-going", "--all"]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    log = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+    (target / "build.log").write_text(log)
+    if done.returncode:
+        problems = [line for line in log.splitlines() if _PROBLEM.search(line)] or log.splitlines()[-1:]
+        first = problems[0].replace(f"{source}/", "")
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise InputError(f"the book does not build: {first}{more}; see {target / 'build.log'}")
+    return (source / "_build" / "html").rename(target / "html")
+
+
+# ---- words and tables of the chapters --------------------------------------------------------------------------------
+
+
+def counted(items: tuple, noun: str) -> str:
+    """ "1 seed", "3 seeds"."""
+    return f"{len(items)} {noun}" + ("" if len(items) == 1 else "s")
+
+
+def hyperparameters(training: runs.Training, provenance: Mapping[str, str]) -> pd.DataFrame:
+    """One row a hyper-parameter: what it is here, and how sure we are that the paper did the same."""
+    recipe, augmentation = training.settings, training.augmentation
+    steps = (
+        f"×0.1 after epochs {', '.join(map(str, recipe.milestones))}"
+        if recipe.milestones
+        else f"one cycle: linear up over {recipe.warm:.0%} of the steps, linear down to 0"
+    )
+    values = {
+        "optimiser": f"SGD, momentum {recipe.momentum:g}, weight decay {recipe.weight_decay:g}",
+        "epochs": f"{recipe.epochs}",
+        "minibatch": f"{recipe.batch}",
+        "learning rate": f"{recipe.learning_rate:g}, {steps}",
+        "validation": f"{recipe.validation:.0%} of each class of the training set",
+        "checkpoint": "epoch of the best validation accuracy",
+        "augmentation": ("horizontal flip, " if augmentation.flip else "") + f"random crop after padding with {augmentation.pad} black pixels",
+        "normalisation": f"mean {models.MEAN}, deviation {models.STD}, inside the network",
+        "network": training.model,
+        "units": "every ReLU output, averaged over space",
+        "index": f"ε = {selectivity.EPSILON:g}",
+        "last incomplete minibatch": "left out",
+        "weights": "float16 matrices, float32 vectors",
+    }
+    ours = {"optimiser", "epochs", "minibatch", "learning rate"} if training.recipe == "fast" else set()
+    rows = [(name, value, recipes.FAST if name in ours else provenance[name]) for name, value in values.items()]
+    return pd.DataFrame(rows, columns=["", "here", "as in the paper?"])

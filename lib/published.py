@@ -1,0 +1,24 @@
+"""Numbers of the paper and its companion, drawn beside ours. Each says where it is from and how surely it was read."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+# Leavitt & Morcos 2020, companion paper, ResNet18 on Tiny ImageNet, clean test set, 20 seeds an alpha. Digitised from the author's figure: reading
+# error about 0.005 in selectivity, 0.1 points in accuracy (lowest and highest seed). Values that overlap in the figure are left out.
+RESNET18_TINY_IMAGENET = pd.DataFrame(
+    [
+        (-2.0, 0.154, 52.5, 53.8),
+        (-1.0, 0.222, 53.1, 54.1),
+        (-0.7, 0.249, 52.5, 54.2),
+        (0.0, 0.348, 50.9, 52.4),
+        (0.1, 0.394, 50.2, 51.4),
+        (0.2, 0.461, 49.9, 51.0),
+        (0.3, 0.529, 48.9, 50.4),
+        (0.4, 0.582, 48.9, 50.1),
+        (0.7, 0.703, 48.8, 50.0),
+        (1.0, 0.777, 48.5, 50.5),
+        (2.0, 0.879, 46.2, 47.8),
+    ],
+    columns=["alpha", "selectivity", "lowest_accuracy", "highest_accuracy"],
+)
