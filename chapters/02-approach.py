@@ -44,7 +44,7 @@ setting = f"{here.model} on {here.dataset}, {here.recipe} recipe, {chapters.coun
 # It is 0 for a unit that fires alike for all classes and 1 for one that fires for a single class. Below are the live units of lowest and highest index
 # in the middle layer of the network whose α is closest to 0.
 
-# %%
+# %% tags=["hide-input"]
 plain = min(here.trainings, key=lambda training: (abs(training.alpha), training.seed))
 own = units[(units.alpha == plain.alpha) & (units.seed == plain.seed) & ~units.dead]
 layer = own[own.depth == (own.depth.max() + 1) // 2].sort_values("selectivity")
@@ -73,7 +73,7 @@ figures.show(
 #
 # ## Selectivity follows α
 
-# %%
+# %% tags=["hide-input"]
 by_alpha = summary.groupby("alpha")[["mean_selectivity", "live_selectivity", "clean_accuracy", "dead"]].mean()
 order = "at every step" if by_alpha.mean_selectivity.is_monotonic_increasing else "not at every step"
 live_order = "at every step" if by_alpha.live_selectivity.is_monotonic_increasing else "not at every step"
@@ -102,7 +102,7 @@ glue("setting", setting, display=False)
 #
 # ## Layer by layer
 
-# %%
+# %% tags=["hide-input"]
 last = units[~units.dead].groupby(["alpha", "depth"]).selectivity.mean().unstack("alpha")
 spread = last[by_alpha.index[-1]] - last[by_alpha.index[0]]
 figures.show(
@@ -124,7 +124,7 @@ glue("least-layer", f"{spread.idxmin()}", display=False)
 #
 # ## Dead units
 
-# %%
+# %% tags=["hide-input"]
 percent = 100 * by_alpha.dead
 figures.show(
     figures.dead_units(summary),
@@ -144,7 +144,7 @@ glue("dead-most-alpha", f"{percent.idxmax():g}".replace("-", "−"), display=Fal
 #
 # ## The price in clean accuracy
 
-# %%
+# %% tags=["hide-input"]
 accuracy = 100 * by_alpha.clean_accuracy
 figures.show(
     figures.accuracy_and_selectivity(summary),

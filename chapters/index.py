@@ -9,14 +9,14 @@
 # They published no code. This book reproduces the paper section by section, with code that anyone can rerun. Every figure, and every number in the
 # text, comes from a cached run that can be named ({doc}`chapters/03-runs`). A claim that does not reproduce is a result, and is printed as one.
 
-# %% tags=["parameters", "hide-input"]
+# %% tags=["parameters", "remove-input"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
 alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
 seeds: list[int] = [0]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 from lib import chapters, claims, figures, runs
 
 here = chapters.parameters(globals())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import types
 from collections.abc import Iterator, Mapping
@@ -134,36 +134,40 @@ def declared(name: str) -> dict[str, str]:
 # ---- execution -------------------------------------------------------------------------------------------------------
 
 
-class _Quiet(logging.Filter):
-    """Papermill reports an unknown parameter as a warning; here it is an error, said once."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "unknown parameter" not in record.getMessage()
-
-
 def execute(name: str, given: Mapping[str, object] | None = None, *, frozen: bool = False) -> NotebookNode:
     """Run a chapter with parameters in place of its defaults; two runs from the same cache are equal byte for byte.
 
     frozen  run under RUNS_FROZEN=1: a missing run is an error
     raises  InputError for an unknown chapter or parameter, and for a cell that raises, with the cell's own message
     """
+    return _execute([name], given, frozen=frozen)[find(name)]
+
+
+def _execute(names: list[str], given: Mapping[str, object] | None = None, *, frozen: bool) -> dict[str, NotebookNode]:
+    """Run chapters side by side: each kernel is a process, the threads only wait."""
+    names, given = [find(name) for name in names], dict(given or {})
+    for name in names:
+        known = declared(name)
+        for parameter in given:
+            if parameter not in known:
+                raise InputError(f"unknown parameter {parameter!r}; chapter {name!r} takes {', '.join(sorted(known))}")
+    setting = {"RUNS_FROZEN": "1" if frozen else os.environ.get("RUNS_FROZEN", ""), "PYTHONHASHSEED": "0"}
+    with _environment(**setting), _kernels_to(paths.BUILD / "kernels.log"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = pool.map(lambda name: _run(name, given, seconds=CELL_SECONDS if frozen else None), names)
+        return dict(zip(names, done, strict=True))
+
+
+def _run(name: str, given: Mapping[str, object], *, seconds: int | None) -> NotebookNode:
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    name, given = find(name), dict(given or {})
-    known = declared(name)
-    for parameter in given:
-        if parameter not in known:
-            raise InputError(f"unknown parameter {parameter!r}; chapter {name!r} takes {', '.join(sorted(known))}")
-    logging.getLogger("papermill").addFilter(_Quiet())
-    with _environment(RUNS_FROZEN="1" if frozen else os.environ.get("RUNS_FROZEN", ""), PYTHONHASHSEED="0"):
-        try:
-            notebook = papermill.execute_notebook(
-                read(name), None, given, cwd=str(paths.ROOT), kernel_name=KERNEL["name"], language=KERNEL["language"],
-                progress_bar=False, execution_timeout=CELL_SECONDS if frozen else None,
-            )  # fmt: skip
-        except PapermillExecutionError as error:
-            raise InputError(f"{sources()[name].relative_to(paths.ROOT)}, cell {error.exec_count}: {error.ename}: {error.evalue}") from None
+    try:
+        notebook = papermill.execute_notebook(
+            read(name), None, given, cwd=str(paths.ROOT), kernel_name=KERNEL["name"], language=KERNEL["language"],
+            progress_bar=False, execution_timeout=seconds,
+        )  # fmt: skip
+    except PapermillExecutionError as error:
+        raise InputError(f"{sources()[name].relative_to(paths.ROOT)}, cell {error.exec_count}: {error.ename}: {error.evalue}") from None
     return _clean(notebook)
 
 
@@ -177,6 +181,22 @@ def _environment(**values: str) -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+@contextlib.contextmanager
+def _kernels_to(log: Path) -> Iterator[None]:
+    """Send what kernels write to their stderr to a file: each of them warns of its TCP port, which would bury the one line that matters."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with log.open("a") as out:
+        os.dup2(out.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _clean(notebook: NotebookNode) -> NotebookNode:
@@ -204,17 +224,12 @@ def text(notebook: NotebookNode) -> str:
 def publish(names: list[str] | None = None) -> list[Path]:
     """Execute chapters with their defaults from the cache alone and write their committed notebooks; returns those that changed."""
     changed = []
-    for name, notebook in _execute_all(names or list(sources())).items():
+    for name, notebook in _execute(names or list(sources()), frozen=True).items():
         file = published(name)
         if not file.exists() or file.read_text() != text(notebook):
             file.write_text(text(notebook))
             changed.append(file)
     return changed
-
-
-def _execute_all(names: list[str], given: Mapping[str, object] | None = None) -> dict[str, NotebookNode]:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each kernel is a process; the threads only wait
-        return dict(zip(names, pool.map(lambda name: execute(name, given, frozen=True), names), strict=True))
 
 
 # ---- the book --------------------------------------------------------------------------------------------------------
@@ -245,9 +260,9 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
     (source / "chapters").mkdir(parents=True)
     if only:
         notebooks = {name: nbformat.read(published(name), as_version=4) for name in sources() if name != only}
-        notebooks[only] = execute(only, given)
+        notebooks |= _execute([only], given, frozen=False)
     else:
-        notebooks = _execute_all(list(sources()), given)
+        notebooks = _execute(list(sources()), given, frozen=True)
     for name, notebook in notebooks.items():
         file = published(name).relative_to(paths.ROOT)
         if wrong := stored_errors(notebook):
@@ -269,7 +284,7 @@ _PROBLEM = re.compile(r"WARNING|ERROR|Exception|Traceback|Error:")
 
 def _jupyter_book(source: Path, target: Path) -> Path:
     # --all: a second build over an old one does not repeat the warnings of the pages that it does not read again
-    command = [sys.executable, "-m", "jupyter_book", "build", str(source), "-W", "-n", "--keep-going", "--all"]
+    command = [sys.executable, str(Path(sysconfig.get_path("scripts"), "jupyter-book")), "build", str(source), "-W", "-n", "--keep-going", "--all"]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     log = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     (target / "build.log").write_text(log)

@@ -154,22 +154,20 @@ def example_units(examples: pd.DataFrame) -> Figure:
 
 def scale_of_selectivity(summary: pd.DataFrame) -> Figure:
     """The question: our networks on the scale of selectivity, and what the paper says lies at either end."""
-    figure = Figure(figsize=(8, 2.9))
+    figure = Figure(figsize=(8, 2.5))
     axes = figure.subplots()
     axes.axhline(0, color="0.8", zorder=0)
     axes.scatter(summary.mean_selectivity, np.zeros(len(summary)), color=[alpha_colour(alpha) for alpha in summary.alpha], s=90)
     means = summary.groupby("alpha").mean_selectivity.mean()
     for place, (alpha, x) in enumerate(means.items()):
         axes.annotate(f"{alpha:g}".replace("-", "−"), (x, 0), (0, 10 if place % 2 else -19), textcoords="offset points", ha="center", fontsize=9)
-    low, high = means.min(), means.max()
-    room = 0.12 * (high - low)
+    room = 0.08 * (means.max() - means.min())
     for x, align, words in (
-        (low, "left", "low selectivity:\nmore dimensions, robust to corruptions,\nweak against attacks"),
-        (high, "right", "high selectivity:\nfewer dimensions, robust to attacks,\nweak against corruptions"),
+        (0.0, "left", "← low selectivity: more dimensions,\nrobust to corruptions, weak against attacks"),
+        (1.0, "right", "high selectivity: fewer dimensions, →\nrobust to attacks, weak against corruptions"),
     ):
-        axes.text(x, 0.55, words, ha=align, va="bottom", fontsize=10)
-    axes.text((low + high) / 2, -0.62, "each point is a trained network, its α beside it; the words are the paper's claim, not yet ours", ha="center", fontsize=9, color="0.35")
-    axes.set(xlim=(low - room, high + room), ylim=(-0.8, 1.8), yticks=[], xlabel=f"{SI_LABEL}, measured on the test set")
+        axes.text(x, 0.82, words, ha=align, va="center", fontsize=9.5, transform=axes.transAxes)
+    axes.set(xlim=(means.min() - room, means.max() + room), ylim=(-0.8, 1.4), yticks=[], xlabel=f"{SI_LABEL} (the words are the paper's claim, not yet our result)")
     axes.spines["left"].set_visible(False)
     return figure
 

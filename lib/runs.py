@@ -42,6 +42,11 @@ def grid(*, dataset: str, model: str, alphas: Iterable[float], seeds: Iterable[i
     return trainings
 
 
+def missing(trainings: Iterable[Training]) -> list[Training]:
+    """Those that are not cached; raises InputError for a damaged run."""
+    return [training for training in trainings if _find(training) is None]
+
+
 def command(training: Training) -> str:
     """The command line that makes a run."""
     epochs = f" --epochs {training.epochs}" if training.epochs else ""
@@ -192,6 +197,15 @@ def table(measurement: str, trainings: Iterable[Training], *, progress: bool | N
     """
     settings = measurements.settled(measurement, settings)
     return pd.concat([_one_table(measurement, training, settings, progress) for training in trainings], ignore_index=True)
+
+
+def tables_at_hand(measurement: str, trainings: Iterable[Training]) -> tuple[pd.DataFrame, list[Training]]:
+    """Like `table`, without training anything again: also returns the trainings that are neither measured nor have their weights here."""
+    file, here, left = measurements.file_name(measurement, {}), [], []
+    for training in trainings:
+        run = make(training)
+        (here if file in run or WEIGHTS in run else left).append(training)
+    return (table(measurement, here) if here else pd.DataFrame()), left
 
 
 def _one_table(measurement: str, training: Training, settings: dict[str, object], progress: bool | None) -> pd.DataFrame:

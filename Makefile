@@ -1,0 +1,48 @@
+# Only git, make and Python 3.11 to 3.13 are taken for granted; everything else comes from pyproject.toml and uv.lock.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+PY := .venv/bin/python
+UV := .venv/bin/uv
+
+# make rerun CHAPTER=approach ALPHA=0.7 [DATASET=digits] [SEED=1] [RECIPE=paper]; lists in quotes: ALPHA="0.7 -0.7"
+RERUN = $(foreach a,$(ALPHA),--alpha=$(a)) $(foreach s,$(SEED),--seed=$(s)) $(if $(DATASET),--dataset=$(DATASET)) $(if $(RECIPE),--recipe=$(RECIPE))
+
+.PHONY: help env book test rerun chapters lock clean
+
+help:
+	@echo 'make book                                          the book from cached runs: _build/html/index.html'
+	@echo 'make test                                          unit tests and every cell of every chapter'
+	@echo 'make rerun CHAPTER=approach ALPHA=0.7              a chapter with one more alpha; DATASET=digits is a matter of seconds'
+	@echo 'make chapters                                      execute the chapters and publish their notebooks'
+	@echo 'python -m lib --help (in .venv)                    everything else'
+
+env: .venv/synced
+
+.venv/synced: pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1); name another with PYTHON=python3.12" >&2; exit 2; }
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv==0.13.8
+	UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact --quiet --python $(PY)
+	touch $@
+
+book: env
+	@$(PY) -m lib book
+
+chapters: env
+	@$(PY) -m lib chapters
+
+test: env
+	$(PY) -m pytest tests
+	RUNS_FROZEN=1 $(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 index.ipynb chapters
+
+rerun: env
+	@test -n "$(CHAPTER)" || { echo 'error: say which chapter: make rerun CHAPTER=approach ALPHA=0.7' >&2; exit 2; }
+	@$(PY) -m lib rerun $(CHAPTER) $(RERUN)
+
+lock:
+	$(UV) lock
+
+clean:
+	rm -rf _build .cache .pytest_cache

@@ -1,0 +1,69 @@
+"""Fixtures shared by all tests: the digits, and a store with two tiny trainings that is made once."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # networks this small gain nothing from threads, and two processes with threads slow each other; children inherit it
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from lib import data, runs
+from lib.recipes import Training
+
+torch.set_num_threads(1)  # for the case that something imported torch before this file
+
+EPOCHS = 2  # enough to be better than chance, and to be interrupted in between
+
+
+@pytest.fixture(scope="session")
+def digits() -> dict[str, data.Images]:
+    """Both splits of the digits: {"train": Images, "test": Images}."""
+    return {split: data.load("digits", split) for split in data.SPLITS}
+
+
+@pytest.fixture(scope="session")
+def trainings() -> list[Training]:
+    """The two trainings of the shared store: alpha 0 and alpha 1."""
+    return [Training("digits", "resnet8", alpha, 0, "fast", EPOCHS) for alpha in (0.0, 1.0)]
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory, trainings) -> Path:
+    """A store that holds `trainings` with their selectivity tables. Tests never write here: see `store_dir` and `own_store`."""
+    root = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNS_DIR", str(root))
+        patch.setenv("LIB_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("RUNS_FROZEN", raising=False)
+        runs.table("selectivity", trainings, progress=False)
+    return root
+
+
+def _point(monkeypatch, root: Path) -> Path:
+    monkeypatch.setenv("RUNS_DIR", str(root))
+    monkeypatch.setenv("LIB_CACHE", str(root.parent / "cache"))
+    monkeypatch.delenv("RUNS_FROZEN", raising=False)
+    return root
+
+
+@pytest.fixture
+def store_dir(made, monkeypatch) -> Path:
+    """The shared store as RUNS_DIR, for tests that only read."""
+    return _point(monkeypatch, made)
+
+
+@pytest.fixture
+def own_store(made, tmp_path, monkeypatch) -> Path:
+    """A copy of the shared store as RUNS_DIR, for tests that damage it."""
+    shutil.copytree(made, tmp_path / "runs")
+    return _point(monkeypatch, tmp_path / "runs")
+
+
+@pytest.fixture
+def empty_store(tmp_path, monkeypatch) -> Path:
+    """An empty store as RUNS_DIR."""
+    (tmp_path / "runs").mkdir()
+    return _point(monkeypatch, tmp_path / "runs")

@@ -1,0 +1,392 @@
+"""Files are written whole or not at all, every damage is reported by the file's name, and two processes make one run."""
+
+import errno
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+
+from lib import paths, store
+from lib.errors import InputError
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.rglob("*") if file.is_file())
+
+
+def fail_with(number: int):
+    def fail(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+# ---- writing atomically ----------------------------------------------------------------------------------------------
+
+
+def test_write_makes_folders_and_replaces(tmp_path):
+    file = tmp_path / "a" / "b" / "file.json"
+    store.write_atomically(file, b"one")
+    store.write_atomically(file, b"two")
+    assert file.read_bytes() == b"two" and files_below(tmp_path) == ["file.json"]
+
+
+@pytest.mark.parametrize(("number", "reason"), [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk is full"), (errno.EACCES, "Permission denied")])
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(step, number, reason, tmp_path, monkeypatch):
+    file = tmp_path / "file.json"
+    file.write_bytes(b"old")
+    monkeypatch.setattr(store.os, step, fail_with(number))
+    with pytest.raises(InputError, match=f"cannot write .*file.json: {reason}; nothing was changed"):
+        store.write_atomically(file, b"new")
+    assert file.read_bytes() == b"old" and files_below(tmp_path) == ["file.json"]
+
+
+@pytest.mark.xfail(strict=True, raises=NotADirectoryError, reason="the clean-up in `finally` raises over the clear error")
+def test_a_file_in_the_place_of_a_folder_is_a_clear_error(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(InputError, match="cannot write"):
+        store.write_atomically(tmp_path / "runs" / "file.json", b"new")
+
+
+# ---- checkpoints -----------------------------------------------------------------------------------------------------
+
+
+def test_checkpoint_keeps_tensors_and_facts_to_the_bit(tmp_path):
+    tensors = {"a/b": torch.randn(3, 4).T, "count": torch.tensor(7), "half": torch.ones(2, dtype=torch.bfloat16)}
+    facts = {"epoch": 3, "seconds": 0.1 + 0.2, "history": [{"loss": 1 / 3}]}
+    store.write_checkpoint(tmp_path / "c", tensors, facts)
+    again, same = store.read_checkpoint(tmp_path / "c")
+    assert same == facts and set(again) == set(tensors)
+    assert all(torch.equal(again[name], tensors[name]) and again[name].dtype == tensors[name].dtype for name in tensors)
+
+
+@pytest.mark.parametrize("place", [0, 40, 64, 65, 80, 200, -1])
+def test_a_flipped_bit_in_a_checkpoint(place, tmp_path):
+    file = tmp_path / "checkpoint"
+    store.write_checkpoint(file, {"a": torch.ones(50)}, {"epoch": 1})
+    content = bytearray(file.read_bytes())
+    content[place] ^= 4
+    file.write_bytes(content)
+    with pytest.raises(InputError, match="damaged: .*checkpoint does not match its checksum; delete it to start this run anew"):
+        store.read_checkpoint(file)
+
+
+@pytest.mark.parametrize("size", [0, 10, 64, 65, 100, -1])
+def test_a_cut_checkpoint(size, tmp_path):
+    file = tmp_path / "checkpoint"
+    store.write_checkpoint(file, {"a": torch.ones(50)}, {"epoch": 1})
+    file.write_bytes(file.read_bytes()[:size])
+    with pytest.raises(InputError, match="damaged: .*checkpoint"):
+        store.read_checkpoint(file)
+
+
+# ---- run folders -----------------------------------------------------------------------------------------------------
+
+NAMES = ("config.json", "table.parquet", "weights.safetensors")
+
+
+@pytest.fixture
+def folder(tmp_path) -> store.Folder:
+    """A folder with one file of every kind; the weights are optional."""
+    pd.DataFrame({"unit": range(5), "value": 0.5}).to_parquet(tmp_path / "draft.parquet")
+    content = (b'{"alpha": 1.0}\n', (tmp_path / "draft.parquet").read_bytes(), safetensors.torch.save({"w": torch.ones(4)}))
+    (tmp_path / "draft.parquet").unlink()
+    return store.create(tmp_path / "digits" / "run", dict(zip(NAMES, content, strict=True)), optional=("weights.safetensors",))
+
+
+def test_what_was_created_can_be_read_and_verified(folder, tmp_path):
+    again = store.Folder(folder.path)
+    again.verify()
+    assert again.read("config.json") == b'{"alpha": 1.0}\n'
+    assert all(name in again for name in NAMES) and "other" not in again
+    assert files_below(tmp_path) == sorted([*NAMES, "manifest.json"])
+
+
+def flip(place: float):
+    def damage(content: bytes) -> bytes:
+        at = int(place * (len(content) - 1))
+        return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+    return damage
+
+
+DAMAGES = {
+    "first bit": flip(0),
+    "bit in the middle": flip(0.5),
+    "bit near the end": flip(0.97),
+    "cut": lambda content: content[: len(content) // 2],
+    "last byte missing": lambda content: content[:-1],
+    "emptied": lambda content: b"",
+    "longer": lambda content: content + b"\0",
+    "other text of the same length": lambda content: b"x" * len(content),
+}
+
+
+CASES = [(name, damage) for name in (*NAMES, "manifest.json") for damage in DAMAGES]
+CASES.remove(("manifest.json", "last byte missing"))  # the end of its last line, which means nothing
+
+
+@pytest.mark.parametrize(("name", "damage"), CASES)
+def test_damage_is_reported_by_name(name, damage, folder):
+    file = folder.path / name
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    with pytest.raises(InputError, match=f"damaged: .*{name} ") as caught:
+        store.Folder(folder.path).verify()
+    assert str(folder.path) in str(caught.value) and "\n" not in str(caught.value)
+    assert "restore it" in str(caught.value)
+
+
+def test_any_flipped_bit_of_the_manifest_is_noticed(folder):
+    file = folder.path / "manifest.json"
+    content = file.read_bytes()
+    for place in range(len(content) - 1):  # the last byte is the line's end, which means nothing
+        file.write_bytes(content[:place] + bytes([content[place] ^ (1 << place % 8)]) + content[place + 1 :])
+        with pytest.raises(InputError, match="manifest.json"):
+            store.Folder(folder.path)
+
+
+def edit_size(sealed):
+    sealed["files"]["config.json"]["bytes"] += 1
+
+
+def make_optional(sealed):
+    sealed["files"]["config.json"]["optional"] = True
+
+
+def drop_file(sealed):
+    del sealed["files"]["table.parquet"]
+
+
+def drop_seal(sealed):
+    del sealed["seal"]
+
+
+@pytest.mark.parametrize("edit", [edit_size, make_optional, drop_file, drop_seal])
+def test_a_manifest_edited_by_hand(edit, folder):
+    file = folder.path / "manifest.json"
+    sealed = json.loads(file.read_text())
+    edit(sealed)
+    file.write_text(json.dumps(sealed))
+    with pytest.raises(InputError, match="damaged: .*manifest.json (was changed by hand|is not a manifest)"):
+        store.Folder(folder.path)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '"text"', "{}", '{"files": 3}'])
+def test_json_that_is_no_manifest(content, folder):
+    (folder.path / "manifest.json").write_text(content)
+    with pytest.raises(InputError, match="damaged: .*manifest.json is not a manifest"):
+        store.Folder(folder.path)
+
+
+def test_a_config_edited_by_hand_to_the_same_length(folder):
+    (folder.path / "config.json").write_text('{"alpha": 2.0}\n')
+    with pytest.raises(InputError, match="damaged: .*config.json does not match its checksum"):
+        folder.read("config.json")
+
+
+@pytest.mark.parametrize("name", ["config.json", "table.parquet", "manifest.json"])
+def test_a_deleted_file(name, folder):
+    (folder.path / name).unlink()
+    with pytest.raises(InputError, match=f"damaged: .*{name} is missing"):
+        store.Folder(folder.path).verify()
+
+
+def test_an_optional_file_may_be_absent_but_not_different(folder):
+    file = folder.path / "weights.safetensors"
+    content = file.read_bytes()
+    file.unlink()
+    again = store.Folder(folder.path)
+    again.verify()
+    assert "weights.safetensors" not in again
+    with pytest.raises(InputError, match="weights.safetensors is missing"):
+        again.read("weights.safetensors")
+    with pytest.raises(InputError, match="differs from the recorded one.*set RUNS_DIR"):
+        again.restore("weights.safetensors", flip(0.9)(content))
+    assert not file.exists()
+    again.restore("weights.safetensors", content)
+    again.verify()
+    assert "weights.safetensors" in again and file.read_bytes() == content
+
+
+def test_leftovers_do_not_count(folder):
+    (folder.path / ".config.json.77.tmp").write_bytes(b"half")
+    (folder.path / "table-of-a-crash.parquet").write_bytes(b"half")
+    again = store.Folder(folder.path)
+    again.verify()
+    assert "table-of-a-crash.parquet" not in again
+    with pytest.raises(InputError, match="holds no table-of-a-crash.parquet; it holds config.json, table.parquet, weights.safetensors"):
+        again.read("table-of-a-crash.parquet")
+
+
+def test_add_keeps_what_is_there_and_sees_what_others_added(folder):
+    one, other = store.Folder(folder.path), store.Folder(folder.path)
+    one.add("selectivity-1.parquet", b"one", measurement="selectivity")
+    other.add("attack-2.parquet", b"two", measurement="attack")
+    assert "selectivity-1.parquet" in other
+    final = store.Folder(folder.path)
+    final.verify()
+    assert set(final.files) == {*NAMES, "selectivity-1.parquet", "attack-2.parquet"}
+    assert final.files["attack-2.parquet"]["measurement"] == "attack"
+    assert final.files["weights.safetensors"]["optional"] is True
+
+
+def test_a_full_disk_while_adding_leaves_the_folder_as_it_was(folder, monkeypatch):
+    before = files_below(folder.path), (folder.path / "manifest.json").read_bytes()
+    monkeypatch.setattr(store.os, "fsync", fail_with(errno.ENOSPC))
+    with pytest.raises(InputError, match="the disk is full"):
+        folder.add("attack-2.parquet", b"two")
+    assert (files_below(folder.path), (folder.path / "manifest.json").read_bytes()) == before
+    store.Folder(folder.path).verify()
+
+
+def test_a_disk_that_fills_before_the_manifest_leaves_a_leftover_that_does_not_count(folder, monkeypatch):
+    whole = store.write_atomically
+
+    def full_for_the_manifest(file, content):
+        if file.name == store.MANIFEST:
+            monkeypatch.setattr(store.os, "fsync", fail_with(errno.ENOSPC))
+        whole(file, content)
+
+    monkeypatch.setattr(store, "write_atomically", full_for_the_manifest)
+    with pytest.raises(InputError, match="the disk is full"):
+        folder.add("attack-2.parquet", b"two")
+    again = store.Folder(folder.path)
+    again.verify()
+    assert "attack-2.parquet" not in again
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace", "rename"])
+def test_a_full_disk_while_creating_leaves_no_file(step, tmp_path, monkeypatch):
+    monkeypatch.setattr(store.os, step, fail_with(errno.ENOSPC))
+    with pytest.raises(InputError, match="cannot write .*run"):
+        store.create(tmp_path / "digits" / "run", {"a": b"1", "b": b"2"})
+    assert files_below(tmp_path) == [] and not (tmp_path / "digits" / "run").exists()
+
+
+def test_the_first_to_create_a_folder_wins(folder):
+    second = store.create(folder.path, {"config.json": b"other"})
+    assert second.read("config.json") == folder.read("config.json")
+    assert files_below(folder.path.parent) == sorted([*NAMES, "manifest.json"])
+
+
+# ---- several at once -------------------------------------------------------------------------------------------------
+
+
+class Call(logging.Handler):
+    """Calls a function when something is logged."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.function = function
+
+    def emit(self, record) -> None:
+        self.function(record.getMessage())
+
+
+def test_lock_waits_and_says_so(tmp_path):
+    order, messages = [], []
+    inside, release = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with store.lock(tmp_path, "key"):
+            inside.set()
+            assert release.wait(60)
+            order.append("first")
+
+    def heard(message: str) -> None:
+        messages.append(message)
+        release.set()  # the second waits now, and nothing else lets the first go on
+
+    handler, logger = Call(heard), logging.getLogger("lib.store")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        holder = threading.Thread(target=first)
+        holder.start()
+        assert inside.wait(60)
+        with store.lock(tmp_path, "other key"):  # is free: does not wait
+            pass
+        assert not messages
+        with store.lock(tmp_path, "key"):
+            order.append("second")
+        holder.join()
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    assert order == ["first", "second"]
+    assert messages == ["another process is making key: waiting for it"]
+
+
+def test_lock_is_released_after_an_error(tmp_path):
+    with pytest.raises(ZeroDivisionError), store.lock(tmp_path, "key"):
+        raise ZeroDivisionError
+    with store.lock(tmp_path, "key"):
+        pass
+
+
+def test_a_store_that_cannot_be_written(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(InputError, match="cannot write in .*runs: .*set RUNS_DIR to another place"), store.lock(tmp_path / "runs", "key"):
+        pass
+
+
+# imports first, then starts together with its twin; leaves a mark when it trains
+TWIN = """
+import logging, sys, time
+from pathlib import Path
+from lib import runs
+from lib import train as training_code
+
+here, me = Path(sys.argv[1]), sys.argv[2]
+real = training_code.split
+
+def split(*args):  # what every training does once, at its start
+    (here / f"trained-{me}").touch()
+    while not (here / "go").exists():  # until the other one waits
+        time.sleep(0.01)
+    return real(*args)
+
+training_code.split = split
+(here / f"ready-{me}").touch()
+while len(list(here.glob("ready-*"))) < 2:
+    time.sleep(0.01)
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+print(runs.make(runs.Training("digits", "resnet8", 0.3, 0, "fast", 1), progress=False).path)
+"""
+
+
+def test_two_processes_make_one_run_and_train_once(empty_store, tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(paths.ROOT)}
+    logs = [tmp_path / f"log-{me}" for me in range(2)]
+    twins = []
+    for me, log in enumerate(logs):
+        with log.open("w") as out:
+            twins.append(subprocess.Popen([sys.executable, "-c", TWIN, str(tmp_path), str(me)], env=environment, stdout=subprocess.PIPE, stderr=out, text=True))
+    try:
+        end = time.monotonic() + 120
+        while not any("waiting for it" in log.read_text() for log in logs):
+            assert all(twin.poll() is None for twin in twins) and time.monotonic() < end, [log.read_text() for log in logs]
+            time.sleep(0.02)
+        (tmp_path / "go").touch()
+        answers = [twin.communicate(timeout=120)[0].strip() for twin in twins]
+    finally:
+        for twin in twins:
+            twin.kill()
+            twin.communicate()
+    assert [twin.returncode for twin in twins] == [0, 0], [log.read_text() for log in logs]
+    assert len(list(tmp_path.glob("trained-*"))) == 1
+    assert answers[0] == answers[1]
+    assert list(empty_store.glob("digits-*/*")) == [Path(answers[0])]
+    store.Folder(Path(answers[0])).verify()
+    assert not any((empty_store / ".partial").glob("*"))
