@@ -15,14 +15,14 @@ seeds: list[int] = [0]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %% tags=["hide-input"]
-from lib import chapters, figures, runs
+from lib import catalogue, chapters, figures
 
 here = chapters.parameters(globals())
 from myst_nb import glue
 
-catalogue = runs.catalogue()
-status = catalogue.status.value_counts()
-glue("runs", f"{len(catalogue)}", display=False)
+cached = catalogue.catalogue()
+status = cached.status.value_counts()
+glue("runs", f"{len(cached)}", display=False)
 glue("status", ", ".join(f"{n} {name}" for name, n in status.items()), display=False)
 
 # %% [markdown]
@@ -31,11 +31,11 @@ glue("status", ", ".join(f"{n} {name}" for name, n in status.items()), display=F
 # prints this table, `python -m lib runs --csv` the whole of it.
 
 # %% tags=["hide-input"]
-shown = catalogue.assign(
-    accuracy=(100 * catalogue.clean_accuracy).map("{:.1f} %".format),
-    SI=catalogue.mean_selectivity.map("{:.3f}".format),
-    minutes=(catalogue.seconds / 60).map("{:.1f}".format),
-    id=catalogue.run.str.rsplit("-", n=1).str[-1],
+shown = cached.assign(
+    accuracy=(100 * cached.clean_accuracy).map("{:.1f} %".format),
+    SI=cached.mean_selectivity.map("{:.3f}".format),
+    minutes=(cached.seconds / 60).map("{:.1f}".format),
+    id=cached.run.str.rsplit("-", n=1).str[-1],
 )
 columns = ["id", "alpha", "seed", "epochs", "accuracy", "SI", "minutes", "engine", "device", "torch", "commit", "date", "status", "tables"]
 for (dataset, model, recipe), rows in shown.groupby(["dataset", "model", "recipe"]):

@@ -60,17 +60,16 @@ def train(
 @app.command()
 def runs(csv: Csv = False) -> None:
     """List the cached runs: what each is, where and when it was made, and whether it is ok, diverged, stale or damaged."""
-    from lib import paths
-    from lib import runs as cache
+    from lib import catalogue, paths
 
-    rows = cache.catalogue()
+    rows = catalogue.catalogue()
     if csv:
         print(rows.to_csv(index=False), end="")
         return
     if rows.empty:
         print(f"no runs in {paths.runs()}; make one with: python -m lib train --dataset digits")
         return
-    print(rows[cache.COLUMNS[:8] + ["date", "status"]].to_string(index=False, float_format="{:.3f}".format))
+    print(rows[catalogue.COLUMNS[:8] + ["date", "status"]].to_string(index=False, float_format="{:.3f}".format))
     for row in rows[rows.note != ""].itertuples():
         print(f"{row.status}: {row.run}: {row.note}")
 
@@ -81,11 +80,11 @@ def table(
     csv: Csv = False,
 ) -> None:
     """A measurement's tidy table over all cached runs; what was not measured yet is measured now, where the weights are kept."""
-    from lib import measurements
+    from lib import catalogue, measurements
     from lib import runs as cache
 
     measurements.settled(measurement, {})
-    trainings = cache.cached()
+    trainings = catalogue.cached()
     if not trainings:
         raise InputError("no runs are cached; make one with: python -m lib train --dataset digits")
     rows, left = cache.tables_at_hand(measurement, trainings)
@@ -122,17 +121,16 @@ def data(
 @app.command()
 def chapters() -> None:
     """Execute all chapters with their defaults, from cached runs alone, and write their published notebooks."""
-    from lib import chapters as book
+    from lib import chapters as all_chapters
 
-    changed = book.publish()
+    changed = all_chapters.publish()
     print("\n".join(f"written: {file}" for file in changed) or "nothing changed")
 
 
 @app.command("book")
 def build_book() -> None:
     """Build the book from cached runs, warnings as errors: _build/html/index.html."""
-    from lib import chapters as book
-    from lib import paths
+    from lib import book, paths
 
     print(f"the book: {book.build(paths.BUILD) / 'index.html'}")
 

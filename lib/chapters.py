@@ -1,14 +1,11 @@
-"""Chapters: percent scripts executed with parameters into notebooks that are equal byte for byte, and the book made of them."""
+"""Chapters: percent scripts executed with parameters into notebooks that are equal byte for byte."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
-import shutil
-import subprocess
 import sys
-import sysconfig
 import tempfile
 import types
 from collections.abc import Iterator, Mapping
@@ -140,10 +137,10 @@ def execute(name: str, given: Mapping[str, object] | None = None, *, frozen: boo
     frozen  run under RUNS_FROZEN=1: a missing run is an error
     raises  InputError for an unknown chapter or parameter, and for a cell that raises, with the cell's own message
     """
-    return _execute([name], given, frozen=frozen)[find(name)]
+    return execute_all([name], given, frozen=frozen)[find(name)]
 
 
-def _execute(names: list[str], given: Mapping[str, object] | None = None, *, frozen: bool) -> dict[str, NotebookNode]:
+def execute_all(names: list[str], given: Mapping[str, object] | None = None, *, frozen: bool) -> dict[str, NotebookNode]:
     """Run chapters side by side: each kernel is a process, the threads only wait."""
     names, given = [find(name) for name in names], dict(given or {})
     for name in names:
@@ -202,7 +199,7 @@ def _kernels_to(log: Path) -> Iterator[None]:
 def _clean(notebook: NotebookNode) -> NotebookNode:
     """Drop times and random ids, hide the injected cell, and move what `figures.show` said of a figure to where MyST-NB reads it."""
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
-    for number, cell in enumerate(notebook.cells):
+    for cell in notebook.cells:
         tags = [tag for tag in cell.metadata.get("tags", []) if tag != "papermill-error-cell-tag"]
         if "injected-parameters" in tags:
             cell["id"], tags = "cell-injected", [*tags, "hide-input"]
@@ -224,76 +221,12 @@ def text(notebook: NotebookNode) -> str:
 def publish(names: list[str] | None = None) -> list[Path]:
     """Execute chapters with their defaults from the cache alone and write their committed notebooks; returns those that changed."""
     changed = []
-    for name, notebook in _execute(names or list(sources()), frozen=True).items():
+    for name, notebook in execute_all(names or list(sources()), frozen=True).items():
         file = published(name)
         if not file.exists() or file.read_text() != text(notebook):
             file.write_text(text(notebook))
             changed.append(file)
     return changed
-
-
-# ---- the book --------------------------------------------------------------------------------------------------------
-
-STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static")
-
-
-def stored_errors(notebook: NotebookNode) -> list[str]:
-    """Tracebacks among the outputs: jupyter-book shows them without a word."""
-    return [
-        f"cell {number}: {output.ename}: {output.evalue}"
-        for number, cell in enumerate(notebook.cells)
-        for output in cell.get("outputs", [])
-        if output.output_type == "error"
-    ]
-
-
-def build(target: Path, given: Mapping[str, object] | None = None, *, only: str | None = None) -> Path:
-    """Build the book from chapters executed now, with warnings as errors; returns the folder of its pages, `target`/html.
-
-    given, only  run chapter `only` with these parameters (it may then train what is missing) and show the others as published;
-                 without `only`, every chapter is run with its defaults or `given`, from cached runs alone
-    raises       InputError with the first thing that is wrong: a cell that raises, a missing glue key, a broken reference
-    """
-    source = target / "book"
-    for old in (source, target / "html"):
-        shutil.rmtree(old, ignore_errors=True)
-    (source / "chapters").mkdir(parents=True)
-    if only:
-        notebooks = {name: nbformat.read(published(name), as_version=4) for name in sources() if name != only}
-        notebooks |= _execute([only], given, frozen=False)
-    else:
-        notebooks = _execute(list(sources()), given, frozen=True)
-    for name, notebook in notebooks.items():
-        file = published(name).relative_to(paths.ROOT)
-        if wrong := stored_errors(notebook):
-            raise InputError(f"{file} holds an error: {wrong[0]}")
-        (source / file).write_text(text(notebook))
-    for name in STATIC:
-        place = paths.ROOT / name
-        if place.is_dir():
-            shutil.copytree(place, source / name)
-        elif place.exists():
-            shutil.copy(place, source / name)
-    for page in paths.CHAPTERS.glob("*.md"):
-        shutil.copy(page, source / "chapters")
-    return _jupyter_book(source, target)
-
-
-_PROBLEM = re.compile(r"WARNING|ERROR|Exception|Traceback|Error:")
-
-
-def _jupyter_book(source: Path, target: Path) -> Path:
-    # --all: a second build over an old one does not repeat the warnings of the pages that it does not read again
-    command = [sys.executable, str(Path(sysconfig.get_path("scripts"), "jupyter-book")), "build", str(source), "-W", "-n", "--keep-going", "--all"]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    log = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
-    (target / "build.log").write_text(log)
-    if done.returncode:
-        problems = [line for line in log.splitlines() if _PROBLEM.search(line)] or log.splitlines()[-1:]
-        first = problems[0].replace(f"{source}/", "")
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise InputError(f"the book does not build: {first}{more}; see {target / 'build.log'}")
-    return (source / "_build" / "html").rename(target / "html")
 
 
 # ---- words and tables of the chapters --------------------------------------------------------------------------------

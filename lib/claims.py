@@ -44,8 +44,9 @@ class Verdict:
 
 # Written 2026-11-21, when of the CIFAR-10 networks only that of alpha = 0 had been trained.
 RULE = (
-    f"A claim's statistic is computed for each seed and is positive when it speaks for the claim. With at least {LEAST_SEEDS} seeds: reproduced if the 95 % t interval "
-    "of its mean lies above 0, not reproduced if it lies below 0, inconclusive otherwise. With fewer seeds: inconclusive."
+    "A claim's statistic is computed for each seed and is positive when it speaks for the claim. "
+    f"With at least {LEAST_SEEDS} seeds: reproduced if the 95 % t interval of its mean lies above 0, not reproduced if it lies below 0, "
+    "inconclusive otherwise. With fewer seeds: inconclusive."
 )
 
 
@@ -86,7 +87,10 @@ CLAIMS = (
     Claim("LM-4", "the gain on corrupted images holds corruption by corruption", "recalled", "14 of 19 for ResNet20"),
     Claim("LM-5", "LM-3 is not explained by clean accuracy", "recalled"),
     Claim("LM-6", "AugMix lowers mean selectivity", "established", "like α between −0.1 and −0.2"),
-    Claim("LM-7", "higher selectivity resists FGSM better; the clean ordering reverses by ε ≤ 0.002", "established", "ResNet18 at ε = 0.002: 28.9 % (α = 2), 27.2 % (0), 22.9 % (−2)"),
+    Claim(
+        "LM-7", "higher selectivity resists FGSM better; the clean ordering reverses by ε ≤ 0.002", "established",
+        "ResNet18 at ε = 0.002: 28.9 % (α = 2), 27.2 % (0), 22.9 % (−2)",
+    ),
     Claim("LM-8", "the same ordering under PGD and in other networks", "established"),
     Claim("LM-9", "the effect is not gradient masking: attacks made on α = 0 networks agree", "recalled"),
     Claim("LM-10", "networks of low selectivity are less stable: the input-output Jacobian norm falls as α rises", "established"),

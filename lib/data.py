@@ -221,7 +221,7 @@ def _cached(name: str, split: str, source: Source) -> Images:
             file.unlink()  # only a copy of what lies in the data set: made again
     images = source.read()
     if name == "cifar10" and content(images) != CIFAR10_CONTENT[split]:
-        raise InputError(f"{source.where} does not hold CIFAR-10's {split} split ({len(images)} images, content hash differs); get it again: {DATASETS[name][2]}")
+        raise InputError(f"{source.where} does not hold CIFAR-10's {split} split ({len(images)} images, other content); get it again: {DATASETS[name][2]}")
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(f".{os.getpid()}.tmp")
     try:

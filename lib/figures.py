@@ -111,7 +111,10 @@ def selectivity_by_layer(units: pd.DataFrame) -> Figure:
     panels = figure.subplots(1, 2, sharey=True)
     for axes, rows, title in zip(panels, (units, units[~units.dead]), ("all units", "dead units left out"), strict=True):
         means = rows.groupby(["alpha", "seed", "depth"], as_index=False).selectivity.mean()
-        sns.lineplot(means, x="depth", y="selectivity", hue="alpha", palette=alpha_palette(units.alpha), errorbar=None, marker="o", markersize=4, legend=False, ax=axes)
+        colours = alpha_palette(means.alpha)
+        sns.lineplot(
+            means, x="depth", y="selectivity", hue="alpha", palette=colours, errorbar=None, marker="o", markersize=4, legend=False, ax=axes
+        )
         axes.set(title=title, xlabel="ReLU layer, from the input", ylabel="mean class selectivity of the layer")
     alpha_legend(panels[1], units.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.tight_layout()
@@ -161,13 +164,14 @@ def scale_of_selectivity(summary: pd.DataFrame) -> Figure:
     means = summary.groupby("alpha").mean_selectivity.mean()
     for place, (alpha, x) in enumerate(means.items()):
         axes.annotate(f"{alpha:g}".replace("-", "−"), (x, 0), (0, 10 if place % 2 else -19), textcoords="offset points", ha="center", fontsize=9)
-    room = 0.08 * (means.max() - means.min())
+    room = 0.08 * (means.max() - means.min()) or 0.05
     for x, align, words in (
         (0.0, "left", "← low selectivity: more dimensions,\nrobust to corruptions, weak against attacks"),
         (1.0, "right", "high selectivity: fewer dimensions, →\nrobust to attacks, weak against corruptions"),
     ):
         axes.text(x, 0.82, words, ha=align, va="center", fontsize=9.5, transform=axes.transAxes)
-    axes.set(xlim=(means.min() - room, means.max() + room), ylim=(-0.8, 1.4), yticks=[], xlabel=f"{SI_LABEL} (the words are the paper's claim, not yet our result)")
+    axes.set(xlim=(means.min() - room, means.max() + room), ylim=(-0.8, 1.4), yticks=[])
+    axes.set_xlabel(f"{SI_LABEL} (the words are the paper's claim, not yet our result)")
     axes.spines["left"].set_visible(False)
     return figure
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lib import chapters, paths, recipes, runs, train
+from lib import book, catalogue, chapters, paths, recipes, runs, train
 
 
 def _duration(seconds: float) -> str:
@@ -46,14 +46,14 @@ def rerun(
         run = runs.make(training)
         say(f"new: {run.path.name}, clean accuracy {runs.config(run)['result']['clean_accuracy']:.1%}")
     given = {"dataset": dataset, "model": model, "alphas": sorted({*own, *map(float, alphas)}), "seeds": sorted(set(chosen)), "recipe": recipe}
-    pages = chapters.build(paths.BUILD / "rerun" / f"{name}-{dataset}", given, only=name)
+    pages = book.build(paths.BUILD / "rerun" / f"{name}-{dataset}", given, only=name)
     return pages / chapters.published(name).relative_to(paths.ROOT).with_suffix(".html")
 
 
 def _cached_seeds(dataset: str, model: str, alphas: list[float], recipe: str) -> list[int]:
     """Seeds of which every one of these alphas is cached."""
     having: dict[int, set[float]] = {}
-    for training in runs.cached():
+    for training in catalogue.cached():
         if (training.dataset, training.model, training.recipe, training.epochs) == (dataset, model, recipe, None):
             having.setdefault(training.seed, set()).add(training.alpha)
     return sorted(seed for seed, found in having.items() if found >= set(alphas))

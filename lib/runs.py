@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -24,7 +24,7 @@ from lib import train as training_code
 from lib.errors import InputError
 from lib.recipes import Training
 
-__all__ = ["Training", "catalogue", "grid", "history", "load", "make", "summary", "table"]
+__all__ = ["Training", "grid", "history", "load", "make", "missing", "summary", "table"]
 
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.parquet", "weights.safetensors"
 
@@ -91,13 +91,13 @@ def _provenance(device: str, seconds: float) -> dict[str, object]:
     }
 
 
-def _training_code(model: str) -> str:
+def training_digest(model: str) -> str:
     """Digest of the code that decides a trained network of this architecture."""
     constructor, arguments, side = models.MODELS[model]
     return code.digest([training_code.train, constructor], arguments, side, skip=["lib.models.MODELS"])
 
 
-def _table_code(name: str, model: str) -> str:
+def table_digest(name: str, model: str) -> str:
     """Digest of the code that decides a measurement's table."""
     constructor, arguments, side = models.MODELS[model]
     return code.digest([measurements.MEASUREMENTS[name].function, constructor], arguments, side, skip=["lib.models.MODELS"])
@@ -145,7 +145,7 @@ def make(training: Training, *, weights: bool = False, progress: bool | None = N
 
 def _train(training: Training, checkpoint: Path, progress: bool | None) -> dict[str, bytes]:
     """The files of a run."""
-    digest = _training_code(training.model)  # of the code as imported, before hours of training in which it may be edited
+    digest = training_digest(training.model)  # of the code as imported, before hours of training in which it may be edited
     commit = _commit()
     trained = training_code.train(training, training_code.best_engine(training), checkpoint=checkpoint, progress=progress)
     state = {
@@ -229,7 +229,7 @@ def _measure(measurement: str, training: Training, run: store.Folder, settings: 
     facts = {
         "measurement": measurement,
         "settings": settings,
-        "code": _table_code(measurement, training.model),
+        "code": table_digest(measurement, training.model),
         "provenance": _provenance(device, time.monotonic() - start),
     }
     with store.lock(paths.runs(), f"{training.key}-manifest"):
@@ -251,72 +251,6 @@ def history(trainings: Iterable[Training], *, progress: bool | None = None) -> p
 def network_selectivity(units: pd.DataFrame, by: list[str]) -> pd.Series:
     """The paper's mean selectivity from a `selectivity` table: over the units of a layer first, then over layers."""
     return units.groupby([*by, "depth"]).selectivity.mean().groupby(by).mean()
-
-
-def _status(folder: Path) -> dict[str, object]:
-    """One row of the catalogue; damage is a value in it, not an error."""
-    row: dict[str, object] = {"status": "damaged", "run": str(folder.relative_to(paths.runs())), "note": ""}
-    try:
-        run = store.Folder(folder)
-        run.verify()
-        facts = config(run)
-    except InputError as error:
-        return row | {"note": str(error)}
-    named, result, made = facts["training"], facts["result"], facts["provenance"]
-    row |= {name: named[name] for name in ("dataset", "model", "alpha", "seed", "recipe")}
-    row |= {"epochs": named["settings"]["epochs"], "clean_accuracy": result["clean_accuracy"], "status": result["status"]}
-    row |= {name: made[name] for name in ("engine", "device", "commit", "torch", "seconds", "date")}
-    row |= {"weights": WEIGHTS in run, "tables": ", ".join(sorted(entry["measurement"] for entry in run.files.values() if "measurement" in entry))}
-    units = measurements.file_name("selectivity", {})
-    if units in run:
-        row["mean_selectivity"] = float(network_selectivity(pd.read_parquet(io.BytesIO(run.read(units))).assign(run=0), ["run"]).iloc[0])
-    stale = [] if made["code"] == _training_code(named["model"]) else ["training"]
-    for entry in run.files.values():
-        name = entry.get("measurement")
-        if name and (name not in measurements.MEASUREMENTS or entry["code"] != _table_code(name, named["model"])):
-            stale.append(name)
-    if _training(named) is None:
-        stale.append("recipe")
-    if stale:
-        row |= {"status": "stale", "note": f"changed since it was made: code of {', '.join(sorted(stale))}"}
-    return row
-
-
-def _training(named: dict[str, object]) -> Training | None:
-    """The Training a config.json describes, or None when today's recipes no longer describe it."""
-    fields = {name: named[name] for name in ("dataset", "model", "alpha", "seed", "recipe")}
-    try:
-        for epochs in (None, named["settings"]["epochs"]):
-            training = Training(**fields, epochs=epochs)
-            if json.dumps(training.canonical(), sort_keys=True) == json.dumps(named, sort_keys=True):
-                return training
-    except InputError:
-        pass
-    return None
-
-
-COLUMNS = [
-    "dataset", "model", "alpha", "seed", "recipe", "epochs", "clean_accuracy", "mean_selectivity", "device", "commit", "date", "status",
-    "engine", "torch", "seconds", "tables", "weights", "run", "note",
-]  # fmt: skip
-
-
-def catalogue() -> pd.DataFrame:
-    """One row a cached run, damaged and stale ones included, with the columns of `COLUMNS`; files are verified, nothing is made.
-
-    status  ok, diverged (kept as a result), stale (library code or recipe changed since; the note says what), damaged (the note names the file)
-    """
-    folders = sorted(file.parent for file in paths.runs().glob(f"*/*/{store.MANIFEST}"))
-    folders += sorted(file.parent for file in paths.runs().glob(f"*/*/{CONFIG}") if file.parent not in folders)
-    rows = pd.DataFrame([_status(folder) for folder in folders], columns=COLUMNS)
-    return rows.sort_values(["dataset", "model", "recipe", "alpha", "seed", "run"], ignore_index=True)
-
-
-def cached() -> list[Training]:
-    """The training of every cached run that today's recipes describe; raises InputError at a damaged one."""
-    folders = sorted(file.parent for file in paths.runs().glob(f"*/*/{store.MANIFEST}"))
-    found = [_training(config(store.Folder(folder))["training"]) for folder in folders]
-    return sorted((training for training in found if training), key=lambda t: (t.dataset, t.model, t.recipe, t.alpha, t.seed))
 
 
 def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:

@@ -203,8 +203,8 @@ def edit(tmp_path, monkeypatch):
 
 
 def digests() -> dict[str, str]:
-    found = {f"training {model}": runs._training_code(model) for model in models.MODELS}
-    return found | {f"{table} {model}": runs._table_code(table, model) for table in measurements.MEASUREMENTS for model in models.MODELS}
+    found = {f"training {model}": runs.training_digest(model) for model in models.MODELS}
+    return found | {f"{table} {model}": runs.table_digest(table, model) for table in measurements.MEASUREMENTS for model in models.MODELS}
 
 
 ALL_TRAININGS = {f"training {model}" for model in models.MODELS}

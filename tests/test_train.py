@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -359,15 +360,28 @@ def halfway(few, tmp_path, monkeypatch):
     return of
 
 
+def ending(training: Training, file: Path) -> tuple[train.Trained, dict, dict]:
+    """Train to the end, from the checkpoint `file` where there is one: the result, and tensors and facts of the last checkpoint.
+
+    The last checkpoint holds the weights and momentum after the last step, which the result need not show: an earlier epoch may be the best.
+    """
+    trained = run(training, checkpoint=file)
+    tensors, facts = store.read_checkpoint(file)
+    assert facts["epoch"] == training.settings.epochs
+    return trained, tensors, facts | {"seconds": 0}
+
+
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
-def test_resumed_is_uninterrupted_to_the_bit(alpha, halfway, monkeypatch):
+def test_resumed_is_uninterrupted_to_the_bit(alpha, halfway, tmp_path, monkeypatch):
     training = tiny(alpha=alpha, epochs=3)
-    whole, file = run(training), halfway(training)
+    file = halfway(training)
+    whole, tensors, facts = ending(training, tmp_path / "whole")
     drawn = []
     real = train.draw_augmentation
     monkeypatch.setattr(train, "draw_augmentation", lambda *args: drawn.append(1) or real(*args))
-    resumed = run(training, checkpoint=file)
+    resumed, tensors_again, facts_again = ending(training, file)
     assert len(drawn) == 2  # of three epochs: the first was not done again
+    assert same(tensors_again, tensors) and facts_again == facts
     assert same(resumed.network, whole.network)
     pd.testing.assert_frame_equal(resumed.history, whole.history, check_exact=True)
     assert resumed.result | {"seconds": 0} == whole.result | {"seconds": 0}
@@ -396,37 +410,40 @@ def zero(tensors, facts, part):
 # part of the checkpoint: how to spoil it
 SPOIL = {
     "momentum": lambda tensors, facts: zero(tensors, facts, "momentum"),
-    "network": lambda tensors, facts: zero(tensors, facts, "network"),
     "one momentum": lambda tensors, facts: tensors.update({"momentum/5": torch.zeros_like(tensors["momentum/5"])}),
+    "network": lambda tensors, facts: zero(tensors, facts, "network"),
     "running mean": lambda tensors, facts: tensors.update({"network/bn1.running_mean": torch.zeros(8)}),
     "epoch": lambda tensors, facts: facts.update(epoch=0),
     "history": lambda tensors, facts: facts.update(history=[]),
     "best accuracy": lambda tensors, facts: facts.update(best_accuracy=2.0),  # epoch 1 stays the best
-    "seconds": lambda tensors, facts: facts.update(seconds=1e6),
+    "best epoch": lambda tensors, facts: facts.update(best_accuracy=2.0, best_epoch=7),
 }
 
 
-def outcome(trained: train.Trained) -> tuple:
-    """All that a run keeps, to be compared to the bit."""
-    weights = tuple((name, tensor.numpy().tobytes()) for name, tensor in trained.network.state_dict().items())
-    return weights, trained.history.to_json(double_precision=15), {name: value for name, value in trained.result.items() if name != "seconds"}
-
-
-def test_every_part_of_the_checkpoint_is_needed(halfway):
+def test_every_part_of_the_checkpoint_is_needed(halfway, tmp_path):
     """Spoiling a part must show, or the equality above would prove nothing about that part."""
     training = tiny()
-    whole, file = run(training), halfway(training)
+    file = halfway(training)
     content = file.read_bytes()
+    whole, tensors, facts = ending(training, tmp_path / "whole")
     for part, spoil in SPOIL.items():
         file.write_bytes(content)
-        tensors, facts = store.read_checkpoint(file)
-        spoil(tensors, facts)
-        store.write_checkpoint(file, tensors, facts)
-        resumed = run(training, checkpoint=file)
-        if part == "seconds":
-            assert resumed.result["seconds"] > 1e5
-        else:
-            assert outcome(resumed) != outcome(whole), part
+        spoiled = store.read_checkpoint(file)
+        spoil(*spoiled)
+        store.write_checkpoint(file, *spoiled)
+        if part == "epoch":  # one more epoch is trained
+            assert len(run(training, checkpoint=file).history) == 3
+            continue
+        _, tensors_again, facts_again = ending(training, file)
+        assert not (same(tensors_again, tensors) and facts_again == facts), part
+
+
+def test_the_seconds_before_the_interruption_count(halfway):
+    file = halfway(tiny())
+    tensors, facts = store.read_checkpoint(file)
+    assert facts["seconds"] > 0
+    store.write_checkpoint(file, tensors, facts | {"seconds": 1e6})
+    assert run(tiny(), checkpoint=file).result["seconds"] > 1e6
 
 
 def test_the_best_network_so_far_is_in_the_checkpoint(halfway):
@@ -518,6 +535,7 @@ def test_kill_9_then_the_same_command(made, trainings, empty_store, tmp_path, mo
     for file in (runs.WEIGHTS, runs.HISTORY):
         assert resumed.read(file) == whole.read(file)
     assert runs.config(resumed)["result"] | {"seconds": 0} == runs.config(whole)["result"] | {"seconds": 0}
+    assert runs.config(whole)["result"]["best_epoch"] == 2  # or the second epoch would not show in the weights
     assert not any((empty_store / ".partial").glob("*"))
 
 
@@ -542,7 +560,6 @@ def rate_of(monkeypatch, change) -> None:
 
 def test_the_best_network_before_the_divergence_is_kept(few, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0)
-    first = {}
     rate_of(monkeypatch, lambda step, steps, rate: float("nan") if step == steps else rate)
     trained = run(tiny(epochs=3), checkpoint=tmp_path / "c")
     assert trained.result["status"] == "diverged" and trained.result["best_epoch"] == 1 and trained.result["epochs_run"] == 2

@@ -1,0 +1,50 @@
+"""A chapter rerun with a new alpha on digits: the alpha is in the figures, what was cached stays, a second call trains nothing."""
+
+import re
+import shutil
+
+import pytest
+
+from lib import paths, rerun, runs
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A copy of the digits runs that the repository keeps."""
+    root = tmp_path_factory.mktemp("rerun store") / "runs"  # with a space in its path
+    shutil.copytree(paths.ROOT / "runs" / "digits-resnet8", root / "digits-resnet8")
+    return root
+
+
+def test_new_alpha_is_trained_once_and_shown_beside_the_cached(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNS_DIR", str(store))
+    monkeypatch.setattr(paths, "BUILD", tmp_path / "_build")
+    published = (paths.ROOT / "chapters" / "02-approach.ipynb").read_bytes()
+    before = {file: file.read_bytes() for file in store.rglob("*.json")}
+    said = []
+    page = rerun.rerun("approach", dataset="digits", alphas=[0.7], seeds=[0], say=said.append)
+    assert said[0].endswith("8 networks (resnet8 on digits, fast recipe), 7 cached, 1 to train")
+    assert "about" in said[1] and said[2].startswith("new: alpha0.7-seed0-fast-")
+    assert page.is_file() and page.name == "02-approach.html"
+    images = [(page.parent / source).resolve() for source in re.findall(r'<img[^>]+src="([^"]+\.svg)"', page.read_text())]
+    assert any("<!-- 0.7 -->" in image.read_text() and "<!-- −2 -->" in image.read_text() for image in images)
+    assert (paths.ROOT / "chapters" / "02-approach.ipynb").read_bytes() == published
+    assert all(file.read_bytes() == content for file, content in before.items())
+
+    monkeypatch.setattr(runs, "_train", lambda *a: pytest.fail("trained again"))
+    monkeypatch.setattr(rerun.book, "build", lambda target, given, only: target)  # seen above
+    said.clear()
+    rerun.rerun("02-approach", dataset="digits", alphas=[0.7], seeds=[0], say=said.append)
+    assert said == ["02-approach: 8 networks (resnet8 on digits, fast recipe), 8 cached, 0 to train"]
+
+
+def test_seeds_are_those_cached_for_every_alpha_of_the_chapter(store, monkeypatch):
+    monkeypatch.setenv("RUNS_DIR", str(store))
+    own = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]
+    assert rerun._cached_seeds("digits", "resnet8", own, "fast") == [0, 1, 2]
+    assert rerun._cached_seeds("digits", "resnet8", [*own, 5.0], "fast") == []
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(12, "12 seconds"), (300, "5 minutes"), (9000, "2.5 hours")])
+def test_durations_are_said_as_people_do(seconds, words):
+    assert rerun._duration(seconds) == words

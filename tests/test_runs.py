@@ -1,0 +1,518 @@
+"""What chapters ask for: cached tables, verified networks, and a catalogue that names what is damaged, diverged or stale."""
+
+import errno
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from lib import catalogue, data, measurements, paths, recipes, runs, store, train
+from lib.errors import InputError
+from lib.recipes import Training
+from lib.runs import CONFIG, HISTORY, WEIGHTS
+
+NAMED = ["dataset", "model", "alpha", "seed", "recipe"]
+UNITS = measurements.file_name("selectivity", {})
+
+
+def fail(*args, **kwargs):
+    raise AssertionError("trained or measured although cached")
+
+
+@pytest.fixture
+def nothing_is_made(monkeypatch):
+    """Training or measuring fails the test."""
+    monkeypatch.setattr(runs, "_train", fail)
+    monkeypatch.setattr(runs, "_measure", fail)
+
+
+def forge(root: Path, training: Training, source: store.Folder, *, tables: bool = True, **result) -> store.Folder:
+    """A run with the files of another one, under the name and configuration of `training`, with parts of its result replaced."""
+    facts = json.loads(source.read(CONFIG))
+    facts["training"] = training.canonical()
+    facts["result"] |= result
+    files = {CONFIG: json.dumps(facts).encode(), HISTORY: source.read(HISTORY), WEIGHTS: source.read(WEIGHTS)}
+    run = store.create(root / training.name, files, optional=(WEIGHTS,))
+    for name, entry in source.files.items():
+        if tables and "measurement" in entry:
+            run.add(name, source.read(name), **{fact: value for fact, value in entry.items() if fact not in ("sha256", "bytes")})
+    return run
+
+
+@pytest.fixture
+def source(made, trainings) -> store.Folder:
+    return store.Folder(made / trainings[1].name)
+
+
+def status_of(training: Training) -> pd.Series:
+    rows = catalogue.catalogue().set_index("run")
+    return rows.loc[training.name]
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+
+
+def test_table_has_named_rows(store_dir, trainings, nothing_is_made):
+    table = runs.table("selectivity", trainings)
+    assert list(table.columns) == [*NAMED, "layer", "depth", "unit", "selectivity", "dead", "best_class"]
+    assert len(table) == 2 * 120 and table.index.is_unique
+    for training in trainings:
+        rows = table[table.alpha == training.alpha]
+        assert len(rows) == 120
+        assert rows[NAMED].drop_duplicates().values.tolist() == [["digits", "resnet8", training.alpha, 0, "fast"]]
+
+
+def test_table_is_what_the_stored_network_gives(store_dir, trainings, digits, nothing_is_made):
+    measured = measurements.selectivity(runs.load(trainings[1]), digits["test"])
+    kept = runs.table("selectivity", [trainings[1]])
+    pd.testing.assert_frame_equal(kept.drop(columns=NAMED), measured, check_dtype=False, rtol=1e-5, atol=1e-6)
+
+
+def test_alpha_is_in_the_networks(store_dir, trainings):
+    """A sanity check on the real thing: the run with alpha 1 is more selective."""
+    means = runs.network_selectivity(runs.table("selectivity", trainings), ["alpha"])
+    assert means[1.0] > means[0.0]
+
+
+def test_a_missing_table_is_measured_once_without_training(own_store, trainings, monkeypatch):
+    monkeypatch.setattr(runs, "_train", fail)
+    first = runs.table("class_means", trainings[:1])
+    assert list(first.columns) == [*NAMED, "layer", "depth", "unit", "class", "mean"] and len(first) == 1200
+    monkeypatch.setattr(runs, "_measure", fail)
+    pd.testing.assert_frame_equal(runs.table("class_means", trainings[:1]), first)
+    entry = store.Folder(own_store / trainings[0].name).files[measurements.file_name("class_means", {})]
+    assert entry["measurement"] == "class_means" and entry["settings"] == {} and len(entry["code"]) == 12
+    assert {"commit", "torch", "device", "date", "seconds"} <= set(entry["provenance"])
+
+
+def test_a_missing_run_is_trained_once(empty_store, monkeypatch):
+    training = Training("digits", "resnet8", -0.5, 3, "fast", 1)
+    assert runs.missing([training]) == [training]
+    trained = []
+    real = runs._train
+    monkeypatch.setattr(runs, "_train", lambda *args: trained.append(args) or real(*args))
+    runs.table("selectivity", [training], progress=False)
+    assert len(trained) == 1 and runs.missing([training]) == []
+    monkeypatch.setattr(runs, "_train", fail)
+    monkeypatch.setattr(runs, "_measure", fail)
+    runs.table("selectivity", [training], progress=False)
+    runs.history([training])
+    runs.load(training)
+    facts = runs.config(runs.make(training))
+    assert facts["training"] == json.loads(json.dumps(training.canonical()))
+    assert {"version", "commit", "torch", "python", "device", "seconds", "date", "engine", "code"} <= set(facts["provenance"])
+    assert [path.name for path in empty_store.glob("[!.]*/*")] == [Path(training.name).name]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda trainings: runs.table("robustness", trainings), "unknown measurement 'robustness'; known: class_means, selectivity"),
+        (lambda trainings: runs.table("selectivity", trainings, split="train"), "unknown setting of selectivity 'split'"),
+    ],
+)
+def test_unknown_measurement_or_setting(call, message, store_dir, trainings, nothing_is_made):
+    with pytest.raises(InputError, match=message):
+        call(trainings)
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="pandas' 'No objects to concatenate'")
+@pytest.mark.parametrize("ask", [lambda: runs.table("selectivity", []), lambda: runs.history([])], ids=["table", "history"])
+def test_no_trainings_at_all_is_a_clear_error(ask, store_dir):
+    try:
+        ask()
+    except InputError as error:
+        assert "training" in str(error)
+
+
+@pytest.mark.xfail(strict=True, reason="epochs is not among the columns")
+def test_rows_of_runs_that_differ_in_epochs_can_be_told_apart(own_store, trainings, source, nothing_is_made):
+    longer = replace(trainings[1], epochs=3)
+    forge(own_store, longer, source)
+    table = runs.table("selectivity", [trainings[1], longer])
+    assert not table.duplicated().any()
+
+
+def test_tables_at_hand_trains_nothing_again(own_store, trainings, monkeypatch):
+    monkeypatch.setattr(runs, "_train", fail)
+    (own_store / trainings[0].name / WEIGHTS).unlink()
+    table, left = runs.tables_at_hand("class_means", trainings)
+    assert left == [trainings[0]] and table.alpha.unique().tolist() == [1.0]
+    table, left = runs.tables_at_hand("selectivity", trainings)
+    assert left == [] and table.alpha.unique().tolist() == [0.0, 1.0]  # was measured before
+
+
+# ---- frozen ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("value", "frozen"), [("1", True), ("yes", True), ("0", False), ("", False)])
+def test_frozen(value, frozen, monkeypatch):
+    monkeypatch.setenv("RUNS_FROZEN", value)
+    assert runs.frozen() is frozen
+    monkeypatch.delenv("RUNS_FROZEN")
+    assert runs.frozen() is False
+
+
+def everything_below(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda t: runs.make(t), lambda t: runs.table("selectivity", [t]), lambda t: runs.history([t]), lambda t: runs.summary([t])],
+    ids=["make", "table", "history", "summary"],
+)
+def test_a_missing_run_when_frozen_names_the_command(ask, empty_store, monkeypatch, nothing_is_made):
+    monkeypatch.setenv("RUNS_FROZEN", "1")
+    training = Training("digits", "resnet8", -0.7, 2, "fast", 3)
+    with pytest.raises(InputError) as caught:
+        ask(training)
+    expected = "python -m lib train --dataset digits --model resnet8 --alpha=-0.7 --seed 2 --recipe fast --epochs 3"
+    assert str(caught.value) == f"RUNS_FROZEN=1 and run {training.name} not cached; make it with: {expected}"
+    assert everything_below(empty_store) == []
+
+
+def test_a_missing_table_when_frozen_names_the_command(own_store, trainings, monkeypatch, nothing_is_made):
+    monkeypatch.setenv("RUNS_FROZEN", "1")
+    before = everything_below(own_store)
+    assert len(runs.table("selectivity", trainings)) == 240
+    with pytest.raises(InputError, match=f"table class_means of run {trainings[0].name} not cached; make it with: python -m lib table class_means"):
+        runs.table("class_means", trainings)
+    (own_store / trainings[0].name / WEIGHTS).unlink()
+    with pytest.raises(InputError, match="its weights are not kept; make it with: python -m lib train .* --weights"):
+        runs.make(trainings[0], weights=True)
+    assert len(everything_below(own_store)) == len(before) - 1
+
+
+def test_the_command_names_the_same_training():
+    from lib.__main__ import train as train_command  # noqa: F401 - the command exists
+
+    for training in (Training(alpha=-1), Training("digits", "resnet8", 0.25, 7, "fast", 3)):
+        words = shlex.split(runs.command(training).replace("=", " "))
+        options = dict(zip(words[4::2], words[5::2], strict=True))
+        again = Training(
+            options["--dataset"], options["--model"], float(options["--alpha"]), int(options["--seed"]), options["--recipe"],
+            int(options["--epochs"]) if "--epochs" in options else None,
+        )  # fmt: skip
+        assert again == training
+
+
+# ---- loading ---------------------------------------------------------------------------------------------------------
+
+
+def test_load_gives_the_network_that_was_measured(store_dir, trainings, digits, nothing_is_made):
+    for training in trainings:
+        network = runs.load(training)
+        assert not network.training and {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+        result = runs.config(runs.make(training))["result"]
+        assert train.accuracy(network, digits["test"]) == result["clean_accuracy"] > 0.15
+    assert not torch.equal(runs.load(trainings[0]).conv1.weight, runs.load(trainings[1]).conv1.weight)
+
+
+def test_load_of_a_run_that_is_not_cached(empty_store, nothing_is_made):
+    training = Training("digits", "resnet8", recipe="fast")
+    with pytest.raises(InputError, match=f"run {training.name} is not cached; make it with: python -m lib train --dataset digits"):
+        runs.load(training)
+
+
+def test_load_without_the_weights_of_this_seed(own_store, trainings, nothing_is_made):
+    (own_store / trainings[0].name / WEIGHTS).unlink()
+    with pytest.raises(InputError, match=f"the weights of {trainings[0].name} are not kept here; make them with: python -m lib train .* --weights$"):
+        runs.load(trainings[0])
+    assert status_of(trainings[0]).status == "ok" and not status_of(trainings[0]).weights
+    assert status_of(trainings[1]).weights
+
+
+def test_truncated_weights(own_store, trainings, monkeypatch):
+    monkeypatch.setattr(runs, "_train", fail)
+    file = own_store / trainings[1].name / WEIGHTS
+    content = file.read_bytes()[:-100]
+    file.write_bytes(content)
+    for ask in (lambda: runs.load(trainings[1]), lambda: runs.table("class_means", trainings)):
+        with pytest.raises(InputError, match=f"damaged: .*{WEIGHTS} has {len(content)} bytes, not {len(content) + 100}"):
+            ask()
+    assert file.read_bytes() == content  # nothing is silently made again over it
+    assert status_of(trainings[1]).status == "damaged"
+    assert len(runs.table("selectivity", trainings)) == 240  # what was measured before is whole
+
+
+def test_missing_weights_are_trained_again_to_the_same_bits(own_store, trainings):
+    file = own_store / trainings[1].name / WEIGHTS
+    content = file.read_bytes()
+    file.unlink()
+    runs.make(trainings[1], weights=True, progress=False)
+    assert file.read_bytes() == content
+    store.Folder(file.parent).verify()
+
+
+def test_weights_that_come_out_differently_are_not_mixed_in(own_store, trainings, monkeypatch):
+    file = own_store / trainings[1].name / WEIGHTS
+    content = bytearray(file.read_bytes())
+    file.unlink()
+    content[-1] ^= 1
+    monkeypatch.setattr(runs, "_train", lambda *args: {WEIGHTS: bytes(content)})
+    with pytest.raises(InputError, match=f"{WEIGHTS}: made again here, it differs from the recorded one"):
+        runs.make(trainings[1], weights=True)
+    assert not file.exists()
+
+
+# ---- making ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_while_a_run_is_kept(empty_store, monkeypatch):
+    training = Training("digits", "resnet8", recipe="fast")
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(runs, "_train", lambda *args: {CONFIG: b"{}", HISTORY: b"", WEIGHTS: b""})
+    with monkeypatch.context() as patch:
+        patch.setattr(store.os, "fsync", full)
+        with pytest.raises(InputError, match="the disk is full; nothing was changed, free some room or set RUNS_DIR"):
+            runs.make(training)
+    assert [file for file in everything_below(empty_store) if file.is_file() and file.suffix != ".lock"] == []
+    assert CONFIG in runs.make(training)  # and the lock is free
+
+
+@pytest.mark.parametrize("name", [CONFIG, HISTORY, UNITS, "manifest.json"])
+def test_every_damaged_file_is_reported_and_never_made_again(name, own_store, trainings, nothing_is_made):
+    file = own_store / trainings[1].name / name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    readers = {CONFIG: runs.summary, HISTORY: runs.history, UNITS: lambda t: runs.table("selectivity", t), "manifest.json": runs.missing}
+    with pytest.raises(InputError, match=f"damaged: .*{name}"):
+        readers[name](trainings)
+    rows = catalogue.catalogue().set_index("run").status
+    assert rows[trainings[1].name] == "damaged" and rows[trainings[0].name] == "ok"
+    assert name in status_of(trainings[1]).note
+    assert file.read_bytes() == bytes(content)
+
+
+@pytest.mark.xfail(strict=True, reason="nobody compares the folder's name with the training in its config.json")
+def test_a_renamed_folder_is_not_taken_for_another_run(own_store, trainings, nothing_is_made):
+    other = replace(trainings[1], alpha=-1.0)
+    (own_store / trainings[1].name).rename(own_store / other.name)
+    with pytest.raises(InputError, match="damaged"):
+        runs.summary([other])
+
+
+@pytest.mark.xfail(strict=True, reason="a checkpoint does not say which code made it: the run is then recorded as made by the new code alone")
+def test_a_checkpoint_made_by_other_code_is_not_gone_on_from(empty_store, digits, monkeypatch):
+    monkeypatch.setattr(data, "load", lambda name, split: digits[split][slice(0, 200)])
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0)
+    training = Training("digits", "resnet8", recipe="fast", epochs=2)
+    real, drawn = train.draw_augmentation, []
+
+    def stop(*args):
+        drawn.append(1)
+        if len(drawn) == 2:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(train, "draw_augmentation", stop)
+    with pytest.raises(KeyboardInterrupt):
+        runs.make(training, progress=False)
+    monkeypatch.setattr(runs, "training_digest", lambda model: "other")
+    try:
+        runs.make(training, progress=False)
+    except InputError:
+        return
+    assert len(drawn) == 2 + 2  # both epochs anew
+
+
+# ---- grid, history, summary ------------------------------------------------------------------------------------------
+
+
+def test_grid_is_every_alpha_and_seed_once():
+    trainings = runs.grid(dataset="digits", model="resnet8", alphas=[1, -1.0, 0, 1.0, -0.0], seeds=[1, 0, 1], recipe="fast")
+    assert [(training.alpha, training.seed) for training in trainings] == [(-1, 0), (-1, 1), (0, 0), (0, 1), (1, 0), (1, 1)]
+    assert {(training.dataset, training.model, training.recipe, training.epochs) for training in trainings} == {("digits", "resnet8", "fast", None)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"alphas": []}, "need at least one alpha and one seed"),
+        ({"seeds": []}, "need at least one alpha and one seed"),
+        ({"alphas": [float("nan")]}, "alpha must be a finite number, got nan"),
+        ({"alphas": ["1"]}, "alpha must be a finite number, got '1'"),
+        ({"seeds": [-1]}, "seed must be a whole number >= 0, got -1"),
+        ({"model": "resnet18"}, "takes 64-pixel images"),
+        pytest.param(
+            {"alphas": [0.0, "one"]}, "alpha must be a finite number, got 'one'",
+            marks=pytest.mark.xfail(strict=True, raises=TypeError, reason="sorted before they are checked"),
+        ),
+    ],
+)  # fmt: skip
+def test_grid_errors(change, message):
+    with pytest.raises(InputError, match=message):
+        runs.grid(**{"dataset": "digits", "model": "resnet8", "alphas": [0.0], "seeds": [0], "recipe": "fast"} | change)
+
+
+def test_history_has_a_row_an_epoch(store_dir, trainings, nothing_is_made):
+    history = runs.history(trainings)
+    assert list(history.columns) == [*NAMED, "epoch", "loss", "selectivity", "validation_accuracy"]
+    assert history.epoch.tolist() == [1, 2, 1, 2] and history.alpha.tolist() == [0.0, 0.0, 1.0, 1.0]
+    for training, rows in zip(trainings, (history[:2], history[2:]), strict=True):
+        assert rows.loss.iloc[1] < rows.loss.iloc[0]
+        assert rows.validation_accuracy.max() == runs.config(runs.make(training))["result"]["validation_accuracy"]
+
+
+def test_network_selectivity_is_the_mean_of_layer_means():
+    units = pd.DataFrame({"alpha": [0.0] * 4 + [1.0] * 2, "depth": [1, 2, 2, 2, 1, 2], "selectivity": [1.0, 0.0, 0.1, 0.2, 0.3, 0.5]})
+    means = runs.network_selectivity(units, ["alpha"])
+    assert means.to_dict() == pytest.approx({0.0: (1.0 + 0.1) / 2, 1.0: 0.4})
+
+
+def test_summary_of_cached_runs(store_dir, trainings, nothing_is_made):
+    rows = runs.summary(trainings)
+    assert list(rows.columns) == [*NAMED, "clean_accuracy", "mean_selectivity", "live_selectivity", "dead", "status", "key"]
+    assert rows.key.tolist() == [training.key for training in trainings] and rows.alpha.tolist() == [0.0, 1.0]
+    units = runs.table("selectivity", trainings)
+    for row in rows.itertuples():
+        mine = units[units.alpha == row.alpha]
+        assert row.mean_selectivity == pytest.approx(sum(mine[mine.depth == depth].selectivity.sum() / (mine.depth == depth).sum() for depth in range(1, 8)) / 7)
+        assert row.dead == mine.dead.sum() / 120 and row.status == "ok"
+
+
+def test_summary_counts_dead_units_apart(store_dir, trainings, monkeypatch):
+    units = pd.DataFrame({"alpha": 0.0, "depth": [1, 1, 2, 2], "selectivity": [0.8, 0.0, 0.4, 0.2], "dead": [False, True, False, False]})
+    monkeypatch.setattr(runs, "table", lambda name, trainings, progress=None: units)
+    row = runs.summary(trainings[:1]).iloc[0]
+    assert row.mean_selectivity == pytest.approx((0.4 + 0.3) / 2)
+    assert row.live_selectivity == pytest.approx((0.8 + 0.3) / 2)
+    assert row.dead == 0.25
+
+
+# ---- the catalogue ---------------------------------------------------------------------------------------------------
+
+
+def test_catalogue_of_whole_runs(store_dir, trainings, nothing_is_made):
+    rows = catalogue.catalogue()
+    assert list(rows.columns) == catalogue.COLUMNS and len(rows) == 2
+    assert rows.status.tolist() == ["ok", "ok"] and rows.alpha.tolist() == [0.0, 1.0] and (rows.note == "").all()
+    assert rows.tables.tolist() == ["selectivity"] * 2 and rows.weights.all()
+    summary = runs.summary(trainings)
+    for name in ("clean_accuracy", "mean_selectivity"):
+        assert rows[name].tolist() == pytest.approx(summary[name].tolist())
+    assert (rows.epochs == 2).all() and rows.run.tolist() == [training.name for training in trainings]
+    assert set(rows.torch) == {torch.__version__} and rows.engine.tolist() == ["cpu float32 eager"] * 2
+    assert rows.date.str.fullmatch(r"\d{4}-\d\d-\d\d").all()
+
+
+def test_catalogue_of_an_empty_store(empty_store):
+    assert catalogue.catalogue().empty and list(catalogue.catalogue().columns) == catalogue.COLUMNS
+    assert catalogue.cached() == []
+
+
+def test_a_diverged_run_is_kept_and_marked(own_store, trainings, source, nothing_is_made):
+    diverged = replace(trainings[1], alpha=50.0)
+    forge(own_store, diverged, source, status="diverged", clean_accuracy=0.1)
+    row = status_of(diverged)
+    assert row.status == "diverged" and row.clean_accuracy == 0.1 and row.note == ""
+    assert runs.summary([diverged]).status.tolist() == ["diverged"]
+    assert diverged in catalogue.cached()
+
+
+def test_a_run_without_manifest_is_in_the_catalogue(own_store, trainings):
+    (own_store / trainings[0].name / "manifest.json").unlink()
+    row = status_of(trainings[0])
+    assert row.status == "damaged" and "manifest.json is missing" in row.note
+
+
+def test_a_run_not_measured_yet_has_no_selectivity(own_store, trainings, source):
+    bare = replace(trainings[1], seed=5)
+    forge(own_store, bare, source, tables=False)
+    row = status_of(bare)
+    assert row.status == "ok" and row.tables == "" and pd.isna(row.mean_selectivity)
+
+
+def test_a_changed_recipe_makes_stale(own_store, trainings, monkeypatch):
+    recipe = recipes.RECIPES["fast"]["resnet8"]
+    monkeypatch.setitem(recipes.RECIPES["fast"], "resnet8", replace(recipe, weight_decay=1e-3))
+    rows = catalogue.catalogue()
+    assert rows.status.tolist() == ["stale", "stale"] and rows.note.str.contains("recipe").all()
+    assert catalogue.cached() == []
+
+
+def test_a_table_of_a_measurement_that_is_gone_is_stale(own_store, trainings):
+    run = store.Folder(own_store / trainings[0].name)
+    run.add("roughness-000000.parquet", b"", measurement="roughness", settings={}, code="0", provenance={})
+    row = status_of(trainings[0])
+    assert row.status == "stale" and "roughness" in row.note and "training" not in row.note
+    assert status_of(trainings[1]).status == "ok"
+
+
+@pytest.mark.xfail(strict=True, raises=KeyError, reason="the code of a model that is no more is looked up in models.MODELS")
+def test_a_run_of_a_model_that_is_gone_does_not_stop_the_catalogue(store_dir, monkeypatch):
+    from lib import models
+
+    monkeypatch.delitem(models.MODELS, "resnet8")
+    assert catalogue.catalogue().status.tolist() == ["stale", "stale"]
+
+
+def catalogue_elsewhere(tree: Path) -> list[dict]:
+    """The catalogue as the library in `tree` sees it, from a fresh process."""
+    script = "from lib import catalogue, paths; print(paths.ROOT); print(catalogue.catalogue().to_json(orient='records'))"
+    environment = os.environ | {"PYTHONPATH": str(tree)}
+    done = subprocess.run([sys.executable, "-c", script], cwd=tree, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    root, rows = done.stdout.strip().splitlines()
+    assert Path(root) == tree.resolve()
+    return json.loads(rows)
+
+
+def test_an_edited_constant_names_what_is_stale(store_dir, tmp_path):
+    shutil.copytree(paths.ROOT / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+    file = tmp_path / "lib" / "selectivity.py"
+    assert "EPSILON = 1e-6" in file.read_text()
+    file.write_text(file.read_text().replace("EPSILON = 1e-6", "EPSILON = 1e-5"))
+    rows = catalogue_elsewhere(tmp_path)
+    assert [row["status"] for row in rows] == ["stale", "stale"]
+    assert all("selectivity" in row["note"] and "training" in row["note"] for row in rows)
+
+
+def test_cached_lists_trainings_and_stops_at_damage(own_store, trainings):
+    assert catalogue.cached() == trainings
+    (own_store / trainings[0].name / CONFIG).write_text("{}")
+    with pytest.raises(InputError, match=f"damaged: .*{CONFIG}"):
+        catalogue.cached()
+
+
+# ---- provenance ------------------------------------------------------------------------------------------------------
+
+
+def test_commit_outside_a_checkout_is_empty(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert runs._commit() == ""
+    monkeypatch.setenv("PATH", "")  # no git at all
+    assert runs._commit() == ""
+
+
+def test_commit_says_whether_the_library_was_changed(tmp_path, monkeypatch):
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=t", "-c", "user.email=t@example.org"]
+
+    def do(*words):
+        subprocess.run([*git, *words], check=True, capture_output=True)
+
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "a.py").write_text("A = 1\n")
+    do("init")
+    do("add", ".")
+    do("commit", "-m", "first")
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    clean = runs._commit()
+    assert len(clean) == 10 and int(clean, 16) >= 0
+    (tmp_path / "notes.md").write_text("not of the library")
+    assert runs._commit() == clean
+    (tmp_path / "lib" / "a.py").write_text("A = 2\n")
+    assert runs._commit() == clean + "+"
