@@ -18,7 +18,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, 0.0, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
 seeds: list[int] = [0]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -31,9 +31,13 @@ from myst_nb import glue
 figures.setup()
 summary = runs.summary(here.trainings)
 units = runs.table("selectivity", here.trainings)
-setting = f"{here.model} on {here.dataset}, {here.recipe} recipe, {chapters.counted(here.seeds, 'seed')} for each α"
+glue("n", f"{len(summary)}", display=False)
+glue("setting", here.setting, display=False)
+glue("devices", ", ".join(sorted(set(summary.device))), display=False)
 
 # %% [markdown]
+# *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`03-runs`.*
+#
 # ## The index
 #
 # A *unit* is one feature map, read after its ReLU and averaged over space. With $\mu_{\max}$ the largest of its class-conditional mean activations on the
@@ -42,23 +46,21 @@ setting = f"{here.model} on {here.dataset}, {here.recipe} recipe, {chapters.coun
 # $$\mathrm{SI} = \frac{\mu_{\max} - \mu_{-\max}}{\mu_{\max} + \mu_{-\max} + \varepsilon}, \qquad \varepsilon = 10^{-6}.$$
 #
 # It is 0 for a unit that fires alike for all classes and 1 for one that fires for a single class. Below are the live units of lowest and highest index
-# in the middle layer of the network whose α is closest to 0.
+# of the network whose α is closest to 0.
 
 # %% tags=["hide-input"]
 plain = min(here.trainings, key=lambda training: (abs(training.alpha), training.seed))
-own = units[(units.alpha == plain.alpha) & (units.seed == plain.seed) & ~units.dead]
-layer = own[own.depth == (own.depth.max() + 1) // 2].sort_values("selectivity")
+live = units[(units.alpha == plain.alpha) & (units.seed == plain.seed) & ~units.dead].sort_values("selectivity")
+low, high = live.iloc[0], live.iloc[-1]
 means = runs.table("class_means", [plain])
-titles = {row.unit: f"{row.layer}, unit {row.unit}: SI = {row.selectivity:.2f}" for row in layer.iloc[[0, -1]].itertuples()}
-examples = means[(means.depth == layer.depth.iloc[0]) & means.unit.isin(titles)]
-low, high = layer.iloc[0], layer.iloc[-1]
+examples = [means[(means.depth == one.depth) & (means.unit == one.unit)].assign(title=f"{one.layer}, unit {one.unit}: SI = {one.selectivity:.2f}") for one in (low, high)]
 figures.show(
-    figures.example_units(examples.assign(title=examples.unit.map(titles)).sort_values("unit", key=lambda u: u.map(list(titles).index))),
+    figures.example_units(examples),
     name="fig-units",
-    alt=f"""Two bar charts of mean activation for each class. Left, a unit of index {low.selectivity:.2f}: the best class stands at most a little above the
-    mean of the others. Right, a unit of index {high.selectivity:.2f}: one bar towers above the rest.""",
-    caption=f"""What the index measures: class-conditional mean activations of the least and the most selective live unit of layer {low.layer} ({len(layer)} live units;
-    {here.model} on {here.dataset}, α = {plain.alpha:g}, seed {plain.seed}, whole test set). Dashed: mean of the classes other than the best, which is orange.""",
+    alt=f"""Two bar charts of mean activation for each class, in falling order. Left, a unit of index {low.selectivity:.2f}: from {examples[0]["mean"].max():.3g} down to
+    {examples[0]["mean"].min():.3g}. Right, one of index {high.selectivity:.2f}: from {examples[1]["mean"].max():.3g} down to {examples[1]["mean"].min():.3g}.""",
+    caption=f"""What the index measures: class-conditional mean activations of the least and the most selective of the {len(live)} live units ({here.model} on
+    {here.dataset}, α = {plain.alpha:g}, seed {plain.seed}, whole test set). Dashed: mean of the classes other than the best, which is orange.""",
 )
 
 # %% [markdown]
@@ -82,7 +84,7 @@ figures.show(
     name="fig-selectivity",
     alt=f"""Mean class selectivity against α, from {by_alpha.mean_selectivity.iloc[0]:.2f} at α = {by_alpha.index[0]:g} to {by_alpha.mean_selectivity.iloc[-1]:.2f} at
     α = {by_alpha.index[-1]:g}; it rises {order}. The published curve of another network, dotted, rises from 0.15 to 0.88.""",
-    caption=f"""Mean selectivity on the clean test set against α: {setting}, {len(summary)} networks, a point each; intervals (95 %, t) from {claims.LEAST_SEEDS} seeds on.
+    caption=f"""Mean selectivity on the clean test set against α: {here.setting}, {len(summary)} networks, a point each; intervals (95 %, t) from {claims.LEAST_SEEDS} seeds on.
     Grey dashes: dead units left out. Dotted: the companion paper's ResNet18 on Tiny ImageNet, 20 seeds, digitised (another network and data set; it is
     there to compare the shape).""",
 )
@@ -92,8 +94,6 @@ for name, alpha in (("low", by_alpha.index[0]), ("high", by_alpha.index[-1])):
     glue(f"{name}-alpha", f"{alpha:g}".replace("-", "−"), display=False)
     for column in ("mean_selectivity", "live_selectivity"):
         glue(f"{name}-{column.split('_')[0]}", f"{by_alpha[column][alpha]:.3f}", display=False)
-glue("n", f"{len(summary)}", display=False)
-glue("setting", setting, display=False)
 
 # %% [markdown]
 # Over the {glue:text}`n` networks ({glue:text}`setting`), mean selectivity goes from {glue:text}`low-mean` at α = {glue:text}`low-alpha` to
@@ -108,9 +108,9 @@ spread = last[by_alpha.index[-1]] - last[by_alpha.index[0]]
 figures.show(
     figures.selectivity_by_layer(units),
     name="fig-layers",
-    alt=f"""Two panels, mean selectivity against layer, one line an α; left all units, right live units. Lines of higher α lie higher: between the lowest and the
-    highest α the live units differ most, by {spread.max():.2f}, in layer {spread.idxmax()}, and least, by {spread.min():.2f}, in layer {spread.idxmin()}.""",
-    caption=f"""Mean selectivity of each ReLU layer, by α; {setting}, mean over seeds. Left: all units, dead ones counting as 0. Right: live units alone; a layer
+    alt=f"""Two panels, mean selectivity against layer, one line an α; left all units, right live units. From the lowest to the highest α the live
+    units rise most, by {spread.max():.2f}, in layer {spread.idxmax()}, and least, by {spread.min():.2f}, in layer {spread.idxmin()}.""",
+    caption=f"""Mean selectivity of each ReLU layer, by α; {here.setting}, mean over seeds. Left: all units, dead ones counting as 0. Right: live units alone; a layer
     without a live unit has no point.""",
 )
 glue("most", f"{spread.max():.2f}", display=False)
@@ -130,7 +130,7 @@ figures.show(
     figures.dead_units(summary),
     name="fig-dead",
     alt=f"""Share of dead units against α: {percent.iloc[0]:.1f} percent at α = {percent.index[0]:g}, at most {percent.max():.1f} percent, at α = {percent.idxmax():g}.""",
-    caption=f"Units that no image of the test set makes fire, in percent of all units of the network, against α; {setting}, a point a network.",
+    caption=f"Units that no image of the test set makes fire, in percent of all units of the network, against α; {here.setting}, a point a network.",
 )
 glue("dead-low", f"{percent.iloc[0]:.1f} %", display=False)
 glue("dead-high", f"{percent.iloc[-1]:.1f} %", display=False)
@@ -151,7 +151,7 @@ figures.show(
     name="fig-accuracy",
     alt=f"""Clean test accuracy against mean selectivity, one dot a network: {accuracy.iloc[0]:.1f} percent at the lowest α, {accuracy.iloc[-1]:.1f} at the highest,
     the best {accuracy.max():.1f} at α = {accuracy.idxmax():g}.""",
-    caption=f"Clean accuracy on the whole test set against mean selectivity; {setting}, {len(summary)} networks, a point each, coloured by α.",
+    caption=f"Clean accuracy on the whole test set against mean selectivity; {here.setting}, {len(summary)} networks, a point each, coloured by α.",
 )
 for name, value in (("low", accuracy.iloc[0]), ("high", accuracy.iloc[-1]), ("best", accuracy.max())):
     glue(f"accuracy-{name}", f"{value:.1f} %", display=False)

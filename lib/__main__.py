@@ -50,6 +50,7 @@ def train(
     wanted = [
         recipes.Training(dataset, model, _number(a, float, "alpha"), _number(s, int, "seed"), recipe, count) for a in alpha for s in seed
     ]
+    runs.missing(wanted)  # a damaged run is an error before anything is trained
     for training in wanted:
         run = runs.make(training, weights=weights)
         runs.table("selectivity", [training])
@@ -59,19 +60,19 @@ def train(
 
 @app.command()
 def runs(csv: Csv = False) -> None:
-    """List the cached runs: what each is, where and when it was made, and whether it is ok, diverged, stale or damaged."""
+    """List the cached runs: what each is, where and when it was made, and whether it is ok, diverged, stale or damaged (then exit code 2)."""
     from lib import catalogue, paths
 
     rows = catalogue.catalogue()
     if csv:
         print(rows.to_csv(index=False), end="")
-        return
-    if rows.empty:
+    elif rows.empty:
         print(f"no runs in {paths.runs()}; make one with: python -m lib train --dataset digits")
-        return
-    print(rows[catalogue.COLUMNS[:8] + ["date", "status"]].to_string(index=False, float_format="{:.3f}".format))
-    for row in rows[rows.note != ""].itertuples():
-        print(f"{row.status}: {row.run}: {row.note}")
+    else:
+        print(rows[[*catalogue.COLUMNS[:8], "date", "status"]].to_string(index=False, float_format="{:.3f}".format))
+        for row in rows[rows.status == "stale"].itertuples():
+            print(f"stale: {row.run}: {row.note}")
+    catalogue.refuse_damaged(rows)
 
 
 @app.command()

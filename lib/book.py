@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from lib import chapters, paths
+from lib import catalogue, chapters, paths
 from lib.errors import InputError
 
 STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static")
@@ -34,8 +34,10 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
 
     given, only  run chapter `only` with these parameters (it may then train what is missing) and show the others as published;
                  without `only`, every chapter is run with its defaults or `given`, from cached runs alone
-    raises       InputError with the first thing that is wrong: a cell that raises, a missing glue key, a broken reference
+    raises       InputError with the first thing that is wrong: a cell that raises, a missing glue key, a broken reference,
+                 a damaged run
     """
+    catalogue.refuse_damaged(catalogue.catalogue())
     source = target / "book"
     for old in (source, target / "html"):
         shutil.rmtree(old, ignore_errors=True)

@@ -72,6 +72,13 @@ def catalogue() -> pd.DataFrame:
     return rows.sort_values(["dataset", "model", "recipe", "alpha", "seed", "run"], ignore_index=True)
 
 
+def refuse_damaged(rows: pd.DataFrame) -> None:
+    """Raise InputError when the catalogue holds a damaged run, naming the file and how many more there are."""
+    notes = rows[rows.status == "damaged"].note.tolist()
+    if notes:
+        raise InputError(notes[0] + (f" (and {len(notes) - 1} more damaged runs)" if len(notes) > 1 else ""))
+
+
 def cached() -> list[Training]:
     """The training of every cached run that today's recipes describe; raises InputError at a damaged one."""
     folders = sorted(file.parent for file in paths.runs().glob(f"*/*/{store.MANIFEST}"))

@@ -39,6 +39,12 @@ class Parameters:
     recipe: str
 
     @property
+    def setting(self) -> str:
+        """What stands beside a result: network, data set, recipe and number of seeds."""
+        seeds = "1 seed" if len(self.seeds) == 1 else f"{len(self.seeds)} seeds"
+        return f"{self.model} on {self.dataset}, {self.recipe} recipe, {seeds} for each α"
+
+    @property
     def trainings(self) -> list[runs.Training]:
         return runs.grid(dataset=self.dataset, model=self.model, alphas=self.alphas, seeds=self.seeds, recipe=self.recipe)
 
@@ -230,11 +236,6 @@ def publish(names: list[str] | None = None) -> list[Path]:
 
 
 # ---- words and tables of the chapters --------------------------------------------------------------------------------
-
-
-def counted(items: tuple, noun: str) -> str:
-    """ "1 seed", "3 seeds"."""
-    return f"{len(items)} {noun}" + ("" if len(items) == 1 else "s")
 
 
 def hyperparameters(training: runs.Training, provenance: Mapping[str, str]) -> pd.DataFrame:

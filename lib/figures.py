@@ -140,17 +140,16 @@ def dead_units(summary: pd.DataFrame) -> Figure:
     return figure
 
 
-def example_units(examples: pd.DataFrame) -> Figure:
-    """Class-conditional mean activations of a few units, classes in falling order: columns title, class, mean."""
-    titles = list(dict.fromkeys(examples.title))
-    figure = Figure(figsize=(4.4 * len(titles), 3.8))
-    for axes, title in zip(figure.subplots(1, len(titles), squeeze=False)[0], titles, strict=True):
-        rows = examples[examples.title == title].sort_values("mean", ascending=False)
+def example_units(examples: list[pd.DataFrame]) -> Figure:
+    """Class-conditional mean activations, a panel a unit, classes in falling order: tables with columns title, class, mean."""
+    figure = Figure(figsize=(4.4 * len(examples), 3.8))
+    for axes, unit in zip(figure.subplots(1, len(examples), squeeze=False)[0], examples, strict=True):
+        rows = unit.sort_values("mean", ascending=False, kind="stable")
         colours = ["#d98032"] + ["0.7"] * (len(rows) - 1)
         axes.barh(rows["class"], rows["mean"], color=colours)
         axes.axvline(rows["mean"].iloc[1:].mean(), color="0.2", linestyle="--", linewidth=1)
         axes.invert_yaxis()
-        axes.set(title="\n".join(textwrap.wrap(title, 40)), xlabel="mean activation")
+        axes.set(title="\n".join(textwrap.wrap(rows.title.iloc[0], 40)), xlabel="mean activation")
     figure.tight_layout()
     return figure
 

@@ -43,8 +43,11 @@ def grid(*, dataset: str, model: str, alphas: Iterable[float], seeds: Iterable[i
 
 
 def missing(trainings: Iterable[Training]) -> list[Training]:
-    """Those that are not cached; raises InputError for a damaged run."""
-    return [training for training in trainings if _find(training) is None]
+    """Those that are not cached; every file of those that are is read, and damage is an InputError that names it."""
+    found = {training: _find(training) for training in trainings}
+    for run in filter(None, found.values()):
+        run.verify()
+    return [training for training, run in found.items() if run is None]
 
 
 def command(training: Training) -> str:
@@ -255,11 +258,12 @@ def network_selectivity(units: pd.DataFrame, by: list[str]) -> pd.Series:
 
 def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
     """One row a network: alpha, seed, clean_accuracy (share of the test set), mean_selectivity, live_selectivity (dead units left out),
-    dead (share of all units), status and the key of the run."""
+    dead (share of all units), status, device and the key of the run."""
     rows = []
     for training in trainings:
         units = table("selectivity", [training], progress=progress)
-        result = config(make(training))["result"]
+        facts = config(make(training))
+        result = facts["result"]
         rows.append(
             {
                 "dataset": training.dataset,
@@ -272,6 +276,7 @@ def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> p
                 "live_selectivity": network_selectivity(units[~units.dead], ["alpha"]).iloc[0],
                 "dead": units.dead.mean(),
                 "status": result["status"],
+                "device": facts["provenance"]["device"],
                 "key": training.key,
             }
         )

@@ -2,15 +2,18 @@
 
 import os
 
-os.environ["OMP_NUM_THREADS"] = "1"  # networks this small gain nothing from threads, and two processes with threads slow each other; children inherit it
+# networks this small gain nothing from threads, and two processes with threads slow each other; children inherit it
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import shutil
+from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from lib import data, runs
+from lib import code, data, paths, runs
 from lib.recipes import Training
 
 torch.set_num_threads(1)  # for the case that something imported torch before this file
@@ -67,3 +70,24 @@ def empty_store(tmp_path, monkeypatch) -> Path:
     """An empty store as RUNS_DIR."""
     (tmp_path / "runs").mkdir()
     return _point(monkeypatch, tmp_path / "runs")
+
+
+@pytest.fixture
+def edit(tmp_path, monkeypatch):
+    """A function (module, old, new): edits a copy of the library, which fingerprints are then taken from."""
+    shutil.copytree(paths.ROOT / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def copy_of(module) -> Path:
+        return tmp_path.joinpath(*module.__name__.split(".")).with_suffix(".py")
+
+    monkeypatch.setattr(code, "inspect", SimpleNamespace(getsourcefile=copy_of))
+
+    def change(module: str, old: str, new: str) -> None:
+        file = tmp_path / "lib" / f"{module}.py"
+        source = file.read_text()
+        assert source.count(old) >= 1
+        file.write_text(source.replace(old, new))
+        monkeypatch.setattr(code, "_module", lru_cache(code._Module))
+
+    monkeypatch.setattr(code, "_module", lru_cache(code._Module))
+    return change

@@ -118,7 +118,10 @@ def test_train_then_runs_then_table(call, empty, monkeypatch):
     damaged.write_bytes(damaged.read_bytes()[:-1])
     code, _, err = call("table", "selectivity")
     assert code == 2 and err.count("\n") == 1 and damaged.name in err
-    assert pd.read_csv(io.StringIO(call("runs", "--csv")[1])).status.tolist() == ["damaged"]
+    code, out, err = call("runs", "--csv")
+    assert code == 2 and pd.read_csv(io.StringIO(out)).status.tolist() == ["damaged"] and damaged.name in err
+    code, _, err = call("train", "--dataset", "digits", "--alpha=-1", "--epochs", "2")
+    assert code == 2 and err.count("\n") == 1 and damaged.name in err  # damage is not trained over
 
 
 def test_no_runs(call, empty):

@@ -24,7 +24,7 @@ UNITS = pd.DataFrame(
         for u in (0, 1)
     ]
 )
-EXAMPLES = pd.DataFrame({"title": ["unit 1"] * 3 + ["unit 2"] * 3, "class": list("abc") * 2, "mean": [1.0, 2.0, 3.0, 0.0, 0.0, 1.0]})
+EXAMPLES = [pd.DataFrame({"title": "a unit", "class": list("abc"), "mean": means}) for means in ([1.0, 2.0, 3.0], [0.0, 0.0, 1.0])]
 DRAWINGS = {
     "scale_of_selectivity": lambda n: figures.scale_of_selectivity(n),
     "selectivity_and_alpha": lambda n: figures.selectivity_and_alpha(n),

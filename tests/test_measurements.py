@@ -119,7 +119,8 @@ def test_selectivity_follows_from_the_class_means(network, images, units):
     means = measurements.class_means(network, images).set_index(["depth", "unit"])["mean"]
     ranked = means.groupby(level=[0, 1]).apply(lambda m: sorted(m))
     expected = ranked.map(lambda m: (m[-1] - sum(m[:-1]) / 9) / (m[-1] + sum(m[:-1]) / 9 + 1e-6))
-    pd.testing.assert_series_equal(units.set_index(["depth", "unit"]).selectivity, expected, check_names=False, check_dtype=False, rtol=1e-3, atol=1e-5)
+    found = units.set_index(["depth", "unit"]).selectivity
+    pd.testing.assert_series_equal(found, expected, check_names=False, check_dtype=False, rtol=1e-3, atol=1e-5)
 
 
 # ---- names and settings ----------------------------------------------------------------------------------------------
@@ -128,7 +129,8 @@ def test_selectivity_follows_from_the_class_means(network, images, units):
 @pytest.fixture
 def toy(monkeypatch) -> str:
     """A measurement with two settings."""
-    monkeypatch.setitem(MEASUREMENTS, "toy", Measurement(lambda network, images, **settings: None, "for tests", {"steps": 40, "norm": "linf"}))
+    settings = {"steps": 40, "norm": "linf"}
+    monkeypatch.setitem(MEASUREMENTS, "toy", Measurement(lambda network, images, **given: None, "for tests", settings))
     return "toy"
 
 

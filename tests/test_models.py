@@ -166,7 +166,8 @@ def hooks_left(network: nn.Module) -> int:
 def test_spatial_means_are_the_means_of_the_outputs(name):
     network, x = built(name), pixels(KNOWN[name][0])
     outputs = {}
-    manual = [m.register_forward_hook(lambda m, i, o, name=n: outputs.update({name: o})) for n, m in network.named_modules() if isinstance(m, nn.ReLU)]
+    relus = [(layer, module) for layer, module in network.named_modules() if isinstance(module, nn.ReLU)]
+    manual = [module.register_forward_hook(lambda m, i, o, layer=layer: outputs.update({layer: o})) for layer, module in relus]
     with torch.no_grad(), models.spatial_means(network) as means:
         network(x)
     for hook in manual:

@@ -79,12 +79,19 @@ def test_class_means_by_hand():
 def test_range_is_kept_at_every_scale(scale):
     g = torch.Generator().manual_seed(0)
     labels = torch.arange(300) % 10
-    same = torch.full((300, 50), 1 / 3)  # rounding of sum - max must not push a uniform unit below 0
+    same = torch.full((300, 50), 1 / 3)
     some = torch.rand(300, 50, generator=g) * (torch.rand(300, 50, generator=g) < 0.2)
     alone = (labels == 3).float()[:, None].expand(-1, 5)
     index = class_selectivity(torch.cat([same, some, alone], 1) * scale, labels)
     assert index.min() >= 0 and index.max() <= 1
     assert index[:50].max() < 1e-5
+
+
+@pytest.mark.parametrize("classes", [3, 10, 200])
+def test_rounding_does_not_push_a_uniform_unit_below_zero(classes):
+    level = torch.rand(1000, generator=torch.Generator().manual_seed(0))
+    index = selectivity_index(level.expand(classes, -1), torch.ones(classes, dtype=torch.bool))
+    assert index.min() >= 0 and index.max() < 1e-5
 
 
 def test_dead_units_are_zero_and_reported():
@@ -128,7 +135,7 @@ def test_arguments_are_not_modified():
 NAN, INF = float("nan"), float("inf")
 # activations, labels, what the message says
 ERRORS = {
-    "activations of a convolution": (torch.ones(4, 3, 2, 2), [0, 0, 1, 1], r"must be \(n, units\) and labels \(n,\), got \(4, 3, 2, 2\) and \(4,\)"),
+    "activations of a convolution": (torch.ones(4, 3, 2, 2), [0, 0, 1, 1], r"must be \(n, units\) .* got \(4, 3, 2, 2\) and \(4,\)"),
     "too few labels": (torch.ones(4, 3), [0, 1, 1], r"got \(4, 3\) and \(3,\)"),
     "one class": (torch.ones(4, 3), [4, 4, 4, 4], r"need at least 2, labels hold \[4\]"),
     "no rows": (torch.ones(0, 3), [], r"need at least 2, labels hold \[\]"),
@@ -270,7 +277,8 @@ def test_gradient_through_a_network_against_finite_differences():
                 entry.fill_(kept - step)
                 below = value()
                 entry.fill_(kept)
-                assert gradient.view(-1)[place].item() == pytest.approx(((above - below) / (2 * step)).item(), rel=1e-3, abs=1e-7), f"{name}[{place}]"
+                expected = ((above - below) / (2 * step)).item()
+                assert gradient.view(-1)[place].item() == pytest.approx(expected, rel=1e-3, abs=1e-7), f"{name}[{place}]"
                 checked += 1
     assert checked > 30 and max(g.abs().max() for g in gradients) > 1e-2
 

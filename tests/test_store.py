@@ -15,7 +15,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from lib import paths, store
+from lib import paths, runs, store
 from lib.errors import InputError
 
 
@@ -40,7 +40,10 @@ def test_write_makes_folders_and_replaces(tmp_path):
     assert file.read_bytes() == b"two" and files_below(tmp_path) == ["file.json"]
 
 
-@pytest.mark.parametrize(("number", "reason"), [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk is full"), (errno.EACCES, "Permission denied")])
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk is full"), (errno.EACCES, "Permission denied")],
+)
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(step, number, reason, tmp_path, monkeypatch):
     file = tmp_path / "file.json"
@@ -341,52 +344,52 @@ def test_a_store_that_cannot_be_written(tmp_path):
         pass
 
 
-# imports first, then starts together with its twin; leaves a mark when it trains
+# holds the lock until this process waits for it
 TWIN = """
-import logging, sys, time
+import sys, time
 from pathlib import Path
-from lib import runs
-from lib import train as training_code
+from lib import runs, train
 
-here, me = Path(sys.argv[1]), sys.argv[2]
-real = training_code.split
+here = Path(sys.argv[1])
+real = train.split
 
-def split(*args):  # what every training does once, at its start
-    (here / f"trained-{me}").touch()
-    while not (here / "go").exists():  # until the other one waits
+def split(*args):  # what every training does once, at its start, under the lock
+    (here / "training").touch()
+    while not (here / "go").exists():
         time.sleep(0.01)
     return real(*args)
 
-training_code.split = split
-(here / f"ready-{me}").touch()
-while len(list(here.glob("ready-*"))) < 2:
-    time.sleep(0.01)
-logging.basicConfig(level=logging.INFO, format="%(message)s")
+train.split = split
 print(runs.make(runs.Training("digits", "resnet8", 0.3, 0, "fast", 1), progress=False).path)
 """
 
 
-def test_two_processes_make_one_run_and_train_once(empty_store, tmp_path):
+def test_two_processes_make_one_run_and_train_once(empty_store, tmp_path, monkeypatch):
+    def train(*args):
+        raise AssertionError("trained a second time")
+
+    monkeypatch.setattr(runs, "_train", train)
+    handler, logger = Call(lambda message: (tmp_path / "go").touch()), logging.getLogger("lib.store")
+    level = logger.level
+    log = tmp_path / "log"
     environment = os.environ | {"PYTHONPATH": str(paths.ROOT)}
-    logs = [tmp_path / f"log-{me}" for me in range(2)]
-    twins = []
-    for me, log in enumerate(logs):
-        with log.open("w") as out:
-            twins.append(subprocess.Popen([sys.executable, "-c", TWIN, str(tmp_path), str(me)], env=environment, stdout=subprocess.PIPE, stderr=out, text=True))
+    with log.open("w") as out:
+        twin = subprocess.Popen([sys.executable, "-c", TWIN, str(tmp_path)], env=environment, stdout=subprocess.PIPE, stderr=out, text=True)
     try:
-        end = time.monotonic() + 120
-        while not any("waiting for it" in log.read_text() for log in logs):
-            assert all(twin.poll() is None for twin in twins) and time.monotonic() < end, [log.read_text() for log in logs]
+        end = time.monotonic() + 400
+        while not (tmp_path / "training").exists():
+            assert twin.poll() is None and time.monotonic() < end, log.read_text()
             time.sleep(0.02)
-        (tmp_path / "go").touch()
-        answers = [twin.communicate(timeout=120)[0].strip() for twin in twins]
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        mine = runs.make(runs.Training("digits", "resnet8", 0.3, 0, "fast", 1), progress=False)
+        answer, _ = twin.communicate(timeout=400)
     finally:
-        for twin in twins:
-            twin.kill()
-            twin.communicate()
-    assert [twin.returncode for twin in twins] == [0, 0], [log.read_text() for log in logs]
-    assert len(list(tmp_path.glob("trained-*"))) == 1
-    assert answers[0] == answers[1]
-    assert list(empty_store.glob("digits-*/*")) == [Path(answers[0])]
-    store.Folder(Path(answers[0])).verify()
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        twin.kill()
+        twin.communicate()
+    assert twin.returncode == 0, log.read_text()
+    assert Path(answer.strip()) == mine.path and list(empty_store.glob("digits-*/*")) == [mine.path]
+    mine.verify()
     assert not any((empty_store / ".partial").glob("*"))

@@ -31,8 +31,8 @@ def tiny(alpha: float = 1.0, seed: int = 0, epochs: int = 2) -> Training:
 
 @pytest.fixture
 def few(digits, monkeypatch) -> dict[str, Images]:
-    """`data.load` gives 320 training images and 100 test images only: an epoch is 4 steps."""
-    some = {"train": digits["train"][slice(0, 320)], "test": digits["test"][slice(0, 100)]}
+    """`data.load` gives 220 training images and 100 test images only: an epoch is 3 steps."""
+    some = {"train": digits["train"][slice(0, 220)], "test": digits["test"][slice(0, 100)]}
     monkeypatch.setattr(data, "load", lambda name, split: some[split])
     return some
 
@@ -62,7 +62,10 @@ def naive_augment(pixels: torch.Tensor, offsets: torch.Tensor, flips: torch.Tens
     return torch.stack(out)
 
 
-@pytest.mark.parametrize(("shape", "pad", "flip"), [((200, 3, 8, 8), 2, True), ((50, 1, 6, 9), 4, True), ((50, 3, 8, 8), 2, False), ((9, 3, 5, 5), 0, True)])
+@pytest.mark.parametrize(
+    ("shape", "pad", "flip"),
+    [((200, 3, 8, 8), 2, True), ((50, 1, 6, 9), 4, True), ((50, 3, 8, 8), 2, False), ((9, 3, 5, 5), 0, True)],
+)
 def test_augmentation_is_pad_crop_and_flip(shape, pad, flip):
     g = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=g)
@@ -83,8 +86,10 @@ def test_offsets_are_uniform_and_half_the_images_flipped():
     n, pad = 90_000, 4
     offsets, flips = train.draw_augmentation(n, Augmentation(True, pad), torch.Generator().manual_seed(1))
     assert offsets.shape == (n, 2) and flips.shape == (n,) and flips.dtype == torch.bool
-    for counts in (offsets[:, 0].bincount(minlength=9), offsets[:, 1].bincount(minlength=9), (offsets @ torch.tensor([9, 1])).bincount(minlength=81)):
-        assert len(counts) in (9, 81)
+    pairs = offsets @ torch.tensor([9, 1])
+    for values, cells in ((offsets[:, 0], 9), (offsets[:, 1], 9), (pairs, 81)):
+        counts = values.bincount(minlength=cells)
+        assert len(counts) == cells
         assert scipy.stats.chisquare(counts.numpy()).pvalue > 1e-3  # rows and columns each, and independent of each other
     assert scipy.stats.binomtest(int(flips.sum()), n, 0.5).pvalue > 1e-3
     table = torch.stack([offsets[flips, 0].bincount(), offsets[~flips, 0].bincount()])
@@ -135,7 +140,7 @@ def test_training_uses_the_schedule(few, monkeypatch):
     real = train.learning_rate
     monkeypatch.setattr(train, "learning_rate", lambda recipe, step, steps: seen.append((step, steps)) or real(recipe, step, steps))
     run(tiny())
-    assert seen == [(step, 4) for step in range(8)]
+    assert seen == [(step, 3) for step in range(6)]
 
 
 # ---- split and seeds -------------------------------------------------------------------------------------------------
@@ -283,6 +288,11 @@ def test_result_and_history(few):
     json.dumps(result)
 
 
+def test_of_several_best_epochs_the_first_is_kept(few, monkeypatch):
+    monkeypatch.setattr(train, "accuracy", lambda *args, **keywords: 0.5)
+    assert run(tiny(epochs=2)).result["best_epoch"] == 1
+
+
 def test_the_weights_are_half_precision_before_anything_is_measured(few):
     network = run(tiny(epochs=1)).network
     for name, parameter in network.named_parameters():
@@ -363,7 +373,7 @@ def halfway(few, tmp_path, monkeypatch):
 def ending(training: Training, file: Path) -> tuple[train.Trained, dict, dict]:
     """Train to the end, from the checkpoint `file` where there is one: the result, and tensors and facts of the last checkpoint.
 
-    The last checkpoint holds the weights and momentum after the last step, which the result need not show: an earlier epoch may be the best.
+    The last checkpoint holds weights and momentum after the last step; the result need not show them, as an earlier epoch may be the best.
     """
     trained = run(training, checkpoint=file)
     tensors, facts = store.read_checkpoint(file)
@@ -450,8 +460,10 @@ def test_the_best_network_so_far_is_in_the_checkpoint(halfway):
     training = tiny()
     file = halfway(training)
     tensors, facts = store.read_checkpoint(file)
-    best = {name.removeprefix("best/"): tensor + (0.25 if tensor.is_floating_point() else 0) for name, tensor in tensors.items() if name.startswith("best/")}
-    store.write_checkpoint(file, tensors | {f"best/{name}": tensor for name, tensor in best.items()}, facts | {"best_accuracy": 2.0, "best_epoch": 1})
+    best = {name.removeprefix("best/"): tensor for name, tensor in tensors.items() if name.startswith("best/")}
+    best = {name: tensor + (0.25 if tensor.is_floating_point() else 0) for name, tensor in best.items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
+    store.write_checkpoint(file, tensors, facts | {"best_accuracy": 2.0, "best_epoch": 1})
     resumed = run(training, checkpoint=file)
     matrices = dict(resumed.network.named_parameters())
     expected = {name: tensor.half().float() if name in matrices and tensor.ndim > 1 else tensor for name, tensor in best.items()}
@@ -513,7 +525,7 @@ def test_kill_9_then_the_same_command(made, trainings, empty_store, tmp_path, mo
     with (tmp_path / "log").open("w") as log:
         child = subprocess.Popen([sys.executable, "-c", UNTIL_KILLED, *command[3:]], env=environment, stdout=log, stderr=log)
     try:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 400
         while not reached.exists():
             assert child.poll() is None and time.monotonic() < end, (tmp_path / "log").read_text()
             time.sleep(0.02)
@@ -577,7 +589,7 @@ def test_a_divergence_in_the_first_epoch_leaves_the_initial_network(few, monkeyp
     assert finite(trained.network)
 
 
-@pytest.mark.xfail(strict=True, reason="weights that the last step of an epoch spoils are taken as that epoch's network: the loss was still finite")
+@pytest.mark.xfail(strict=True, reason="weights spoiled by an epoch's last step are kept: its loss was still finite")
 def test_weights_spoiled_by_the_last_step_of_an_epoch_are_not_kept(few, monkeypatch):
     rate_of(monkeypatch, lambda step, steps, rate: float("nan") if step == steps - 1 else rate)
     trained = run(tiny())
@@ -609,7 +621,11 @@ def test_short_runs_are_eager_float32():
 
 @pytest.mark.parametrize(
     ("compiler", "headers", "compiled", "lacking"),
-    [(True, True, True, None), (False, True, False, r"a C\+\+ compiler \(g\+\+ or clang\+\+, or set CXX\)"), (True, False, False, r"Python's headers \(python3-dev\)")],
+    [
+        (True, True, True, None),
+        (False, True, False, r"a C\+\+ compiler \(g\+\+ or clang\+\+, or set CXX\)"),
+        (True, False, False, r"Python's headers \(python3-dev\)"),
+    ],
 )
 def test_long_runs_are_compiled_where_that_is_possible(compiler, headers, compiled, lacking, few, monkeypatch, tmp_path):
     monkeypatch.setattr(train.shutil, "which", lambda name: "/bin/g++" if compiler else None)
