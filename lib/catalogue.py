@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import measurements, paths, runs, store
+from lib import measurements, models, paths, runs, store
 from lib.errors import InputError
 from lib.recipes import Training
 
@@ -30,6 +30,8 @@ def _status(folder: Path) -> dict[str, object]:
     units = measurements.file_name("selectivity", {})
     if units in run:
         row["mean_selectivity"] = float(runs.network_selectivity(pd.read_parquet(io.BytesIO(run.read(units))).assign(run=0), ["run"]).iloc[0])
+    if named["model"] not in models.MODELS:
+        return row | {"status": "stale", "note": f"the library has no model {named['model']!r} any more"}
     stale = [] if made["code"] == runs.training_digest(named["model"]) else ["training"]
     for entry in run.files.values():
         name = entry.get("measurement")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -86,13 +88,15 @@ def _digits(split: str) -> Images:
 
 
 def _decode(raw: list[bytes]) -> Tensor:
-    """Encoded pictures of one size to uint8 (n, 3, h, w)."""
+    """Encoded pictures of one size to uint8 (n, 3, h, w); raises ValueError or OSError for anything else."""
 
     def one(picture: bytes) -> np.ndarray:
         return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
 
+    if not raw:
+        raise ValueError("no pictures")
     with ThreadPoolExecutor() as pool:
-        rows = np.stack(list(pool.map(one, raw, chunksize=64)))
+        rows = np.stack(list(pool.map(one, raw, chunksize=64)))  # ValueError when their sizes differ
     return torch.from_numpy(rows).permute(0, 3, 1, 2).contiguous()
 
 
@@ -105,13 +109,14 @@ def _parquet(files: list[Path], image: str, label: str, classes: tuple[str, ...]
         table = pa.concat_tables([pq.read_table(file) for file in files])
         raw = [row["bytes"] for row in table[image].to_pylist()]
         labels = torch.from_numpy(table[label].to_numpy().astype(np.int64))
-    except (pa.ArrowException, KeyError) as error:
+        pixels = _decode(raw)
+    except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:  # Pillow's errors are OSErrors
         raise InputError(f"cannot read {files[0].parent}: {str(error).splitlines()[0]}; put the data set there again") from error
     if classes is None:  # the names are in the file's own description, where the writer kept them
         described = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
         names = described.get("info", {}).get("features", {}).get(label, {}).get("names")
         classes = tuple(names) if names else tuple(f"class {i}" for i in range(int(labels.max()) + 1))
-    return Images(_decode(raw), labels, classes)
+    return Images(pixels, labels, classes)
 
 
 def _torchvision_cifar10(root: Path, split: str) -> Images:
@@ -131,13 +136,19 @@ def _tiny_imagenet_tree(root: Path, split: str) -> Images:
     wnids = sorted((root / "wnids.txt").read_text().split())
     if split == "train":
         files = [(file, wnid) for wnid in wnids for file in sorted((root / "train" / wnid / "images").glob("*.JPEG"))]
+        if lacking := set(wnids) - {wnid for _, wnid in files}:
+            raise InputError(f"{root} holds no train pictures of {min(lacking)} ({len(lacking)} classes); unpack tiny-imagenet-200.zip there again")
     else:
         rows = [line.split("\t") for line in (root / "val" / "val_annotations.txt").read_text().splitlines()]
         files = [(root / "val" / "images" / row[0], row[1]) for row in rows]
     if not files:
         raise InputError(f"{root} holds no {split} pictures; unpack tiny-imagenet-200.zip there again")
-    labels = torch.tensor([wnids.index(wnid) for _, wnid in files])
-    return Images(_decode([file.read_bytes() for file, _ in files]), labels, tuple(wnids))
+    try:
+        labels = torch.tensor([wnids.index(wnid) for _, wnid in files])
+        pixels = _decode([file.read_bytes() for file, _ in files])
+    except (ValueError, OSError) as error:
+        raise InputError(f"cannot read {root}: {error}; unpack tiny-imagenet-200.zip there again") from error
+    return Images(pixels, labels, tuple(wnids))
 
 
 class Source(NamedTuple):
@@ -217,19 +228,22 @@ def _cached(name: str, split: str, source: Source) -> Images:
         try:
             with np.load(file) as kept:  # an npz checks the CRC of every array it reads
                 return Images(torch.from_numpy(kept["pixels"]), torch.from_numpy(kept["labels"]), tuple(kept["classes"].tolist()))
-        except (zipfile.BadZipFile, ValueError, KeyError, OSError):
+        except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError, NotImplementedError):
             file.unlink()  # only a copy of what lies in the data set: made again
     images = source.read()
     if name == "cifar10" and content(images) != CIFAR10_CONTENT[split]:
         raise InputError(f"{source.where} does not hold CIFAR-10's {split} split ({len(images)} images, other content); get it again: {DATASETS[name][2]}")
-    file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(f".{os.getpid()}.tmp")
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as out:
             np.savez(out, pixels=images.pixels.numpy(), labels=images.labels.numpy(), classes=np.array(images.classes))
         os.replace(draft, file)
+    except OSError as error:
+        warnings.warn(f"the decoded {name} could not be kept in {file.parent} ({error.strerror}): it is decoded anew each time", stacklevel=2)
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
     return images
 
 

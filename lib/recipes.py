@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import sys
 from dataclasses import asdict, dataclass, replace
 
 from lib import data, models
@@ -18,7 +18,7 @@ class Recipe:
     epochs: int
     batch: int
     learning_rate: float  # the peak
-    milestones: tuple[int, ...] = ()  # epochs after which the rate falls to a tenth; none means one-cycle: linear up, linear down to 0
+    milestones: tuple[float, ...] = ()  # epochs after which the rate falls to a tenth; none means one-cycle: linear up, linear down to 0
     warm: float = 0.25  # one-cycle: share of the steps on the way up
     momentum: float = 0.9
     weight_decay: float = 1e-4
@@ -87,13 +87,15 @@ class Training:
         if self.model not in RECIPES[self.recipe]:
             having = [name for name, table in RECIPES.items() if self.model in table]
             raise InputError(f"recipe {self.recipe!r} is not written for {self.model!r}; it has: {', '.join(having)}")
-        if isinstance(self.alpha, bool) or not isinstance(self.alpha, int | float) or not math.isfinite(self.alpha):
+        if isinstance(self.alpha, bool) or not isinstance(self.alpha, int | float) or not abs(self.alpha) <= sys.float_info.max:  # so is NaN
             raise InputError(f"alpha must be a finite number, got {self.alpha!r}")
         for name, value, least in (("seed", self.seed, 0), ("epochs", self.epochs, 1)):
             if value is None and name == "epochs":
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
+        if self.epochs == RECIPES[self.recipe][self.model].epochs:
+            object.__setattr__(self, "epochs", None)  # spelled out or not, one run
         object.__setattr__(self, "alpha", float(self.alpha) + 0.0)  # 2 and 2.0, -0.0 and 0.0 are one setting
 
     @property
@@ -102,7 +104,7 @@ class Training:
         recipe = RECIPES[self.recipe][self.model]
         if self.epochs is None:
             return recipe
-        scaled = tuple(round(mark * self.epochs / recipe.epochs) for mark in recipe.milestones)
+        scaled = tuple(mark * self.epochs / recipe.epochs for mark in recipe.milestones)
         return replace(recipe, epochs=self.epochs, milestones=scaled)
 
     @property

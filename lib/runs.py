@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -36,10 +36,10 @@ def frozen() -> bool:
 
 def grid(*, dataset: str, model: str, alphas: Iterable[float], seeds: Iterable[int], recipe: str) -> list[Training]:
     """The trainings of every alpha and seed, in that order, each once."""
-    trainings = [Training(dataset, model, alpha, seed, recipe) for alpha, seed in product(sorted(set(alphas)), sorted(set(seeds)))]
+    trainings = {Training(dataset, model, alpha, seed, recipe) for alpha, seed in product(alphas, seeds)}
     if not trainings:
         raise InputError("need at least one alpha and one seed")
-    return trainings
+    return sorted(trainings, key=lambda training: (training.alpha, training.seed))
 
 
 def missing(trainings: Iterable[Training]) -> list[Training]:
@@ -94,16 +94,20 @@ def _provenance(device: str, seconds: float) -> dict[str, object]:
     }
 
 
+def _digest(entry: Callable, model: str) -> str:
+    constructor, arguments, side = models.MODELS[model]
+    blocks = [value for value in arguments.values() if isinstance(value, type)]
+    return code.digest([entry, constructor, *blocks], arguments, side, skip=["lib.models.MODELS"])  # of the table of models, this one's entry
+
+
 def training_digest(model: str) -> str:
     """Digest of the code that decides a trained network of this architecture."""
-    constructor, arguments, side = models.MODELS[model]
-    return code.digest([training_code.train, constructor], arguments, side, skip=["lib.models.MODELS"])
+    return _digest(training_code.train, model)
 
 
 def table_digest(name: str, model: str) -> str:
     """Digest of the code that decides a measurement's table."""
-    constructor, arguments, side = models.MODELS[model]
-    return code.digest([measurements.MEASUREMENTS[name].function, constructor], arguments, side, skip=["lib.models.MODELS"])
+    return _digest(measurements.MEASUREMENTS[name].function, model)
 
 
 # ---- making and reading ----------------------------------------------------------------------------------------------
@@ -117,7 +121,12 @@ def _parquet(table: pd.DataFrame) -> bytes:
 
 def _find(training: Training) -> store.Folder | None:
     folder = paths.runs() / training.name
-    return store.Folder(folder) if folder.exists() else None
+    if not folder.exists():
+        return None
+    run = store.Folder(folder)
+    if config(run)["training"] != json.loads(json.dumps(training.canonical())):
+        raise store.damaged(folder / CONFIG, "describes another training than the folder's name: it was renamed")
+    return run
 
 
 def make(training: Training, *, weights: bool = False, progress: bool | None = None) -> store.Folder:
@@ -137,7 +146,7 @@ def make(training: Training, *, weights: bool = False, progress: bool | None = N
         run = _find(training)
         if run and (not weights or WEIGHTS in run):
             return run
-        files = _train(training, root / ".partial" / training.key / "checkpoint", progress)
+        files = _train(training, root / ".partial" / training.key, progress)
         if run:
             run.restore(WEIGHTS, files[WEIGHTS])
         else:
@@ -146,11 +155,11 @@ def make(training: Training, *, weights: bool = False, progress: bool | None = N
     return run
 
 
-def _train(training: Training, checkpoint: Path, progress: bool | None) -> dict[str, bytes]:
-    """The files of a run."""
+def _train(training: Training, partial: Path, progress: bool | None) -> dict[str, bytes]:
+    """The files of a run; `partial` is where its checkpoint lies, named by the code that made it: other code does not go on from it."""
     digest = training_digest(training.model)  # of the code as imported, before hours of training in which it may be edited
     commit = _commit()
-    trained = training_code.train(training, training_code.best_engine(training), checkpoint=checkpoint, progress=progress)
+    trained = training_code.train(training, training_code.best_engine(training), checkpoint=partial / f"checkpoint-{digest}", progress=progress)
     state = {
         name: (tensor.half() if name in dict(trained.network.named_parameters()) and tensor.ndim > 1 else tensor).cpu().contiguous()
         for name, tensor in trained.network.state_dict().items()
@@ -195,11 +204,17 @@ def load(training: Training) -> nn.Module:
 def table(measurement: str, trainings: Iterable[Training], *, progress: bool | None = None, **settings: object) -> pd.DataFrame:
     """A measurement's tidy table over several trainings: what is cached is read, what is missing is trained and measured now.
 
-    The columns dataset, model, alpha, seed and recipe say which network a row is about.
+    The columns dataset, model, alpha, seed, recipe and epochs say which network a row is about.
     raises  InputError for an unknown measurement or setting, for what is missing under RUNS_FROZEN=1, and for damaged files
     """
     settings = measurements.settled(measurement, settings)
-    return pd.concat([_one_table(measurement, training, settings, progress) for training in trainings], ignore_index=True)
+    return _concat([_one_table(measurement, training, settings, progress) for training in trainings])
+
+
+def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    if not tables:
+        raise InputError("need at least one training, got none")
+    return pd.concat(tables, ignore_index=True)
 
 
 def tables_at_hand(measurement: str, trainings: Iterable[Training]) -> tuple[pd.DataFrame, list[Training]]:
@@ -242,13 +257,14 @@ def _measure(measurement: str, training: Training, run: store.Folder, settings: 
 def _label(rows: pd.DataFrame, training: Training) -> pd.DataFrame:
     for place, name in enumerate(("dataset", "model", "alpha", "seed", "recipe")):
         rows.insert(place, name, getattr(training, name))
+    rows.insert(place + 1, "epochs", training.settings.epochs)
     return rows
 
 
 def history(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
     """One row an epoch: loss, selectivity (mean over the minibatches), validation_accuracy."""
     tables = [_label(pd.read_parquet(io.BytesIO(make(training, progress=progress).read(HISTORY))), training) for training in trainings]
-    return pd.concat(tables, ignore_index=True)
+    return _concat(tables)
 
 
 def network_selectivity(units: pd.DataFrame, by: list[str]) -> pd.Series:
@@ -271,6 +287,7 @@ def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> p
                 "alpha": training.alpha,
                 "seed": training.seed,
                 "recipe": training.recipe,
+                "epochs": training.settings.epochs,
                 "clean_accuracy": result["clean_accuracy"],
                 "mean_selectivity": network_selectivity(units, ["alpha"]).iloc[0],
                 "live_selectivity": network_selectivity(units[~units.dead], ["alpha"]).iloc[0],

@@ -56,14 +56,17 @@ def class_selectivity(activations: Tensor, labels: Tensor, *, epsilon: float = E
         raise InputError(
             f"activations must be (n, units) and labels (n,), got {tuple(activations.shape)} and {tuple(labels.shape)}"
         )
-    found = labels.unique()
+    found, rows = labels.unique(return_inverse=True)
     if len(found) < 2:
         raise InputError(f"selectivity compares classes: need at least 2, labels hold {found.tolist()}")
     if found[0] < 0:
         raise InputError(f"labels must be >= 0, got {int(found[0])}")
-    if not bool((activations >= 0).all() & activations.isfinite().all()):  # NaN compares false
-        raise InputError(f"activations must be finite and >= 0, got a minimum of {float(activations.min()):.3f}")
-    means, present = class_means(activations, labels, int(found[-1]) + 1)
+    if not activations.is_floating_point():
+        raise InputError(f"activations must be floating point, got {activations.dtype}")
+    low, high = float(activations.min()), float(activations.max())
+    if not 0 <= low <= high < float("inf"):  # NaN compares false
+        raise InputError(f"activations must be finite and >= 0, got values from {low:.3f} to {high:.3f}")
+    means, present = class_means(activations, rows, len(found))
     return selectivity_index(means, present, epsilon=epsilon)
 
 

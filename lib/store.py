@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import safetensors.torch
@@ -40,7 +40,8 @@ def write_atomically(file: Path, content: bytes) -> None:
         reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
         raise InputError(f"cannot write {file}: {reason}; nothing was changed, free some room or set RUNS_DIR to another place") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 # ---- checkpoints -----------------------------------------------------------------------------------------------------

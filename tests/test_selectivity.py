@@ -63,7 +63,7 @@ def test_hand_computed(case, dtype):
 def test_agrees_with_plain_loops(seed):
     activations, labels = random_case(seed)
     expected = reference(activations, labels)
-    assert 0.05 < expected.min() and expected.max() < 0.95  # a case in which something can go wrong
+    assert expected.min() > 0.05 and expected.max() < 0.95  # a case in which something can go wrong
     torch.testing.assert_close(class_selectivity(activations, labels), expected, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(class_selectivity(activations.float(), labels).double(), expected, rtol=1e-4, atol=1e-5)
 
@@ -140,9 +140,9 @@ ERRORS = {
     "one class": (torch.ones(4, 3), [4, 4, 4, 4], r"need at least 2, labels hold \[4\]"),
     "no rows": (torch.ones(0, 3), [], r"need at least 2, labels hold \[\]"),
     "negative label": (torch.ones(2, 3), [-1, 1], "labels must be >= 0, got -1"),
-    "negative activation": (torch.tensor([[1.0], [-0.5]]), [0, 1], r"finite and >= 0, got a minimum of -0\.500"),
-    "nan": (torch.tensor([[1.0], [NAN]]), [0, 1], "finite and >= 0, got a minimum of nan"),
-    "infinite": (torch.tensor([[1.0], [INF]]), [0, 1], "finite and >= 0"),
+    "negative activation": (torch.tensor([[1.0], [-0.5]]), [0, 1], r"finite and >= 0, got values from -0\.500 to 1\.000"),
+    "nan": (torch.tensor([[1.0], [NAN]]), [0, 1], "finite and >= 0, got values from nan"),
+    "infinite": (torch.tensor([[1.0], [INF]]), [0, 1], "finite and >= 0, got values from 1.000 to inf"),
 }
 
 
@@ -153,13 +153,11 @@ def test_errors(case):
         class_selectivity(activations, torch.tensor(labels, dtype=torch.long))
 
 
-@pytest.mark.xfail(strict=True, reason="the message gives the minimum even when the maximum is at fault")
 def test_the_error_for_an_infinite_activation_names_it():
     with pytest.raises(InputError, match="inf"):
         class_selectivity(torch.tensor([[1.0], [INF]]), torch.tensor([0, 1]))
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="integers pass every check and fail in the matrix product")
 def test_integer_activations_are_taken_or_refused_clearly():
     try:
         assert class_selectivity(torch.tensor([[3], [1]]), torch.tensor([0, 1])).item() == pytest.approx(0.5)
@@ -167,7 +165,6 @@ def test_integer_activations_are_taken_or_refused_clearly():
         assert "float" in str(error)
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="memory grows with the largest label, not with the number of classes")
 def test_large_label_numbers():
     assert class_selectivity(torch.tensor([[3.0], [1.0]]), torch.tensor([0, 10**14])).item() == pytest.approx(0.5)
 

@@ -54,7 +54,6 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(step, number, reaso
     assert file.read_bytes() == b"old" and files_below(tmp_path) == ["file.json"]
 
 
-@pytest.mark.xfail(strict=True, raises=NotADirectoryError, reason="the clean-up in `finally` raises over the clear error")
 def test_a_file_in_the_place_of_a_folder_is_a_clear_error(tmp_path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(InputError, match="cannot write"):
