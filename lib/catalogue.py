@@ -37,8 +37,11 @@ def _status(folder: Path) -> dict[str, object]:
         name = entry.get("measurement")
         if name and (name not in measurements.MEASUREMENTS or entry["code"] != runs.table_digest(name, named["model"])):
             stale.append(name)
-    if _training(named) is None:
+    training = _training(named)
+    if training is None:
         stale.append("recipe")
+    elif folder != paths.runs() / training.name:
+        return row | {"status": "damaged", "note": f"damaged: {folder} holds the run {training.name}; give it its name back"}
     if stale:
         row |= {"status": "stale", "note": f"changed since it was made: code of {', '.join(sorted(stale))}"}
     return row

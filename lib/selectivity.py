@@ -63,7 +63,7 @@ def class_selectivity(activations: Tensor, labels: Tensor, *, epsilon: float = E
         raise InputError(f"labels must be >= 0, got {int(found[0])}")
     if not activations.is_floating_point():
         raise InputError(f"activations must be floating point, got {activations.dtype}")
-    low, high = float(activations.min()), float(activations.max())
+    low, high = (float(activations.min()), float(activations.max())) if activations.numel() else (0.0, 0.0)
     if not 0 <= low <= high < float("inf"):  # NaN compares false
         raise InputError(f"activations must be finite and >= 0, got values from {low:.3f} to {high:.3f}")
     means, present = class_means(activations, rows, len(found))

@@ -425,6 +425,12 @@ def test_a_run_without_manifest_is_in_the_catalogue(own_store, trainings):
     assert row.status == "damaged" and "manifest.json is missing" in row.note
 
 
+def test_a_renamed_run_is_damaged_in_the_catalogue_too(own_store, trainings):
+    other = replace(trainings[1], alpha=-1.0)
+    (own_store / trainings[1].name).rename(own_store / other.name)
+    assert status_of(other).status == "damaged"
+
+
 def test_a_run_not_measured_yet_has_no_selectivity(own_store, trainings, source):
     bare = replace(trainings[1], seed=5)
     forge(own_store, bare, source, tables=False)

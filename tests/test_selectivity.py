@@ -169,6 +169,10 @@ def test_large_label_numbers():
     assert class_selectivity(torch.tensor([[3.0], [1.0]]), torch.tensor([0, 10**14])).item() == pytest.approx(0.5)
 
 
+def test_no_units_give_no_indices():
+    assert class_selectivity(torch.zeros(4, 0), torch.tensor([0, 0, 1, 1])).shape == (0,)
+
+
 # ---- the regulariser ---------------------------------------------------------------------------------------------------
 
 
