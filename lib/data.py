@@ -228,7 +228,7 @@ def _cached(name: str, split: str, source: Source) -> Images:
         try:
             with np.load(file) as kept:  # an npz checks the CRC of every array it reads
                 return Images(torch.from_numpy(kept["pixels"]), torch.from_numpy(kept["labels"]), tuple(kept["classes"].tolist()))
-        except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError, NotImplementedError):
+        except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError, NotImplementedError, RuntimeError):
             file.unlink()  # only a copy of what lies in the data set: made again
     images = source.read()
     if name == "cifar10" and content(images) != CIFAR10_CONTENT[split]:
