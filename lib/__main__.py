@@ -163,6 +163,7 @@ def rerun(
 def main() -> None:
     """Run the command line; every InputError is one line on stderr and exit code 2."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("papermill").setLevel(logging.WARNING)  # it announces every notebook it looks at
     try:
         sys.exit(app(standalone_mode=False))
     except InputError as error:
