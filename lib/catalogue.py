@@ -71,8 +71,7 @@ def catalogue() -> pd.DataFrame:
 
     status  ok, diverged (kept as a result), stale (library code or recipe changed since; the note says what), damaged (the note names the file)
     """
-    folders = sorted(file.parent for file in paths.runs().glob(f"*/*/{store.MANIFEST}"))
-    folders += sorted(file.parent for file in paths.runs().glob(f"*/*/{runs.CONFIG}") if file.parent not in folders)
+    folders = {file.parent for name in (store.MANIFEST, runs.CONFIG) for file in paths.runs().glob(f"*/*/{name}")}
     rows = pd.DataFrame([_status(folder) for folder in folders], columns=COLUMNS)
     return rows.sort_values(["dataset", "model", "recipe", "alpha", "seed", "run"], ignore_index=True)
 

@@ -238,7 +238,7 @@ def publish(names: list[str] | None = None) -> list[Path]:
 # ---- words and tables of the chapters --------------------------------------------------------------------------------
 
 
-def hyperparameters(training: runs.Training, provenance: Mapping[str, str]) -> pd.DataFrame:
+def hyperparameters(training: runs.Training) -> pd.DataFrame:
     """One row a hyper-parameter: what it is here, and how sure we are that the paper did the same."""
     recipe, augmentation = training.settings, training.augmentation
     steps = (
@@ -262,5 +262,5 @@ def hyperparameters(training: runs.Training, provenance: Mapping[str, str]) -> p
         "weights": "float16 matrices, float32 vectors",
     }
     ours = {"optimiser", "epochs", "minibatch", "learning rate"} if training.recipe == "fast" else set()
-    rows = [(name, value, recipes.FAST if name in ours else provenance[name]) for name, value in values.items()]
+    rows = [(name, value, recipes.FAST if name in ours else recipes.PROVENANCE[name]) for name, value in values.items()]
     return pd.DataFrame(rows, columns=["", "here", "as in the paper?"])

@@ -160,8 +160,9 @@ def _train(training: Training, partial: Path, progress: bool | None) -> dict[str
     digest = training_digest(training.model)  # of the code as imported, before hours of training in which it may be edited
     commit = _commit()
     trained = training_code.train(training, training_code.best_engine(training), checkpoint=partial / f"checkpoint-{digest}", progress=progress)
+    matrices = {name for name, parameter in trained.network.named_parameters() if parameter.ndim > 1}
     state = {
-        name: (tensor.half() if name in dict(trained.network.named_parameters()) and tensor.ndim > 1 else tensor).cpu().contiguous()
+        name: (tensor.half() if name in matrices else tensor).cpu().contiguous()
         for name, tensor in trained.network.state_dict().items()
     }
     config = {
