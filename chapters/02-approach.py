@@ -79,8 +79,7 @@ figures.show(
 by_alpha = summary.groupby("alpha")[["mean_selectivity", "live_selectivity", "clean_accuracy", "dead"]].mean()
 theirs = published.RESNET18_TINY_IMAGENET.selectivity
 order = "at every step" if by_alpha.mean_selectivity.is_monotonic_increasing else "not at every step"
-live_theirs = published.RESNET18_TINY_IMAGENET.selectivity
-order = "at every step" if by_alpha.live_selectivity.is_monotonic_increasing else "not at every step"
+live_order = "at every step" if by_alpha.live_selectivity.is_monotonic_increasing else "not at every step"
 figures.show(
     figures.selectivity_and_alpha(summary, published.RESNET18_TINY_IMAGENET),
     name="fig-selectivity",
