@@ -32,12 +32,12 @@ def _status(folder: Path) -> dict[str, object]:
         row["mean_selectivity"] = float(runs.network_selectivity(pd.read_parquet(io.BytesIO(run.read(units))).assign(run=0), ["run"]).iloc[0])
     if named["model"] not in models.MODELS:
         return row | {"status": "stale", "note": f"the library has no model {named['model']!r} any more"}
-    stale = [] if made["code"] == runs.training_digest(named["model"]) else ["training"]
+    training = _training(named)
+    stale = ["training"] if training and made["code"] != runs.training_digest(training) else []
     for entry in run.files.values():
         name = entry.get("measurement")
         if name and (name not in measurements.MEASUREMENTS or entry["code"] != runs.table_digest(name, named["model"])):
             stale.append(name)
-    training = _training(named)
     if training is None:
         stale.append("recipe")
     elif folder != paths.runs() / training.name:
@@ -52,7 +52,7 @@ def _training(named: dict[str, object]) -> Training | None:
     fields = {name: named[name] for name in ("dataset", "model", "alpha", "seed", "recipe")}
     try:
         for epochs in (None, named["settings"]["epochs"]):
-            training = Training(**fields, epochs=epochs)
+            training = Training(**fields, epochs=epochs, variant=named.get("variant", {"name": "plain"})["name"])
             if json.dumps(training.canonical(), sort_keys=True) == json.dumps(named, sort_keys=True):
                 return training
     except InputError:

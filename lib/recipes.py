@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from dataclasses import asdict, dataclass, replace
 
@@ -56,6 +57,44 @@ AUGMENTATIONS = {
 
 
 @dataclass(frozen=True)
+class AugMix:
+    """Training on AugMix: cross-entropy on the image plus `jsd` times the Jensen-Shannon divergence between it and two mixtures of it.
+
+    source  Hendrycks et al. 2020, arXiv 1912.02781; that the paper used severity 2 is recalled, the original has 3
+    """
+
+    width: int = 3  # chains of operations in a mixture
+    depth: int = -1  # operations in a chain; -1 is one to three, drawn
+    severity: float = 2.0
+    jsd: float = 12.0
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """Training on PGD's images alone (Madry et al. 2018): `steps` signed steps from the image itself, inside the L-infinity ball of `epsilon`."""
+
+    steps: int
+    step_size: float  # in pixels of [0, 1]
+    epsilon: float = 16 / 255
+
+
+# The paper's attack, 1e-4 a step (recalled), needs tens of steps to matter; the fast recipe takes as few as possible (our choice).
+PGD_STEP = {"paper": 1e-4, "fast": 1 / 255}
+VARIANTS = ("plain", "augmix", "pgd-K")  # K is the number of steps
+
+
+def variant_settings(name: str, recipe: str) -> AugMix | Adversarial | None:
+    """What a variant of a recipe does besides; None for "plain". Raises InputError for an unknown one."""
+    if name == "plain":
+        return None
+    if name == "augmix":
+        return AugMix()
+    if isinstance(name, str) and (found := re.fullmatch(r"pgd-([1-9][0-9]{0,3})", name)):
+        return Adversarial(int(found[1]), PGD_STEP[recipe])
+    raise InputError(f"unknown variant {name!r}; known: plain, augmix, or pgd-K for adversarial training with K steps, such as pgd-4")
+
+
+@dataclass(frozen=True)
 class Training:
     """All that decides one trained network; its hash names the run.
 
@@ -71,6 +110,7 @@ class Training:
     seed: int = 0  # source of the seeds for weights, validation split, order and augmentation
     recipe: str = "paper"
     epochs: int | None = None  # in place of the recipe's own number; the schedule is scaled to it
+    variant: str = "plain"  # plain, augmix, or pgd-K: adversarial training with K steps
 
     def __post_init__(self) -> None:
         for name in ("dataset", "model", "recipe"):
@@ -87,6 +127,7 @@ class Training:
         if self.model not in RECIPES[self.recipe]:
             having = [name for name, table in RECIPES.items() if self.model in table]
             raise InputError(f"recipe {self.recipe!r} is not written for {self.model!r}; it has: {', '.join(having)}")
+        variant_settings(self.variant, self.recipe)
         if isinstance(self.alpha, bool) or not isinstance(self.alpha, int | float) or not abs(self.alpha) <= sys.float_info.max:  # so is NaN
             raise InputError(f"alpha must be a finite number, got {self.alpha!r}")
         for name, value, least in (("seed", self.seed, 0), ("epochs", self.epochs, 1)):
@@ -108,12 +149,16 @@ class Training:
         return replace(recipe, epochs=self.epochs, milestones=scaled)
 
     @property
+    def variant_settings(self) -> AugMix | Adversarial | None:
+        return variant_settings(self.variant, self.recipe)
+
+    @property
     def augmentation(self) -> Augmentation:
         return AUGMENTATIONS[self.dataset]
 
     def canonical(self) -> dict[str, object]:
         """Everything that is hashed: the fields, and the recipe's numbers rather than its name alone."""
-        return {
+        facts = {
             "dataset": self.dataset,
             "model": self.model,
             "alpha": self.alpha,
@@ -122,6 +167,8 @@ class Training:
             "settings": asdict(self.settings),
             "augmentation": asdict(self.augmentation),
         }
+        # a plain training is hashed as it was before there were variants
+        return facts if self.variant_settings is None else facts | {"variant": {"name": self.variant, **asdict(self.variant_settings)}}
 
     @property
     def key(self) -> str:
@@ -132,7 +179,8 @@ class Training:
     def name(self) -> str:
         """The run's folder below the store; made to be read, identified by the key at its end alone."""
         recipe = self.recipe if self.epochs is None else f"{self.recipe}{self.epochs}"
-        return f"{self.dataset}-{self.model}/alpha{self.alpha}-seed{self.seed}-{recipe}-{self.key}"
+        variant = "" if self.variant == "plain" else f"-{self.variant}"
+        return f"{self.dataset}-{self.model}/alpha{self.alpha}-seed{self.seed}-{recipe}{variant}-{self.key}"
 
 
 USUAL_MODELS = {"digits": "resnet8", "cifar10": "resnet20", "tiny-imagenet": "resnet18"}

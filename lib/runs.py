@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from lib import __version__, code, data, measurements, models, paths, store
+from lib import __version__, code, data, measurements, models, objective, paths, store
 from lib import train as training_code
 from lib.errors import InputError
 from lib.recipes import Training
@@ -94,20 +94,21 @@ def _provenance(device: str, seconds: float) -> dict[str, object]:
     }
 
 
-def _digest(entry: Callable, model: str) -> str:
+def _digest(entries: list[Callable], model: str) -> str:
     constructor, arguments, side = models.MODELS[model]
     blocks = [value for value in arguments.values() if isinstance(value, type)]
-    return code.digest([entry, constructor, *blocks], arguments, side, skip=["lib.models.MODELS"])  # of the table of models, this one's entry
+    # of the tables of models and objectives, the entries that are used
+    return code.digest([*entries, constructor, *blocks], arguments, side, skip=["lib.models.MODELS", "lib.objective.OBJECTIVES"])
 
 
-def training_digest(model: str) -> str:
-    """Digest of the code that decides a trained network of this architecture."""
-    return _digest(training_code.train, model)
+def training_digest(training: Training) -> str:
+    """Digest of the code that decides a trained network: of this architecture, with this objective."""
+    return _digest([training_code.train, objective.OBJECTIVES[objective.kind(training)]], training.model)
 
 
 def table_digest(name: str, model: str) -> str:
     """Digest of the code that decides a measurement's table."""
-    return _digest(measurements.MEASUREMENTS[name].function, model)
+    return _digest([measurements.MEASUREMENTS[name].function], model)
 
 
 # ---- making and reading ----------------------------------------------------------------------------------------------
@@ -157,7 +158,7 @@ def make(training: Training, *, weights: bool = False, progress: bool | None = N
 
 def _train(training: Training, partial: Path, progress: bool | None) -> dict[str, bytes]:
     """The files of a run; `partial` is where its checkpoint lies, named by the code that made it: other code does not go on from it."""
-    digest = training_digest(training.model)  # of the code as imported, before hours of training in which it may be edited
+    digest = training_digest(training)  # of the code as imported, before hours of training in which it may be edited
     commit = _commit()
     trained = training_code.train(training, training_code.best_engine(training), checkpoint=partial / f"checkpoint-{digest}", progress=progress)
     matrices = {name for name, parameter in trained.network.named_parameters() if parameter.ndim > 1}

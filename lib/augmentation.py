@@ -1,0 +1,33 @@
+"""Random crop and mirror image: the law of per-image augmentation, drawn for a whole epoch and applied to a batch at once."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lib.recipes import Augmentation
+
+
+def draw(n: int, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """For n images: offsets (n, 2) of the crop, uniform in 0 .. 2 * pad, and flips (n,) bool, each with probability 1/2 where flipping is on."""
+    offsets = torch.randint(0, 2 * how.pad + 1, (n, 2), generator=generator)
+    flips = torch.rand(n, generator=generator) < (0.5 if how.flip else 0.0)
+    return offsets, flips
+
+
+def crop_and_flip(pixels: Tensor, offsets: Tensor, flips: Tensor, pad: int) -> Tensor:
+    """Crop (n, c, h, w) out of itself padded with zeros, and mirror, in one gather on the tensor's own device.
+
+    offsets (n, 2) row and column of the crop in the padded image, 0 .. 2 * pad; `pad` leaves the image where it was
+    flips   (n,) bool, applied after the crop
+    """
+    n, c, h, w = pixels.shape
+    device = pixels.device
+    rows = offsets[:, :1] + torch.arange(h, device=device)  # (n, h)
+    columns = offsets[:, 1:] + torch.arange(w, device=device)  # (n, w)
+    columns = torch.where(flips[:, None], columns.flip(1), columns)
+    padded = F.pad(pixels, (pad, pad, pad, pad))
+    image = torch.arange(n, device=device)[:, None, None, None]
+    channel = torch.arange(c, device=device)[:, None, None]
+    return padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]

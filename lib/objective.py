@@ -1,0 +1,141 @@
+"""What a training minimises: cross-entropy minus alpha times mean class selectivity, on the images as they are, on AugMix, or on adversarial images."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lib import attacks, augmix, models, selectivity
+from lib.engines import Engine
+from lib.recipes import AugMix, Training
+
+
+def regularised(cross_entropy: Tensor, means: dict[str, Tensor], labels: Tensor, classes: int, alpha: float | Tensor) -> tuple[Tensor, Tensor]:
+    """(cross_entropy - alpha * mean selectivity, mean selectivity without gradient).
+
+    means  {layer: (n, units)}; empty where selectivity is not even watched
+    alpha  a number, or a () tensor where one captured step serves every alpha
+    """
+    if not means:
+        return cross_entropy, cross_entropy.detach().new_zeros(())
+    if isinstance(alpha, Tensor):
+        si = selectivity.mean_selectivity(means, labels, classes)
+        return cross_entropy - alpha * si, si.detach()
+    # alpha = 0 is plain cross-entropy: selectivity is then watched, not differentiated
+    layers = means if alpha else {name: mean.detach() for name, mean in means.items()}
+    si = selectivity.mean_selectivity(layers, labels, classes)
+    return (cross_entropy - alpha * si if alpha else cross_entropy), si.detach()
+
+
+def _logits(network: nn.Module, x: Tensor, engine: Engine) -> Tensor:
+    """Float32 logits of float pixels, the network in the engine's precision."""
+    if engine.low_precision:
+        x = x.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(engine.device, torch.bfloat16, enabled=engine.low_precision):
+        logits = network(x)
+    return logits.float()
+
+
+def _compiled(function: Callable, engine: Engine) -> Callable:
+    if not engine.compiled:
+        return function
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it reports a missing CUDA runtime on every CPU machine
+    return torch.compile(function)
+
+
+def plain(network: nn.Module, means: dict[str, Tensor], classes: int, alpha: float | Tensor, engine: Engine, settings: None) -> Callable:
+    """On the images as they are: one graph from pixels to loss."""
+
+    def loss(pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        cross_entropy = F.cross_entropy(_logits(network, models.to_unit(pixels), engine), labels)
+        return regularised(cross_entropy, means, labels, classes, alpha)
+
+    step = _compiled(loss, engine)
+    return lambda pixels, labels, generator: step(pixels, labels)
+
+
+def consistency(logits: Tensor) -> Tensor:
+    """Jensen-Shannon divergence of three predictions for each image, its mean over images: (3 * n, classes), view by view -> ()."""
+    views = logits.softmax(1).chunk(3)
+    middle = (sum(views) / 3).clamp(1e-7, 1).log()
+    return sum(F.kl_div(middle, view, reduction="batchmean") for view in views) / 3
+
+
+def on_augmix(network: nn.Module, means: dict[str, Tensor], classes: int, alpha: float | Tensor, engine: Engine, settings: AugMix) -> Callable:
+    """On each image and two AugMix views of it: cross-entropy and selectivity on the image, and the consistency of the three predictions."""
+
+    def loss(x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits, n = _logits(network, x, engine), len(labels)
+        cross_entropy = F.cross_entropy(logits[:n], labels) + settings.jsd * consistency(logits)
+        return regularised(cross_entropy, {name: mean[:n] for name, mean in means.items()}, labels, classes, alpha)
+
+    step = _compiled(loss, engine)
+
+    def views(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        how = {"width": settings.width, "depth": settings.depth, "severity": settings.severity, "generator": generator}
+        return step(torch.cat([models.to_unit(pixels), augmix.augmix(pixels, **how), augmix.augmix(pixels, **how)]), labels)
+
+    return views
+
+
+def shadow(network: nn.Module) -> nn.Module:
+    """The same network for attacks: in evaluation mode, without gradients of its parameters, sharing their memory and that of the buffers.
+
+    It follows every change in place (an optimiser's step, batch norm's statistics, load_state_dict), so it needs no copying. Hooks are not shared.
+    """
+    twin = copy.deepcopy(network)
+    for module, original in zip(twin.modules(), network.modules(), strict=True):
+        module._forward_hooks.clear()
+        module._buffers = original._buffers
+        for name, parameter in original._parameters.items():
+            if parameter is not None:
+                module._parameters[name] = nn.Parameter(parameter.data, requires_grad=False)
+    return twin.eval()
+
+
+def on_adversarial(network: nn.Module, means: dict[str, Tensor], classes: int, alpha: float | Tensor, engine: Engine, settings: object) -> Callable:
+    """On adversarial images alone, made against the network as it is, in evaluation mode."""
+    twin = shadow(network)
+
+    def attack_loss(x: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(_logits(twin, x, engine), labels, reduction="sum")  # a sum: no image's gradient shrinks with the batch
+
+    def loss(x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        return regularised(F.cross_entropy(_logits(network, x, engine), labels), means, labels, classes, alpha)
+
+    attacked, step = _compiled(attack_loss, engine), _compiled(loss, engine)
+
+    def adversarial(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        def gradient(x: Tensor) -> Tensor:
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(attacked(x, labels), x)[0]
+
+        x = attacks.ascend(gradient, models.to_unit(pixels), epsilon=settings.epsilon, step_size=settings.step_size, steps=settings.steps)
+        return step(x, labels)
+
+    return adversarial
+
+
+# One entry a kind of training. Of this table, only its own entry counts in the fingerprint of a run's code.
+OBJECTIVES = {"plain": plain, "augmix": on_augmix, "pgd": on_adversarial}
+
+
+def kind(training: Training) -> str:
+    """The objective of a training: a key of OBJECTIVES."""
+    return training.variant.split("-")[0]
+
+
+def make(training: Training, network: nn.Module, means: dict[str, Tensor], classes: int, engine: Engine, *, alpha: float | Tensor | None = None) -> Callable:
+    """The loss of a training: (uint8 pixels (n, c, h, w), labels (n,), generator) -> (loss, mean selectivity without gradient).
+
+    means      what `models.spatial_means(network)` yields
+    generator  on the CPU; AugMix draws from it, the others do not
+    alpha      in place of the training's own: a () tensor that is changed between networks
+    """
+    alpha = training.alpha if alpha is None else alpha
+    return OBJECTIVES[kind(training)](network, means, classes, alpha, engine, training.variant_settings)

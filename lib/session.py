@@ -1,0 +1,136 @@
+"""The steps of a training on images that stay on the device: crop, flip, loss, gradient and SGD; on a GPU all of it one captured graph."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from lib import augmentation, data, models, objective, seeds
+from lib.engines import Engine
+from lib.recipes import Training
+
+WARM_UP = 3  # steps before a capture, in which libraries choose algorithms and allocate
+
+
+class Session:
+    """A network under training and everything its steps need; `start` hands it to the next training of the same kind."""
+
+    def __init__(self, training: Training, engine: Engine, *, watched: bool = True) -> None:
+        """Build network, optimiser and loss; compiling and capturing wait for the first step.
+
+        watched  False leaves selectivity out of the step, which alpha = 0 allows: to measure what watching it costs
+        """
+        recipe, images = training.settings, data.load(training.dataset, "train")
+        self.engine, self.images, self.classes = engine, images, len(images.classes)
+        self.network = models.build(training.model, self.classes).to(engine.device).train()
+        if engine.low_precision:
+            self.network = self.network.to(memory_format=torch.channels_last)
+        # a tensor where a captured step reads it again in every replay
+        self.rate = torch.zeros((), device=engine.device) if engine.captured else recipe.learning_rate
+        self.alpha = torch.zeros((), device=engine.device) if engine.captured else training.alpha
+        self.optimiser = torch.optim.SGD(
+            self.network.parameters(), lr=self.rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
+        )
+        self._hooks = ExitStack()
+        means = self._hooks.enter_context(models.spatial_means(self.network)) if watched else {}
+        self._loss = objective.make(training, self.network, means, self.classes, engine, alpha=self.alpha)
+        self.pixels, self.labels = images.pixels.to(engine.device), images.labels.to(engine.device)
+        self.start(training)
+
+    def start(self, training: Training) -> None:
+        """Begin a training: initial weights, no momentum, its own split. It may differ from the last one in alpha and seed alone."""
+        self.training = training
+        fresh = models.build(training.model, self.classes, seed=seeds.derived_seed(training.seed, "weights"))
+        self.network.load_state_dict(fresh.state_dict())  # in place: a captured step knows these addresses
+        for state in self.optimiser.state.values():
+            state["momentum_buffer"].zero_()
+        self.rows, held = seeds.split(self.images, training)
+        self.validation = self.images[held].to(self.engine.device)
+        self.batch = min(training.settings.batch, len(self.rows))
+        self.steps = len(self.rows) // self.batch  # an epoch; the last incomplete minibatch is left out
+        self.losses, self.sis = torch.zeros(2, self.steps, device=self.engine.device)
+        if self.engine.captured:
+            self.alpha.fill_(training.alpha)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Draw the order of the images, their crops and flips, and what the objective draws, for epoch 0, 1, ..."""
+        how, device = self.training.augmentation, self.engine.device
+        order = self.rows[torch.randperm(len(self.rows), generator=seeds.generator(self.training, "order", epoch))]
+        offsets, flips = augmentation.draw(len(order), how, seeds.generator(self.training, "augmentation", epoch))
+        self.drawn = tuple(tensor.to(device) for tensor in (order, offsets, flips))
+        self.generator = seeds.generator(self.training, "objective", epoch)
+
+    def step(self, number: int, rate: float) -> None:
+        """Step `number` of the epoch at learning rate `rate`; its loss and mean selectivity are put into `losses` and `sis`."""
+        some = [tensor[number * self.batch : (number + 1) * self.batch] for tensor in self.drawn]
+        if self.engine.captured:
+            replay, static = self._replay(some)
+            for buffer, tensor in zip(static, some, strict=True):
+                buffer.copy_(tensor)
+            self.rate.fill_(rate)
+            replay()
+        else:
+            self.optimiser.param_groups[0]["lr"] = rate
+            self._update(*some)
+        self.losses[number], self.sis[number] = self._last
+
+    def _update(self, rows: Tensor, offsets: Tensor, flips: Tensor) -> None:
+        pixels = augmentation.crop_and_flip(self.pixels[rows], offsets, flips, self.training.augmentation.pad)
+        loss, si = self._loss(pixels, self.labels[rows], self.generator)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        self._last = loss.detach(), si
+
+    def _replay(self, example: list[Tensor]) -> tuple[Callable[[], None], list[Tensor]]:
+        """The captured step and the buffers it reads its minibatch from; captured at the first call, which leaves no trace in the training."""
+        if not hasattr(self, "_graph"):
+            static = [tensor.clone() for tensor in example]
+            before = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+            momentum = {p: state["momentum_buffer"].clone() for p, state in self.optimiser.state.items()}
+            self._graph = capture(lambda: self._update(*static)), static
+            self.network.load_state_dict(before)
+            for parameter, state in self.optimiser.state.items():
+                state["momentum_buffer"].copy_(momentum.get(parameter, torch.zeros_like(parameter)))
+        return self._graph
+
+
+def capture(update: Callable[[], None]) -> Callable[[], None]:
+    """A CUDA graph of `update`, after a few calls of it on a side stream; the call that is captured computes nothing.
+
+    Where capturing fails, `update` itself is returned and a warning says so: slower, and the same numbers.
+    """
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(WARM_UP):
+            update()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.graph(graph):
+            update()
+    except RuntimeError as error:
+        warnings.warn(f"training without a CUDA graph, several times slower: {str(error).splitlines()[0]}", stacklevel=2)
+        return update
+    return graph.replay
+
+
+@lru_cache(maxsize=1)
+def _reusable(like: Training, engine: Engine) -> Session:
+    return Session(like, engine)
+
+
+def begin(training: Training, engine: Engine) -> Session:
+    """A session at the start of a training; on a GPU the last one, compiled and captured, if it differs in alpha and seed alone."""
+    if not engine.captured:
+        return Session(training, engine)
+    session = _reusable(replace(training, alpha=0.0, seed=0), engine)
+    session.start(training)
+    return session

@@ -1,0 +1,212 @@
+"""What is minimised: each variant's loss against its definition written out, and networks that follow it."""
+
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lib import attacks, augmix, models, objective, selectivity, session, train
+from lib.engines import Engine
+from lib.recipes import Training
+
+EAGER = Engine("cpu", low_precision=False, compiled=False)
+
+
+def tiny(variant: str, alpha: float = 0.0, epochs: int = 2, seed: int = 0) -> Training:
+    return Training("digits", "resnet8", alpha, seed, "fast", epochs, variant)
+
+
+@pytest.fixture
+def network():
+    return models.build("resnet8", 10, seed=1).train()
+
+
+@pytest.fixture
+def some(digits):
+    return digits["train"][slice(0, 24)]
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(5)
+
+
+# ---- PGD -------------------------------------------------------------------------------------------------------------
+
+
+def plain_pgd(network, x, labels, epsilon, step_size, steps):
+    """One image after the other, one pixel range after the other."""
+    network = copy.deepcopy(network).eval()
+    out = []
+    for image, label in zip(x, labels, strict=True):
+        start, found = image[None], image[None].clone()
+        for _ in range(steps):
+            found = found.detach().requires_grad_()
+            F.cross_entropy(network(found), label[None]).backward()
+            found = found.detach() + step_size * found.grad.sign()
+            found = torch.maximum(torch.minimum(found, start + epsilon), start - epsilon).clamp(0, 1)
+        out.append(found[0])
+    return torch.stack(out)
+
+
+@pytest.mark.parametrize(("epsilon", "step_size", "steps"), [(16 / 255, 1 / 255, 3), (1 / 255, 0.7 / 255, 3), (0.0, 0.1, 2)])
+def test_ascent_is_pgd(network, some, epsilon, step_size, steps):
+    network.eval()
+    x = models.to_unit(some.pixels)
+    kept = x.clone()
+
+    def gradient(found):
+        found = found.detach().requires_grad_()
+        return torch.autograd.grad(F.cross_entropy(network(found), some.labels, reduction="sum"), found)[0]
+
+    ours = attacks.ascend(gradient, x, epsilon=epsilon, step_size=step_size, steps=steps)
+    theirs = plain_pgd(network, x, some.labels, epsilon, step_size, steps)
+    # a gradient of about 0 may have another sign in a batch: a few pixels of black borders
+    assert ((ours - theirs).abs() < 1e-6).float().mean() > 0.99
+    assert (ours - x).abs().max() <= epsilon + 1e-7 and ours.min() >= 0 and ours.max() <= 1
+    assert torch.equal(x, kept) and not ours.requires_grad
+    if not epsilon:
+        assert torch.equal(ours, x)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.7])
+def test_adversarial_loss_is_that_of_the_attacked_images(network, some, alpha):
+    training = tiny("pgd-3", alpha)
+    how = training.variant_settings
+    x = plain_pgd(network, models.to_unit(some.pixels), some.labels, how.epsilon, how.step_size, how.steps)
+    kept = copy.deepcopy(network)
+    with models.spatial_means(network) as means:
+        loss, si = objective.make(training, network, means, 10, EAGER)(some.pixels, some.labels, generator())
+    with models.spatial_means(kept) as means:
+        expected = F.cross_entropy(kept(x), some.labels)
+        expected_si = selectivity.mean_selectivity(means, some.labels, 10)
+    torch.testing.assert_close(si, expected_si.detach(), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(loss, expected - alpha * expected_si, rtol=1e-3, atol=1e-3)
+    assert all(parameter.grad is None for parameter in network.parameters())  # the attack leaves none behind
+    for left, right in zip(network.buffers(), kept.buffers(), strict=True):  # batch norm saw the adversarial batch once and nothing else
+        torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-4)
+    assert network.training
+
+
+def test_the_attack_raises_the_loss(network, some):
+    with models.spatial_means(network) as means:
+        losses = [
+            float(objective.make(tiny(variant), copy.deepcopy(network), means, 10, EAGER)(some.pixels, some.labels, generator())[0])
+            for variant in ("plain", "pgd-1", "pgd-4", "pgd-10")
+        ]
+    assert losses == sorted(losses) and losses[-1] > losses[0] + 0.1
+
+
+def test_the_shadow_follows_the_network(network, some):
+    network = network.to(memory_format=torch.channels_last)
+    with models.spatial_means(network) as means:
+        twin = objective.shadow(network)
+        optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, fused=True)
+        x = models.to_unit(some.pixels)
+        for _ in range(2):
+            F.cross_entropy(network(x), some.labels).backward()
+            optimiser.step()
+        seen = dict(means)
+        ours = twin(x)
+        assert means == seen  # no hooks of its own
+    network.eval()
+    torch.testing.assert_close(ours, network(x), rtol=0, atol=0)
+    assert not twin.training and not any(parameter.requires_grad for parameter in twin.parameters())
+    network.load_state_dict(models.build("resnet8", 10, seed=2).state_dict())
+    torch.testing.assert_close(twin(x), network(x), rtol=0, atol=0)
+
+
+# ---- AugMix ----------------------------------------------------------------------------------------------------------
+
+
+def test_augmix_loss_written_out(network, some):
+    training = tiny("augmix", 0.5)
+    kept = copy.deepcopy(network)
+    with models.spatial_means(network) as means:
+        loss, si = objective.make(training, network, means, 10, EAGER)(some.pixels, some.labels, generator())
+    drawn = generator()
+    views = [models.to_unit(some.pixels)] + [augmix.augmix(some.pixels, width=3, depth=-1, severity=2, generator=drawn) for _ in range(2)]
+    with models.spatial_means(kept) as means:
+        logits = kept(torch.cat(views)).double()
+        expected_si = selectivity.mean_selectivity({name: mean[:24] for name, mean in means.items()}, some.labels, 10)
+    total = 0.0
+    for image in range(24):
+        p = [logits[view * 24 + image].softmax(0).tolist() for view in range(3)]
+        middle = [sum(one[k] for one in p) / 3 for k in range(10)]
+        total += sum(one[k] * math.log(one[k] / middle[k]) for one in p for k in range(10)) / 3
+    expected = F.cross_entropy(logits[:24], some.labels) + 12 * total / 24 - 0.5 * expected_si
+    torch.testing.assert_close(loss.double(), expected.double(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(si, expected_si.detach())
+
+
+def test_consistency_of_equal_predictions_is_zero():
+    logits = torch.randn(4, 10)
+    assert abs(float(objective.consistency(logits.repeat(3, 1)))) < 1e-6
+    one_hot = 50 * F.one_hot(torch.tensor([0, 1, 2]), 10).float()
+    torch.testing.assert_close(objective.consistency(one_hot), torch.tensor(math.log(3.0)))  # its largest value
+
+
+def test_augmix_draws_from_its_generator_alone(network, some):
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    with models.spatial_means(network) as means:
+        loss = objective.make(tiny("augmix"), network.eval(), means, 10, EAGER)
+        same = [float(loss(some.pixels, some.labels, generator())[0]) for _ in range(2)]
+        drawn = generator()
+        other = [float(loss(some.pixels, some.labels, drawn)[0]) for _ in range(2)]
+    assert same[0] == same[1] == other[0] != other[1]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+# ---- all of them -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variant", ["augmix", "pgd-1"])
+def test_variants_train_resume_and_repeat_to_the_bit(variant, digits, monkeypatch, tmp_path):
+    from lib import data
+
+    some = {"train": digits["train"][slice(0, 220)], "test": digits["test"][slice(0, 100)]}
+    monkeypatch.setattr(data, "load", lambda name, split: some[split])
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0)
+    whole = train.train(tiny(variant), EAGER, progress=False)
+
+    class Stop(Exception):
+        pass
+
+    def stop(row):
+        raise Stop
+
+    with pytest.raises(Stop):
+        train.train(tiny(variant), EAGER, progress=False, checkpoint=tmp_path / "c", on_epoch=stop)
+    resumed = train.train(tiny(variant), EAGER, progress=False, checkpoint=tmp_path / "c")
+    assert resumed.history.equals(whole.history) and len(whole.history) == 2
+    assert all(torch.equal(a, b) for a, b in zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True))
+    plain = train.train(tiny("plain"), EAGER, progress=False)
+    assert not torch.equal(plain.network.conv1.weight, whole.network.conv1.weight)
+
+
+def test_every_variant_has_an_objective():
+    assert [objective.kind(tiny(variant)) for variant in ("plain", "augmix", "pgd-7")] == list(objective.OBJECTIVES)
+
+
+@pytest.mark.parametrize("variant", ["plain", "augmix", "pgd-1"])
+def test_low_precision_stays_near(variant, some):
+    losses = []
+    for low in (False, True):
+        network = models.build("resnet8", 10, seed=1).train()
+        with models.spatial_means(network) as means:
+            loss, si = objective.make(tiny(variant, 1.0), network, means, 10, Engine("cpu", low, False))(some.pixels, some.labels, generator())
+        assert loss.dtype == si.dtype == torch.float32
+        losses.append(torch.stack([loss.detach(), si]))
+    torch.testing.assert_close(losses[0], losses[1], rtol=0.04, atol=0.04)
+
+
+def test_a_session_takes_the_variant(digits):
+    ours = session.Session(tiny("pgd-2"), EAGER)
+    ours.begin_epoch(0)
+    ours.step(0, 0.0)
+    plain = session.Session(tiny("plain"), EAGER)
+    plain.begin_epoch(0)
+    plain.step(0, 0.0)
+    assert ours.losses[0] > plain.losses[0]
