@@ -24,6 +24,7 @@ def _status(folder: Path) -> dict[str, object]:
         return row | {"note": str(error)}
     named, result, made = facts["training"], facts["result"], facts["provenance"]
     row |= {name: named[name] for name in ("dataset", "model", "alpha", "seed", "recipe")}
+    row |= {"variant": named.get("variant", {"name": "plain"})["name"]}
     row |= {"epochs": named["settings"]["epochs"], "clean_accuracy": result["clean_accuracy"], "status": result["status"]}
     row |= {name: made[name] for name in ("engine", "device", "commit", "torch", "seconds", "date")}
     row |= {"weights": runs.WEIGHTS in run, "tables": ", ".join(sorted(entry["measurement"] for entry in run.files.values() if "measurement" in entry))}
@@ -61,7 +62,7 @@ def _training(named: dict[str, object]) -> Training | None:
 
 
 COLUMNS = [
-    "dataset", "model", "alpha", "seed", "recipe", "epochs", "clean_accuracy", "mean_selectivity", "device", "commit", "date", "status",
+    "dataset", "model", "alpha", "seed", "recipe", "variant", "epochs", "clean_accuracy", "mean_selectivity", "device", "commit", "date", "status",
     "engine", "torch", "seconds", "tables", "weights", "run", "note",
 ]  # fmt: skip
 
@@ -73,7 +74,7 @@ def catalogue() -> pd.DataFrame:
     """
     folders = {file.parent for name in (store.MANIFEST, runs.CONFIG) for file in paths.runs().glob(f"*/*/{name}")}
     rows = pd.DataFrame([_status(folder) for folder in folders], columns=COLUMNS)
-    return rows.sort_values(["dataset", "model", "recipe", "alpha", "seed", "run"], ignore_index=True)
+    return rows.sort_values(["dataset", "model", "recipe", "variant", "alpha", "seed", "run"], ignore_index=True)
 
 
 def refuse_damaged(rows: pd.DataFrame) -> None:
@@ -87,4 +88,4 @@ def cached() -> list[Training]:
     """The training of every cached run that today's recipes describe; raises InputError at a damaged one."""
     folders = sorted(file.parent for file in paths.runs().glob(f"*/*/{store.MANIFEST}"))
     found = [_training(runs.config(store.Folder(folder))["training"]) for folder in folders]
-    return sorted((training for training in found if training), key=lambda t: (t.dataset, t.model, t.recipe, t.alpha, t.seed))
+    return sorted((training for training in found if training), key=lambda t: (t.dataset, t.model, t.recipe, t.variant, t.alpha, t.seed))

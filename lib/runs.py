@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -21,6 +21,7 @@ from torch import nn
 
 from lib import __version__, code, data, measurements, models, objective, paths, store
 from lib import train as training_code
+from lib.engines import exact
 from lib.errors import InputError
 from lib.recipes import Training
 
@@ -34,12 +35,14 @@ def frozen() -> bool:
     return os.environ.get("RUNS_FROZEN", "") not in ("", "0")
 
 
-def grid(*, dataset: str, model: str, alphas: Iterable[float], seeds: Iterable[int], recipe: str) -> list[Training]:
-    """The trainings of every alpha and seed, in that order, each once."""
-    trainings = {Training(dataset, model, alpha, seed, recipe) for alpha, seed in product(alphas, seeds)}
+def grid(
+    *, dataset: str, model: str, alphas: Iterable[float], seeds: Iterable[int], recipe: str, epochs: int | None = None, variants: Sequence[str] = ("plain",)
+) -> list[Training]:
+    """The trainings of every variant (in the order given), alpha and seed, each once."""
+    trainings = {Training(dataset, model, alpha, seed, recipe, epochs, variant) for variant, alpha, seed in product(variants, alphas, seeds)}
     if not trainings:
-        raise InputError("need at least one alpha and one seed")
-    return sorted(trainings, key=lambda training: (training.alpha, training.seed))
+        raise InputError("need at least one variant, one alpha and one seed")
+    return sorted(trainings, key=lambda training: (variants.index(training.variant), training.alpha, training.seed))
 
 
 def missing(trainings: Iterable[Training]) -> list[Training]:
@@ -53,9 +56,10 @@ def missing(trainings: Iterable[Training]) -> list[Training]:
 def command(training: Training) -> str:
     """The command line that makes a run."""
     epochs = f" --epochs {training.epochs}" if training.epochs else ""
+    variant = "" if training.variant == "plain" else f" --variant {training.variant}"
     return (
         f"python -m lib train --dataset {training.dataset} --model {training.model} --alpha={training.alpha} "
-        f"--seed {training.seed} --recipe {training.recipe}{epochs}"
+        f"--seed {training.seed} --recipe {training.recipe}{epochs}{variant}"
     )
 
 
@@ -130,11 +134,19 @@ def _find(training: Training) -> store.Folder | None:
     return run
 
 
-def make(training: Training, *, weights: bool = False, progress: bool | None = None) -> store.Folder:
+def make(
+    training: Training,
+    *,
+    weights: bool = False,
+    progress: bool | None = None,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+    deadline: float | None = None,
+) -> store.Folder:
     """The run's folder, trained now if it is not cached; goes on from a checkpoint where an interrupted training left one.
 
-    weights  also insist on the weights, which the repository keeps for seed 0 only: train them again where they are missing
-    raises   InputError when it is missing and RUNS_FROZEN=1, or damaged, or cannot be written
+    weights             also insist on the weights, which the repository keeps for seed 0 only: train them again where they are missing
+    on_epoch, deadline  as in `train.train`
+    raises              InputError when it is missing and RUNS_FROZEN=1, or damaged, or cannot be written; train.OutOfTime at the deadline
     """
     run = _find(training)
     if run and (not weights or WEIGHTS in run):
@@ -147,7 +159,7 @@ def make(training: Training, *, weights: bool = False, progress: bool | None = N
         run = _find(training)
         if run and (not weights or WEIGHTS in run):
             return run
-        files = _train(training, root / ".partial" / training.key, progress)
+        files = _train(training, root / ".partial" / training.key, progress=progress, on_epoch=on_epoch, deadline=deadline)
         if run:
             run.restore(WEIGHTS, files[WEIGHTS])
         else:
@@ -156,11 +168,16 @@ def make(training: Training, *, weights: bool = False, progress: bool | None = N
     return run
 
 
-def _train(training: Training, partial: Path, progress: bool | None) -> dict[str, bytes]:
+def _train(training: Training, partial: Path, **how: object) -> dict[str, bytes]:
     """The files of a run; `partial` is where its checkpoint lies, named by the code that made it: other code does not go on from it."""
     digest = training_digest(training)  # of the code as imported, before hours of training in which it may be edited
     commit = _commit()
-    trained = training_code.train(training, training_code.best_engine(training), checkpoint=partial / f"checkpoint-{digest}", progress=progress)
+    trained = training_code.train(training, training_code.best_engine(training), checkpoint=partial / f"checkpoint-{digest}", **how)
+    return as_files(trained, training, digest, commit)
+
+
+def as_files(trained: training_code.Trained, training: Training, digest: str, commit: str) -> dict[str, bytes]:
+    """The files of a run, by name."""
     matrices = {name for name, parameter in trained.network.named_parameters() if parameter.ndim > 1}
     state = {
         name: (tensor.half() if name in matrices else tensor).cpu().contiguous()
@@ -206,7 +223,7 @@ def load(training: Training) -> nn.Module:
 def table(measurement: str, trainings: Iterable[Training], *, progress: bool | None = None, **settings: object) -> pd.DataFrame:
     """A measurement's tidy table over several trainings: what is cached is read, what is missing is trained and measured now.
 
-    The columns dataset, model, alpha, seed, recipe and epochs say which network a row is about.
+    The columns dataset, model, alpha, seed, recipe, variant and epochs say which network a row is about.
     raises  InputError for an unknown measurement or setting, for what is missing under RUNS_FROZEN=1, and for damaged files
     """
     settings = measurements.settled(measurement, settings)
@@ -245,7 +262,8 @@ def _measure(measurement: str, training: Training, run: store.Folder, settings: 
     start = time.monotonic()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = _network(training, run).to(device)
-    made = measurements.MEASUREMENTS[measurement].function(network, data.load(training.dataset, "test"), **settings)
+    with exact():
+        made = measurements.MEASUREMENTS[measurement].function(network, data.load(training.dataset, "test"), **settings)
     facts = {
         "measurement": measurement,
         "settings": settings,
@@ -257,7 +275,7 @@ def _measure(measurement: str, training: Training, run: store.Folder, settings: 
 
 
 def _label(rows: pd.DataFrame, training: Training) -> pd.DataFrame:
-    for place, name in enumerate(("dataset", "model", "alpha", "seed", "recipe")):
+    for place, name in enumerate(("dataset", "model", "alpha", "seed", "recipe", "variant")):
         rows.insert(place, name, getattr(training, name))
     rows.insert(place + 1, "epochs", training.settings.epochs)
     return rows
@@ -289,6 +307,7 @@ def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> p
                 "alpha": training.alpha,
                 "seed": training.seed,
                 "recipe": training.recipe,
+                "variant": training.variant,
                 "epochs": training.settings.epochs,
                 "clean_accuracy": result["clean_accuracy"],
                 "mean_selectivity": network_selectivity(units, ["alpha"]).iloc[0],

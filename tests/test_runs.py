@@ -14,12 +14,12 @@ import torch
 
 from conftest import EPOCHS
 
-from lib import catalogue, data, measurements, paths, recipes, runs, store, train
+from lib import augmentation, catalogue, data, measurements, paths, recipes, runs, store, train
 from lib.errors import InputError
 from lib.recipes import Training
 from lib.runs import CONFIG, HISTORY, WEIGHTS
 
-NAMED = ["dataset", "model", "alpha", "seed", "recipe", "epochs"]
+NAMED = ["dataset", "model", "alpha", "seed", "recipe", "variant", "epochs"]
 UNITS = measurements.file_name("selectivity", {})
 
 
@@ -67,7 +67,7 @@ def test_table_has_named_rows(store_dir, trainings, nothing_is_made):
     for training in trainings:
         rows = table[table.alpha == training.alpha]
         assert len(rows) == 120
-        assert rows[NAMED].drop_duplicates().values.tolist() == [["digits", "resnet8", training.alpha, 0, "fast", EPOCHS]]
+        assert rows[NAMED].drop_duplicates().values.tolist() == [["digits", "resnet8", training.alpha, 0, "fast", "plain", EPOCHS]]
 
 
 def test_table_is_what_the_stored_network_gives(store_dir, trainings, digits, nothing_is_made):
@@ -98,7 +98,7 @@ def test_a_missing_run_is_trained_once(empty_store, monkeypatch):
     assert runs.missing([training]) == [training]
     trained = []
     real = runs._train
-    monkeypatch.setattr(runs, "_train", lambda *args: trained.append(args) or real(*args))
+    monkeypatch.setattr(runs, "_train", lambda *args, **how: trained.append(args) or real(*args, **how))
     runs.table("selectivity", [training], progress=False)
     assert len(trained) == 1 and runs.missing([training]) == []
     monkeypatch.setattr(runs, "_train", fail)
@@ -256,7 +256,7 @@ def test_weights_that_come_out_differently_are_not_mixed_in(own_store, trainings
     content = bytearray(file.read_bytes())
     file.unlink()
     content[-1] ^= 1
-    monkeypatch.setattr(runs, "_train", lambda *args: {WEIGHTS: bytes(content)})
+    monkeypatch.setattr(runs, "_train", lambda *args, **how: {WEIGHTS: bytes(content)})
     with pytest.raises(InputError, match=f"{WEIGHTS}: made again here, it differs from the recorded one"):
         runs.make(trainings[1], weights=True)
     assert not file.exists()
@@ -271,7 +271,7 @@ def test_a_full_disk_while_a_run_is_kept(empty_store, monkeypatch):
     def full(*args):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(runs, "_train", lambda *args: {CONFIG: b"{}", HISTORY: b"", WEIGHTS: b""})
+    monkeypatch.setattr(runs, "_train", lambda *args, **how: {CONFIG: b"{}", HISTORY: b"", WEIGHTS: b""})
     with monkeypatch.context() as patch:
         patch.setattr(store.os, "fsync", full)
         with pytest.raises(InputError, match="the disk is full; nothing was changed, free some room or set RUNS_DIR"):
@@ -306,7 +306,7 @@ def test_a_checkpoint_made_by_other_code_is_not_gone_on_from(empty_store, digits
     monkeypatch.setattr(data, "load", lambda name, split: digits[split][slice(0, 200)])
     monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0)
     training = Training("digits", "resnet8", recipe="fast", epochs=2)
-    real, drawn = train.draw_augmentation, []
+    real, drawn = augmentation.draw, []
 
     def stop(*args):
         drawn.append(1)
@@ -314,10 +314,10 @@ def test_a_checkpoint_made_by_other_code_is_not_gone_on_from(empty_store, digits
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(train, "draw_augmentation", stop)
+    monkeypatch.setattr(augmentation, "draw", stop)
     with pytest.raises(KeyboardInterrupt):
         runs.make(training, progress=False)
-    monkeypatch.setattr(runs, "training_digest", lambda model: "other")
+    monkeypatch.setattr(runs, "training_digest", lambda training: "other")
     try:
         runs.make(training, progress=False)
     except InputError:
@@ -337,8 +337,8 @@ def test_grid_is_every_alpha_and_seed_once():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"alphas": []}, "need at least one alpha and one seed"),
-        ({"seeds": []}, "need at least one alpha and one seed"),
+        ({"alphas": []}, "need at least one variant, one alpha and one seed"),
+        ({"seeds": []}, "need at least one variant, one alpha and one seed"),
         ({"alphas": [float("nan")]}, "alpha must be a finite number, got nan"),
         ({"alphas": ["1"]}, "alpha must be a finite number, got '1'"),
         ({"seeds": [-1]}, "seed must be a whole number >= 0, got -1"),
