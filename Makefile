@@ -9,13 +9,14 @@ UV := .venv/bin/uv
 # make rerun CHAPTER=approach ALPHA=0.7 [DATASET=digits] [SEED=1] [RECIPE=paper]; lists in quotes: ALPHA="0.7 -0.7"
 RERUN = $(foreach a,$(ALPHA),--alpha=$(a)) $(foreach s,$(SEED),--seed=$(s)) $(if $(DATASET),--dataset=$(DATASET)) $(if $(RECIPE),--recipe=$(RECIPE))
 
-.PHONY: help env book test rerun chapters lock clean
+.PHONY: help env book test rerun chapters bench lock clean
 
 help:
 	@echo 'make book                                          the book from cached runs: _build/html/index.html'
 	@echo 'make test                                          unit tests and every cell of every chapter'
 	@echo 'make rerun CHAPTER=approach ALPHA=0.7              a chapter with one more alpha; DATASET=digits is a matter of seconds'
 	@echo 'make chapters                                      execute the chapters and publish their notebooks'
+	@echo 'make bench                                         speed against what people would use instead; NAME=train-step for one of them'
 	@echo 'python -m lib --help (in .venv)                    everything else'
 
 env: .venv/synced
@@ -36,6 +37,9 @@ chapters: env
 test: env
 	$(PY) -m pytest tests
 	RUNS_FROZEN=1 $(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 index.ipynb chapters
+
+bench: env
+	@$(PY) -m benchmarks $(NAME)
 
 rerun: env
 	@test -n "$(CHAPTER)" || { echo 'error: say which chapter: make rerun CHAPTER=approach ALPHA=0.7' >&2; exit 2; }

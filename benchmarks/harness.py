@@ -1,0 +1,213 @@
+"""Ratios against what people would use instead: ours and the peer in turn, in one process, and none unless their outputs agree.
+
+A benchmark is a `Case` in the table `CASES` of a module named in `benchmarks/__main__.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+
+from lib import runs, store
+from lib.errors import InputError, unknown
+
+Work = Callable[[], object]  # what is timed, once a call
+SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}  # first word of a unit of time: how many of them are a second
+
+
+@dataclass(frozen=True)
+class Target:
+    """The ratio aimed at, set before it is measured."""
+
+    value: float
+    at_most: bool = False
+
+    def met(self, ratio: float) -> bool:
+        return ratio <= self.value if self.at_most else ratio >= self.value
+
+    def __str__(self) -> str:
+        return f"{'<=' if self.at_most else '>='} {self.value:g}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison. Its functions take a device, "cpu" or "cuda", and are called when it is run, so that the table costs nothing.
+
+    The ratio is time of the peer / time of ours: above 1, ours is faster.
+    """
+
+    name: str
+    ours: Callable[[str], Work]  # prepares, and returns what is timed
+    peer: Callable[[str], Work]
+    peer_name: str
+    parity: Callable[[str], str | None]  # one line on where the outputs disagree, None if they agree
+    targets: Mapping[str, Target]  # by device; on a device without one the case is not run
+    unit: str = "ms"  # of both times: s, ms or µs and of what; or "share of ...", where ours is 1
+    per: int = 1  # how many of what the unit counts one call does
+    repeats: int = 7
+    package: str = ""  # what the peer has to be imported from, where that may be missing
+
+    def __post_init__(self) -> None:
+        if self.unit.split()[0] not in [*SCALES, "share"]:
+            raise unknown("unit of time", self.unit, [*SCALES, "share of ..."])
+
+
+def devices() -> list[str]:
+    """The CPU, and a GPU where there is one."""
+    return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+
+
+def reader(device: str) -> tuple[Callable[[], float], str]:
+    """What reads the clock, in seconds, and the clock's name.
+
+    A CPU with one thread is timed by the CPU time of the process, which other processes disturb least; more threads, and a GPU, by the wall clock, a GPU's
+    work being finished first.
+    """
+    if device == "cuda":
+
+        def read() -> float:
+            torch.cuda.synchronize()
+            return time.perf_counter()
+
+        return read, "wall"
+    return (time.process_time, "CPU time") if torch.get_num_threads() == 1 else (time.perf_counter, "wall")
+
+
+def interleave(ours: Work, peer: Work, repeats: int, read: Callable[[], float]) -> tuple[list[float], list[float]]:
+    """Seconds of ours and of the peer in `repeats` pairs, taken in turn after one call of each that is not counted."""
+    ours(), peer()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for work, taken in zip((ours, peer), times, strict=True):
+            start = read()
+            work()
+            taken.append(read() - start)
+    return times
+
+
+def run(case: Case, device: str, *, repeats: int | None = None, read: Callable[[], float] | None = None) -> dict[str, object]:
+    """One case on one device as a row: see `row`. Outputs are compared first, and only if they agree is anything timed.
+
+    read    the clock, by default `reader(device)`
+    A case whose peer or data are not here, or that is not meant for the device, is a row with a note.
+    """
+    clock = "given"
+    if read is None:
+        read, clock = reader(device)
+    if device not in case.targets:
+        return row(case, device, note=f"not run: for {' and '.join(case.targets)} only")
+    if case.package and find_spec(case.package) is None:
+        return row(case, device, note=f"not run: {case.package} is not installed")
+    try:
+        disagreement = case.parity(device)
+        if disagreement:
+            return row(case, device, parity=f"failed: {disagreement}")
+        ours, peer = interleave(case.ours(device), case.peer(device), repeats or case.repeats, read)
+    except InputError as error:  # data that are not here
+        return row(case, device, note=f"not run: {error}")
+    return row(case, device, ours=ours, peer=peer, parity="ok", clock=clock)
+
+
+def row(
+    case: Case, device: str, *, ours: list[float] = (), peer: list[float] = (), parity: str | None = None, note: str = "", clock: str = ""
+) -> dict[str, object]:
+    """A row of the results: the contract's keys, then what explains them. Without times, every number is None.
+
+    ours, peer, unit    medians of the seconds given, in the unit
+    ratio, low, high    median of the peer / median of ours; the lowest and the highest ratio of a pair
+    parity              "ok", "failed: ..." or None where nothing was compared
+    """
+    median_ours = median_peer = ratio = low = high = None
+    if ours:
+        median_ours, median_peer = statistics.median(ours), statistics.median(peer)
+        ratio = median_peer / median_ours
+        pairs = [theirs / mine for mine, theirs in zip(ours, peer, strict=True)]
+        low, high = min(pairs), max(pairs)
+        word = case.unit.split()[0]
+        scale = SCALES[word] / case.per if word in SCALES else 1 / median_ours
+        median_ours, median_peer = median_ours * scale, median_peer * scale
+    target = case.targets.get(device)
+    return {
+        "name": case.name,
+        "device": device,
+        "ours": _rounded(median_ours),
+        "peer": _rounded(median_peer),
+        "peer_name": case.peer_name,
+        "ratio": _rounded(ratio),
+        "unit": case.unit,
+        "repeats": len(ours),
+        "low": _rounded(low),
+        "high": _rounded(high),
+        "target": str(target) if target else None,
+        "met": target.met(ratio) if target and ratio is not None else None,
+        "parity": parity,
+        "note": note,
+        "clock": clock,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": runs._commit(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "machine": runs._device(device),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
+
+
+def failed(rows: Iterable[dict[str, object]]) -> bool:
+    """Whether the outputs of any case disagreed."""
+    return any(str(one["parity"]).startswith("failed") for one in rows)
+
+
+def table(rows: list[dict[str, object]]) -> str:
+    """The rows as text: one line a case, and in place of a ratio the reason why there is none."""
+    head = ["case", "device", "ours", "peer", "", "ratio", "range", "target", "", "peer is"]
+    lines, reasons = [head], {}
+    for one in rows:
+        line = [one["name"], one["device"]]
+        if one["ratio"] is None:
+            reasons[len(lines)] = one["note"] or f"no ratio, outputs disagree: {one['parity'].removeprefix('failed: ')}"
+        else:
+            line += [f"{one['ours']:.3g}", f"{one['peer']:.3g}", one["unit"], f"{one['ratio']:.3g}", f"{one['low']:.3g} .. {one['high']:.3g}"]
+            line += [one["target"], "met" if one["met"] else "missed", one["peer_name"]]
+        lines.append(line)
+    widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(len(head))]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)) for line in lines]  # a line without a ratio is short
+    return "\n".join(f"{line}  {reasons.get(number, '')}".rstrip() for number, line in enumerate(text))
+
+
+def write(file: Path, rows: list[dict[str, object]]) -> None:
+    """Rows as JSON, a row a line, never half of them; raises InputError where the file cannot be written."""
+    lines = ",\n".join(json.dumps(one, ensure_ascii=False, allow_nan=False) for one in rows)
+    store.write_atomically(file, f"[\n{lines}\n]\n".encode())
+
+
+def read_rows(file: Path) -> list[dict[str, object]]:
+    """Rows written by `write`, none where there is no file; raises InputError for a file that holds something else."""
+    if not file.is_file():
+        return []
+    try:
+        rows = json.loads(file.read_text())
+        [(one["name"], one["device"], one["ratio"]) for one in rows]
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise store.damaged(file, f"does not hold benchmark results ({error})", "restore it (git checkout) or delete it") from error
+    return rows
+
+
+def merged(published: list[dict[str, object]], rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Published rows with new ones in the place of those of the same name and device; a case that was not run replaces none that was."""
+    kept = {(one["name"], one["device"]): one for one in published}
+    for one in rows:
+        key = one["name"], one["device"]
+        if one["parity"] is not None or key not in kept:
+            kept[key] = one
+    return [kept[key] for key in sorted(kept)]
