@@ -3,68 +3,76 @@
 from __future__ import annotations
 
 import io
-import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
-from lib import measurements, models, paths, runs, store
+from lib import measurements, models, paths, recipes, runs, samecode, store
 from lib.errors import InputError
 from lib.recipes import Training
 
 
 def _status(folder: Path) -> dict[str, object]:
     """One row of the catalogue; damage is a value in it, not an error."""
-    row: dict[str, object] = {"status": "damaged", "run": str(folder.relative_to(paths.runs())), "note": ""}
+    damaged: dict[str, object] = {"status": "damaged", "run": str(folder.relative_to(paths.runs()))}
     try:
         run = store.Folder(folder)
         run.verify()
-        facts = runs.config(run)
+        row, facts = damaged | _facts(run), runs.config(run)
     except InputError as error:
-        return row | {"note": str(error)}
+        return damaged | {"note": str(error)}
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # whole, so another library wrote it, or somebody by hand
+        return damaged | {"note": f"damaged: {folder} is not what this library writes ({error!r}); restore it (git checkout) or delete it"}
+    if row["model"] not in models.MODELS:
+        return row | {"status": "stale", "note": f"the library has no model {row['model']!r} any more"}
+    training = recipes.described(facts["training"])
+    if training and folder != paths.runs() / training.name:
+        return row | {"status": "damaged", "note": f"damaged: {folder} holds the run {training.name}; give it its name back"}
+    stale = sorted(_stale(run, training, row["model"], facts["provenance"]))
+    return row | ({"status": "stale", "note": f"changed since it was made: code of {', '.join(stale)}"} if stale else {"note": ""})
+
+
+def _facts(run: store.Folder) -> dict[str, object]:
+    """The columns that are read from a run's files."""
+    facts, units = runs.config(run), measurements.file_name("selectivity", {})
     named, result, made = facts["training"], facts["result"], facts["provenance"]
-    row |= {name: named[name] for name in ("dataset", "model", "alpha", "seed", "recipe")}
-    row |= {"variant": named.get("variant", {"name": "plain"})["name"]}
-    row |= {"epochs": named["settings"]["epochs"], "clean_accuracy": result["clean_accuracy"], "status": result["status"]}
+    kinds = {"dataset": str, "model": str, "alpha": float, "seed": int, "recipe": str}  # so that rows can be sorted, whatever they hold
+    row = {name: kind(named[name]) for name, kind in kinds.items()}
+    row |= {"variant": str(named.get("variant", {"name": "plain"})["name"]), "epochs": named["settings"]["epochs"]}
+    row |= {name: result[name] for name in ("clean_accuracy", "status")}
     row |= {name: made[name] for name in ("engine", "device", "commit", "torch", "seconds", "date")}
     row |= {"weights": runs.WEIGHTS in run, "tables": ", ".join(sorted(entry["measurement"] for entry in run.files.values() if "measurement" in entry))}
-    units = measurements.file_name("selectivity", {})
     if units in run:
         row["mean_selectivity"] = float(runs.network_selectivity(pd.read_parquet(io.BytesIO(run.read(units))).assign(run=0), ["run"]).iloc[0])
-    if named["model"] not in models.MODELS:
-        return row | {"status": "stale", "note": f"the library has no model {named['model']!r} any more"}
-    training = _training(named)
-    stale = ["training"] if training and made["code"] != runs.training_digest(training) else []
-    for entry in run.files.values():
-        name = entry.get("measurement")
-        if name and (name not in measurements.MEASUREMENTS or entry["code"] != runs.table_digest(name, named["model"])):
-            stale.append(name)
-    if training is None:
-        stale.append("recipe")
-    elif folder != paths.runs() / training.name:
-        return row | {"status": "damaged", "note": f"damaged: {folder} holds the run {training.name}; give it its name back"}
-    if stale:
-        row |= {"status": "stale", "note": f"changed since it was made: code of {', '.join(sorted(stale))}"}
     return row
 
 
-def _training(named: dict[str, object]) -> Training | None:
-    """The Training a config.json describes, or None when today's recipes no longer describe it."""
-    fields = {name: named[name] for name in ("dataset", "model", "alpha", "seed", "recipe")}
-    try:
-        for epochs in (None, named["settings"]["epochs"]):
-            training = Training(**fields, epochs=epochs, variant=named.get("variant", {"name": "plain"})["name"])
-            if json.dumps(training.canonical(), sort_keys=True) == json.dumps(named, sort_keys=True):
-                return training
-    except InputError:
-        pass
-    return None
+def _stale(run: store.Folder, training: Training | None, model: str, made: dict[str, object]) -> Iterator[str]:
+    """What of a run was made by other code than today's, and is not known to come out the same: recipe, training, and names of tables."""
+    if training is None:
+        yield "recipe"
+    else:
+        about = {"model": model, "variant": training.variant, "recipe": training.recipe} | _of(made, "engine", "device", "torch")
+        if not samecode.same("training", made.get("code", ""), runs.training_digest(training), **about):
+            yield "training"
+    for entry in run.files.values():
+        if name := entry.get("measurement"):
+            about = {"model": model, "measurement": name} | _of(entry.get("provenance", {}), "device", "torch")
+            known = name in measurements.MEASUREMENTS
+            if not (known and samecode.same("table", entry.get("code", ""), runs.table_digest(name, model), **about)):
+                yield name
+
+
+def _of(made: dict[str, object], *names: str) -> dict[str, object]:
+    return {name: made.get(name, "") for name in names}
 
 
 COLUMNS = [
     "dataset", "model", "alpha", "seed", "recipe", "variant", "epochs", "clean_accuracy", "mean_selectivity", "device", "commit", "date", "status",
     "engine", "torch", "seconds", "tables", "weights", "run", "note",
 ]  # fmt: skip
+BRIEF = [*COLUMNS[: COLUMNS.index("device")], "date", "status"]  # what fits on a screen
 
 
 def catalogue() -> pd.DataFrame:
@@ -72,7 +80,7 @@ def catalogue() -> pd.DataFrame:
 
     status  ok, diverged (kept as a result), stale (library code or recipe changed since; the note says what), damaged (the note names the file)
     """
-    folders = {file.parent for name in (store.MANIFEST, runs.CONFIG) for file in paths.runs().glob(f"*/*/{name}")}
+    folders = {file.parent for name in (store.MANIFEST, runs.CONFIG) for file in paths.runs().glob(f"*/[!.]*/{name}")}
     rows = pd.DataFrame([_status(folder) for folder in folders], columns=COLUMNS)
     return rows.sort_values(["dataset", "model", "recipe", "variant", "alpha", "seed", "run"], ignore_index=True)
 
@@ -86,6 +94,6 @@ def refuse_damaged(rows: pd.DataFrame) -> None:
 
 def cached() -> list[Training]:
     """The training of every cached run that today's recipes describe; raises InputError at a damaged one."""
-    folders = sorted(file.parent for file in paths.runs().glob(f"*/*/{store.MANIFEST}"))
-    found = [_training(runs.config(store.Folder(folder))["training"]) for folder in folders]
+    folders = sorted(file.parent for file in paths.runs().glob(f"*/[!.]*/{store.MANIFEST}"))
+    found = [recipes.described(runs.config(store.Folder(folder)).get("training")) for folder in folders]
     return sorted((training for training in found if training), key=lambda t: (t.dataset, t.model, t.recipe, t.variant, t.alpha, t.seed))

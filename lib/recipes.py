@@ -183,6 +183,19 @@ class Training:
         return f"{self.dataset}-{self.model}/alpha{self.alpha}-seed{self.seed}-{recipe}{variant}-{self.key}"
 
 
+def described(facts: object) -> Training | None:
+    """The training whose canonical form this is, as it is read from JSON; None when today's recipes have none, whatever it is."""
+    try:
+        named = {name: facts[name] for name in ("dataset", "model", "alpha", "seed", "recipe")}
+        for epochs in (None, facts["settings"]["epochs"]):
+            training = Training(**named, epochs=epochs, variant=facts.get("variant", {"name": "plain"})["name"])
+            if json.loads(json.dumps(training.canonical())) == facts:
+                return training
+    except (InputError, LookupError, TypeError, AttributeError, OverflowError):
+        pass
+    return None
+
+
 USUAL_MODELS = {"digits": "resnet8", "cifar10": "resnet20", "tiny-imagenet": "resnet18"}
 
 

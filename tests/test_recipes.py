@@ -9,7 +9,7 @@ import pytest
 
 from lib import data, models, recipes
 from lib.errors import InputError
-from lib.recipes import RECIPES, Training, usual_model
+from lib.recipes import RECIPES, Adversarial, AugMix, Training, usual_model
 
 DIGITS = {"dataset": "digits", "model": "resnet8", "recipe": "fast"}
 
@@ -39,6 +39,8 @@ def test_key_is_the_hash_of_the_canonical_json():
         {"seed": 1},
         {"recipe": "paper"},
         {"epochs": 3},
+        {"variant": "augmix"},
+        {"variant": "pgd-4"},
     ],
     ids=str,
 )
@@ -55,6 +57,44 @@ def test_every_number_of_the_recipe_changes_the_key(name, monkeypatch):
     value = (5,) if name == "milestones" else getattr(recipe, name) * 2
     monkeypatch.setitem(RECIPES["fast"], "resnet8", dataclasses.replace(recipe, **{name: value}))
     assert Training(**DIGITS).key != before
+
+
+def test_plain_trainings_keep_the_keys_they_had_before_there_were_variants():
+    assert "variant" not in Training().canonical()
+    assert Training().key == "eb55ff16" and Training(alpha=-2, recipe="fast").name == "cifar10-resnet20/alpha-2.0-seed0-fast-1cae5899"
+
+
+@pytest.mark.parametrize(
+    ("variant", "recipe", "settings"),
+    [
+        ("plain", "fast", None),
+        ("augmix", "fast", AugMix(width=3, depth=-1, severity=2.0, jsd=12.0)),
+        ("augmix", "paper", AugMix(width=3, depth=-1, severity=2.0, jsd=12.0)),
+        ("pgd-1", "fast", Adversarial(1, step_size=1 / 255, epsilon=16 / 255)),
+        ("pgd-40", "paper", Adversarial(40, step_size=1e-4, epsilon=16 / 255)),
+    ],
+)
+def test_a_variant_is_its_numbers(variant, recipe, settings):
+    training = Training(**DIGITS | {"recipe": recipe}, variant=variant)
+    assert training.variant_settings == settings
+    if settings:
+        assert training.canonical()["variant"] == {"name": variant} | dataclasses.asdict(settings)
+        assert training.name == f"digits-resnet8/alpha0.0-seed0-{recipe}-{variant}-{training.key}"
+
+
+@pytest.mark.parametrize("change", [{"width": 4}, {"depth": 2}, {"severity": 3.0}, {"jsd": 0.0}], ids=str)
+def test_every_number_of_augmix_changes_the_key(change, monkeypatch):
+    before = Training(**DIGITS, variant="augmix").key
+    monkeypatch.setattr(recipes, "variant_settings", lambda name, recipe: AugMix(**change))
+    assert Training(**DIGITS, variant="augmix").key != before
+
+
+def test_steps_and_step_size_of_the_attack_change_the_key(monkeypatch):
+    before = Training(**DIGITS, variant="pgd-4")
+    assert Training(**DIGITS, variant="pgd-5").key != before.key
+    key = before.key
+    monkeypatch.setitem(recipes.PGD_STEP, "fast", 2 / 255)
+    assert Training(**DIGITS, variant="pgd-4").key != key
 
 
 @pytest.mark.parametrize("name", ["flip", "pad"])
@@ -109,6 +149,13 @@ ERRORS = {
     "unknown data set": ({"dataset": "cifar11"}, "unknown data set 'cifar11'; known: cifar10, digits, tiny-imagenet"),
     "unknown model": ({"model": "vgg"}, "unknown model 'vgg'; known: resnet18, resnet20, resnet50, resnet8"),
     "unknown recipe": ({"recipe": "quick"}, "unknown recipe 'quick'; known: fast, paper"),
+    "unknown variant": ({"variant": "mixup"}, "unknown variant 'mixup'; known: plain, augmix, or pgd-K for adversarial training with K steps, such as pgd-4"),
+    "variant without steps": ({"variant": "pgd-0"}, "unknown variant 'pgd-0'"),
+    "variant of too many steps": ({"variant": "pgd-10000"}, "unknown variant 'pgd-10000'"),
+    "variant in two spellings": ({"variant": "pgd-04"}, "unknown variant 'pgd-04'"),
+    "variant with more behind": ({"variant": "pgd-4\n"}, "unknown variant"),
+    "variant no name": ({"variant": 4}, "unknown variant 4"),
+    "variant none": ({"variant": None}, "unknown variant None"),
     "data set no name": ({"dataset": 10}, "dataset must be a name, got 10"),
     "model no name": ({"model": ["resnet8"]}, r"model must be a name, got \['resnet8'\]"),
     "recipe no name": ({"recipe": None}, "recipe must be a name, got None"),
@@ -148,6 +195,70 @@ def test_usual_model():
     assert usual_model("cifar10") == "resnet20"
     with pytest.raises(InputError, match="unknown data set 'mnist'"):
         usual_model("mnist")
+
+
+# ---- read from a run's config.json -----------------------------------------------------------------------------------
+
+TRAININGS = [
+    Training(),
+    Training("digits", "resnet8", -0.4, 3, "fast"),
+    Training("digits", "resnet8", 1, 0, "fast", 3),
+    Training("cifar10", "resnet20", 0, 1, "paper", 20, "pgd-10"),
+    Training("digits", "resnet8", 0, 0, "fast", 8, "augmix"),
+]
+
+
+def as_read(training: Training) -> dict:
+    return json.loads(json.dumps(training.canonical()))
+
+
+@pytest.mark.parametrize("training", TRAININGS, ids=lambda training: training.name)
+def test_a_training_is_known_again_by_its_canonical_form(training):
+    assert recipes.described(as_read(training)) == training
+
+
+def test_what_a_changed_recipe_has_made_is_not_described(monkeypatch):
+    facts = [as_read(training) for training in TRAININGS]
+    monkeypatch.setitem(RECIPES["fast"], "resnet8", dataclasses.replace(RECIPES["fast"]["resnet8"], momentum=0.8))
+    assert [recipes.described(one) is None for one in facts] == [False, True, True, False, True]
+    monkeypatch.setitem(recipes.PGD_STEP, "paper", 2e-4)
+    assert recipes.described(facts[3]) is None
+
+
+HUGE = 10**400
+ODD = {
+    "nothing": None,
+    "a list": [],
+    "a word": "digits",
+    "a number": 3,
+    "empty": {},
+    "no settings": {"settings": None},
+    "settings without epochs": {"settings": {}},
+    "epochs of another kind": {"settings": {"epochs": "16"}},
+    "huge epochs": {"recipe": "paper", "settings": {"epochs": HUGE}},
+    "a data set that is gone": {"dataset": "mnist"},
+    "a data set that is a list": {"dataset": ["digits"]},
+    "a model that is gone": {"model": "vgg"},
+    "a model that is nothing": {"model": None},
+    "a recipe that is a mapping": {"recipe": {"fast": 1}},
+    "a huge alpha": {"alpha": HUGE},
+    "a seed that is true": {"seed": True},
+    "a variant that is gone": {"variant": {"name": "mixup"}},
+    "a variant that is a word": {"variant": "augmix"},
+    "a variant that is a list": {"variant": ["augmix"]},
+    "a variant without name": {"variant": {}},
+    "a variant whose name is a list": {"variant": {"name": ["augmix"]}},
+    "a plain variant": {"variant": {"name": "plain"}},
+    "a variant without its numbers": {"variant": {"name": "augmix"}},
+    "one fact more": {"colour": "red"},
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_facts_describe_no_training(case):
+    odd = ODD[case]
+    facts = as_read(Training(**DIGITS)) | odd if isinstance(odd, dict) and odd else odd
+    assert recipes.described(facts) is None
 
 
 def test_doctests():

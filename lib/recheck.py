@@ -1,0 +1,276 @@
+"""Repeat what old code has made with today's: where every bit is the same, the cached runs are stale no more. The evidence is written to a file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pandas as pd
+import torch
+
+from lib import catalogue, data, measurements, paths, runs, samecode, store, train
+from lib.engines import exact
+from lib.errors import InputError
+from lib.recipes import Training
+
+WHOLE_SECONDS = 60.0  # a training that took less is repeated to its end
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Results that one piece of evidence speaks for: made by the same code for the same kind of network, in the same way, on the same device."""
+
+    kind: str  # "training" or "table"
+    old: str  # digest of the code that made them
+    new: str  # of today's
+    facts: tuple[tuple[str, str], ...]  # a record's own: model, and variant, recipe and engine or measurement, device, torch
+
+    def __getitem__(self, fact: str) -> str:
+        return dict(self.facts)[fact]
+
+    def __str__(self) -> str:
+        of = f"table {self['measurement']}" if self.kind == "table" else f"{self['variant']} training ({self['recipe']})"
+        return f"{of} of {self['model']} by code {self.old}"
+
+    def recorded(self) -> bool:
+        return samecode.same(self.kind, self.old, self.new, **dict(self.facts))
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A run of a group."""
+
+    training: Training
+    run: store.Folder
+    file: str  # the result in question: history, or a table
+
+    @property
+    def config(self) -> dict[str, dict]:
+        return runs.config(self.run)
+
+    def epochs(self, wanted: int) -> int:
+        """How many to repeat."""
+        result = self.config["result"]
+        return result["epochs_run"] if result["seconds"] < WHOLE_SECONDS else min(wanted, result["epochs_run"])
+
+
+class _Enough(Exception):
+    """Ends a training that has been repeated far enough."""
+
+
+def recheck(*, say: Callable[[str], None] = print, epochs: int = 1) -> bool:
+    """Repeat two trainings and a table for each group of stale ones, as far as they can be compared here; True when nothing is stale any more.
+
+    epochs   to repeat of each training; one that took less than a minute is repeated whole. Short of the end, the rounding of the weights
+             is not repeated, and the accuracy on the test set is measured on the weights that are kept, where they are; and what changed in
+             later epochs alone is not seen: a part counts only where no training that was repeated whole differs. On a GPU, whose sums have
+             no fixed order, a training may differ from itself: then its group stays stale
+    raises   InputError for a damaged run or a damaged file of records, and under RUNS_FROZEN=1
+    """
+    if runs.frozen():
+        raise InputError("RUNS_FROZEN=1 and recheck trains; unset it for this command")
+    commit = runs._commit()
+    groups, lost = _groups()
+    samecode.keep({(group.kind, group.old, group.new) for group in groups})
+    open_groups = {group: members for group, members in groups.items() if not group.recorded()}
+    plan: dict[_Group, list[_Member]] = {}
+    for group, members in open_groups.items():
+        chosen = _chosen(group, members)
+        if reason := _hindrance(group, chosen):
+            say(f"not here: {group}: {reason}; {_count(members)} stale")
+        else:
+            plan[group] = chosen
+    _announce(plan, epochs, say)
+    settled, doubt = 0, False
+    for group, chosen in sorted(plan.items(), key=lambda item: not _whole(*item, epochs)):
+        if doubt and not _whole(group, chosen, epochs):
+            say(f"left open: {group}: one repeated whole differs, so a part proves nothing; {_count(open_groups[group])} stale")
+            continue
+        evidence, difference = _compare(group, chosen, epochs, say)
+        if difference:
+            doubt |= group.kind == "training" and _whole(group, chosen, epochs)
+            say(f"differs: {group}: {difference}; {_count(open_groups[group])} stale")
+            continue
+        facts = {"evidence": evidence, "commit": commit, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
+        samecode.add({"kind": group.kind, "old": group.old, "new": group.new, **dict(group.facts), **facts})
+        say(f"the same: {group} and by today's, {group.new}")
+        settled += 1
+    for line in lost:
+        say(line)
+    return settled == len(open_groups) and not lost
+
+
+def _whole(group: _Group, chosen: list[_Member], epochs: int) -> bool:
+    """Whether all of a group's evidence is a repetition to the end."""
+    return group.kind == "table" or all(member.epochs(epochs) == member.config["result"]["epochs_run"] for member in chosen)
+
+
+def _count(members: list[_Member]) -> str:
+    names = {member.training.name for member in members}
+    return f"{len(names)} runs stay" if len(names) > 1 else f"{names.pop()} stays"
+
+
+def _groups() -> tuple[dict[_Group, list[_Member]], list[str]]:
+    """Everything in the store that other code than today's has made, recorded as the same or not; and lines about what no code here can repeat."""
+    found: dict[_Group, list[_Member]] = {}
+    trainings = catalogue.cached()
+    others = len(list(paths.runs().glob(f"*/[!.]*/{store.MANIFEST}"))) - len(trainings)
+    lost = [f"no longer described by the recipes: {others} runs; they stay stale"] if others else []
+    for training in trainings:
+        run = store.Folder(paths.runs() / training.name)
+        made = runs.config(run)["provenance"]
+        about = {"model": training.model, "variant": training.variant, "recipe": training.recipe}
+        about |= {name: made.get(name, "") for name in ("engine", "device", "torch")}
+        results = [("training", made.get("code", ""), runs.training_digest(training), about, runs.HISTORY)]
+        for file, entry in run.files.items():
+            name = entry.get("measurement")
+            if name in measurements.MEASUREMENTS:
+                about = {"model": training.model, "measurement": name} | {fact: entry["provenance"].get(fact, "") for fact in ("device", "torch")}
+                results.append(("table", entry.get("code", ""), runs.table_digest(name, training.model), about, file))
+            elif name:
+                lost.append(f"the library has no measurement {name!r} any more: that table of {training.name} stays stale")
+        for kind, old, new, about, file in results:
+            if old != new:
+                found.setdefault(_Group(kind, old, new, tuple(about.items())), []).append(_Member(training, run, file))
+    return found, lost
+
+
+def _chosen(group: _Group, members: list[_Member]) -> list[_Member]:
+    """Which to repeat: of trainings the one nearest to alpha = 0 and the one farthest from it; of tables one whose weights are here, or none."""
+    by_alpha = sorted(members, key=lambda member: (abs(member.training.alpha), member.training.alpha, -member.training.seed))
+    if group.kind == "table":
+        return [member for member in by_alpha if runs.WEIGHTS in member.run][-1:]
+    sound = [member for member in by_alpha if member.config["result"]["status"] == "ok"] or by_alpha  # a diverged one shows few epochs
+    nearest = [member for member in sound if member.training.alpha == sound[0].training.alpha]
+    return [nearest[-1], *([sound[-1]] if sound[-1].training.alpha != sound[0].training.alpha else [])]
+
+
+# ---- where and how long ----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _threads(device: str) -> Iterator[None]:
+    """Use as many threads as the device's description says, if there are as many cores: sums are split among threads, so they decide the last bits."""
+    said, before = re.fullmatch(r".*, (\d+) threads", device), torch.get_num_threads()
+    if said and 1 <= int(said[1]) <= (os.cpu_count() or 1):
+        torch.set_num_threads(int(said[1]))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _hindrance(group: _Group, chosen: list[_Member]) -> str:
+    """Why results of today's code could not be compared with this group's, to the bit, on this machine; "" if they can."""
+    with _threads(group["device"]):
+        here = runs._device("cuda" if torch.cuda.is_available() else "cpu")
+    if here != group["device"]:
+        return f"made on {group['device']}, this is {here}"
+    if torch.__version__ != group["torch"]:
+        return f"made with torch {group['torch']}, this is {torch.__version__}"
+    if not chosen:
+        return "the weights are not kept here"
+    try:
+        for member in chosen:
+            data.load(member.training.dataset, "test")
+            if group.kind == "training" and (engine := str(train.best_engine(member.training))) != group["engine"]:
+                return f"made with {group['engine']}, here it would be {engine}"
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _announce(plan: dict[_Group, list[_Member]], epochs: int, say: Callable[[str], None]) -> None:
+    if not plan:
+        say("nothing to repeat here")
+        return
+    trainings = [member for group, members in plan.items() if group.kind == "training" for member in members]
+    tables = [member for group, members in plan.items() if group.kind == "table" for member in members]
+    seconds = sum(member.run.files[member.file]["provenance"]["seconds"] for member in tables)
+    for member in trainings:
+        result = member.config["result"]
+        seconds += result["seconds"] * member.epochs(epochs) / max(result["epochs_run"], 1)
+    about = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    say(f"repeating {len(trainings)} trainings ({sum(member.epochs(epochs) for member in trainings)} epochs) and {len(tables)} tables: about {about}")
+
+
+# ---- repeating and comparing -----------------------------------------------------------------------------------------
+
+
+def _compare(group: _Group, chosen: list[_Member], epochs: int, say: Callable[[str], None]) -> tuple[list[dict[str, object]], str]:
+    """(what was found equal, "") or what differs first."""
+    evidence: list[dict[str, object]] = []
+    with _threads(group["device"]):
+        for member in chosen:
+            say(f"repeating {member.training.name}" + (f", table {group['measurement']}" if group.kind == "table" else ""))
+            found, difference = _measured(member, group["measurement"]) if group.kind == "table" else _trained(member, epochs)
+            if difference:
+                return [], f"{member.training.name}: {difference}"
+            evidence += [{"run": member.training.name} | one for one in found]
+    return evidence, ""
+
+
+def _trained(member: _Member, epochs: int) -> tuple[list[dict[str, object]], str]:
+    """Compare a training with itself repeated: each epoch's numbers, and at its end the weights and the result."""
+    training, result = member.training, member.config["result"]
+    recorded, rows, wanted = _table(member.run.read(runs.HISTORY)), [], member.epochs(epochs)
+    of, engine = result["epochs_run"], train.best_engine(training)
+
+    def watch(row: dict[str, float]) -> None:
+        rows.append(row)
+        if len(rows) == wanted < of:
+            raise _Enough
+
+    try:
+        trained = train.train(training, engine, on_epoch=watch, progress=False)
+    except _Enough:
+        trained = None
+    found = [{"what": "history", "epochs": len(rows), "of": of}]
+    if difference := _difference(recorded if trained else recorded.head(wanted), _table(runs._parquet(pd.DataFrame(rows)))):
+        return [], f"its history, {difference}"
+    if trained:
+        weights = runs.as_files(trained, training, "", "")[runs.WEIGHTS]
+        if hashlib.sha256(weights).hexdigest() != member.run.files[runs.WEIGHTS]["sha256"]:
+            return [], "its weights"
+        facts = [json.dumps({**one, "seconds": 0}, sort_keys=True) for one in (result, trained.result)]
+        if facts[0] != facts[1]:
+            return [], f"its result, {facts[0]} recorded, {facts[1]} today"
+        return [*found, *({"what": what, "epochs": of, "of": of} for what in ("weights", "result"))], ""
+    if runs.WEIGHTS in member.run:
+        with exact(fastest=engine.captured):  # as `train` does
+            clean = train.accuracy(runs._network(training, member.run).to(engine.device), data.load(training.dataset, "test"))
+        if clean != result["clean_accuracy"]:
+            return [], f"its accuracy on the test set, {result['clean_accuracy']} recorded, {clean} today"
+        found.append({"what": "clean_accuracy"})
+    return found, ""
+
+
+def _measured(member: _Member, measurement: str) -> tuple[list[dict[str, object]], str]:
+    """Compare a table with itself made again."""
+    network = runs._network(member.training, member.run).to("cuda" if torch.cuda.is_available() else "cpu")
+    with exact():
+        made = measurements.MEASUREMENTS[measurement].function(network, data.load(member.training.dataset, "test"), **member.run.files[member.file]["settings"])
+    return [{"what": "table"}], _difference(_table(member.run.read(member.file)), _table(runs._parquet(made)))
+
+
+def _table(content: bytes) -> pd.DataFrame:
+    return pd.read_parquet(io.BytesIO(content))
+
+
+def _difference(recorded: pd.DataFrame, today: pd.DataFrame) -> str:
+    """The first thing in which two tables differ, to the bit; "" if nothing does."""
+    shapes = [f"{len(table)} rows of {', '.join(f'{name} {kind}' for name, kind in table.dtypes.items())}" for table in (recorded, today)]
+    if shapes[0] != shapes[1]:
+        return f"{shapes[0]} recorded, {shapes[1]} today"
+    for name in recorded:
+        for row, (old, new) in enumerate(zip(recorded[name].tolist(), today[name].tolist(), strict=True), start=1):
+            if repr(old) != repr(new):  # repr is exact for numbers, tells -0.0 from 0.0, and NaN is NaN
+                return f"{name} in row {row}: {old!r} recorded, {new!r} today"
+    return ""
