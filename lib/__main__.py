@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lib.errors import InputError
+from lib.errors import InputError, unknown
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+runs_app = typer.Typer(add_completion=False)
+app.add_typer(runs_app, name="runs")
 
 Dataset = Annotated[str, typer.Option(help="digits, cifar10 or tiny-imagenet")]
 Model = Annotated[str, typer.Option(help="resnet8, resnet20, resnet18 or resnet50; by default the data set's usual one")]
@@ -40,6 +43,7 @@ def train(
     seed: Seeds = ("0",),
     recipe: RecipeName = "fast",
     epochs: Annotated[str, typer.Option(help="in place of the recipe's own number; the schedule is scaled to it")] = "",
+    variant: Annotated[str, typer.Option(help="plain, augmix, or pgd-K: adversarial training with K steps")] = "plain",
     weights: Annotated[bool, typer.Option("--weights", help="train again where only the weights are missing")] = False,
 ) -> None:
     """Train networks, each alpha with each seed, into the store; what is there already is left alone, an interrupted one goes on."""
@@ -47,9 +51,7 @@ def train(
 
     count = _number(epochs, int, "epochs") if epochs else None
     model = model or recipes.usual_model(dataset)
-    wanted = [
-        recipes.Training(dataset, model, _number(a, float, "alpha"), _number(s, int, "seed"), recipe, count) for a in alpha for s in seed
-    ]
+    wanted = [recipes.Training(dataset, model, _number(a, float, "alpha"), _number(s, int, "seed"), recipe, count, variant) for a in alpha for s in seed]
     runs.missing(wanted)  # a damaged run is an error before anything is trained
     for training in wanted:
         run = runs.make(training, weights=weights)
@@ -59,20 +61,89 @@ def train(
 
 
 @app.command()
-def runs(csv: Csv = False) -> None:
+def sweep(
+    file: Annotated[Path, typer.Argument(help="such as sweeps/digits.yml")],
+    shard: Annotated[str, typer.Option(help="i/n: the i-th of n equal parts, to be made on different machines")] = "1/1",
+    budget: Annotated[str, typer.Option(help="minutes: begin no epoch that would end later; what is begun goes on next time")] = "",
+    pack: Annotated[str, typer.Option(help="name.tar: afterwards put the finished runs of this sweep there, for runs import elsewhere")] = "",
+    engine: Annotated[str, typer.Option(help="here: in this process; local: as processes of their own; slurm: as jobs of a cluster")] = "here",
+) -> None:
+    """Make the networks of a sweep file that are not cached, and measure them; says first what is missing and how long it will take."""
+    from lib import archive, cluster
+    from lib import sweep as sweeps
+
+    if engine not in ("here", *cluster.ENGINES):
+        raise unknown("engine", engine, ("here", *cluster.ENGINES))
+    minutes = _number(budget, float, "budget") if budget else None
+    sweeps.check_budget(minutes)
+    if minutes is not None and engine != "here":
+        raise InputError(f"--budget is for --engine here, not for {engine!r}, whose jobs go on by themselves; leave one of the two out")
+    asked, part = sweeps.read(file), sweeps.parse_shard(shard)
+    target = archive.checked(Path(pack)) if pack else None
+    plan = sweeps.plan(asked, shard=part)
+    outcome = sweeps.run(plan, budget_minutes=minutes) if engine == "here" else cluster.run(plan, engine=engine)
+    if target and len(outcome.left) < len(plan.trainings):
+        packed = archive.pack(plan.trainings, target)
+        print(f"packed {len(plan.trainings) - len(packed.left)} of {len(plan.trainings)} runs into {', '.join(map(str, packed.archives))}")
+        print("bring them into another store with: python -m lib runs import " + " ".join(part.name for part in packed.archives))
+    elif target:
+        print(f"nothing is finished yet, so {target} was not written")
+    if outcome.interrupted:
+        sys.exit(130)  # the sweep has said how to go on
+
+
+@runs_app.callback(invoke_without_command=True)
+def runs(context: typer.Context, csv: Csv = False) -> None:
     """List the cached runs: what each is, where and when it was made, and whether it is ok, diverged, stale or damaged (then exit code 2)."""
     from lib import catalogue, paths
 
+    if context.invoked_subcommand:
+        if csv:
+            raise InputError(f"--csv is for the list of runs, not for runs {context.invoked_subcommand}; leave it out")
+        return
     rows = catalogue.catalogue()
     if csv:
         print(rows.to_csv(index=False), end="")
     elif rows.empty:
         print(f"no runs in {paths.runs()}; make one with: python -m lib train --dataset digits")
     else:
-        print(rows[[*catalogue.COLUMNS[:8], "date", "status"]].to_string(index=False, float_format="{:.3f}".format))
+        print(rows[catalogue.BRIEF].to_string(index=False, float_format="{:.3f}".format))
         for row in rows[rows.status == "stale"].itertuples():
             print(f"stale: {row.run}: {row.note}")
     catalogue.refuse_damaged(rows)
+
+
+@runs_app.command("import")
+def import_(archives: Annotated[list[Path], typer.Argument(help="tar files that sweep --pack has written")]) -> None:
+    """Bring packed runs into the store, each verified against its manifest first; what is there already is completed, never changed."""
+    from lib import archive, paths
+
+    refused = 0
+    for one in archives:
+        found = archive.unpack(one)
+        for line in found.refused:
+            print(f"refused: {line}", file=sys.stderr)
+        refused += len(found.refused)
+        print(
+            f"{one}: {len(found.added)} runs added to {paths.runs()}, {len(found.there)} were there, "
+            f"{len(found.tables)} tables and {len(found.weights)} weights completed, {len(found.refused)} refused"
+        )
+    if refused:
+        raise InputError(f"{refused} things differ from what is here and were left out; to have them, set RUNS_DIR to another place and import again")
+
+
+@runs_app.command()
+def recheck(
+    epochs: Annotated[str, typer.Option(help="of each repeated training; one of less than a minute is repeated whole")] = "1",
+) -> None:
+    """Repeat some trainings with today's code: where the results are the same to the bit, stale runs are so no more. Exit code 1 if some stay stale."""
+    from lib import recheck as again
+
+    count = _number(epochs, int, "epochs")
+    if count < 1:
+        raise InputError(f"epochs must be a whole number >= 1, got {count}")
+    if not again.recheck(say=print, epochs=count):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -165,17 +236,20 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("papermill").setLevel(logging.WARNING)  # it announces every notebook it looks at
     try:
-        sys.exit(app(standalone_mode=False))
+        code = app(standalone_mode=False)
     except InputError as error:
-        message = str(error)
-    except typer.Abort:
-        message = "interrupted; what was finished is kept, the same command goes on from there"
+        code, message = 2, str(error)
+    except typer.Abort:  # Ctrl-C in older versions of typer; newer ones return 130
+        code = 130
     except Exception as error:
         if not hasattr(error, "format_message"):  # the parser's own errors, whose class differs between versions of typer
             raise
-        message = error.format_message()
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
+        code, message = 2, error.format_message()
+    if code == 2:
+        print(f"error: {message}", file=sys.stderr)
+    elif code == 130:
+        print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import tempfile
 import types
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jupytext
@@ -18,10 +18,11 @@ import nbformat
 import pandas as pd
 from nbformat import NotebookNode
 
-from lib import models, paths, recipes, runs, selectivity
+from lib import measurements, models, paths, recipes, runs, selectivity, store
 from lib.errors import InputError, unknown
 
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
+VARIANTS = ("plain", "augmix", "pgd-1", "pgd-2", "pgd-4")  # of the chapter that compares ways of training, and of the ledger
 CELL_SECONDS = 600  # execution limit of one cell; jupyter-book's own default of 30 s is for notebooks that compute nothing
 
 
@@ -30,23 +31,53 @@ CELL_SECONDS = 600  # execution limit of one cell; jupyter-book's own default of
 
 @dataclass(frozen=True)
 class Parameters:
-    """What every chapter takes, checked: the grid of networks it shows."""
+    """What chapters take, checked: the grid of networks they show. `epochs` and `variants` are taken by those alone that compare ways of training."""
 
     dataset: str
     model: str
     alphas: tuple[float, ...]
     seeds: tuple[int, ...]
     recipe: str
+    epochs: int | None = None  # None: the recipe's own
+    variants: tuple[str, ...] = ()
 
     @property
     def setting(self) -> str:
-        """What stands beside a result: network, data set, recipe and number of seeds."""
+        """What stands beside a result: network, data set, recipe, epochs where they are not the recipe's, and number of seeds."""
         seeds = "1 seed" if len(self.seeds) == 1 else f"{len(self.seeds)} seeds"
-        return f"{self.model} on {self.dataset}, {self.recipe} recipe, {seeds} for each α"
+        own = recipes.RECIPES[self.recipe][self.model].epochs
+        start = f"{self.model} on {self.dataset}, {self.recipe} recipe" + (f" with {self.epochs} instead of {own} epochs" if self.epochs else "")
+        if not self.variants:
+            return f"{start}, {seeds} for each α"
+        alphas = ", ".join(f"{alpha:g}".replace("-", "−") for alpha in self.alphas)
+        return f"{start}, α = {alphas}, {seeds} for each way of training" + (" and α" if len(self.alphas) > 1 else "")
 
     @property
     def trainings(self) -> list[runs.Training]:
-        return runs.grid(dataset=self.dataset, model=self.model, alphas=self.alphas, seeds=self.seeds, recipe=self.recipe)
+        grid = {"alphas": self.alphas, "seeds": self.seeds, "epochs": self.epochs, "variants": self.variants or ("plain",)}
+        return runs.grid(dataset=self.dataset, model=self.model, recipe=self.recipe, **grid)
+
+    @property
+    def with_variants(self) -> Parameters:
+        """The same with α = 0 and the usual ways of training, as the chapter that compares them has by default."""
+        return replace(self, alphas=(0.0,), variants=VARIANTS, epochs=_epochs(self.dataset, self.model, self.recipe, 0))
+
+
+def _epochs(dataset: str, model: str, recipe: str, chosen: object) -> int | None:
+    """Epochs as a Training has them, None for the recipe's own; 0 means half of these in the fast recipe, where PGD takes long, else all of them."""
+    if isinstance(chosen, bool) or not isinstance(chosen, int) or chosen < 0:
+        raise InputError(f"parameter 'epochs' must be a whole number, or 0 for the chapter's own choice, got {chosen!r}")
+    own = runs.Training(dataset, model, recipe=recipe).settings.epochs
+    chosen = chosen or (own // 2 if recipe == "fast" else own)
+    return None if chosen == own else chosen
+
+
+def _variants(names: object) -> tuple[str, ...]:
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"parameter 'variants' must be a list such as ['plain', 'pgd-4'], got {names!r}; with papermill: -y 'variants: [plain, pgd-4]'")
+    if "plain" not in names:
+        raise InputError(f"parameter 'variants' must hold 'plain', which the others are compared with, got {names!r}")
+    return tuple(dict.fromkeys(names))
 
 
 def _items(name: str, value: object, kind: type) -> tuple:
@@ -80,12 +111,15 @@ def parameters(namespace: Mapping[str, object]) -> Parameters:
     dataset, model = namespace["dataset"], namespace["model"]
     if not isinstance(dataset, str):
         raise InputError(f"parameter 'dataset' must be a name, got {dataset!r}")
+    model = recipes.usual_model(dataset) if model == "usual" else model
     given = Parameters(
         dataset=dataset,
-        model=recipes.usual_model(dataset) if model == "usual" else model,
+        model=model,
         alphas=_items("alphas", namespace["alphas"], float),
         seeds=_items("seeds", namespace["seeds"], int),
         recipe=namespace["recipe"],
+        epochs=_epochs(dataset, model, namespace["recipe"], namespace["epochs"]) if "epochs" in known else None,
+        variants=_variants(namespace["variants"]) if "variants" in known else (),
     )
     _ = given.trainings  # raises for what does not fit together
     return given
@@ -263,4 +297,78 @@ def hyperparameters(training: runs.Training) -> pd.DataFrame:
     }
     ours = {"optimiser", "epochs", "minibatch", "learning rate"} if training.recipe == "fast" else set()
     rows = [(name, value, recipes.FAST if name in ours else recipes.PROVENANCE[name]) for name, value in values.items()]
+    return pd.DataFrame(rows, columns=["", "here", "as in the paper?"])
+
+
+def at_hand(trainings: list[runs.Training]) -> pd.DataFrame:
+    """`runs.summary` of what is cached and measured; a training that is not is a row without numbers. Nothing is made.
+
+    raises  InputError for a damaged file
+    """
+    missing, units = set(runs.missing(trainings)), measurements.file_name("selectivity", {})
+    there = [training for training in trainings if training not in missing and units in store.Folder(paths.runs() / training.name)]
+    labels = ["dataset", "model", "alpha", "seed", "recipe", "variant"]
+    wanted = pd.DataFrame([{name: getattr(training, name) for name in labels} | {"epochs": training.settings.epochs} for training in trainings])
+    if there:
+        return wanted.merge(runs.summary(there), how="left", on=list(wanted))
+    return wanted.assign(**dict.fromkeys(["clean_accuracy", "mean_selectivity", "live_selectivity", "dead"], float("nan")))
+
+
+def number(value: float, form: str = ".3f") -> str:
+    """A number in prose, with a true minus sign; NaN stands for networks that a chapter was not asked to show."""
+    return "(not shown here)" if pd.isna(value) else f"{value:{form}}".replace("-", "−")
+
+
+def rising(values: pd.Series) -> str:
+    """Whether values rise from each to the next, in words."""
+    if len(values) < 2:
+        return "with nothing to compare it with"
+    return "rising at every step" if (values.diff().iloc[1:] > 0).all() else "not rising at every step"
+
+
+def change_by_layer(units: pd.DataFrame, variant: str) -> str:
+    """How a variant's live units differ from the plain network's, layer by layer, in words; means over seeds.
+
+    units  a `selectivity` table of networks of one alpha
+    """
+    means = units[~units.dead].groupby(["variant", "depth"]).selectivity.mean().unstack("variant").reindex(columns=["plain", variant])
+    change = (means[variant] - means.plain).dropna()
+    if change.empty or variant == "plain":
+        return "no other network is shown here"
+    most = change.abs().idxmax()
+    return f"lower in {(change < 0).sum()} of {len(change)} layers; the largest difference is {number(change[most], '+.3f')}, in layer {most}"
+
+
+def _pixels(value: float) -> str:
+    return f"{255 * value:.0f}/255" if round(255 * value, 9).is_integer() else f"{value:g}"
+
+
+def variant_settings(trainings: list[runs.Training]) -> pd.DataFrame:
+    """One row a setting that these trainings have beside the recipe, and how sure we are that the paper did the same."""
+    recipe, own = trainings[0].settings, recipes.RECIPES[trainings[0].recipe][trainings[0].model].epochs
+    rows = [("epochs", f"{recipe.epochs}", "as the recipe" if recipe.epochs == own else f"choice: in place of the recipe's {own}, whose schedule is scaled")]
+    rows += [("checkpoint", "epoch of the best validation accuracy on unperturbed images", "recalled; that the images are unperturbed is our choice")]
+    found = {training.variant_settings: None for training in trainings}
+    attacks = sorted((one for one in found if isinstance(one, recipes.Adversarial)), key=lambda one: one.steps)
+    for mix in (one for one in found if isinstance(one, recipes.AugMix)):
+        depth = "1 to 3" if mix.depth == -1 else f"{mix.depth}"
+        rows += [
+            ("AugMix: mixture", f"{mix.width} chains of {depth} operations", "recalled, weakly; established default of AugMix's own code"),
+            ("AugMix: severity", f"{mix.severity:g}", "recalled, weakly; AugMix's own code has 3, established there"),
+            ("AugMix: consistency", "Jensen-Shannon divergence of three predictions", "recalled, weakly; on in AugMix's own code, established there"),
+            ("AugMix: its weight", f"{mix.jsd:g}", "choice, as recalled of AugMix's own code"),
+            ("AugMix: applied to", "images already flipped and cropped, as the recipe has it", "choice"),
+        ]
+    if attacks:
+        size, most = attacks[0].step_size, attacks[-1].steps * attacks[-1].step_size
+        reach = f", of which at most {_pixels(most)} is reached" if most < attacks[0].epsilon else ""
+        rows += [
+            ("PGD: steps", ", ".join(f"{one.steps}" for one in attacks), "choice; that strength is the number of steps is recalled"),
+            ("PGD: step size", _pixels(size), "recalled" if size == recipes.PGD_STEP["paper"] else "choice; 0.0001 is recalled"),
+            ("PGD: budget", f"{_pixels(attacks[0].epsilon)}, L∞{reach}", "recalled"),
+            ("PGD: pixels", "in [0, 1], and clipped to it", "choice"),
+            ("PGD: start", "the image itself, no random start", "choice"),
+            ("PGD: network while attacking", "evaluation mode: running statistics in batch norm", "choice"),
+            ("PGD: trained on", "adversarial images alone, made anew at every minibatch", "choice"),
+        ]
     return pd.DataFrame(rows, columns=["", "here", "as in the paper?"])

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -23,6 +24,10 @@ SI_LABEL = "mean class selectivity"
 # blue for alpha < 0, nearly black for 0, orange for alpha > 0: told apart with any of the common colour blindnesses, and in grey by lightness
 _PALETTE = sns.diverging_palette(250, 30, s=95, l=62, center="dark", as_cmap=True)
 _FULL = 2.0  # |alpha| from which the colour is full; beyond it the paper calls the networks degenerate
+# ways of training: plain as dark as alpha = 0, AugMix green, PGD from light pink to dark purple by its steps; neither is a colour of an alpha
+_AUGMIX, _PGD = "#12a07a", sns.color_palette("RdPu", as_cmap=True)
+_HALF_STEPS = 3  # of PGD, at which its ramp is half through: 1, 2 and 4 steps are told apart, and so are 10, 20 and 40
+_DASHES = ["", (4, 1.5), (1, 1), (3, 1, 1, 1)]  # one for each alpha, in order, where colour tells ways of training apart
 
 
 def setup() -> None:
@@ -62,6 +67,16 @@ def alpha_palette(alphas: pd.Series) -> dict[float, tuple]:
     return {alpha: alpha_colour(alpha) for alpha in sorted(set(alphas))}
 
 
+def variant_colour(variant: str) -> tuple[float, float, float]:
+    """The colour of a way of training, the same on every page; PGD is the darker the more steps it has."""
+    if variant == "augmix":
+        return to_rgb(_AUGMIX)
+    steps = claims.strength(variant)
+    if not steps:
+        return alpha_colour(0.0)[:3]
+    return _PGD(0.2 + 0.8 * steps / (steps + _HALF_STEPS))[:3]
+
+
 def alpha_axis(axes: Axes, alphas: pd.Series) -> None:
     """A horizontal axis for alpha: linear near 0, logarithmic outside, a tick at every network's alpha."""
     axes.set_xscale("symlog", linthresh=0.4, linscale=0.6)
@@ -76,6 +91,23 @@ def alpha_legend(axes: Axes, alphas: pd.Series, **where: object) -> None:
     """The key to the colours of alpha."""
     handles = [Line2D([], [], marker="o", linestyle="", color=colour, label=f"{alpha:g}".replace("-", "−")) for alpha, colour in alpha_palette(alphas).items()]
     axes.legend(handles=handles, title="α", frameon=False, **where)
+
+
+def _dashes(alphas: pd.Series) -> dict[float, object]:
+    """The dashes of each alpha, for figures whose colours are ways of training."""
+    return {alpha: _DASHES[place % len(_DASHES)] for place, alpha in enumerate(sorted(set(alphas)))}
+
+
+def variant_legend(axes: Axes, rows: pd.DataFrame, **where: object) -> None:
+    """The key to the colours of ways of training, in the order of the table, and to the dashes of its alphas where there are several."""
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color=variant_colour(variant), label=claims.variant_name(variant)) for variant in rows.variant.unique()
+    ]
+    dashes = _dashes(rows.alpha)
+    if len(dashes) > 1:
+        named = {f"α = {alpha:g}".replace("-", "−"): (0, dash) if dash else "-" for alpha, dash in dashes.items()}
+        handles += [Line2D([], [], color="0.4", linestyle=style, label=label) for label, style in named.items()]
+    axes.legend(handles=handles, title="training", frameon=False, **where)
 
 
 def against_alpha(axes: Axes, summary: pd.DataFrame, y: str, *, label: str) -> None:
@@ -105,18 +137,53 @@ def selectivity_and_alpha(summary: pd.DataFrame, published: pd.DataFrame | None 
     return figure
 
 
-def selectivity_by_layer(units: pd.DataFrame) -> Figure:
-    """Mean selectivity of each ReLU layer, one line an alpha; all units left, live units right."""
+def selectivity_by_layer(units: pd.DataFrame, *, by: str = "alpha") -> Figure:
+    """Mean selectivity of each ReLU layer, one line an alpha; all units left, live units right.
+
+    by  "variant": colours are ways of training, and dashes tell several alphas apart
+    """
     figure = Figure(figsize=(8.4, 4))
     panels = figure.subplots(1, 2, sharey=True)
+    how = {"hue": "alpha", "palette": alpha_palette(units.alpha)}
+    if by == "variant":
+        how = {"hue": "variant", "palette": {variant: variant_colour(variant) for variant in units.variant.unique()}}
+        how |= {"style": "alpha", "dashes": _dashes(units.alpha)}
     for axes, rows, title in zip(panels, (units, units[~units.dead]), ("all units", "dead units left out"), strict=True):
-        means = rows.groupby(["alpha", "seed", "depth"], as_index=False).selectivity.mean()
-        colours = alpha_palette(means.alpha)
-        sns.lineplot(
-            means, x="depth", y="selectivity", hue="alpha", palette=colours, errorbar=None, marker="o", markersize=4, legend=False, ax=axes
-        )
+        means = rows.groupby(sorted({"alpha", by}) + ["seed", "depth"], as_index=False).selectivity.mean()
+        sns.lineplot(means, x="depth", y="selectivity", **how, errorbar=None, marker="o", markersize=4, legend=False, ax=axes)
         axes.set(title=title, xlabel="ReLU layer, from the input", ylabel="mean class selectivity of the layer")
-    alpha_legend(panels[1], units.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
+    place = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+    variant_legend(panels[1], units, **place) if by == "variant" else alpha_legend(panels[1], units.alpha, **place)
+    figure.tight_layout()
+    return figure
+
+
+def selectivity_and_steps(summary: pd.DataFrame) -> Figure:
+    """Strength of PGD training: mean selectivity with and without dead units left, share of dead units right; a point a network, a line an alpha."""
+    rows = summary.assign(steps=summary.variant.map(claims.strength), percent=100 * summary.dead)
+    rows = rows[rows.steps.notna()]
+    colours = [variant_colour(variant) for variant in rows.variant]
+    figure = Figure(figsize=(8.4, 4))
+    left, right = figure.subplots(1, 2)
+    for axes, y, line in ((left, "mean_selectivity", "-"), (left, "live_selectivity", "--"), (right, "percent", "-")):
+        hollow = {"facecolors": "none", "edgecolors": colours, "s": 110} if line == "--" else {"color": colours, "s": 36}
+        axes.scatter(rows.steps, rows[y], zorder=2, **hollow)
+        for alpha, networks in rows.groupby("alpha"):
+            middle = networks.groupby("steps")[y].mean()
+            axes.plot(middle.index, middle.values, color="0.6", linewidth=1, linestyle=line, zorder=1)
+            if rows.alpha.nunique() > 1 and line == "-":
+                axes.annotate(f"α = {alpha:g}".replace("-", "−"), (middle.index[-1], middle.iloc[-1]), (6, -3), textcoords="offset points", fontsize=9)
+            for steps, values in networks.groupby("steps")[y]:
+                if len(values) >= claims.LEAST_SEEDS:
+                    axes.vlines(steps, *claims.t_interval(values), color="0.6", linewidth=1.5, linestyle=line, zorder=1)
+        axes.set_xticks(sorted(set(rows.steps)), [f"{steps:g}" for steps in sorted(set(rows.steps))])
+        axes.set_xlabel("steps of PGD in training (0: plain)")
+    kinds = (("-", "0.3", 6, "all units"), ("--", "none", 10, "dead units left out"))
+    handles = [Line2D([], [], marker="o", linestyle=line, color="0.6", mec="0.3", mfc=fill, markersize=size, label=words) for line, fill, size, words in kinds]
+    left.legend(handles=handles, frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.05, 1))
+    left.set_ylabel(SI_LABEL)
+    right.set_ylabel("dead units (%)")
+    right.set_ylim(bottom=min(-1, -0.03 * right.get_ylim()[1]))
     figure.tight_layout()
     return figure
 
@@ -180,3 +247,20 @@ def show_table(rows: pd.DataFrame) -> None:
     from IPython.display import HTML, display
 
     display(HTML(rows.to_html(index=False, border=0, justify="left", na_rep="", classes=["table"])))
+
+
+def ratios(rows: pd.DataFrame) -> Figure:
+    """Benchmarks, a row each: ratio, range of the pairs, and the target as a stroke, on a logarithmic axis."""
+    figure = Figure(figsize=(7, 0.6 + 0.5 * len(rows)))
+    axes = figure.subplots()
+    for place, one in enumerate(rows.itertuples()):
+        axes.plot([one.low, one.high], [place, place], color="0.6", linewidth=2, zorder=1)
+        axes.scatter([one.ratio], [place], color="#d98032" if one.met else "0.3", s=60, zorder=2)
+        axes.plot([float(one.target.split()[-1])] * 2, [place - 0.3, place + 0.3], color="0.1", linewidth=2, zorder=3)
+    axes.axvline(1, color="0.85", zorder=0)
+    axes.set_yticks(range(len(rows)), [f"{one.name} ({one.device})" for one in rows.itertuples()])
+    axes.invert_yaxis()
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("time of the peer / time of ours")
+    return figure

@@ -6,11 +6,7 @@ import ast
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lib import book, catalogue, chapters, paths, recipes, runs, train
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+from lib import book, catalogue, chapters, paths, recipes, runs, sweep, train
 
 
 def rerun(
@@ -41,7 +37,7 @@ def rerun(
     if missing:
         engine = train.best_engine(missing[0])
         one = train.estimate_seconds(missing[0], engine)
-        say(f"training takes about {_duration(len(missing) * one)} here ({engine}); it can be interrupted and goes on where it was")
+        say(f"training takes about {sweep.duration(len(missing) * one)} here ({engine}); it can be interrupted and goes on where it was")
     for training in missing:
         run = runs.make(training)
         say(f"new: {run.path.name}, clean accuracy {runs.config(run)['result']['clean_accuracy']:.1%}")
@@ -51,9 +47,9 @@ def rerun(
 
 
 def _cached_seeds(dataset: str, model: str, alphas: list[float], recipe: str) -> list[int]:
-    """Seeds of which every one of these alphas is cached."""
+    """Seeds of which every one of these alphas is cached, trained on the images as they are."""
     having: dict[int, set[float]] = {}
     for training in catalogue.cached():
-        if (training.dataset, training.model, training.recipe, training.epochs) == (dataset, model, recipe, None):
+        if (training.dataset, training.model, training.recipe, training.epochs, training.variant) == (dataset, model, recipe, None, "plain"):
             having.setdefault(training.seed, set()).add(training.alpha)
     return sorted(seed for seed, found in having.items() if found >= set(alphas))

@@ -8,22 +8,29 @@ import sysconfig
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
-from lib import book, chapters, paths
+from lib import book, chapters, paths, runs
 from lib.errors import InputError
 
 NAMES = list(chapters.sources())
-PUBLISHED = {name: nbformat.read(chapters.published(name), as_version=4) for name in NAMES}
+PUBLISHED = {name: nbformat.read(chapters.published(name), as_version=4) for name in NAMES if chapters.published(name).exists()}
 FIGURES = [(name, cell) for name, notebook in PUBLISHED.items() for cell in notebook.cells if "figure" in cell.metadata.get("mystnb", {})]
 
 
 def test_the_chapters_are_there():
-    assert NAMES == ["index", "01-introduction", "02-approach", "03-runs"]
+    assert NAMES[0] == "index" and {"01-introduction", "02-approach", "03-runs", "06-other-way-round"} <= set(NAMES)
     assert len(FIGURES) >= 6
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_every_chapter_is_published_and_in_the_contents(name):
+    assert name in PUBLISHED, "run: python -m lib chapters"
+    assert name in (paths.ROOT / "_toc.yml").read_text()
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_published_notebook_is_made_from_its_source(name):
     source, notebook = chapters.read(name), PUBLISHED[name]
     wanted = [(cell.id, cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in source.cells]
@@ -32,7 +39,7 @@ def test_published_notebook_is_made_from_its_source(name):
 
 
 def test_executed_again_they_are_equal_byte_for_byte():
-    for name, notebook in chapters.execute_all(NAMES, frozen=True).items():
+    for name, notebook in chapters.execute_all(list(PUBLISHED), frozen=True).items():
         assert chapters.text(notebook) == chapters.published(name).read_text(), f"{name}: run python -m lib chapters"
 
 
@@ -43,7 +50,7 @@ def test_every_chapter_takes_the_common_parameters_typed_and_commented(name):
     assert all(re.match(r"\w+: .+ = .+  # .+", line) for line in cell.source.splitlines())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_no_stored_error_no_stderr_and_short_cells(name):
     assert book.stored_errors(PUBLISHED[name]) == []
     for cell in PUBLISHED[name].cells:
@@ -60,7 +67,7 @@ def test_figures_are_described(name, cell):
     assert any("image/svg+xml" in data and "application/pdf" in data for data in bundles)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_no_typed_results_in_prose(name):
     """A number beside %, accuracy or selectivity in a chapter's text must be glued. Definitions and published values live in code."""
     for cell in PUBLISHED[name].cells:
@@ -103,6 +110,56 @@ def test_bad_parameters_name_the_value(case):
         chapters.parameters(GOOD | {"__annotations__": dict.fromkeys(GOOD, str)} | given)
 
 
+VARIED = GOOD | {"alphas": [0.0], "epochs": 0, "variants": list(chapters.VARIANTS)}
+BAD_VARIED = {
+    "a typo": ({"variants": ["plain", "augmx"]}, "unknown variant 'augmx'; known: plain, augmix, or pgd-K"),
+    "no number": ({"variants": ["plain", "pgd"]}, "unknown variant 'pgd'"),
+    "text for a list": ({"variants": "[plain, augmix]"}, "with papermill: -y 'variants: [plain, pgd-4]'"),
+    "numbers": ({"variants": ["plain", 4]}, "must be a list such as ['plain', 'pgd-4'], got ['plain', 4]"),
+    "nothing to compare with": ({"variants": ["augmix"]}, "must hold 'plain', which the others are compared with, got ['augmix']"),
+    "negative": ({"epochs": -1}, "'epochs' must be a whole number, or 0 for the chapter's own choice, got -1"),
+    "half": ({"epochs": 0.5}, "got 0.5"),
+    "bool": ({"epochs": True}, "got True"),
+    "text": ({"epochs": "8"}, "got '8'"),
+    "typo": ({"variant": "plain"}, "unknown parameter 'variant'; this chapter takes alphas, dataset, epochs, model, recipe, seeds, variants"),
+}
+
+
+def varied(given=None):
+    return chapters.parameters(VARIED | {"__annotations__": dict.fromkeys(VARIED, str)} | (given or {}))
+
+
+@pytest.mark.parametrize("case", BAD_VARIED)
+def test_bad_variants_and_epochs_name_the_value(case):
+    given, message = BAD_VARIED[case]
+    with pytest.raises(InputError, match=re.escape(message)):
+        varied(given)
+
+
+def test_variants_and_epochs_are_in_the_trainings():
+    here = varied({"seeds": [1, 0], "variants": ["plain", "pgd-4", "pgd-1", "pgd-4"]})
+    assert [(one.variant, one.seed, one.epochs) for one in here.trainings] == [
+        ("plain", 0, 8), ("plain", 1, 8), ("pgd-4", 0, 8), ("pgd-4", 1, 8), ("pgd-1", 0, 8), ("pgd-1", 1, 8)
+    ]  # fmt: skip
+    assert here.setting == "resnet8 on digits, fast recipe with 8 instead of 16 epochs, α = 0, 2 seeds for each way of training"
+
+
+def test_epochs_are_halved_in_the_fast_recipe_alone_and_the_recipes_own_number_is_no_other_run():
+    assert [varied({"epochs": epochs}).epochs for epochs in (0, 5, 16)] == [8, 5, None]
+    assert varied({"recipe": "paper"}).epochs is None
+    assert varied({"recipe": "paper", "epochs": 8}).epochs == 8
+    assert varied({"epochs": 16}).setting == "resnet8 on digits, fast recipe, α = 0, 1 seed for each way of training"
+    assert "for each way of training and α" in varied({"alphas": [0.0, -1.0]}).setting
+
+
+def test_chapters_without_variants_are_as_before_and_lead_to_those_of_the_chapter_that_has_them():
+    here = chapters.parameters(GOOD | {"__annotations__": dict.fromkeys(GOOD, str)})
+    assert {(one.variant, one.epochs) for one in here.trainings} == {("plain", None)}
+    assert here.setting == "resnet8 on digits, fast recipe, 1 seed for each α"
+    assert here.with_variants == varied()
+    assert chapters.declared("06-other-way-round")["variants"] == str(list(chapters.VARIANTS)).replace("'", '"')
+
+
 def test_execute_refuses_an_unknown_parameter_before_it_starts():
     with pytest.raises(InputError, match="unknown parameter 'alpah'; chapter '02-approach' takes alphas"):
         chapters.execute("approach", {"alpah": 1})
@@ -116,6 +173,59 @@ def test_plain_papermill_fails_on_a_mistyped_parameter(tmp_path):
     done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode != 0
     assert "unknown parameter 'alpah'" in done.stderr
+
+
+# ---- words and tables ------------------------------------------------------------------------------------------------
+
+
+def test_at_hand_reads_what_is_cached_and_makes_nothing(own_store, trainings, monkeypatch):
+    monkeypatch.setenv("RUNS_FROZEN", "1")
+    wanted = runs.grid(dataset="digits", model="resnet8", alphas=[0.0], seeds=[0], recipe="fast", epochs=trainings[0].epochs, variants=["plain", "augmix"])
+    before = sorted(own_store.rglob("*"))
+    rows = chapters.at_hand(wanted)
+    assert list(rows.variant) == ["plain", "augmix"] and list(rows.mean_selectivity.isna()) == [False, True]
+    assert rows.iloc[0].to_dict() == runs.summary(wanted[:1]).iloc[0].to_dict()
+    monkeypatch.setenv("RUNS_DIR", str(own_store / "nowhere"))
+    rows = chapters.at_hand(wanted)
+    assert len(rows) == 2 and rows[["mean_selectivity", "live_selectivity", "clean_accuracy", "dead"]].isna().all(axis=None)
+    assert sorted(own_store.rglob("*")) == before
+
+
+def test_a_network_that_is_not_measured_yet_is_not_at_hand(own_store, trainings, monkeypatch):
+    monkeypatch.setenv("RUNS_FROZEN", "1")
+    monkeypatch.setattr(chapters.measurements, "file_name", lambda name, settings: "of-other-settings.parquet")
+    assert chapters.at_hand(trainings[:1]).mean_selectivity.isna().all()
+
+
+def test_damage_is_said_even_where_a_network_may_be_missing(own_store, trainings):
+    next(own_store.glob(f"{trainings[0].name}/history.parquet")).write_bytes(b"")
+    with pytest.raises(InputError, match="damaged: .*history.parquet"):
+        chapters.at_hand(trainings)
+
+
+def test_numbers_in_prose():
+    assert chapters.number(-0.0123, "+.3f") == "−0.012" and chapters.number(12.34, ".1f") == "12.3"
+    assert chapters.number(float("nan")) == "(not shown here)"
+    words = [chapters.rising(pd.Series(values)) for values in ([1.0], [1.0, 2.0, 3.0], [1.0, 1.0, 2.0], [1.0, 3.0, 2.0])]
+    assert words == ["with nothing to compare it with", "rising at every step", "not rising at every step", "not rising at every step"]
+
+
+def test_change_by_layer_is_that_of_live_units():
+    layers = [("plain", 1, 0.2, False), ("plain", 2, 0.5, False), ("augmix", 1, 0.3, False), ("augmix", 2, 0.1, False), ("augmix", 2, 0.0, True)]
+    units = pd.DataFrame(layers, columns=["variant", "depth", "selectivity", "dead"])
+    assert chapters.change_by_layer(units, "augmix") == "lower in 1 of 2 layers; the largest difference is −0.400, in layer 2"
+    assert chapters.change_by_layer(units, "pgd-4") == chapters.change_by_layer(units, "plain") == "no other network is shown here"
+
+
+def test_settings_of_the_variants_say_what_is_ours():
+    table = chapters.variant_settings(varied().trainings).set_index("")
+    assert table.here["PGD: steps"] == "1, 2, 4" and table.here["PGD: step size"] == "1/255" and table.here["AugMix: severity"] == "2"
+    assert table.here["PGD: budget"] == "16/255, L∞, of which at most 4/255 is reached"
+    assert table.here["epochs"] == "8" and "in place of the recipe's 16" in table["as in the paper?"]["epochs"]
+    assert table["as in the paper?"].str.contains("choice|recalled|as the recipe").all()
+    paper = chapters.variant_settings(varied({"recipe": "paper", "variants": ["plain", "pgd-700"]}).trainings).set_index("")
+    assert tuple(paper.loc["PGD: step size"]) == ("0.0001", "recalled") and paper.here["PGD: budget"] == "16/255, L∞"
+    assert "AugMix: severity" not in paper.index and paper["as in the paper?"]["epochs"] == "as the recipe"
 
 
 # ---- the build fails closed ------------------------------------------------------------------------------------------

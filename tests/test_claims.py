@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from lib import claims
+from lib.errors import InputError
 
 
 def networks(selectivity, *, seeds=3, accuracy=None, dead=None, noise=0.001):
@@ -17,6 +18,8 @@ def networks(selectivity, *, seeds=3, accuracy=None, dead=None, noise=0.001):
                 {
                     "alpha": alpha,
                     "seed": seed,
+                    "variant": "plain",
+                    "epochs": 16,
                     "mean_selectivity": value + noise * random.standard_normal(),
                     "clean_accuracy": (accuracy or {}).get(alpha, 0.9) + noise * random.standard_normal(),
                     "dead": (dead or {}).get(alpha, 0.0) + noise * random.random(),
@@ -25,9 +28,26 @@ def networks(selectivity, *, seeds=3, accuracy=None, dead=None, noise=0.001):
     return pd.DataFrame(rows)
 
 
+def varied(mean, *, live=None, seeds=3, noise=0.001):
+    """A summary table of the other kind: way of training -> mean selectivity, and that of live units where it is another; NaN for not cached."""
+    random = np.random.default_rng(0)
+    rows = []
+    for seed in range(seeds):
+        for variant, value in mean.items():
+            rest = {"mean_selectivity": value, "live_selectivity": (live or mean)[variant], "clean_accuracy": 0.9, "dead": 0.0}
+            row = {"alpha": 0.0, "seed": seed, "variant": variant, "epochs": 8, "status": "ok"}
+            rows.append(row | {name: number + noise * random.standard_normal() for name, number in rest.items()})
+    return pd.DataFrame(rows)
+
+
 RISING = {-1.0: 0.2, 0.0: 0.35, 1.0: 0.8}
 FALLING = {-1.0: 0.8, 0.0: 0.35, 1.0: 0.2}
+NONE = float("nan")
+UP = {"plain": 0.3, "augmix": 0.28, "pgd-1": 0.32, "pgd-2": 0.34, "pgd-10": 0.4}  # as text, pgd-10 comes before pgd-2
+DOWN = {"plain": 0.3, "augmix": 0.32, "pgd-1": 0.28, "pgd-2": 0.27, "pgd-10": 0.2}
 CASES = {
+    "LM-6": (varied(UP), varied(DOWN)),
+    "LM-12": (varied(DOWN, live=UP), varied(UP, live=DOWN)),
     "LM-1": (networks(RISING), networks(FALLING)),
     "LM-2": (networks(RISING, accuracy={-1.0: 0.9, 1.0: 0.7}), networks(RISING, accuracy={-1.0: 0.7, 1.0: 0.9})),
     "LM-19": (networks(RISING, dead={0.0: 0.0, 1.0: 0.2}), networks(RISING, dead={0.0: 0.2, 1.0: 0.0})),
@@ -68,10 +88,82 @@ def test_seeds_that_lack_an_alpha_are_left_out():
     assert claims.decide(claims.claim("LM-19"), summary[summary.alpha != 0.0]).reason
 
 
+def test_one_strength_out_of_order_is_enough_against_a_rise():
+    assert claims.decide(claims.claim("LM-12"), varied(UP | {"pgd-2": 0.41})).verdict == "not reproduced"
+
+
+@pytest.mark.parametrize("identifier", CASES)
+def test_statistics_ignore_rows_of_the_other_kind(identifier):
+    one, summary = claims.claim(identifier), CASES[identifier][0]
+    plain, varying = networks({-1.0: 0.9, 1.0: 0.1}).assign(live_selectivity=0.5), varied({"augmix": 0.9, "pgd-1": 0.1, "pgd-2": 0.0})
+    others = plain if one.compares else varying
+    assert claims.decide(one, pd.concat([summary, others])) == claims.decide(one, summary)
+
+
+@pytest.mark.parametrize("identifier", CASES)
+def test_networks_of_different_length_are_never_compared(identifier):
+    summary = CASES[identifier][0]
+    mixed = pd.concat([summary[summary.seed > 0], summary[summary.seed == 0].assign(epochs=4)])
+    with pytest.raises(InputError, match="of equal length, these were trained 4 and (8|16) epochs"):
+        claims.decide(claims.claim(identifier), mixed)
+
+
+MISSING = {
+    "AugMix": ("LM-6", UP | {"augmix": NONE}, "inconclusive", "missing: augmix"),
+    "plain": ("LM-6", UP | {"plain": NONE}, "inconclusive", "missing: plain"),
+    "a strength": ("LM-12", UP | {"pgd-1": NONE, "pgd-10": NONE}, "inconclusive", "missing: pgd-1, pgd-10"),
+    "all but AugMix": ("LM-12", dict.fromkeys(UP, NONE) | {"augmix": 0.3}, "not tested", "missing: plain, pgd-1, pgd-2, pgd-10"),
+    "all": ("LM-6", dict.fromkeys(UP, NONE), "not tested", "missing: plain, augmix"),
+    "AugMix, not asked for": ("LM-6", {"plain": 0.3, "pgd-1": 0.3}, "inconclusive", "missing: augmix"),
+    "PGD, not asked for": ("LM-12", {"plain": 0.3, "augmix": 0.3}, "inconclusive", "missing: pgd"),
+    "a second strength": ("LM-12", {"plain": 0.3, "pgd-1": 0.4}, "inconclusive", "missing: PGD training of at least 2 strengths"),
+}
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_missing_networks_give_no_verdict_but_the_reason(case):
+    identifier, mean, verdict, reason = MISSING[case]
+    found = claims.decide(claims.claim(identifier), varied(mean))
+    assert (found.verdict, found.seeds) == (verdict, 0)
+    assert found.reason.endswith(reason)
+
+
+def test_a_seed_that_lacks_a_network_is_left_out_of_the_claims_that_need_it():
+    summary = varied(UP, seeds=4)
+    summary.loc[(summary.seed == 3) & (summary.variant == "pgd-2"), ["mean_selectivity", "live_selectivity"]] = NONE
+    assert (claims.decide(claims.claim("LM-12"), summary).seeds, claims.decide(claims.claim("LM-6"), summary).seeds) == (3, 4)
+    scattered = varied(UP, seeds=2)
+    scattered.loc[(scattered.seed == 0) & (scattered.variant == "augmix"), "mean_selectivity"] = NONE
+    scattered.loc[(scattered.seed == 1) & (scattered.variant == "plain"), "mean_selectivity"] = NONE
+    assert claims.decide(claims.claim("LM-6"), scattered).reason.endswith("missing: augmix (seed 0), plain (seed 1)")
+
+
 def test_interval_is_students():
     low, high = claims.t_interval(pd.Series([1.0, 2.0, 3.0]))  # 2 -+ 4.3027 * 1 / sqrt(3)
     assert (low, high) == pytest.approx((-0.4841, 4.4841), abs=1e-4)
     assert claims.t_interval(pd.Series([2.0, 2.0, 2.0])) == (2.0, 2.0)
+
+
+def test_ledger_takes_both_kinds_of_networks_apart():
+    both = claims.ledger(networks(RISING), varied(DOWN)).set_index("id")
+    assert (both.verdict["LM-1"], both.verdict["LM-6"], both.verdict["LM-12"]) == ("reproduced", "not reproduced", "not reproduced")
+    assert claims.ledger(networks(RISING)).set_index("id").verdict["LM-6"] == "not tested"
+    alone = claims.ledger(variants=varied(UP)).set_index("id")
+    assert (alone.verdict["LM-1"], alone.verdict["LM-12"]) == ("not tested", "reproduced")
+
+
+def test_table_of_trainings_has_intervals_from_three_seeds_on():
+    few, enough = (claims.by_training(varied(UP, seeds=seeds)) for seeds in (2, 3))
+    assert list(enough.training) == ["plain", "AugMix", "PGD, 1 step", "PGD, 2 steps", "PGD, 10 steps"]
+    assert (enough.n == "3").all() and enough["mean selectivity"].str.fullmatch(r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)").all()
+    assert few["mean selectivity"].str.fullmatch(r"0\.\d{3}").all() and "α" not in few
+    two = claims.by_training(pd.concat([varied(UP), varied(UP).assign(alpha=-1.0, status="diverged")]))
+    assert list(two["α"].unique()) == ["0", "−1"] and two.n.iloc[-1] == "3, 3 diverged"
+
+
+def test_estimate_writes_a_true_minus():
+    assert claims.estimate(pd.Series([1.0, 2.0, 3.0]), ".1f") == "2.0 (−0.5 to 4.5)"
+    assert claims.estimate(pd.Series([-1.0, -2.0]), ".1f") == "−1.5"
 
 
 def test_ledger_has_every_claim_of_the_protocol():

@@ -27,6 +27,14 @@ def test_lock_holds_the_pinned_pair():
     assert {need["name"] for need in own["dependencies"]} == {need.split(">")[0].split("=")[0].split("[")[0] for need in PROJECT["dependencies"]}
 
 
+def test_what_a_cluster_needs_is_optional_and_locked():
+    lock = tomllib.loads((paths.ROOT / "uv.lock").read_text())
+    own = next(package for package in lock["package"] if package["name"] == PROJECT["name"])
+    extras = PROJECT["optional-dependencies"]
+    assert extras == {"cluster": ["submitit>=1.5"]} and own["optional-dependencies"] == {"cluster": [{"name": "submitit"}]}
+    assert not any(need.startswith("submitit") for need in PROJECT["dependencies"])
+
+
 def test_version_is_said_once():
     citation = yaml.safe_load((paths.ROOT / "CITATION.cff").read_text())
     assert PROJECT["version"] == __version__ == citation["version"]

@@ -1,6 +1,7 @@
 """Figures: the same bytes from the same data, the same colour for the same alpha."""
 
 import io
+from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -25,12 +26,18 @@ UNITS = pd.DataFrame(
     ]
 )
 EXAMPLES = [pd.DataFrame({"title": "a unit", "class": list("abc"), "mean": means}) for means in ([1.0, 2.0, 3.0], [0.0, 0.0, 1.0])]
+VARIANTS = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]
+VARIED = pd.concat([SUMMARY[SUMMARY.alpha.isin([0.0, 0.4])].assign(variant=variant) for variant in VARIANTS], ignore_index=True)
 DRAWINGS = {
     "scale_of_selectivity": lambda n: figures.scale_of_selectivity(n),
     "selectivity_and_alpha": lambda n: figures.selectivity_and_alpha(n),
     "accuracy_and_selectivity": lambda n: figures.accuracy_and_selectivity(n),
     "dead_units": lambda n: figures.dead_units(n),
     "selectivity_by_layer": lambda n: figures.selectivity_by_layer(UNITS),
+    "selectivity_by_layer, variants": lambda n: figures.selectivity_by_layer(pd.concat([UNITS.assign(variant=v) for v in VARIANTS]), by="variant"),
+    "selectivity_by_layer, one variant": lambda n: figures.selectivity_by_layer(UNITS[UNITS.alpha == 0].assign(variant="plain"), by="variant"),
+    "selectivity_and_steps": lambda n: figures.selectivity_and_steps(n.assign(variant="plain")),
+    "selectivity_and_steps, variants": lambda n: figures.selectivity_and_steps(VARIED),
     "example_units": lambda n: figures.example_units(EXAMPLES),
 }
 
@@ -70,3 +77,25 @@ def test_palette_diverges_from_a_dark_middle():
 def test_alpha_is_written_in_the_figure():
     figures.setup()
     assert "<!-- −0.4 -->" in svg(figures.dead_units(SUMMARY)).decode()
+
+
+def lightness(colour):
+    """Relative luminance, by which colours are told apart without hues."""
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in colour]
+    return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_ways_of_training_have_colours_of_their_own():
+    assert figures.variant_colour("plain") == figures.alpha_colour(0.0)[:3]
+    ramp = [lightness(figures.variant_colour(variant)) for variant in ("pgd-1", "pgd-2", "pgd-4", "pgd-10", "pgd-40", "plain")]
+    assert ramp == sorted(ramp, reverse=True) and min(a - b for a, b in pairwise(ramp)) > 0.005
+    green = figures.variant_colour("augmix")
+    assert green[1] > max(green[0], green[2]) and lightness(green) > 5 * lightness(figures.variant_colour("plain"))
+
+
+def test_strengths_and_trainings_are_written_in_the_figures():
+    figures.setup()
+    text = svg(figures.selectivity_and_steps(VARIED)).decode()
+    assert all(f"<!-- {words} -->" in text for words in ("0", "1", "2", "4", "α = 0.4", "dead units left out"))
+    text = svg(DRAWINGS["selectivity_by_layer, variants"](None)).decode()
+    assert all(f"<!-- {words} -->" in text for words in ("plain", "AugMix", "PGD, 1 step", "PGD, 4 steps", "α = −2"))

@@ -2,10 +2,12 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from lib import paths, rerun, runs
+from lib.recipes import Training
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,8 @@ def test_seeds_are_those_cached_for_every_alpha_of_the_chapter(store, monkeypatc
     assert rerun._cached_seeds("digits", "resnet8", [*own, 5.0], "fast") == []
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(12, "12 seconds"), (300, "5 minutes"), (9000, "2.5 hours")])
-def test_durations_are_said_as_people_do(seconds, words):
-    assert rerun._duration(seconds) == words
+def test_seeds_of_variants_do_not_count(monkeypatch):
+    plain = [Training("digits", "resnet8", alpha, seed, "fast") for alpha in (0, 1) for seed in (0, 1)]
+    variants = [replace(training, seed=seed, variant=variant) for training in plain for seed, variant in ((2, "augmix"), (1, "pgd-2"))]
+    monkeypatch.setattr(rerun.catalogue, "cached", lambda: [*plain[:3], *variants])
+    assert rerun._cached_seeds("digits", "resnet8", [0.0, 1.0], "fast") == [0]

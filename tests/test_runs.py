@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shlex
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-
 from conftest import EPOCHS
 
-from lib import augmentation, catalogue, data, measurements, paths, recipes, runs, store, train
+from lib import augmentation, catalogue, data, measurements, paths, recipes, runs, samecode, store, train
 from lib.errors import InputError
 from lib.recipes import Training
 from lib.runs import CONFIG, HISTORY, WEIGHTS
@@ -148,6 +148,35 @@ def test_tables_at_hand_trains_nothing_again(own_store, trainings, monkeypatch):
     assert left == [] and table.alpha.unique().tolist() == [0.0, 1.0]  # was measured before
 
 
+def test_measuring_is_exact_and_leaves_the_settings_as_they_were(own_store, trainings, monkeypatch):
+    """TF32 in a GPU's convolutions has 10 bits: no measurement may use it, whatever the caller has set."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    seen = []
+
+    def measure(network, images):
+        seen.append((cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark))
+        return pd.DataFrame({"unit": [0]})
+
+    monkeypatch.setitem(measurements.MEASUREMENTS, "class_means", replace(measurements.MEASUREMENTS["class_means"], function=measure))
+    monkeypatch.setattr(runs, "table_digest", lambda name, model: "0" * 12)
+    before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
+    try:
+        cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = True, True, True
+        runs.table("class_means", trainings[:1])
+        assert seen == [(False, False, False)]
+        assert (cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark) == (True, True, True)
+    finally:
+        cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = before
+
+
+def test_variants_are_told_apart_in_every_table(own_store, trainings, source, nothing_is_made):
+    mixed = replace(trainings[1], variant="augmix")
+    forge(own_store, mixed, source)
+    pair = [trainings[1], mixed]
+    for table in (runs.table("selectivity", pair), runs.history(pair), runs.summary(pair)):
+        assert table.variant.unique().tolist() == ["plain", "augmix"] and list(table.columns[:7]) == NAMED
+
+
 # ---- frozen ----------------------------------------------------------------------------------------------------------
 
 
@@ -192,12 +221,12 @@ def test_a_missing_table_when_frozen_names_the_command(own_store, trainings, mon
 
 
 def test_the_command_names_the_same_training():
-    for training in (Training(alpha=-1), Training("digits", "resnet8", 0.25, 7, "fast", 3)):
+    for training in (Training(alpha=-1), Training("digits", "resnet8", 0.25, 7, "fast", 3), Training(recipe="fast", variant="pgd-4")):
         words = shlex.split(runs.command(training).replace("=", " "))
         options = dict(zip(words[4::2], words[5::2], strict=True))
         again = Training(
             options["--dataset"], options["--model"], float(options["--alpha"]), int(options["--seed"]), options["--recipe"],
-            int(options["--epochs"]) if "--epochs" in options else None,
+            int(options["--epochs"]) if "--epochs" in options else None, options.get("--variant", "plain"),
         )  # fmt: skip
         assert again == training
 
@@ -334,9 +363,18 @@ def test_grid_is_every_alpha_and_seed_once():
     assert {(one.dataset, one.model, one.recipe, one.epochs) for one in trainings} == {("digits", "resnet8", "fast", None)}
 
 
+def test_grid_has_variants_in_the_order_given():
+    variants = ["pgd-10", "plain", "pgd-2", "plain"]
+    trainings = runs.grid(dataset="digits", model="resnet8", alphas=[1, 0], seeds=[1, 0], recipe="fast", variants=variants)
+    expected = [(variant, alpha, seed) for variant in ("pgd-10", "plain", "pgd-2") for alpha in (0, 1) for seed in (0, 1)]
+    assert [(training.variant, training.alpha, training.seed) for training in trainings] == expected
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"variants": []}, "need at least one variant, one alpha and one seed"),
+        ({"variants": ["plain", "pgd"]}, "unknown variant 'pgd'"),
         ({"alphas": []}, "need at least one variant, one alpha and one seed"),
         ({"seeds": []}, "need at least one variant, one alpha and one seed"),
         ({"alphas": [float("nan")]}, "alpha must be a finite number, got nan"),
@@ -438,6 +476,43 @@ def test_a_run_not_measured_yet_has_no_selectivity(own_store, trainings, source)
     assert row.status == "ok" and row.tables == "" and pd.isna(row.mean_selectivity)
 
 
+def test_variants_are_in_the_catalogue(own_store, trainings, source, monkeypatch):
+    others = [replace(training, variant=variant) for training in trainings for variant in ("pgd-2", "augmix")]
+    for training in others:
+        forge(own_store, training, source)
+    rows = catalogue.catalogue()
+    assert list(zip(rows.variant, rows.alpha, strict=True)) == [(name, alpha) for name in ("augmix", "pgd-2", "plain") for alpha in (0.0, 1.0)]
+    assert {(t.variant, t.alpha, t.seed) for t in catalogue.cached()} == {(t.variant, t.alpha, t.seed) for t in [*trainings, *others]}
+
+
+def test_drafts_of_killed_processes_are_no_runs(own_store, trainings):
+    folder = own_store / trainings[0].name
+    shutil.copytree(folder, folder.with_name(f".{folder.name}.123.tmp"))
+    assert catalogue.catalogue().status.tolist() == ["ok", "ok"]
+    assert catalogue.cached() == trainings
+
+
+# what the sealed config.json of a run may hold that this library does not write: {section: replaced, or None: left out}
+ODD = {
+    "no result": {"result": None},
+    "no provenance": {"provenance": None},
+    "no training": {"training": None},
+    "result without status": {"result": {"clean_accuracy": 0.5}},
+    "training that is a list": {"training": ["digits"]},
+    "alpha that is a word": {"training": {"dataset": "digits", "model": "resnet8", "alpha": "high", "seed": 0, "recipe": "fast", "settings": {"epochs": 1}}},
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_a_run_that_another_library_wrote_does_not_stop_the_catalogue(case, own_store, trainings, source):
+    facts = json.loads(source.read(CONFIG))
+    facts = {name: value for name, value in (facts | ODD[case]).items() if value is not None}
+    store.create(own_store / "digits-resnet8" / "odd", {CONFIG: json.dumps(facts).encode()})
+    row = catalogue.catalogue().set_index("run").loc["digits-resnet8/odd"]
+    assert row.status == "damaged" and "is not what this library writes" in row.note and "\n" not in row.note
+    assert catalogue.cached()[:2] == trainings
+
+
 def test_a_changed_recipe_makes_stale(own_store, trainings, monkeypatch):
     recipe = recipes.RECIPES["fast"]["resnet8"]
     monkeypatch.setitem(recipes.RECIPES["fast"], "resnet8", replace(recipe, weight_decay=1e-3))
@@ -472,6 +547,52 @@ def test_an_edited_constant_names_what_is_stale(store_dir, edit):
 def test_an_edited_table_is_stale_without_its_training(store_dir, edit):
     edit("measurements", '"best_class": means', '"favourite": means')
     assert (catalogue.catalogue().note == "changed since it was made: code of selectivity").all()
+
+
+def test_code_that_is_known_to_give_the_same_is_not_stale(own_store, trainings, edit):
+    run = store.Folder(own_store / trainings[0].name)
+    made = runs.config(run)["provenance"]
+    old = {"training": made["code"], "table": run.files[UNITS]["code"]}
+    edit("selectivity", "EPSILON = 1e-6", "EPSILON = 1e-5")
+    assert (catalogue.catalogue().note == "changed since it was made: code of selectivity, training").all()
+    where = {"device": made["device"], "torch": made["torch"]}
+    training = {"kind": "training", "old": old["training"], "new": runs.training_digest(trainings[0]), "model": "resnet8", "variant": "plain"} | where
+    training |= {"recipe": "fast", "engine": made["engine"]}
+    table = {"kind": "table", "old": old["table"], "new": runs.table_digest("selectivity", "resnet8"), "model": "resnet8", "measurement": "selectivity"} | where
+
+    def note(*records: dict) -> list[str]:
+        samecode.keep(set())
+        for record in records:
+            samecode.add(record)
+        return catalogue.catalogue().note.unique().tolist()
+
+    stale = "changed since it was made: code of "
+    assert note(training) == [stale + "selectivity"] and note(table) == [stale + "training"] and note(training, table) == [""]
+    for other in (
+        {"engine": "cuda bfloat16 compiled graph"}, {"device": "another machine"}, {"torch": "0.0"}, {"model": "resnet20"},
+        {"variant": "augmix"}, {"recipe": "paper"}, {"new": "0" * 12}, {"kind": "table"},
+    ):  # fmt: skip
+        assert note(training | other, table) == [stale + "training"], other
+    for other in ({"measurement": "class_means"}, {"device": "another machine"}, {"old": "0" * 12}):
+        assert note(training, table | other) == [stale + "selectivity"], other
+
+
+def test_an_edited_objective_is_stale_for_its_own_variant_alone(own_store, trainings, source, edit):
+    variants = {name: replace(trainings[1], variant=name) for name in ("plain", "augmix", "pgd-2", "pgd-4")}
+    for name in ("augmix", "pgd-2", "pgd-4"):
+        run = forge(own_store, variants[name], source)
+        facts = runs.config(run)
+        facts["provenance"]["code"] = runs.training_digest(variants[name])
+        shutil.rmtree(run.path)
+        store.create(run.path, {CONFIG: json.dumps(facts).encode(), HISTORY: source.read(HISTORY), WEIGHTS: source.read(WEIGHTS)}, optional=(WEIGHTS,))
+    assert runs.training_digest(variants["pgd-2"]) == runs.training_digest(variants["pgd-4"])  # one code, two settings
+    assert set(catalogue.catalogue().status) == {"ok"}
+    edit("objective", "settings.jsd * consistency(logits)", "settings.jsd * 2 * consistency(logits)")
+    rows = catalogue.catalogue()
+    assert rows[rows.status == "stale"].variant.tolist() == ["augmix"]
+    edit("attacks", "found.detach()", "found.detach() + 0")
+    rows = catalogue.catalogue()
+    assert sorted(rows[rows.status == "stale"].variant) == ["augmix", "pgd-2", "pgd-4"]
 
 
 def test_cached_lists_trainings_and_stops_at_damage(own_store, trainings):

@@ -1,0 +1,200 @@
+"""Making the networks that a sweep file asks for and that are missing, in this process."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+
+from filelock import FileLock, Timeout
+from rich.console import Group
+from rich.live import Live
+
+from lib import paths, runs, store
+from lib import train as training_code
+from lib.errors import InputError
+from lib.recipes import Training
+from lib.sweepfile import Sweep, read
+from lib.sweepplan import Outcome, Plan, check_budget, kind, parse_shard, plan
+from lib.sweeptext import closing, duration, label, opening, picture
+
+__all__ = ["Outcome", "Plan", "Sweep", "check_budget", "duration", "parse_shard", "plan", "read", "run"]
+
+POLL_SECONDS = 0.5  # between two looks at the networks that other processes are making
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # a log is read while the sweep goes on
+
+
+def run(
+    plan: Plan,
+    *,
+    budget_minutes: float | None = None,
+    say: Callable[[str], None] = _say,
+    live: bool | None = None,
+) -> Outcome:
+    """Train and measure what a plan lacks, one network at a time; processes that run the same sweep share the work.
+
+    budget_minutes  begin nothing that would end later; the network at work then keeps a checkpoint
+    say             is told what will happen and what happened; without a live table also each finished network
+    live            a table that follows the work; None shows it on a terminal only
+    raises          InputError for what is missing under RUNS_FROZEN=1, damaged, or cannot be written; what is finished is kept
+    """
+    check_budget(budget_minutes)
+    if runs.frozen():  # each of these raises InputError
+        for training in plan.missing:
+            runs.make(training)
+        for training, name in plan.tables:
+            runs.table(name, [training])
+    deadline = None if budget_minutes is None else time.monotonic() + 60 * budget_minutes
+    work = _Work(plan, say, sys.stdout.isatty() if live is None else live, deadline)
+    for line in opening(plan, budget_minutes):
+        say(line)
+    interrupted = out_of_time = False
+    trouble: InputError | None = None
+    try:
+        with work.shown():
+            out_of_time = not work.do()
+    except KeyboardInterrupt:
+        interrupted = True
+    except training_code.OutOfTime:
+        out_of_time = True
+    except InputError as error:
+        trouble = error
+    _clear(plan.trainings)
+    there = tuple(t for t in plan.trainings if t not in set(work.made + work.queue))
+    outcome = Outcome(tuple(work.made), there, tuple(sorted(work.queue, key=plan.trainings.index)), tuple(work.diverged), interrupted, out_of_time)
+    why = "interrupted" if interrupted else f"the budget of {budget_minutes:g} minutes is used up" if out_of_time else "stopped" if trouble else ""
+    for line in closing(plan, outcome, why, budget_minutes):
+        say(line)
+    if trouble:
+        raise trouble
+    return outcome
+
+
+@contextmanager
+def _claim(training: Training) -> Iterator[bool]:
+    """True while this process is the one sweep at work on a network; False, without waiting, where another process is making it.
+
+    A lock of the sweeps' own is held throughout: were the run's lock only looked at, two sweeps would see it free and one wait for the other.
+    """
+    place = paths.runs() / ".locks"
+    with ExitStack() as held:
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(place / f"{training.key}-sweep.lock", timeout=0))
+            with FileLock(place / f"{training.key}.lock", timeout=0):
+                pass
+        except Timeout:
+            yield False
+            return
+        except OSError as error:
+            raise InputError(f"cannot write in {paths.runs()}: {error.strerror}; set RUNS_DIR to another place") from error
+        yield True
+
+
+def _clear(trainings: tuple[Training, ...]) -> None:
+    """Remove what a killed process left of cached runs: drafts, and the checkpoint of a run that is finished."""
+    root = paths.runs()
+    if runs.frozen():
+        return
+    for training in trainings:
+        folder, partial = root / training.name, root / ".partial" / training.key
+        litter = [*folder.parent.glob(f".{folder.name}.*.tmp"), *folder.glob(".*.tmp")] + ([partial] if partial.exists() else [])
+        if litter and folder.exists():
+            locks = [root / ".locks" / f"{training.key}{part}.lock" for part in ("", "-manifest")]  # nobody writes a file of the run meanwhile
+            with suppress(Timeout, OSError), ExitStack() as held:
+                for lock in locks:
+                    held.enter_context(FileLock(lock, timeout=0))
+                for path in litter:
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+class _Work:
+    """The networks that are left, what became of the others, and how both look."""
+
+    def __init__(self, plan: Plan, say: Callable[[str], None], live: bool, deadline: float | None) -> None:
+        self.plan, self.say, self.live, self.deadline = plan, say, live, deadline
+        wanted = {*plan.training, *(training for training, _ in plan.tables)}
+        # what was begun first, then seed by seed: an unfinished sweep then has whole curves over alpha
+        self.queue = sorted((t for t in plan.trainings if t in wanted), key=lambda t: (t not in plan.begun, t.seed))
+        self.begun = dict(plan.begun)
+        self.made: list[Training] = []
+        self.diverged: list[Training] = []
+        self.took: dict[str, list[float]] = {}  # kind of training: seconds an epoch of those made here
+        self.cells = {t: ("waiting", "") if t in wanted else ("cached", _accuracy(t)) for t in plan.trainings}
+
+    def do(self) -> bool:
+        """Make all that is left; False when the next network has no time."""
+        told = False
+        while self.queue:
+            for training in self.queue:
+                if self.deadline and time.monotonic() + self.epoch_seconds(training) > self.deadline:
+                    return False
+                with _claim(training) as free:
+                    if free:
+                        self.make(training)
+                        self.queue.remove(training)
+                        break
+                self.cells[training] = ("elsewhere", "")
+            else:
+                if not (told or self.live):
+                    self.say(f"another process is making the last {len(self.queue)}: waiting for it")
+                told = True
+                time.sleep(POLL_SECONDS)
+        return True
+
+    def make(self, training: Training) -> None:
+        missing, times = bool(runs.missing([training])), [time.monotonic()]
+
+        def on_epoch(row: dict[str, float]) -> None:
+            times.append(time.monotonic())
+            self.begun[training] = int(row["epoch"])
+            self.took.setdefault(kind(training), []).append(times[-1] - times[-2])
+            self.cells[training] = ("epoch", f"{row['epoch']}/{training.settings.epochs} {row['validation_accuracy']:.1%}")
+
+        self.cells[training] = ("epoch", f"{self.begun.get(training, 0)}/{training.settings.epochs}")
+        again = training in self.plan.again
+        made = runs.make(training, weights=again, on_epoch=on_epoch, deadline=self.deadline, progress=False)
+        for name in self.plan.sweep.measurements:
+            runs.table(name, [training], progress=False)
+        diverged = runs.config(made)["result"]["status"] == "diverged"
+        trained = missing or again
+        if trained:
+            self.made.append(training)
+            self.diverged += [training] if diverged else []
+        self.cells[training] = ("diverged" if diverged else "done" if trained else "cached", _accuracy(training))
+        if not self.live:
+            what = "diverged" if diverged else "trained" if trained else "measured"
+            count, took = len(self.plan.trainings) - len(self.queue) + 1, duration(time.monotonic() - times[0])
+            self.say(f"{count} of {len(self.plan.trainings)}: {what} {label(training)}, accuracy {_accuracy(training)}, {took}")
+
+    def epoch_seconds(self, training: Training) -> float:
+        """Expected time of one epoch: as measured here, or as the plan says; 0 for what needs no training."""
+        if training not in self.plan.whole:
+            return 0.0
+        took = self.took.get(kind(training))
+        return statistics.median(took) if took else self.plan.whole[training] / training.settings.epochs
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        with Live(get_renderable=self.picture, refresh_per_second=2) if self.live and self.queue else nullcontext():
+            yield
+
+    def picture(self) -> Group:
+        """The table of all networks, and a line on time."""
+        queue = list(self.queue)
+        ours = [training for training in queue if self.cells[training][0] != "elsewhere"]
+        seconds = sum(self.epoch_seconds(training) * (training.settings.epochs - self.begun.get(training, 0)) for training in ours)
+        below = f"{len(self.cells) - len(queue)} of {len(self.cells)} done, about {duration(seconds)} left"
+        if self.deadline:
+            below += f", {duration(max(0.0, self.deadline - time.monotonic()))} of the budget"
+        return picture(self.plan.sweep.name, self.cells, below + "; Ctrl-C is safe")
+
+
+def _accuracy(training: Training) -> str:
+    return f"{runs.config(store.Folder(paths.runs() / training.name))['result']['clean_accuracy']:.1%}"

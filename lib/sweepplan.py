@@ -1,0 +1,135 @@
+"""What of a sweep is cached and what is not, how long the rest takes here, and what became of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import statistics
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from lib import measurements, paths, runs, store
+from lib import train as training_code
+from lib.errors import InputError
+from lib.recipes import Training
+from lib.sweepfile import Sweep
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What of a sweep, or of one shard of it, is there and what is not."""
+
+    sweep: Sweep
+    shard: tuple[int, int]
+    trainings: tuple[Training, ...]  # the shard's own
+    missing: tuple[Training, ...]  # to train: not cached
+    again: tuple[Training, ...] = ()  # to train again: cached, but a table is missing and the weights are not kept here
+    tables: tuple[tuple[Training, str], ...] = ()  # measurements missing of what is cached
+    begun: dict[Training, int] = field(default_factory=dict)  # epochs done, of those that were interrupted
+    whole: dict[Training, float] = field(default_factory=dict)  # expected seconds of each training, from its first epoch
+    source: str = ""  # where the expectation comes from
+    where: str = ""  # device and engine
+
+    @property
+    def training(self) -> tuple[Training, ...]:
+        """All that must be trained."""
+        return self.missing + self.again
+
+    @property
+    def seconds(self) -> float:
+        """Expected time for the training that is left, on this machine."""
+        return sum(self.whole.get(t, 0.0) * (1 - self.begun.get(t, 0) / t.settings.epochs) for t in self.training)
+
+    @property
+    def command(self) -> str:
+        """The command line of this part of the sweep."""
+        return f"python -m lib sweep {self.sweep.file}" + ("" if self.shard == (1, 1) else f" --shard {self.shard[0]}/{self.shard[1]}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a plan."""
+
+    made: tuple[Training, ...]  # trained by this process
+    there: tuple[Training, ...]  # cached before, or made by another process meanwhile
+    left: tuple[Training, ...]  # not trained, or not measured
+    diverged: tuple[Training, ...] = ()  # of those made
+    interrupted: bool = False  # by Ctrl-C
+    out_of_time: bool = False  # the budget was used up
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """ "2/3" as (2, 3): the second of three parts; raises InputError for anything else."""
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text.strip())
+    shard = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= shard[0] <= shard[1]:
+        raise InputError(f"shard must be i/n with i from 1 to n, such as 2/3 for the second of three parts, got {text!r}")
+    return shard
+
+
+def check_budget(minutes: float | None) -> None:
+    """Raise InputError unless this is a time, or None: no limit."""
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise InputError(f"budget must be minutes above 0, got {minutes:g}; leave it out for no limit")
+
+
+def plan(sweep: Sweep, *, shard: tuple[int, int] = (1, 1)) -> Plan:
+    """Compare a sweep with the store: every file of what is cached is read, nothing is made.
+
+    shard   (i, n): every n-th network of the whole sorted grid from the i-th on, whatever is cached
+    raises  InputError for a damaged run or checkpoint, and for data that is needed and missing
+    """
+    i, n = parse_shard("/".join(map(str, shard)))
+    part = sweep.trainings[i - 1 :: n]
+    missing = tuple(runs.missing(part))
+    tables, again = [], []
+    for training in (t for t in part if t not in set(missing)):
+        run = store.Folder(paths.runs() / training.name)
+        lacking = [name for name in sweep.measurements if measurements.file_name(name, {}) not in run]
+        tables += [(training, name) for name in lacking]
+        if lacking and runs.WEIGHTS not in run:
+            again.append(training)
+    begun = {training: done for training in (*missing, *again) if (done := _epochs_begun(training))}
+    found = Plan(sweep, (i, n), part, missing, tuple(again), tuple(tables), begun)
+    return found if runs.frozen() or not found.training else _with_durations(found)
+
+
+def _with_durations(plan: Plan) -> Plan:
+    """The plan with the time each training takes here: the median of cached ones that differ in alpha and seed alone, else a few timed steps."""
+    examples = {kind(training): training for training in plan.training}
+    engines = {kind: training_code.best_engine(training) for kind, training in examples.items()}
+    known = {kind: _durations(training, engines[kind]) for kind, training in examples.items()}
+    seconds = {
+        kind: statistics.median(known[kind]) if known[kind] else training_code.estimate_seconds(training, engines[kind]) for kind, training in examples.items()
+    }
+    source = f"the time that {sum(map(len, known.values()))} cached networks took" if all(known.values()) else "a few timed steps, so roughly"
+    where = ", ".join(dict.fromkeys([runs._device(engine.device) for engine in engines.values()] + list(map(str, engines.values()))))
+    return replace(plan, whole={training: seconds[kind(training)] for training in plan.training}, source=source, where=where)
+
+
+def kind(training: Training) -> str:
+    """What trainings of the same duration have in common: all but alpha and seed."""
+    facts = training.canonical()
+    return json.dumps({name: value for name, value in facts.items() if name not in ("alpha", "seed")}, sort_keys=True)
+
+
+def _epochs_begun(training: Training) -> int:
+    """Epochs in the checkpoint of an interrupted training that today's code would go on from; raises InputError if it is damaged."""
+    with suppress(FileNotFoundError):  # none, or finished by another process since
+        file = paths.runs() / ".partial" / training.key / f"checkpoint-{runs.training_digest(training)}"
+        return int(store.read_checkpoint(file)[1]["epoch"])
+    return 0
+
+
+def _durations(training: Training, engine: training_code.Engine) -> list[float]:
+    """Seconds that cached networks which differ in alpha and seed alone took on this device with this engine."""
+    here, found = (runs._device(engine.device), str(engine)), []
+    for file in (paths.runs() / training.name).parent.glob(f"[!.]*/{runs.CONFIG}"):
+        with suppress(InputError, KeyError):  # not part of this sweep, so not its trouble
+            facts = runs.config(store.Folder(file.parent))
+            named, made = facts["training"], facts["provenance"]
+            same = json.dumps({name: value for name, value in named.items() if name not in ("alpha", "seed")}, sort_keys=True) == kind(training)
+            if same and (made["device"], made["engine"]) == here and facts["result"]["epochs_run"] == training.settings.epochs:
+                found.append(float(made["seconds"]))
+    return found

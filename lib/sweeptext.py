@@ -1,0 +1,83 @@
+"""What a sweep says before and after, and the table of its networks that it shows meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from lib import paths
+from lib.recipes import Training
+from lib.sweepplan import Outcome, Plan
+
+# what a network's cell begins with, and how it looks
+STYLES = {"cached": "dim", "waiting": "dim", "elsewhere": "yellow", "epoch": "cyan", "done": "green", "diverged": "red"}
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 40 seconds, 13 minutes, 2.5 hours.
+
+    >>> duration(780)
+    '13 minutes'
+    """
+    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def _network(training: Training) -> str:
+    return training.model if training.variant == "plain" else f"{training.model} {training.variant}"
+
+
+def label(training: Training) -> str:
+    """What tells one network of a sweep from another."""
+    return f"{_network(training)} alpha {training.alpha:g} seed {training.seed}"
+
+
+def opening(plan: Plan, budget: float | None) -> Iterator[str]:
+    """The lines before anything is made; the budget is in minutes."""
+    cached, count = len(plan.trainings) - len(plan.missing), len(plan.trainings)
+    part = "" if plan.shard == (1, 1) else f", part {plan.shard[0]} of {plan.shard[1]} of {len(plan.sweep.trainings)}"
+    first = plan.sweep.trainings[0]
+    names = " and ".join(dict.fromkeys(training.model for training in plan.sweep.trainings))
+    yield (
+        f"{plan.sweep.name}: {count} networks ({names} on {first.dataset}, {first.recipe} recipe){part}: {cached} cached, {len(plan.missing)} to train"
+        + (f", {len(plan.begun)} of them begun" if plan.begun else "")
+        + (f"; {len(plan.tables)} tables to measure on cached ones" if plan.tables else "")
+        + (f", for which {len(plan.again)} are trained again, as their weights are not kept here" if plan.again else "")
+    )
+    if plan.training and plan.source:
+        limit = f"; stops after {budget:g} minutes" if budget else ""
+        yield f"training takes about {duration(plan.seconds)} here ({plan.where}), judged by {plan.source}{limit}"
+    if plan.training or plan.tables:
+        yield "Ctrl-C is safe: what is finished is kept, the network at work keeps its last checkpoint, and the same command goes on from there"
+        yield f"results go to {paths.runs()}"
+
+
+def closing(plan: Plan, outcome: Outcome, why: str, budget: float | None) -> Iterator[str]:
+    """The lines at the end; `why` it came before everything was made, or nothing."""
+    if why:
+        yield why
+    for training in outcome.diverged:
+        yield f"diverged: {label(training)}; it is kept, and marked in the list of runs"
+    yield f"{plan.sweep.name}: {len(outcome.made)} made, {len(outcome.there)} were there, {len(outcome.left)} left"
+    yield f"results are in {paths.runs()}; list them with: python -m lib runs"
+    if outcome.left:
+        yield f"go on with: {plan.command}" + (f" --budget {budget:g}" if budget else "")
+
+
+def picture(title: str, cells: dict[Training, tuple[str, str]], below: str) -> Group:
+    """A table with a row for each network and alpha and a column for each seed, and a line below.
+
+    cells  (key of STYLES, more words) of each network
+    """
+    seeds = sorted({training.seed for training in cells})
+    table = Table("network", "alpha", *(f"seed {seed}" for seed in seeds), box=box.SIMPLE_HEAD, title=title)
+    rows: dict[tuple[str, float], dict[int, tuple[str, str]]] = {}
+    for training, cell in cells.items():
+        rows.setdefault((_network(training), training.alpha), {})[training.seed] = cell
+    for (network, alpha), row in rows.items():
+        shown = [row.get(seed) for seed in seeds]  # None: in another shard
+        table.add_row(network, f"{alpha:g}", *(Text(" ".join(cell).strip(), STYLES[cell[0]]) if cell else Text() for cell in shown))
+    return Group(table, Text(below))

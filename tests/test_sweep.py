@@ -1,0 +1,637 @@
+"""Sweeps: bad files are one line, plans count right, and whatever interrupts the making, every run comes out once and the same."""
+
+import io
+import json
+import multiprocessing
+import os
+import random
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from conftest import EPOCHS
+from rich.console import Console
+
+from lib import catalogue, data, measurements, paths, runs, store, sweep, sweepplan, train
+from lib.errors import InputError
+from lib.recipes import Training
+from lib.runs import CONFIG, HISTORY, WEIGHTS
+
+GOOD = {"dataset": "digits", "models": "[resnet8]", "recipe": "fast", "alphas": "[0, 1]", "seeds": "[0]"}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function (**keys) -> sweep file: GOOD with keys replaced, or left out where None."""
+
+    def file(name: str = "small.yml", **keys: object) -> Path:
+        lines = [f"{key}: {value}" for key, value in (GOOD | keys).items() if value is not None]
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+        return tmp_path / name
+
+    return file
+
+
+# ---- the file --------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_a_grid_each_network_once(write):
+    lists = {"alphas": "[1, 1.0, -2, 1e-3, -0.0]", "seeds": "[1, 0, 1]", "measurements": "[class_means, selectivity, class_means]"}
+    asked = sweep.read(write(**lists, models="[resnet20, resnet8, resnet20]", variants="[plain, pgd-10, pgd-2, plain]", epochs=3))
+    assert asked.name == "small" and asked.measurements == ("class_means", "selectivity")
+    assert list(asked.trainings) == [
+        Training("digits", model, alpha, seed, "fast", 3, variant=variant)
+        for model in ("resnet20", "resnet8")
+        for variant in ("plain", "pgd-10", "pgd-2")
+        for alpha in (-2, 0, 1e-3, 1)
+        for seed in (0, 1)
+    ]
+    assert sweep.read(write()).measurements == ("selectivity",)
+
+
+def test_a_grid_has_the_names_of_runs_made_one_by_one(write):
+    assert sweep.read(write(alphas="[0]")).trainings == (Training("digits", "resnet8", 0, 0, "fast"),)
+    assert sweep.read(write(alphas="[0]", epochs=16)).trainings == (Training("digits", "resnet8", 0, 0, "fast"),)
+
+
+COUNTS = {
+    "digits": 21, "cifar10": 14, "cifar10-paper": 55, "tiny-imagenet-resnet18": 33,
+    "digits-augmix-pgd": 15, "cifar10-augmix-pgd": 15, "cifar10-augmix-pgd-paper": 15,
+}  # fmt: skip
+
+
+def test_the_sweeps_of_the_project():
+    assert {file.stem: len(sweep.read(file).trainings) for file in paths.ROOT.glob("sweeps/*.yml")} == COUNTS
+
+
+def test_a_sweep_of_variants_has_the_plain_networks_beside_them():
+    asked = sweep.read(paths.ROOT / "sweeps" / "cifar10-augmix-pgd.yml").trainings
+    assert [t.variant for t in asked[::3]] == ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]
+    assert {(t.alpha, t.settings.epochs, t.settings.batch) for t in asked} == {(0.0, 8, 128)}
+
+
+# what is wrong: (keys replaced, parts of the one line)
+BAD = {
+    "unknown key": ({"alpha": "[0]"}, ["unknown key 'alpha'", "known: alphas, dataset"]),
+    "missing key": ({"seeds": None}, ["seeds missing", "dataset, models, recipe, alphas, seeds"]),
+    "two missing keys": ({"seeds": None, "models": None}, ["models, seeds missing"]),
+    "no value": ({"epochs": ""}, ["epochs has no value", "or leave epochs out"]),
+    "no value where one is needed": ({"seeds": ""}, ["seeds has no value; give one"]),
+    "number for a list": ({"alphas": "0.4"}, ["alphas must be a list, got 0.4; write alphas: [0.4]"]),
+    "word for a list": ({"models": "resnet8"}, ["models must be a list, got 'resnet8'; write models: [resnet8]"]),
+    "mapping for a list": ({"seeds": "{first: 0}"}, ["seeds must be a list, got {'first': 0}"]),
+    "list for a word": ({"dataset": "[digits, cifar10]"}, ["dataset must be one value, got ['digits', 'cifar10']", "a file for each"]),
+    "list for a number": ({"epochs": "[1, 2]"}, ["epochs must be one value, got [1, 2]"]),
+    "empty list": ({"alphas": "[]"}, ["alphas is an empty list; give at least one"]),
+    "empty optional list": ({"measurements": "[]"}, ["measurements is an empty list"]),
+    "list in a list": ({"alphas": "[[0, 1]]"}, ["alphas must be numbers", "got [0, 1]"]),
+    "nothing in a list": ({"alphas": "[0, ~]"}, ["alphas must be numbers", "got None"]),
+    "negative seed": ({"seeds": "[0, -1]"}, ["seed must be a whole number >= 0, got -1"]),
+    "broken seed": ({"seeds": "[1.5]"}, ["seed must be a whole number >= 0, got 1.5"]),
+    "octal seed": ({"seeds": "[0o1]"}, ["seeds must be numbers written like 0 or 12, without quotes, got '0o1'"]),
+    "leading zero": ({"seeds": "[010]"}, ["seeds must be numbers", "got '010'"]),
+    "base sixty": ({"seeds": "[1:30]"}, ["seeds must be numbers", "got '1:30'"]),
+    "hexadecimal": ({"seeds": "[0x10]"}, ["seeds must be numbers", "got '0x10'"]),
+    "underscores": ({"seeds": "[1_000]"}, ["seeds must be numbers", "got '1_000'"]),
+    "date": ({"seeds": "[2020-10-14]"}, ["seeds must be numbers", "got '2020-10-14'"]),
+    "word for alpha": ({"alphas": "[0, high]"}, ["alphas must be numbers written like -1, 0.4 or 1e-3, without quotes, got 'high'"]),
+    "quoted alpha": ({"alphas": "['0.4']"}, ["alphas must be numbers", "without quotes, got '0.4'"]),
+    "alpha nan": ({"alphas": "[.nan]"}, ["alpha must be a finite number, got nan"]),
+    "alpha nan as Python writes it": ({"alphas": "[nan]"}, ["alphas must be numbers", "got 'nan'"]),
+    "alpha infinite": ({"alphas": "[-.inf]"}, ["alpha must be a finite number, got -inf"]),
+    "alpha too large": ({"alphas": "[1e999]"}, ["alpha must be a finite number, got inf"]),
+    "alpha yes": ({"alphas": "[yes]"}, ["alphas must be numbers", "got 'yes'"]),
+    "alpha true": ({"alphas": "[!!bool true]"}, ["alphas must be numbers", "got True"]),
+    "epochs zero": ({"epochs": "0"}, ["epochs must be a whole number >= 1, got 0"]),
+    "epochs broken": ({"epochs": "1.5"}, ["epochs must be a whole number >= 1, got 1.5"]),
+    "unknown data set": ({"dataset": "mnist"}, ["'mnist'", "digits"]),
+    "data set no": ({"dataset": "no"}, ["'no'"]),
+    "number for a data set": ({"dataset": "10"}, ["dataset must be names, got 10"]),
+    "unknown model": ({"models": "[vgg16]"}, ["'vgg16'", "resnet8"]),
+    "model that does not fit": ({"models": "[resnet18]"}, ["model 'resnet18' takes 64-pixel images, 'digits' has 32; fitting models: "]),
+    "unknown recipe": ({"recipe": "quick"}, ["unknown recipe 'quick'; known: fast, paper"]),
+    "recipe not for the model": ({"dataset": "tiny-imagenet", "models": "[resnet18]"}, ["recipe 'fast' is not written for 'resnet18'; it has: paper"]),
+    "unknown variant": ({"variants": "[plain, pdg-4]"}, ["'pdg-4'", "plain"]),
+    "variant no": ({"variants": "[no]"}, ["'no'", "plain"]),
+    "variant without steps": ({"variants": "[pgd-0]"}, ["'pgd-0'"]),
+    "unknown measurement": ({"measurements": "[selectivty]"}, ["unknown measurement 'selectivty'; known: class_means, selectivity"]),
+    "not YAML": ({"seeds": "[0, 1"}, ["line ", "sweeps/digits.yml shows the form"]),
+    "Python object": ({"seeds": "!!python/object/apply:os.getpid []"}, ["line 5", "could not determine a constructor"]),
+    "huge number": ({"seeds": f"[{'9' * 5000}]"}, ["not YAML: Exceeds the limit"]),
+    "alias of itself": ({"seeds": "&a [*a]"}, ["seeds must be numbers"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_values_are_one_line_that_names_the_file(case, write, empty_store):
+    keys, parts = BAD[case]
+    file = write(**keys)
+    with pytest.raises(InputError) as caught:
+        sweep.read(file)
+    message = str(caught.value)
+    assert message.startswith(f"{file}: ") and "\n" not in message and len(message) < 400 + len(str(file))
+    for part in parts:
+        assert part in message
+    assert not list(empty_store.iterdir())
+
+
+CONTENT = {
+    "duplicated key": (b"dataset: digits\nalphas: [0]\nalphas: [1]\n", "line 3: alphas stands here a second time; merge the two"),
+    "duplicated key in two spellings": (b"alphas: [0]\n'alphas': [1]\n", "line 2: alphas stands here a second time"),
+    "empty": (b"", "must be keys with values, such as dataset: digits, got None"),
+    "a list": (b"- digits\n", "must be keys with values, such as dataset: digits, got ['digits']"),
+    "a word": (b"digits\n", "got 'digits'"),
+    "two documents": (b"a: 1\n---\na: 2\n", "but found another document"),
+    "a tab": (b"dataset: digits\n\talphas: [0]\n", "found character '\\t' that cannot start any token"),
+    "binary": (b"\x89PNG\r\n\x1a\n\x00\x00", "not YAML: "),
+    "deep": (b"[" * 5_000, "not YAML: maximum recursion depth exceeded"),
+    "key that is a list": (b"? [a, b]\n: 1\n", "found unhashable key"),
+    "key that is a number": (b"1: [0]\n", "unknown key 1; known: "),
+    "merge key": (b"base: &b {seeds: [0]}\n<<: *b\n", "unknown key 'base'"),
+    "laughs": (b"a: &a [x, x, x]\nb: &b [*a, *a, *a]\nseeds: &c [*b, *b, *b]\n", "unknown key 'a'"),
+}
+
+
+@pytest.mark.parametrize("case", CONTENT)
+def test_bad_files_are_one_line(case, tmp_path):
+    content, part = CONTENT[case]
+    file = tmp_path / "bad.yml"
+    file.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        sweep.read(file)
+    message = str(caught.value)
+    assert message.startswith(f"{file}: ") and part in message and "\n" not in message and len(message) < 400 + len(str(file))
+
+
+def test_a_file_that_is_not_there_names_those_that_are(tmp_path):
+    with pytest.raises(InputError, match=r"no-such\.yml: no such sweep file; there are: .*sweeps/cifar10\.yml, .*sweeps/digits\.yml"):
+        sweep.read(tmp_path / "no-such.yml")
+    with pytest.raises(InputError, match="cannot be read: Is a directory; give a sweep file"):
+        sweep.read(tmp_path)
+
+
+# ---- the plan --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "shard"), [("1/1", (1, 1)), ("2/3", (2, 3)), (" 3/3 ", (3, 3))])
+def test_shards_are_read(text, shard):
+    assert sweep.parse_shard(text) == shard
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "a/b", "1", "", "1/0", "-1/3", "1/3/5", "1.0/3", "1/" + "9" * 5000])
+def test_bad_shards_name_the_form(text):
+    with pytest.raises(InputError, match="shard must be i/n with i from 1 to n, such as 2/3 .*got "):
+        sweep.parse_shard(text)
+
+
+def forge(training: Training, source: store.Folder, *, tables: bool = True, **result) -> store.Folder:
+    """A run with the files of another one under the name of `training`, with parts of its result replaced; provenance goes there too."""
+    facts = json.loads(source.read(CONFIG))
+    facts["training"] = json.loads(json.dumps(training.canonical()))
+    for name, value in result.items():
+        facts["result" if name in facts["result"] and name != "seconds" else "provenance"][name] = value
+    files = {CONFIG: json.dumps(facts).encode(), HISTORY: source.read(HISTORY), WEIGHTS: source.read(WEIGHTS)}
+    run = store.create(paths.runs() / training.name, files, optional=(WEIGHTS,))
+    name = measurements.file_name("selectivity", {})
+    if tables:
+        run.add(name, source.read(name), **{fact: value for fact, value in source.files[name].items() if fact not in ("sha256", "bytes")})
+    return run
+
+
+@pytest.fixture
+def source(made, trainings) -> store.Folder:
+    return store.Folder(made / trainings[1].name)
+
+
+@pytest.fixture
+def steady(monkeypatch):
+    """Every timed estimate is 100 seconds."""
+    monkeypatch.setattr(train, "estimate_seconds", lambda training, engine: 100.0)
+
+
+def test_a_plan_counts_what_is_missing(own_store, write, trainings, steady):
+    asked = sweep.read(write(alphas="[0, 1, 2]", seeds="[0, 1]", epochs=EPOCHS))
+    plan = sweep.plan(asked)
+    assert plan.trainings == asked.trainings and len(plan.missing) == 4
+    assert set(plan.trainings) - set(plan.missing) == set(trainings)
+    assert (plan.tables, plan.again, plan.begun) == ((), (), {})
+
+
+def test_a_plan_names_missing_tables(own_store, write, trainings, steady):
+    (own_store / trainings[0].name / WEIGHTS).unlink()
+    file = write(epochs=EPOCHS, measurements="[selectivity, class_means]")
+    plan = sweep.plan(sweep.read(file))
+    assert plan.missing == () and plan.tables == tuple((training, "class_means") for training in trainings)
+    assert plan.again == (trainings[0],)  # its weights are gone, so it must be trained again to be measured
+    done = sweep.run(plan, say=lambda line: None, live=False)
+    assert done.made == (trainings[0],) and done.there == (trainings[1],) and done.left == ()
+    assert len(runs.table("class_means", trainings)) == 2400
+    assert (own_store / trainings[0].name / WEIGHTS).exists()
+    again = sweep.plan(sweep.read(file))
+    assert again.training == () and again.tables == ()
+
+
+def test_a_full_store_needs_neither_data_nor_time(own_store, write, monkeypatch):
+    monkeypatch.setattr(data, "load", None)
+    monkeypatch.setattr(train, "estimate_seconds", None)
+    before = sorted(own_store.rglob("*"))
+    plan = sweep.plan(sweep.read(write(epochs=EPOCHS)))
+    lines = []
+    outcome = sweep.run(plan, say=lines.append, live=False)
+    assert (plan.training, plan.seconds, outcome.made, len(outcome.there), outcome.left) == ((), 0, (), 2, ())
+    assert lines[0] == "small: 2 networks (resnet8 on digits, fast recipe): 2 cached, 0 to train"
+    assert not any("go on with" in line or "Ctrl-C" in line for line in lines)
+    assert sorted(own_store.rglob("*")) == before
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 9])
+def test_shards_partition_the_grid_and_do_not_move(n, own_store, write, trainings, source, steady):
+    asked = sweep.read(write(alphas="[0, 1, 2]", seeds="[0, 1]", epochs=EPOCHS))
+    parts = [sweep.plan(asked, shard=(i, n)).trainings for i in range(1, n + 1)]
+    assert sorted(sum(parts, ()), key=asked.trainings.index) == list(asked.trainings)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    forge(asked.trainings[1], source)
+    assert [sweep.plan(asked, shard=(i, n)).trainings for i in range(1, n + 1)] == parts
+
+
+def test_a_shard_without_networks_has_nothing_to_do(own_store, write):
+    lines = []
+    outcome = sweep.run(sweep.plan(sweep.read(write(epochs=EPOCHS)), shard=(3, 3)), say=lines.append, live=False)
+    assert outcome == sweep.Outcome((), (), ()) and lines[0].startswith("small: 0 networks (resnet8 on digits, fast recipe), part 3 of 3 of 2")
+
+
+def test_the_time_is_that_of_cached_runs_like_these(own_store, write, trainings, source, steady):
+    here = {"device": runs._device("cpu"), "engine": "cpu float32 eager", "epochs_run": 3}
+    for seed, seconds in enumerate([10.0, 30.0, 20.0]):
+        forge(Training("digits", "resnet8", 1, seed, "fast", 3), source, **here | {"seconds": seconds})
+    forge(Training("digits", "resnet8", 1, 3, "fast", 3), source, **here | {"seconds": 999.0, "device": "another machine"})
+    forge(Training("digits", "resnet8", 1, 4, "fast", 3), source, **here | {"seconds": 999.0, "engine": "cuda bfloat16 compiled"})
+    forge(Training("digits", "resnet8", 1, 5, "fast", 3), source, **here | {"seconds": 999.0, "epochs_run": 1})
+    plan = sweep.plan(sweep.read(write(alphas="[-1, 2]", epochs=3)))
+    assert plan.seconds == 40 and "3 cached networks" in plan.source
+    assert sweep.plan(sweep.read(write(alphas="[-1, 2]", epochs=4))).seconds == 200  # timed: no run of four epochs
+    (own_store / trainings[0].name / CONFIG).write_text("{")  # is no part of either sweep
+    assert sweep.plan(sweep.read(write(alphas="[-1, 2]", epochs=3))).seconds == 40
+
+
+def test_an_interrupted_training_counts_by_what_is_left(own_store, write, steady):
+    asked = sweep.read(write(alphas="[2]", epochs=4))
+    training = asked.trainings[0]
+    digest = runs.training_digest(training)
+    partial = own_store / ".partial" / training.key
+    store.write_checkpoint(partial / "checkpoint-of-other-code", {}, {"epoch": 3})
+    assert sweep.plan(asked).begun == {}
+    store.write_checkpoint(partial / f"checkpoint-{digest}", {}, {"epoch": 3})
+    plan = sweep.plan(asked)
+    assert plan.begun == {training: 3} and plan.seconds == 25
+    with (partial / f"checkpoint-{digest}").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(InputError, match="does not match its checksum; delete it to start this run anew"):
+        sweep.plan(asked)
+
+
+def test_damage_is_an_error_before_anything_runs(own_store, write, trainings):
+    file = own_store / trainings[1].name / HISTORY
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(InputError, match=f"damaged: {file}"):
+        sweep.plan(sweep.read(write(epochs=EPOCHS, alphas="[-1, 0, 1]")))
+
+
+def test_missing_data_is_an_error_before_anything_runs(empty_store, write, monkeypatch, tmp_path):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    with pytest.raises(InputError, match="data set 'cifar10' .* not found"):
+        sweep.plan(sweep.read(write(dataset="cifar10", models="[resnet20]")))
+    assert not list(empty_store.iterdir())
+
+
+# ---- making, with trainings that take no time ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def forged(own_store, source, steady, monkeypatch):
+    """The trainings "made" so far: making is forging, of two epochs; `forged.trouble` holds exceptions for some of them."""
+    made, trouble, real = [], {}, runs.make
+    monkeypatch.setattr(sweepplan, "_durations", lambda training, engine: [])  # the shared store's own time is that of this machine
+
+    def make(training, *, weights=False, progress=None, on_epoch=None, deadline=None):
+        if runs._find(training):
+            return real(training)
+        for epoch in (1, 2):
+            if training in trouble and epoch == 2:
+                raise trouble[training]
+            on_epoch({"epoch": epoch, "loss": 1.0, "selectivity": 0.1, "validation_accuracy": 0.25 * epoch})
+        made.append(training)
+        return forge(training, source, status="diverged" if training.alpha == 9 else "ok")
+
+    monkeypatch.setattr(runs, "make", make)
+    return SimpleNamespace(made=made, trouble=trouble)
+
+
+def test_the_lines_tell_what_will_happen_and_what_happened(forged, own_store, write):
+    asked = sweep.read(write(alphas="[0, 2]", seeds="[0, 1]", epochs=EPOCHS))
+    lines = []
+    outcome = sweep.run(sweep.plan(asked), say=lines.append, live=False)
+    here = runs._device("cpu")
+    assert lines[:4] == [
+        "small: 4 networks (resnet8 on digits, fast recipe): 1 cached, 3 to train",
+        f"training takes about 5 minutes here ({here}, cpu float32 eager), judged by a few timed steps, so roughly",
+        "Ctrl-C is safe: what is finished is kept, the network at work keeps its last checkpoint, and the same command goes on from there",
+        f"results go to {own_store}",
+    ]
+    accuracy = sweep._accuracy(asked.trainings[-1])
+    assert re.fullmatch(rf"2 of 4: trained resnet8 alpha 2 seed 0, accuracy {accuracy}, \d+ seconds", lines[4])  # seed 0 of every alpha comes first
+    assert lines[5].startswith("3 of 4: trained resnet8 alpha 0 seed 1") and lines[6].startswith("4 of 4: trained resnet8 alpha 2 seed 1")
+    assert lines[7:] == ["small: 3 made, 1 were there, 0 left", f"results are in {own_store}; list them with: python -m lib runs"]
+    assert len(outcome.made) == 3 and outcome.there == (asked.trainings[0],) and not outcome.interrupted and not outcome.out_of_time
+    assert sweep.plan(asked).training == ()
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(12, "12 seconds"), (300, "5 minutes"), (9000, "2.5 hours")])
+def test_durations_are_said_as_people_do(seconds, words):
+    assert sweep.duration(seconds) == words
+
+
+def test_a_run_that_diverged_is_made_and_said(forged, write):
+    lines = []
+    outcome = sweep.run(sweep.plan(sweep.read(write(alphas="[9]", epochs=EPOCHS))), say=lines.append, live=False)
+    assert len(outcome.made) == 1 and outcome.diverged == outcome.made
+    assert lines[4].startswith("1 of 1: diverged resnet8 alpha 9 seed 0") and "diverged: resnet8 alpha 9 seed 0; it is kept" in lines[5]
+
+
+def test_a_full_disk_stops_and_keeps_what_is_finished(forged, write):
+    asked = sweep.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
+    forged.trouble[asked.trainings[1]] = InputError("cannot write x: the disk is full")
+    lines = []
+    with pytest.raises(InputError, match="the disk is full"):
+        sweep.run(sweep.plan(asked), say=lines.append, live=False)
+    assert forged.made == [asked.trainings[0]]
+    assert lines[-4:-2] == ["stopped", "small: 1 made, 0 were there, 2 left"] and lines[-1] == f"go on with: python -m lib sweep {asked.file}"
+    forged.trouble.clear()
+    assert sweep.run(sweep.plan(asked), say=lines.append, live=False).made == asked.trainings[1:]
+
+
+def test_ctrl_c_stops_and_says_how_to_go_on(forged, write):
+    asked = sweep.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
+    forged.trouble[asked.trainings[2]] = KeyboardInterrupt()
+    lines = []
+    outcome = sweep.run(sweep.plan(asked, shard=(1, 2)), budget_minutes=90, say=lines.append, live=False)
+    assert outcome.interrupted and outcome.left == (asked.trainings[2],) and outcome.made == (asked.trainings[0],)
+    assert lines[-4] == "interrupted" and lines[-1] == f"go on with: python -m lib sweep {asked.file} --shard 1/2 --budget 90"
+
+
+def test_a_training_that_runs_out_of_time_ends_the_sweep(forged, write):
+    asked = sweep.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
+    forged.trouble[asked.trainings[1]] = train.OutOfTime()
+    lines = []
+    outcome = sweep.run(sweep.plan(asked), budget_minutes=60, say=lines.append, live=False)
+    assert outcome.out_of_time and outcome.left == asked.trainings[1:] and lines[-4] == "the budget of 60 minutes is used up"
+
+
+def test_nothing_is_begun_without_time_for_an_epoch(forged, write):
+    asked = sweep.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))  # 50 seconds an epoch
+    outcome = sweep.run(sweep.plan(asked), budget_minutes=0.5, say=lambda line: None, live=False)
+    assert outcome.out_of_time and outcome.left == asked.trainings and forged.made == []
+    assert not sweep.run(sweep.plan(asked), budget_minutes=1.5, say=lambda line: None, live=False).out_of_time  # then it is known to be faster
+
+
+@pytest.mark.parametrize("budget", [0, -1, float("nan"), float("inf")])
+def test_a_budget_is_above_zero(budget, forged, write):
+    with pytest.raises(InputError, match="budget must be minutes above 0, got .*; leave it out for no limit"):
+        sweep.run(sweep.plan(sweep.read(write(epochs=EPOCHS))), budget_minutes=budget, live=False)
+
+
+def test_what_was_begun_is_finished_first(forged, own_store, write):
+    asked = sweep.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
+    last = asked.trainings[-1]
+    store.write_checkpoint(own_store / ".partial" / last.key / f"checkpoint-{runs.training_digest(last)}", {}, {"epoch": 1})
+    lines = []
+    sweep.run(sweep.plan(asked), say=lines.append, live=False)
+    assert forged.made[0] == last and "3 to train, 1 of them begun" in lines[0]
+
+
+def test_networks_that_another_process_makes_come_last(forged, own_store, write, monkeypatch):
+    asked = sweep.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
+    monkeypatch.setattr(sweep, "POLL_SECONDS", 0)
+    other = store.lock(own_store, asked.trainings[0].key)
+    other.__enter__()
+    looks = []
+    monkeypatch.setattr(sweep.time, "sleep", lambda seconds: looks.append(1) or (len(looks) == 3 and other.__exit__(None, None, None)))
+    lines = []
+    outcome = sweep.run(sweep.plan(asked), say=lines.append, live=False)
+    monkeypatch.undo()
+    assert outcome.made == (*asked.trainings[1:], asked.trainings[0]) and len(looks) >= 3
+    assert lines.count("another process is making the last 1: waiting for it") == 1
+
+
+def test_leftovers_of_killed_processes_are_cleared(forged, own_store, write, trainings):
+    folder, key = own_store / trainings[0].name, trainings[0].key
+    drafts = [folder.with_name(f".{folder.name}.123.tmp"), own_store / ".partial" / key]
+    for draft in drafts:
+        draft.mkdir(parents=True)
+        (draft / "config.json").write_text("{")
+    (folder / ".selectivity.parquet.123.tmp").write_text("")
+    elsewhere = own_store / ".partial" / "0123abcd"
+    elsewhere.mkdir()
+    with store.lock(own_store, key):  # somebody may be writing these
+        sweep.run(sweep.plan(sweep.read(write(epochs=EPOCHS))), say=lambda line: None, live=False)
+        assert all(draft.exists() for draft in drafts)
+    sweep.run(sweep.plan(sweep.read(write(epochs=EPOCHS))), say=lambda line: None, live=False)
+    assert not any(draft.exists() for draft in drafts) and not list(own_store.glob("*/*/*.tmp")) and elsewhere.exists()
+    store.Folder(folder).verify()
+
+
+def test_frozen_makes_nothing(empty_store, write, monkeypatch):
+    monkeypatch.setenv("RUNS_FROZEN", "1")
+    plan = sweep.plan(sweep.read(write(epochs=EPOCHS)))
+    with pytest.raises(InputError, match="RUNS_FROZEN=1 and run digits-resnet8/.* not cached; make it with: "):
+        sweep.run(plan, live=False)
+    assert not list(empty_store.iterdir())
+
+
+def test_the_live_table_shows_every_network(forged, own_store, write, capsys):
+    asked = sweep.read(write(alphas="[0, 2, 9]", seeds="[0, 1]", variants="[plain, pgd-1]", epochs=EPOCHS))
+    work = sweep._Work(sweep.plan(asked), print, True, time.monotonic() + 600)
+
+    def seen() -> str:
+        console = Console(width=100, file=io.StringIO())
+        console.print(work.picture())
+        return console.file.getvalue()
+
+    text = seen()
+    assert "seed 0" in text and "seed 1" in text and "resnet8 pgd-1" in text
+    assert "cached" in text and text.count("waiting") == 11
+    assert "1 of 12 done, about 18 minutes left, 10 minutes of the budget; Ctrl-C is safe" in text
+    pictures = []
+    work.cells = type("Watched", (dict,), {"__setitem__": lambda self, key, value: dict.__setitem__(self, key, value) or pictures.append(value)})(work.cells)
+    work.do()
+    assert ("epoch", "2/2 50.0%") in pictures and "diverged" in seen() and "12 of 12 done" in seen() and "waiting" not in seen()
+    sweep.run(sweep.plan(sweep.read(write(alphas="[5]", epochs=EPOCHS))), say=print, live=True)
+    assert "resnet8" in capsys.readouterr().out
+
+
+# ---- making, for real ------------------------------------------------------------------------------------------------
+
+
+def hashes(training: Training, root: Path) -> dict[str, str]:
+    files = store.Folder(root / training.name).files
+    return {name: files[name]["sha256"] for name in (WEIGHTS, HISTORY, measurements.file_name("selectivity", {}))}
+
+
+def leftovers(root: Path) -> list[Path]:
+    return [*(root / ".partial").glob("*"), *root.rglob("*.tmp")]
+
+
+def test_a_budget_is_kept_and_the_rest_made_to_the_same_bits(empty_store, made, trainings, write, monkeypatch):
+    now = [0.0]
+    for module in (sweep, train):  # a clock on which every step takes one second
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=None))
+    real = train.learning_rate
+
+    def tick(*args):
+        now[0] += 1
+        return real(*args)
+
+    monkeypatch.setattr(train, "learning_rate", tick)
+    asked = sweep.read(write(epochs=EPOCHS))
+    lines = []
+    outcome = sweep.run(sweep.plan(asked), budget_minutes=0.5, say=lines.append, live=False)  # an epoch has 20 steps
+    assert outcome.out_of_time and outcome.left == asked.trainings and now[0] < 30
+    plan = sweep.plan(asked)
+    assert plan.begun == {trainings[0]: 1}
+    now[0] = 0
+    outcome = sweep.run(plan, say=lines.append, live=False)
+    assert outcome.made == tuple(trainings) and now[0] < 70  # three epochs, not four
+    for training in trainings:
+        assert hashes(training, empty_store) == hashes(training, made)
+    assert leftovers(empty_store) == []
+
+
+# A server that has imported everything once and forks a process for every sweep: start-up, which writes nothing, costs seconds otherwise.
+
+
+def child(file: Path, root: Path, log: Path, kill_at: int = 0) -> None:
+    """A process that runs a sweep; exit code 130 when interrupted. With kill_at it ends as by kill -9 before its n-th step on files."""
+    os.environ |= {"RUNS_DIR": str(root), "LIB_CACHE": str(root.parent / "cache")}
+    os.environ.pop("RUNS_FROZEN", None)
+    train.CHECKPOINT_SECONDS = 0
+    steps = []
+
+    def deadly(real):
+        def step(*args, **kwargs):
+            steps.append(real.__name__)
+            if len(steps) == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **kwargs)
+
+        return step
+
+    if kill_at:
+        os.replace, os.rename, shutil.rmtree = deadly(os.replace), deadly(os.rename), deadly(shutil.rmtree)
+    with log.open("a", buffering=1) as out:
+        outcome = sweep.run(sweep.plan(sweep.read(file)), say=lambda line: print(line, file=out), live=False)
+    os._exit(130 if outcome.interrupted else 0)
+
+
+@pytest.fixture(scope="module")
+def start():
+    """A function (file, root, log, **more) -> process: starts `child`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (paths.ROOT, paths.ROOT / "tests"))))
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+
+        def process(*args, **kwargs):
+            made = context.Process(target=child, args=args, kwargs=kwargs)
+            made.start()
+            return made
+
+        yield process
+
+
+def ended(process, *codes: int) -> int:
+    process.join(300)
+    assert process.exitcode in codes, process.exitcode
+    code = process.exitcode
+    process.close()
+    return code
+
+
+def until(condition, process) -> None:
+    end = time.monotonic() + 300
+    while not condition():
+        assert process.is_alive() and time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_ctrl_c_in_a_process_and_the_same_command(start, empty_store, made, trainings, write, tmp_path):
+    file, log = write(epochs=EPOCHS), tmp_path / "log"
+    process = start(file, empty_store, log)
+    until(lambda: list(empty_store.glob(f".partial/{trainings[0].key}/checkpoint-*")), process)
+    os.kill(process.pid, signal.SIGINT)
+    ended(process, 130)
+    lines = log.read_text().splitlines()
+    assert "interrupted" in lines and lines[-1] == f"go on with: python -m lib sweep {file}"
+    assert not list(empty_store.rglob("*.tmp")) and len(list((empty_store / ".partial").glob("*/checkpoint-*"))) == 1
+    ended(start(file, empty_store, log), 0)
+    for training in trainings:
+        assert hashes(training, empty_store) == hashes(training, made)
+    assert leftovers(empty_store) == []
+
+
+def whole(root: Path, asked: sweep.Sweep, expected: dict[Training, dict[str, str]]) -> None:
+    """Every network is there once and as expected, and nothing besides."""
+    rows = catalogue.catalogue()
+    assert sorted(rows.run) == sorted(training.name for training in asked.trainings) and set(rows.status) == {"ok"}
+    assert {training: hashes(training, root) for training in asked.trainings} == expected
+    assert leftovers(root) == []
+
+
+@pytest.fixture(scope="module")
+def reference(start, tmp_path_factory):
+    """An uninterrupted sweep of three networks: its file, the hashes of what it made, and the seconds it took."""
+    folder = tmp_path_factory.mktemp("reference")
+    file = folder / "three.yml"
+    file.write_text("\n".join(f"{key}: {value}" for key, value in (GOOD | {"alphas": "[-1, 0, 1]", "epochs": EPOCHS}).items()))
+    begin = time.monotonic()
+    ended(start(file, folder / "runs", folder / "log"), 0)
+    asked = sweep.read(file)
+    return file, {training: hashes(training, folder / "runs") for training in asked.trainings}, time.monotonic() - begin
+
+
+def test_kill_9_ten_times_at_random_moments(start, reference, empty_store, tmp_path):
+    file, expected, seconds = reference
+    draw = random.Random(2010)
+    killed = 0
+    for _ in range(10):
+        process = start(file, empty_store, tmp_path / "log")
+        process.join(draw.uniform(0, seconds / 3))  # what is made stays made: ten of these reach the end, about
+        killed += process.is_alive()
+        process.kill()
+        ended(process, -signal.SIGKILL, 0)
+    assert killed >= 2  # fewer reach it in the middle where the machine has become faster since the reference
+    ended(start(file, empty_store, tmp_path / "log"), 0)
+    whole(empty_store, sweep.read(file), expected)
+
+
+def test_kill_9_at_every_step_on_files(start, reference, empty_store, tmp_path):
+    file, expected, _ = reference
+    step, code = 1, None
+    while code != 0:
+        code = ended(start(file, empty_store, tmp_path / "log", kill_at=step), -signal.SIGKILL, 0)
+        step += 1
+    assert step > 10
+    whole(empty_store, sweep.read(file), expected)
+
+
+def test_two_sweeps_at_once_share_the_work(start, reference, empty_store, tmp_path):
+    file, expected, _ = reference
+    logs = [tmp_path / "one", tmp_path / "two"]
+    for process in [start(file, empty_store, log) for log in logs]:
+        ended(process, 0)
+    trained = [[line.split(": trained ")[1].split(",")[0] for line in log.read_text().splitlines() if ": trained " in line] for log in logs]
+    assert all(trained) and sorted(trained[0] + trained[1]) == [f"resnet8 alpha {alpha} seed 0" for alpha in (-1, 0, 1)]
+    whole(empty_store, sweep.read(file), expected)
