@@ -1,0 +1,89 @@
+# %% [markdown]
+# # Speed
+#
+# **Key points**
+#
+# - Everything that is fast here is compared with what people would use instead: ours and the peer in turn, in one process, medians of several pairs.
+# - No ratio is printed unless both sides compute the same. For training that means accuracy, mean selectivity and confidence over three α and three seeds.
+# - Targets were written down before they were measured. A target that is missed is printed as missed.
+#
+# *Run time: seconds. `make bench` measures anew, about half an hour on two CPU cores, and writes `_build/bench.json`;
+# `python -m benchmarks --publish` also changes what this page shows.*
+
+# %% tags=["parameters", "hide-input"]
+dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet; this page shows the same for all
+model: str = "usual"  # the data set's usual network
+alphas: list[float] = [0.0]  # not used here
+seeds: list[int] = [0]  # not used here
+recipe: str = "fast"  # fast or paper
+
+# %% tags=["hide-input"]
+import pandas as pd
+
+from lib import chapters, figures, paths, recipes
+
+here = chapters.parameters(globals())
+from myst_nb import glue
+
+figures.setup()
+rows = pd.read_json(paths.ROOT / "benchmarks" / "results.json", dtype={"date": str}, convert_dates=False)
+measured = rows[rows.ratio.notna()]
+glue("machines", "; ".join(sorted({f"{one.machine} (torch {one.torch})" for one in measured.itertuples()})), display=False)
+glue("met", f"{int(measured.met.astype(bool).sum())} of {len(measured)}", display=False)
+glue("dates", ", ".join(sorted(set(measured.date))), display=False)
+
+# %% [markdown]
+# *Measured on {glue:text}`machines`, {glue:text}`dates`; {glue:text}`met` targets are met.* A ratio of 2 says that the peer takes twice as long. For the
+# regulariser it is the time of a step with it over that of a step without, which should be close to 1. The machines are shared and noisy: the range is that
+# of the single pairs.
+
+# %% tags=["hide-input"]
+figures.show(
+    figures.ratios(measured),
+    name="fig-ratios",
+    alt="Time of the peer over time of ours, a row a benchmark: "
+    + "; ".join(f"{one.name} {one.ratio:.2g}, target {one.target}" for one in measured.itertuples())
+    + ".",
+    caption=f"Time of the peer over time of ours: median (dot) and range of {measured.repeats.min()} to {measured.repeats.max()} pairs; the vertical stroke is the target.",
+)
+
+# %% tags=["hide-input"]
+shown = pd.DataFrame(
+    {
+        "benchmark": rows.name,
+        "device": rows.device,
+        "against": rows.peer_name,
+        "ours": rows.ours.map("{:.3g}".format, na_action="ignore"),
+        "peer": rows.peer.map("{:.3g}".format, na_action="ignore"),
+        "unit": rows.unit.where(rows.ratio.notna(), ""),
+        "ratio": rows.ratio.map("{:.2f}".format, na_action="ignore"),
+        "target": rows.target,
+        "": ["" if pd.isna(one.ratio) else "met" if one.met else "missed" for one in rows.itertuples()],
+        "note": rows.note,
+    }
+).fillna("")
+figures.show_table(shown)
+
+# %% [markdown]
+# ## What the paper's study costs
+#
+# The paper trained many networks. How many for CIFAR-10 is not known exactly; take 23 α, 20 seeds and 200 epochs. At the rate of the steps above, one after
+# the other:
+
+# %% tags=["hide-input"]
+networks, epochs, images = 23 * 20, recipes.RECIPES["paper"]["resnet20"].epochs, 45_000
+steps = measured[measured.name == "train-step"]
+batch = recipes.RECIPES["fast"]["resnet20"].batch
+cost = pd.DataFrame(
+    {
+        "device": steps.device,
+        "images a second": [f"{1000 * batch / ours:,.0f}" for ours in steps.ours],
+        "one network": [f"{epochs * images / (1000 * batch / ours) / 3600:.1f} hours" for ours in steps.ours],
+        "the whole study": [f"{networks * epochs * images / (1000 * batch / ours) / 86400:.1f} days" for ours in steps.ours],
+    }
+)
+figures.show_table(cost)
+
+# %% [markdown]
+# Where no GPU has been measured, only the CPU stands here. The step for a GPU (everything in one captured CUDA graph) is written and rehearsed on a CPU, and
+# `python -m benchmarks.together` will decide there whether several networks are trained at once.
