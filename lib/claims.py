@@ -96,8 +96,8 @@ def dead_gain(summary: pd.DataFrame) -> pd.Series:
     return 100 * (wide.iloc[:, -1] - wide[0.0]) if 0.0 in wide else pd.Series(dtype=float)
 
 
-# The two below and their rules: written 2026-11-21, before a network was trained with AugMix or PGD; of the plain ones that they are compared with
-# (CIFAR-10, 8 epochs), seed 0 had just been trained.
+# The two below and their rules: written 2026-11-21, before the first of these AugMix and PGD networks was finished, on either data set. Of the plain
+# ones that they are compared with, one was finished: CIFAR-10, seed 0.
 
 
 def augmix_lowers(summary: pd.DataFrame) -> pd.Series:

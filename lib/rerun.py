@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lib import book, catalogue, chapters, paths, recipes, runs, sweep, train
@@ -28,28 +29,30 @@ def rerun(
     """
     name = chapters.find(chapter)
     defaults = {parameter: ast.literal_eval(value) for parameter, value in chapters.declared(name).items()}
-    model = model or recipes.usual_model(dataset)
     own = sorted(float(alpha) for alpha in defaults["alphas"])
-    chosen = list(seeds) or _cached_seeds(dataset, model, own, recipe) or defaults["seeds"]
-    grid = runs.grid(dataset=dataset, model=model, alphas=[*own, *alphas], seeds=chosen, recipe=recipe)
-    missing = runs.missing(grid)
-    say(f"{name}: {len(grid)} networks ({model} on {dataset}, {recipe} recipe), {len(grid) - len(missing)} cached, {len(missing)} to train")
+    given = {"dataset": dataset, "model": model or "usual", "alphas": own, "seeds": list(seeds) or defaults["seeds"], "recipe": recipe}
+    known = {"__annotations__": dict.fromkeys(defaults)}
+    here = chapters.parameters(defaults | given | known)
+    if not seeds:
+        given["seeds"] = _cached_seeds(here.trainings) or defaults["seeds"]
+    given |= {"alphas": sorted({*own, *map(float, alphas)}), "seeds": sorted(set(given["seeds"]))}
+    here = chapters.parameters(defaults | given | known)
+    grid, missing = here.trainings, runs.missing(here.trainings)
+    say(f"{name}: {len(grid)} networks ({here.model} on {dataset}, {recipe} recipe), {len(grid) - len(missing)} cached, {len(missing)} to train")
     if missing:
         engine = train.best_engine(missing[0])
-        one = train.estimate_seconds(missing[0], engine)
-        say(f"training takes about {sweep.duration(len(missing) * one)} here ({engine}); it can be interrupted and goes on where it was")
+        first = {training.variant: training for training in reversed(missing)}  # one of each way of training: they differ in cost
+        one = {variant: train.estimate_seconds(training, engine) for variant, training in first.items()}
+        total = sum(one[training.variant] for training in missing)
+        say(f"training takes about {sweep.duration(total)} here ({engine}); it can be interrupted and goes on where it was")
     for training in missing:
         run = runs.make(training)
         say(f"new: {run.path.name}, clean accuracy {runs.config(run)['result']['clean_accuracy']:.1%}")
-    given = {"dataset": dataset, "model": model, "alphas": sorted({*own, *map(float, alphas)}), "seeds": sorted(set(chosen)), "recipe": recipe}
     pages = book.build(paths.BUILD / "rerun" / f"{name}-{dataset}", given, only=name)
     return pages / chapters.published(name).relative_to(paths.ROOT).with_suffix(".html")
 
 
-def _cached_seeds(dataset: str, model: str, alphas: list[float], recipe: str) -> list[int]:
-    """Seeds of which every one of these alphas is cached, trained on the images as they are."""
-    having: dict[int, set[float]] = {}
-    for training in catalogue.cached():
-        if (training.dataset, training.model, training.recipe, training.epochs, training.variant) == (dataset, model, recipe, None, "plain"):
-            having.setdefault(training.seed, set()).add(training.alpha)
-    return sorted(seed for seed, found in having.items() if found >= set(alphas))
+def _cached_seeds(trainings: Sequence[recipes.Training]) -> list[int]:
+    """Seeds of which every one of these trainings is cached, whatever seed they have themselves."""
+    cached = set(catalogue.cached())
+    return sorted(seed for seed in {training.seed for training in cached} if all(replace(training, seed=seed) in cached for training in trainings))
