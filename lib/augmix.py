@@ -168,7 +168,7 @@ def operate(images: Tensor, operations: Tensor, levels: Tensor, signs: Tensor) -
 def apply(pixels: Tensor, plan: Plan) -> Tensor:
     """The AugMix of images under given random choices: (n, 3, h, w) uint8, plan for n images -> (n, 3, h, w) float32 in [0, 1]."""
     device = pixels.device
-    n, width, steps = plan.operations.shape
+    n, width, steps = plan.operations.shape  # noqa: RUF059 - the shape as documented
     chains = pixels.repeat(width, 1, 1, 1)  # (width * n, 3, h, w): chain by chain
     operations = plan.operations.where(torch.arange(steps) < plan.depths[..., None], -1)
     for step in range(steps):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lib import data, models, seeds, store
+from lib import data, models, store
 from lib.data import Images
 from lib.engines import Engine, best_engine, exact
 from lib.recipes import Recipe, Training

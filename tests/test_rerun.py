@@ -43,12 +43,14 @@ def test_new_alpha_is_trained_once_and_shown_beside_the_cached(store, tmp_path, 
 def test_seeds_are_those_cached_for_every_alpha_of_the_chapter(store, monkeypatch):
     monkeypatch.setenv("RUNS_DIR", str(store))
     own = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]
-    assert rerun._cached_seeds("digits", "resnet8", own, "fast") == [0, 1, 2]
-    assert rerun._cached_seeds("digits", "resnet8", [*own, 5.0], "fast") == []
+    asked = [Training("digits", "resnet8", alpha, 7, "fast") for alpha in own]
+    assert rerun._cached_seeds(asked) == [0, 1, 2]
+    assert rerun._cached_seeds([*asked, replace(asked[0], alpha=5.0)]) == []
 
 
 def test_seeds_of_variants_do_not_count(monkeypatch):
     plain = [Training("digits", "resnet8", alpha, seed, "fast") for alpha in (0, 1) for seed in (0, 1)]
     variants = [replace(training, seed=seed, variant=variant) for training in plain for seed, variant in ((2, "augmix"), (1, "pgd-2"))]
     monkeypatch.setattr(rerun.catalogue, "cached", lambda: [*plain[:3], *variants])
-    assert rerun._cached_seeds("digits", "resnet8", [0.0, 1.0], "fast") == [0]
+    assert rerun._cached_seeds(plain[::2]) == [0]
+    assert rerun._cached_seeds([replace(plain[0], variant="augmix")]) == [2]
