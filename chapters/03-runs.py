@@ -37,7 +37,7 @@ shown = cached.assign(
     minutes=(cached.seconds / 60).map("{:.1f}".format),
     id=cached.run.str.rsplit("-", n=1).str[-1],
 )
-columns = ["id", "alpha", "seed", "epochs", "accuracy", "SI", "minutes", "engine", "device", "torch", "commit", "date", "status", "tables"]
+columns = ["id", "variant", "alpha", "seed", "epochs", "accuracy", "SI", "minutes", "engine", "device", "torch", "commit", "date", "status", "tables"]
 for (dataset, model, recipe), rows in shown.groupby(["dataset", "model", "recipe"]):
     print(f"{model} on {dataset}, {recipe} recipe: {len(rows)} runs")
     figures.show_table(rows[columns])
