@@ -68,7 +68,8 @@ def autocontrast(images: Tensor, level: Tensor) -> Tensor:
     ramp = torch.arange(256, device=images.device)
     low, high = (bound.double()[..., None] for bound in (images.amin((2, 3)), images.amax((2, 3))))  # (k, 3, 1)
     scale = 255 / (high - low).clamp(min=1)
-    # Pillow's order of operations: the product is cut off, so a difference in the last bit could move a value by one
+    # Pillow's order of operations, but a number over a tensor is a product with its reciprocal, whose last bit may differ: a value that
+    # should be whole is then cut off one lower
     stretched = (ramp * scale + -low * scale).clamp(0, 255).long()
     return torch.where(high > low, stretched, ramp)
 
@@ -196,8 +197,8 @@ def augmix(pixels: Tensor, *, width: int = 3, depth: int = -1, severity: float =
     raises    InputError for pixels of another shape or dtype, or arguments outside their ranges
     source    Hendrycks et al. 2020, arXiv 1912.02781, with the operations and settings of its code for CIFAR-10
 
-    Operations act on uint8 images and are Pillow's, chosen uniformly: autocontrast, equalize, posterize, solarize and the translations
-    exactly; rotation and shear to within one grey level, see `resample`.
+    Operations act on uint8 images and are Pillow's, chosen uniformly: equalize, posterize, solarize and the translations exactly;
+    autocontrast, rotation and shear to within one grey level in under 1 % of the pixels, where their exact result is a whole level.
     """
     if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3 or 0 in pixels.shape[2:]:
         raise InputError(f"AugMix takes uint8 images (n, 3, h, w), got {pixels.dtype} {tuple(pixels.shape)}")

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from lib import interrupt, measurements, paths, runs, store, sweep
 from lib import jobs as engines
-from lib import measurements, paths, runs, store, sweep
 from lib.errors import InputError, unknown
 from lib.jobs import ENGINES, Job
 from lib.recipes import Training
@@ -77,7 +77,8 @@ def run(
         say(advice)
         if wait:
             say("Ctrl-C is safe: the jobs go on, and the same command waits for them again")
-            left, going = _wait(plan, wanted, going, say), []
+            with interrupt.heard() as check:
+                left, going = _wait(plan, wanted, going, say, check), []
     except KeyboardInterrupt:
         say(f"interrupted: the jobs go on; {advice}")
         interrupted, left = True, [t for t in wanted if not _complete(plan, t)]
@@ -112,10 +113,11 @@ def _complete(plan: Plan, training: Training) -> bool:
     return all((paths.runs() / training.name / file).exists() for file in files)
 
 
-def _wait(plan: Plan, wanted: list[Training], jobs: list[Job], say: Callable[[str], None]) -> list[Training]:
+def _wait(plan: Plan, wanted: list[Training], jobs: list[Job], say: Callable[[str], None], check: Callable[[], None]) -> list[Training]:
     """Look at jobs and store until all is there or no job is left; returns what is not there."""
     left, going, gone, told = list(wanted), list(jobs), {}, ""
     while True:
+        check()
         states = engines.states_of(jobs[0].engine)
         for training in [t for t in left if _complete(plan, t)]:
             left.remove(training)

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from rich.console import Group
 from rich.live import Live
 
-from lib import paths, runs, store
+from lib import interrupt, paths, runs, store
 from lib import train as training_code
 from lib.errors import InputError
 from lib.recipes import Training
@@ -57,7 +57,7 @@ def run(
     interrupted = out_of_time = False
     trouble: InputError | None = None
     try:
-        with work.shown():
+        with interrupt.heard() as work.check, work.shown():
             out_of_time = not work.do()
     except KeyboardInterrupt:
         interrupted = True
@@ -126,6 +126,7 @@ class _Work:
         self.made: list[Training] = []
         self.diverged: list[Training] = []
         self.took: dict[str, list[float]] = {}  # kind of training: seconds an epoch of those made here
+        self.check: Callable[[], None] = lambda: None  # raises KeyboardInterrupt where an earlier one was lost
         self.cells = {t: ("waiting", "") if t in wanted else ("cached", _accuracy(t)) for t in plan.trainings}
 
     def do(self) -> bool:
@@ -139,6 +140,7 @@ class _Work:
                     if free:
                         self.make(training)
                         self.queue.remove(training)
+                        self.check()
                         break
                 self.cells[training] = ("elsewhere", "")
             else:
@@ -146,6 +148,7 @@ class _Work:
                     self.say(f"another process is making the last {len(self.queue)}: waiting for it")
                 told = True
                 time.sleep(POLL_SECONDS)
+                self.check()
         return True
 
     def make(self, training: Training) -> None:
@@ -156,6 +159,7 @@ class _Work:
             self.begun[training] = int(row["epoch"])
             self.took.setdefault(kind(training), []).append(times[-1] - times[-2])
             self.cells[training] = ("epoch", f"{row['epoch']}/{training.settings.epochs} {row['validation_accuracy']:.1%}")
+            self.check()
 
         self.cells[training] = ("epoch", f"{self.begun.get(training, 0)}/{training.settings.epochs}")
         again = training in self.plan.again

@@ -62,7 +62,7 @@ def test_no_stored_error_no_stderr_and_short_cells(name):
 def test_figures_are_described(name, cell):
     alt, figure = cell.metadata.mystnb.image.alt, cell.metadata.mystnb.figure
     assert alt.endswith(".") and len(alt.split()) >= 10 and ".svg" not in alt and "nan" not in alt
-    assert re.search(r"seed|networks", figure.caption)
+    assert re.search(r"seed|networks|pairs", figure.caption)
     bundles = [output.data for output in cell.outputs if output.output_type == "display_data"]
     assert any("image/svg+xml" in data and "application/pdf" in data for data in bundles)
 

@@ -213,7 +213,7 @@ def test_waiting_tells_what_the_jobs_do(root, trainings, monkeypatch):
     states = [answer and mine | {"7_0": (answer, "small-1")} for answer in answers]
     monkeypatch.setattr(jobs, "states_of", lambda engine: states.pop(0) if len(states) > 1 else states[0])
     lines = []
-    assert cluster._wait(plan(trainings[:1]), trainings[:1], [job], lines.append) == trainings[:1]
+    assert cluster._wait(plan(trainings[:1]), trainings[:1], [job], lines.append, lambda: None) == trainings[:1]
     told = ["1 pending (resources)", "the engine does not answer", "1 running", "1 pending (begintime)", "1 running"]
     assert lines[:-1] == [f"jobs: {line}" for line in told]
     assert lines[-1] == f"job 7_0 failed: ended without a word: killed, cancelled, out of memory or of time (Slurm says OUT_OF_MEMORY); its log: {job.folder}"

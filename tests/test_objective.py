@@ -92,7 +92,7 @@ def test_adversarial_loss_is_that_of_the_attacked_images(network, some, alpha):
 def test_the_attack_raises_the_loss(network, some):
     with models.spatial_means(network) as means:
         losses = [
-            float(objective.make(tiny(variant), copy.deepcopy(network), means, 10, EAGER)(some.pixels, some.labels, generator())[0])
+            objective.make(tiny(variant), copy.deepcopy(network), means, 10, EAGER)(some.pixels, some.labels, generator())[0].item()
             for variant in ("plain", "pgd-1", "pgd-4", "pgd-10")
         ]
     assert losses == sorted(losses) and losses[-1] > losses[0] + 0.1
@@ -152,9 +152,9 @@ def test_augmix_draws_from_its_generator_alone(network, some):
     before = torch.get_rng_state()
     with models.spatial_means(network) as means:
         loss = objective.make(tiny("augmix"), network.eval(), means, 10, EAGER)
-        same = [float(loss(some.pixels, some.labels, generator())[0]) for _ in range(2)]
+        same = [loss(some.pixels, some.labels, generator())[0].item() for _ in range(2)]
         drawn = generator()
-        other = [float(loss(some.pixels, some.labels, drawn)[0]) for _ in range(2)]
+        other = [loss(some.pixels, some.labels, drawn)[0].item() for _ in range(2)]
     assert same[0] == same[1] == other[0] != other[1]
     assert torch.equal(torch.get_rng_state(), before)
 

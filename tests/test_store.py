@@ -347,10 +347,10 @@ def test_a_store_that_cannot_be_written(tmp_path):
 TWIN = """
 import sys, time
 from pathlib import Path
-from lib import runs, train
+from lib import runs, seeds
 
 here = Path(sys.argv[1])
-real = train.split
+real = seeds.split
 
 def split(*args):  # what every training does once, at its start, under the lock
     (here / "training").touch()
@@ -358,7 +358,7 @@ def split(*args):  # what every training does once, at its start, under the lock
         time.sleep(0.01)
     return real(*args)
 
-train.split = split
+seeds.split = split
 print(runs.make(runs.Training("digits", "resnet8", 0.3, 0, "fast", 1), progress=False).path)
 """
 
