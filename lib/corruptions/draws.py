@@ -1,0 +1,32 @@
+"""The random numbers of a corruption: all of them come through one small object, so that a test can hand in its own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class Draws:
+    """Random numbers for a block of images, drawn on the generator's device and moved to the images'.
+
+    `size` images are always drawn for, and the first `n` kept: what an image gets does not depend on how many follow it.
+    """
+
+    def __init__(self, generator: torch.Generator, n: int, size: int, device: torch.device) -> None:
+        self.generator, self.n, self.size, self.device = generator, n, size, device
+
+    def _kept(self, drawn: Tensor) -> Tensor:
+        return drawn[: self.n].to(self.device)
+
+    def normal(self, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+        """Standard normal numbers, (n, *shape)."""
+        return self._kept(torch.randn(self.size, *shape, dtype=dtype, generator=self.generator, device=self.generator.device))
+
+    def uniform(self, low: float, high: float, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+        """Numbers uniform on [low, high), (n, *shape)."""
+        drawn = torch.rand(self.size, *shape, dtype=dtype, generator=self.generator, device=self.generator.device)
+        return self._kept(drawn.mul_(high - low).add_(low))
+
+    def integers(self, low: int, high: int, *shape: int) -> Tensor:
+        """Integers uniform on low .. high - 1, (n, *shape) int64."""
+        return self._kept(torch.randint(low, high, (self.size, *shape), generator=self.generator, device=self.generator.device))

@@ -1,0 +1,125 @@
+"""Weather: snow, frost, fog, brightness and spatter. Each takes uint8 (n, 3, h, w) and returns new uint8; sources and severities in the package."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lib.corruptions import filters, textures
+from lib.corruptions.draws import Draws
+from lib.corruptions.filters import to_levels, to_unit
+
+
+def snow(pixels: Tensor, draws: Draws, *, loc: float, scale: float, zoom: float, threshold: float, radius: float, sigma: float, mix: float) -> Tensor:
+    """Flakes, drawn out by the wind, over a whitened image; the same layer is laid on a second time, turned by half a circle."""
+    side = pixels.shape[-1]
+    flakes = filters.zoomed(draws.normal(1, side, side) * scale + loc, zoom)
+    flakes = flakes.masked_fill_(flakes < threshold, 0)
+    degrees = draws.uniform(-135, -45)
+    layer = filters.motion(to_levels(flakes).double(), degrees, radius=radius, sigma=sigma)
+    layer = layer.div_(torch.tensor(255, dtype=torch.float64, device=pixels.device))
+    x = to_unit(pixels, torch.float32)
+    red, green, blue = x.split(1, 1)
+    grey = red * 0.299 + green * 0.587 + blue * 0.114
+    white = x * mix + torch.maximum(x, grey * 1.5 + 0.5) * (1 - mix)
+    return to_levels(white.double() + layer + layer.flip(2, 3))
+
+
+def frost(pixels: Tensor, draws: Draws, *, image: float, frost: float) -> Tensor:
+    """A piece of a photograph of frost laid over the image. Of the reference's six photographs the last is never used, here as there."""
+    side = pixels.shape[-1]
+    pictures = textures.frost(side)
+    which = draws.integers(0, len(pictures))
+    # a row and a column of a picture whose size follows from the first draw: a fraction of what there is
+    down, right = draws.uniform(0, 1), draws.uniform(0, 1)
+    pieces = torch.empty(pixels.shape, dtype=torch.uint8, device=pixels.device)
+    for number, picture in enumerate(pictures):
+        chosen = (which == number).nonzero().flatten()
+        height, width = picture.shape[1:]
+        rows = (down[chosen] * (height - side)).long()  # the last possible row and column are left out, as in the reference
+        columns = (right[chosen] * (width - side)).long()
+        windows = picture.to(pixels.device).unfold(1, side, 1).unfold(2, side, 1)  # (3, rows, columns, side, side), a view
+        pieces[chosen] = windows[:, rows, columns].transpose(0, 1)
+    return (pixels.double() * image).add_(pieces, alpha=frost).clamp_(0, 255).to(torch.uint8)
+
+
+def plasma(draws: Draws, side: int, decay: float) -> Tensor:
+    """Diamond-square clouds on a torus, (n, side, side) float64 in [0, 1]; `side` is a power of two.
+
+    The amplitude of a step is the square of what shrinks by `decay`: the reference multiplies by it twice.
+    """
+    first = torch.zeros(())
+    height = None
+    step, wibble = side, 100.0
+    while step >= 2:
+        half, cells = step // 2, side // step
+
+        def wibbled(total: Tensor | float, cells: int = cells, wibble: float = wibble) -> Tensor:
+            return wibble * draws.uniform(-wibble, wibble, cells, cells) + total / 4
+
+        if height is None:
+            centre = wibbled(first)
+            height = torch.zeros(len(centre), side, side, dtype=torch.float64, device=centre.device)
+            height[:, half::step, half::step] = centre
+        else:
+            corners = height[:, ::step, ::step]
+            pairs = corners + corners.roll(-1, 1)
+            height[:, half::step, half::step] = wibbled(pairs + pairs.roll(-1, 2))
+        corners, centres = height[:, ::step, ::step], height[:, half::step, half::step]
+        top = wibbled((centres + centres.roll(1, 1)) + (corners + corners.roll(-1, 2)))
+        left = wibbled((centres + centres.roll(1, 2)) + (corners + corners.roll(-1, 1)))
+        height[:, ::step, half::step], height[:, half::step, ::step] = top, left
+        step, wibble = half, wibble / decay
+    height = height - height.amin((1, 2), keepdim=True)
+    return height / height.amax((1, 2), keepdim=True)
+
+
+def fog(pixels: Tensor, draws: Draws, *, strength: float, decay: float) -> Tensor:
+    """Clouds added, and the image darkened so that its own brightest value stays the most there can be."""
+    x = to_unit(pixels)
+    clouds = plasma(draws, pixels.shape[-1], decay)[:, None]
+    most = x.amax((1, 2, 3), keepdim=True)
+    return to_levels((x + clouds * strength) * most / (most + strength))
+
+
+def brightness(pixels: Tensor, draws: Draws, *, shift: float) -> Tensor:
+    """HSV's value raised."""
+    hue, saturation, value = filters.to_hsv(to_unit(pixels))
+    return to_levels(filters.from_hsv(hue, saturation, (value + shift).clamp_(0, 1)))
+
+
+# ---- Spatter ---------------------------------------------------------------------------------------------------------
+
+WATER, MUD = (175, 238, 238), (63, 42, 20)  # RGB; 175, 238, 238 is meant to be pale turquoise
+
+
+def water_mask(drops: np.ndarray, mix: float) -> np.ndarray:
+    """How much water lies on each pixel: drops (h, w) uint8 -> (h, w) float32 in [0, mix]; 0 where no drop fell."""
+    import cv2  # half a second to import, and needed here alone
+
+    distance = cv2.distanceTransform(255 - cv2.Canny(drops, 50, 150), cv2.DIST_L2, 5)
+    distance = np.minimum(distance, 20)
+    distance = cv2.equalizeHist(cv2.blur(distance, (3, 3)).astype(np.uint8))
+    distance = cv2.filter2D(distance, cv2.CV_8U, np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]]))
+    mask = drops * cv2.blur(distance, (3, 3)).astype(np.float32)
+    most = mask.max()
+    return mask / most * np.float32(mix) if most else mask
+
+
+def spatter(pixels: Tensor, draws: Draws, *, loc: float, scale: float, sigma: float, threshold: float, mix: float, kind: int) -> Tensor:
+    """Drops of water (kind 0) or mud (kind 1). For mud `mix` is the width of a Gaussian."""
+    side = pixels.shape[-1]
+    liquid = filters.gaussian(draws.normal(side, side) * scale + loc, sigma)
+    x = to_unit(pixels, torch.float32)
+    colour = (torch.tensor(MUD if kind else WATER, dtype=torch.float64) / 255).float().view(3, 1, 1).to(pixels.device)
+    if kind:
+        mask = filters.gaussian((liquid > threshold).float(), mix)
+        mask = mask.masked_fill_(mask < 0.8, 0)[:, None]
+        return to_levels(x * (1 - mask) + mask * colour)
+    liquid.masked_fill_(liquid < threshold, 0)
+    # Values above 1 wrap around, as in the reference: a cast of an integer, since that of a float outside the range is undefined
+    drops = (liquid * 255).int().bitwise_and_(255).to(torch.uint8).cpu().numpy()
+    # edges, distances and histograms are OpenCV's, on the CPU; they do not look at the image
+    mask = torch.from_numpy(np.stack([water_mask(one, mix) for one in drops])).to(pixels.device)[:, None]
+    return to_levels(x + mask * colour)
