@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from lib import models
+from lib import corrupted, models
 from lib import selectivity as index
+from lib.corruptions import BLOCK, NAMES, check, corrupted_block
 from lib.data import Images
 from lib.errors import InputError, unknown
+
+
+def _evaluated(network: nn.Module) -> torch.device:
+    """The device of a network; InputError when it is in training mode, where a batch would change it."""
+    if network.training:
+        raise InputError("measurements need a network in evaluation mode; call network.eval() first")
+    return next(network.parameters()).device
 
 
 @torch.no_grad()
@@ -23,9 +33,7 @@ def spatial_activations(network: nn.Module, images: Images, *, batch: int = 500)
 
     raises  InputError when the network is in training mode, where a batch would change it
     """
-    if network.training:
-        raise InputError("measurements need a network in evaluation mode; call network.eval() first")
-    device = next(network.parameters()).device
+    device = _evaluated(network)
     parts: dict[str, list[Tensor]] = {}
     with models.spatial_means(network) as means:
         for start in range(0, len(images), batch):
@@ -69,6 +77,52 @@ def class_means(network: nn.Module, images: Images) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[["layer", "depth", "unit", "class", "mean"]]
 
 
+@torch.inference_mode()
+def predictions(network: nn.Module, pixels: Tensor) -> Tensor:
+    """The likeliest class of each of the uint8 images (n, 3, h, w): (n,) int64 on their device."""
+    # on a CPU, channels-last is 1.7 times as fast, and activations of more images leave its cache
+    batch = 2000 if pixels.is_cuda else 125
+    return torch.cat([network(models.to_unit(some).contiguous(memory_format=torch.channels_last)).argmax(1) for some in pixels.split(batch)])
+
+
+def corruption(network: nn.Module, images: Images, *, limit: int) -> pd.DataFrame:
+    """One row a corruption, severity and class: corruption, severity, class, images (of the class), correct (how many of them are recognised).
+
+    The clean images are in it as corruption "clean", severity 0. All networks see the same pixels, made one severity at a time.
+    limit   the first so many images of the split; 0: all
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+        raise InputError(f"limit is a number of images, 0 for all of them, got {limit!r}")
+    device = _evaluated(network)
+    some = images[: limit or len(images)]
+    labels, classes = some.labels.to(device), len(some.classes)
+    sizes = labels.bincount(minlength=classes).cpu()
+    rows = []
+    for name, severity, pixels in corrupted.cells(some, device=device):
+        right = labels[predictions(network, pixels) == labels].bincount(minlength=classes).cpu()
+        rows.append(pd.DataFrame({"corruption": name, "severity": severity, "class": list(some.classes), "images": sizes, "correct": right}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def corruption_examples(network: nn.Module, images: Images, *, image: int, severity: int) -> pd.DataFrame:
+    """One image of the split, clean and under every corruption at one severity: corruption, label, predicted, confidence (in [0, 1]), png (bytes)."""
+    if isinstance(image, bool) or not isinstance(image, int) or not 0 <= image < len(images):
+        raise InputError(f"image is a row of the split, 0 .. {len(images) - 1}, got {image!r}")
+    check(images.pixels[:1], NAMES[0], severity)
+    device = _evaluated(network)
+    block, place = divmod(image, BLOCK)
+    pixels = [images.pixels[image], *(corrupted_block(images.pixels, block, name, severity)[place] for name in NAMES)]
+    with torch.inference_mode():
+        likely = network(models.to_unit(torch.stack(pixels).to(device))).softmax(1).cpu().max(1)
+    rows = []
+    for name, picture, confidence, predicted in zip((corrupted.CLEAN, *NAMES), pixels, *likely, strict=True):
+        file = io.BytesIO()
+        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(file, "PNG")
+        label = images.classes[images.labels[image]]
+        rows.append({"corruption": name, "label": label, "predicted": images.classes[predicted], "confidence": float(confidence), "png": file.getvalue()})
+    return pd.DataFrame(rows)
+
+
 @dataclass(frozen=True)
 class Measurement:
     """A function (network, test images, **settings) -> table, its settings, and what it is for."""
@@ -81,6 +135,8 @@ class Measurement:
 MEASUREMENTS = {
     "selectivity": Measurement(selectivity, "class selectivity index of every unit, and which units are dead"),
     "class_means": Measurement(class_means, "class-conditional mean activation of every unit"),
+    "corruption": Measurement(corruption, "right answers under every corruption and severity, by class; on the first `limit` images", {"limit": 2000}),
+    "corruption_examples": Measurement(corruption_examples, "one image under every corruption, and what the network takes it for", {"image": 1, "severity": 3}),
 }
 
 
