@@ -54,6 +54,7 @@ class Case:
     per: int = 1  # how many of what the unit counts one call does
     repeats: int = 7
     package: str = ""  # what the peer has to be imported from, where that may be missing
+    threads: int = 0  # of torch on a CPU, where the peer has a number of its own; 0: as many as torch takes
 
     def __post_init__(self) -> None:
         if self.unit.split()[0] not in [*SCALES, "share"]:
@@ -99,21 +100,24 @@ def run(case: Case, device: str, *, repeats: int | None = None, read: Callable[[
     read    the clock, by default `reader(device)`
     A case whose peer or data are not here, or that is not meant for the device, is a row with a note.
     """
-    clock = "given"
-    if read is None:
-        read, clock = reader(device)
     if device not in case.targets:
         return row(case, device, note=f"not run: for {' and '.join(case.targets)} only")
     if case.package and find_spec(case.package) is None:
         return row(case, device, note=f"not run: {case.package} is not installed")
+    before = torch.get_num_threads()
+    if case.threads and device == "cpu":
+        torch.set_num_threads(case.threads)
     try:
+        read, clock = (read, "given") if read else reader(device)
         disagreement = case.parity(device)
         if disagreement:
             return row(case, device, parity=f"failed: {disagreement}")
         ours, peer = interleave(case.ours(device), case.peer(device), repeats or case.repeats, read)
+        return row(case, device, ours=ours, peer=peer, parity="ok", clock=clock)
     except InputError as error:  # data that are not here
         return row(case, device, note=f"not run: {error}")
-    return row(case, device, ours=ours, peer=peer, parity="ok", clock=clock)
+    finally:
+        torch.set_num_threads(before)
 
 
 def row(

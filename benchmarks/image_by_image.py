@@ -115,10 +115,7 @@ def gaussian_noise(image: np.ndarray, draws: ImageDraws, *, sigma: float) -> np.
 
 def shot_noise(image: np.ndarray, draws: ImageDraws, *, rate: float) -> np.ndarray:
     mean = to_unit(image) * rate
-    if hasattr(draws, "poisson"):
-        counts = draws.poisson(mean)
-    else:
-        counts = stats.poisson.ppf(per_pixel(draws.uniform(0, 1, 3, *image.shape[:2])), mean)
+    counts = draws.poisson(mean) if hasattr(draws, "poisson") else stats.poisson.ppf(per_pixel(draws.uniform(0, 1, 3, *image.shape[:2])), mean)
     return to_levels(counts / rate)
 
 

@@ -18,7 +18,7 @@ import nbformat
 import pandas as pd
 from nbformat import NotebookNode
 
-from lib import measurements, models, paths, recipes, runs, selectivity, store
+from lib import accuracy, measurements, models, paths, recipes, runs, selectivity, store
 from lib.errors import InputError, unknown
 
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
@@ -312,6 +312,14 @@ def at_hand(trainings: list[runs.Training]) -> pd.DataFrame:
     if there:
         return wanted.merge(runs.summary(there), how="left", on=list(wanted))
     return wanted.assign(**dict.fromkeys(["clean_accuracy", "mean_selectivity", "live_selectivity", "dead"], float("nan")))
+
+
+def with_corrupted(summary: pd.DataFrame, trainings: list[runs.Training]) -> pd.DataFrame:
+    """`accuracy.with_corrupted` from what is cached; nothing is measured. A network without a cached table gets NaN."""
+    file = measurements.file_name("corruption", {})
+    missing = set(runs.missing(trainings))
+    there = [training for training in trainings if training not in missing and file in store.Folder(paths.runs() / training.name)]
+    return accuracy.with_corrupted(summary, runs.table("corruption", there) if there else pd.DataFrame())
 
 
 def number(value: float, form: str = ".3f") -> str:

@@ -78,7 +78,8 @@ def edit(tmp_path, monkeypatch):
     shutil.copytree(paths.ROOT / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__"))
 
     def copy_of(module) -> Path:
-        return tmp_path.joinpath(*module.__name__.split(".")).with_suffix(".py")
+        file = tmp_path.joinpath(*module.__name__.split("."))
+        return file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
 
     monkeypatch.setattr(code, "inspect", SimpleNamespace(getsourcefile=copy_of))
 

@@ -40,6 +40,17 @@ def varied(mean, *, live=None, seeds=3, noise=0.001):
     return pd.DataFrame(rows)
 
 
+def corrupted(lowest, *, clean=0.9, seeds=3):
+    """Networks at α = −1, 0 and 1 with accuracies on three corruptions: those at α = 0 are 0.5, those at −1 are given."""
+    table = networks(RISING, seeds=seeds)
+    low = table.alpha == -1
+    for name, value in lowest.items():
+        table[f"corrupted_{name}"] = 0.5 + 0.001 * table.seed + low * (value - 0.5)
+    table["corrupted_accuracy"] = table[[column for column in table if column.startswith("corrupted_")]].mean(axis=1)
+    table["relative_accuracy"] = table.corrupted_accuracy / (0.9 + low * (clean - 0.9)) + 0.0001 * low * table.seed
+    return table
+
+
 RISING = {-1.0: 0.2, 0.0: 0.35, 1.0: 0.8}
 FALLING = {-1.0: 0.8, 0.0: 0.35, 1.0: 0.2}
 NONE = float("nan")
@@ -50,6 +61,9 @@ CASES = {
     "LM-12": (varied(DOWN, live=UP), varied(UP, live=DOWN)),
     "LM-1": (networks(RISING), networks(FALLING)),
     "LM-2": (networks(RISING, accuracy={-1.0: 0.9, 1.0: 0.7}), networks(RISING, accuracy={-1.0: 0.7, 1.0: 0.9})),
+    "LM-3": (corrupted({"fog": 0.7, "snow": 0.51, "frost": 0.49}), corrupted({"fog": 0.2, "snow": 0.51, "frost": 0.51})),
+    "LM-4": (corrupted({"fog": 0.2, "snow": 0.51, "frost": 0.51}), corrupted({"fog": 0.9, "snow": 0.49, "frost": 0.49})),
+    "LM-5": (corrupted({"fog": 0.5, "snow": 0.49}, clean=0.8), corrupted({"fog": 0.52, "snow": 0.51}, clean=0.99)),
     "LM-19": (networks(RISING, dead={0.0: 0.0, 1.0: 0.2}), networks(RISING, dead={0.0: 0.2, 1.0: 0.0})),
 }
 
@@ -136,6 +150,32 @@ def test_a_seed_that_lacks_a_network_is_left_out_of_the_claims_that_need_it():
     scattered.loc[(scattered.seed == 0) & (scattered.variant == "augmix"), "mean_selectivity"] = NONE
     scattered.loc[(scattered.seed == 1) & (scattered.variant == "plain"), "mean_selectivity"] = NONE
     assert claims.decide(claims.claim("LM-6"), scattered).reason.endswith("missing: augmix (seed 0), plain (seed 1)")
+
+
+def test_claims_on_corrupted_images_are_not_tested_before_they_are_measured():
+    measured = corrupted({"fog": 0.7})
+    for summary in (networks(RISING), measured.assign(corrupted_accuracy=NONE, relative_accuracy=NONE)):
+        for identifier in ("LM-3", "LM-4", "LM-5"):
+            verdict = claims.decide(claims.claim(identifier), summary)
+            assert (verdict.verdict, verdict.reason) == ("not tested", "its networks are not measured yet")
+    some = measured.copy()
+    some.loc[some.seed == 2, ["corrupted_accuracy", "corrupted_fog"]] = NONE
+    assert claims.decide(claims.claim("LM-3"), some).seeds == claims.decide(claims.claim("LM-4"), some).seeds == 2
+    assert claims.decide(claims.claim("LM-3"), measured[measured.alpha >= 0]).verdict == "inconclusive"  # no α below 0
+
+
+def test_statistics_on_corrupted_images_by_hand():
+    summary = corrupted({"fog": 0.7, "snow": 0.51, "frost": 0.49}, clean=0.9)
+    assert claims.corrupted_gain(summary).tolist() == pytest.approx([100 * (0.2 + 0.01 - 0.01) / 3] * 3)
+    assert claims.improved_corruptions(summary).tolist() == [0.5] * 3  # two of three
+    assert claims.relative_gain(summary).iloc[0] == pytest.approx(100 * 0.2 / 3 / 0.9)
+
+
+def test_table_by_alpha():
+    summary = corrupted({"fog": 0.7}).assign(subset_accuracy=0.9, status="ok")
+    rows = claims.by_alpha(summary)
+    assert list(rows["α"]) == ["−1", "0", "1"] and (rows.n == "3").all() and (rows["clean, %"] == "90.0 (90.0 to 90.0)").all()
+    assert rows["corrupted, %"][1].startswith("50.1 (")
 
 
 def test_interval_is_students():

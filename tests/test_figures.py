@@ -6,6 +6,7 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 from matplotlib.colors import rgb_to_hsv
+from PIL import Image
 
 from lib import figures
 
@@ -28,7 +29,26 @@ UNITS = pd.DataFrame(
 EXAMPLES = [pd.DataFrame({"title": "a unit", "class": list("abc"), "mean": means}) for means in ([1.0, 2.0, 3.0], [0.0, 0.0, 1.0])]
 VARIANTS = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]
 VARIED = pd.concat([SUMMARY[SUMMARY.alpha.isin([0.0, 0.4])].assign(variant=variant) for variant in VARIANTS], ignore_index=True)
+def png(level: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4), (level, 0, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+PICTURES = pd.DataFrame(
+    [{"corruption": f"kind {i}", "label": "cat", "predicted": "cat" if i % 2 else "dog", "confidence": 0.5, "png": png(i)} for i in range(7)]
+)
+MEASURED = SUMMARY.assign(subset_accuracy=0.8, corrupted_accuracy=0.5 - SUMMARY.alpha / 10 + SUMMARY.seed / 100, relative_accuracy=0.6)
+CELLS = pd.DataFrame(
+    [{"alpha": a, "corruption": c, "severity": s, "accuracy": 0.9 - s / 10 - a / 20} for a in ALPHAS for c in ("clean", "fog", "snow") for s in range(6)]
+)
 DRAWINGS = {
+    "accuracy_by_corruption": lambda n: figures.accuracy_by_corruption(CELLS),
+    "corrupted_and_alpha": lambda n: figures.corrupted_and_alpha(MEASURED),
+    "corrupted_and_clean": lambda n: figures.corrupted_and_clean(MEASURED),
+    "change_by_corruption": lambda n: figures.change_by_corruption(CELLS.pivot_table(index="corruption", columns="alpha", values="accuracy") * 100 - 50),
+    "corrupted_examples": lambda n: figures.corrupted_examples(PICTURES),
+    "agreement": lambda n: figures.agreement(CELLS.assign(reference_accuracy=0.5, kind=["random", "deterministic"] * (len(CELLS) // 2))),
     "scale_of_selectivity": lambda n: figures.scale_of_selectivity(n),
     "selectivity_and_alpha": lambda n: figures.selectivity_and_alpha(n),
     "accuracy_and_selectivity": lambda n: figures.accuracy_and_selectivity(n),

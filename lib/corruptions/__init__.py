@@ -73,7 +73,7 @@ def check(pixels: Tensor, name: str, severity: int) -> None:
     """Raise InputError for what `corrupt` cannot take."""
     if name not in FUNCTIONS:
         raise unknown("corruption", name, NAMES)
-    if isinstance(severity, bool) or severity not in SEVERITIES:
+    if isinstance(severity, bool | float) or severity not in SEVERITIES:
         raise InputError(f"severity is 1, 2, 3, 4 or 5, got {severity!r}")
     if not isinstance(pixels, Tensor) or pixels.dtype != torch.uint8:
         got = pixels.dtype if isinstance(pixels, Tensor) else type(pixels).__name__

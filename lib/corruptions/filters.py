@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,9 +63,11 @@ def padded(x: Tensor, by: int, border=edge) -> Tensor:
 def gaussian_weights(sigma: float, truncate: float = 4.0) -> list[float]:
     """The right half of the kernel, centre first; [1.0] where the radius is 0, which changes nothing."""
     radius = int(truncate * sigma + 0.5)
-    weights = [math.exp(-0.5 / sigma**2 * i**2) for i in range(radius + 1)] if radius else [1.0]
-    total = sum(weights[:0:-1]) + sum(weights)
-    return [weight / total for weight in weights]
+    if not radius:
+        return [1.0]
+    # numpy's sum has an order of its own; in flat areas the last bit of these decides between a level and the one below
+    weights = np.exp(-0.5 / (sigma * sigma) * np.arange(-radius, radius + 1) ** 2)
+    return (weights / weights.sum())[radius:].tolist()
 
 
 def gaussian(x: Tensor, sigma: float, *, truncate: float = 4.0, border=edge) -> Tensor:
@@ -79,12 +82,16 @@ def gaussian(x: Tensor, sigma: float, *, truncate: float = 4.0, border=edge) -> 
         # centre tap, then outer to inner pairs: the reference's order, and with it its last bit
         out = wide.narrow(dim, radius, n) * weights[0]
         for i in range(radius, 0, -1):
-            out.add_(wide.narrow(dim, radius - i, n) + wide.narrow(dim, radius + i, n), alpha=weights[i])
+            # mul_ and add_, not add_ with alpha, which does not round the product
+            out.add_((wide.narrow(dim, radius - i, n) + wide.narrow(dim, radius + i, n)).mul_(weights[i]))
         x = out.to(x.dtype)
     return x
 
 
 # ---- Motion blur -----------------------------------------------------------------------------------------------------
+
+
+MOTION_CHUNK = 50  # images: with their borders, more would leave a processor's cache
 
 
 def motion(levels: Tensor, degrees: Tensor, *, radius: float, sigma: float) -> Tensor:
@@ -98,18 +105,23 @@ def motion(levels: Tensor, degrees: Tensor, *, radius: float, sigma: float) -> T
     total = sum(weights)
     # images sorted by angle: those that read a tap at the same offset lie side by side, and are added in one go
     angle, order = degrees.cpu().deg2rad().sort()
-    wide = padded(levels.index_select(0, order.to(levels.device)), taps - 1)
-    out = torch.zeros_like(levels)
-    cos, sin = angle.cos(), angle.sin()
-    for i, weight in enumerate(weights):
-        down, right = (i * sin - 0.5).ceil().long(), (i * cos - 0.5).ceil().long()
-        changes = ((down.diff() != 0) | (right.diff() != 0)).nonzero().flatten() + 1
-        starts = [0, *changes.tolist()]
-        for start, end in zip(starts, [*starts[1:], len(down)], strict=True):
-            top, left = taps - 1 + int(down[start]), taps - 1 + int(right[start])
-            out[start:end].add_(wide[start:end, :, top : top + height, left : left + width], alpha=weight / total)
-    out = out.mul_(257).add_(0.5).floor_().div_(257).floor_()
-    return out.index_select(0, order.argsort().to(levels.device))
+    out = []
+    for some, angles in zip(levels.index_select(0, order.to(levels.device)).split(MOTION_CHUNK), angle.split(MOTION_CHUNK), strict=True):
+        reads = torch.arange(taps)[:, None]
+        down, right = ((reads * part - 0.5).ceil().long() for part in (angles.sin(), angles.cos()))  # (taps, k)
+        (first_row, last_row), (first_column, last_column) = ((int(offset.min()), int(offset.max())) for offset in (down, right))
+        rows = edge(torch.arange(first_row, height + last_row, device=levels.device), height)
+        columns = edge(torch.arange(first_column, width + last_column, device=levels.device), width)
+        wide = some.index_select(2, rows).index_select(3, columns)
+        value = torch.zeros_like(some)
+        for i, weight in enumerate(weights):
+            changes = ((down[i].diff() != 0) | (right[i].diff() != 0)).nonzero().flatten() + 1
+            starts = [0, *changes.tolist()]
+            for start, end in zip(starts, [*starts[1:], len(angles)], strict=True):
+                top, left = int(down[i, start]) - first_row, int(right[i, start]) - first_column
+                value[start:end].add_(wide[start:end, :, top : top + height, left : left + width], alpha=weight / total)
+        out.append(value.mul_(257).add_(0.5).floor_().div_(257).floor_())
+    return torch.cat(out).index_select(0, order.argsort().to(levels.device))
 
 
 # ---- Zoom ------------------------------------------------------------------------------------------------------------

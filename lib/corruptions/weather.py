@@ -21,7 +21,7 @@ def snow(pixels: Tensor, draws: Draws, *, loc: float, scale: float, zoom: float,
     layer = layer.div_(torch.tensor(255, dtype=torch.float64, device=pixels.device))
     x = to_unit(pixels, torch.float32)
     red, green, blue = x.split(1, 1)
-    grey = red * 0.299 + green * 0.587 + blue * 0.114
+    grey = (green * 0.587).add_(red, alpha=0.299).add_(blue, alpha=0.114)
     white = x * mix + torch.maximum(x, grey * 1.5 + 0.5) * (1 - mix)
     return to_levels(white.double() + layer + layer.flip(2, 3))
 
@@ -41,7 +41,7 @@ def frost(pixels: Tensor, draws: Draws, *, image: float, frost: float) -> Tensor
         columns = (right[chosen] * (width - side)).long()
         windows = picture.to(pixels.device).unfold(1, side, 1).unfold(2, side, 1)  # (3, rows, columns, side, side), a view
         pieces[chosen] = windows[:, rows, columns].transpose(0, 1)
-    return (pixels.double() * image).add_(pieces, alpha=frost).clamp_(0, 255).to(torch.uint8)
+    return (pixels.double() * image).add_(pieces.double().mul_(frost)).clamp_(0, 255).to(torch.uint8)
 
 
 def plasma(draws: Draws, side: int, decay: float) -> Tensor:
