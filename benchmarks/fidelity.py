@@ -69,7 +69,7 @@ def one_by_one(pixels: Tensor, name: str, severity: int) -> Tensor:
     """The corruption done image by image, with a generator of its own for each image."""
     settings = parameters(name, severity, pixels.shape[-1])
     seed = [corruptions.NAMES.index(name), severity]
-    images = pixels.permute(0, 2, 3, 1).numpy()
+    images = pixels.permute(0, 2, 3, 1).contiguous().numpy()  # numpy adds in the order of memory, and a last bit can decide a level
     made = [image_by_image.corrupt(image, name, settings, image_by_image.Random(np.random.default_rng([*seed, i]))) for i, image in enumerate(images)]
     return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2).contiguous()
 

@@ -10,9 +10,9 @@ import scipy.stats
 import torch
 
 from benchmarks import __main__ as cli
-from benchmarks import harness, plain, together, training
+from benchmarks import corruption, fidelity, harness, plain, together, training
 from benchmarks.harness import Case, Target
-from lib import paths, selectivity, train
+from lib import corruptions, paths, selectivity, train
 from lib.errors import InputError
 from lib.recipes import Training
 
@@ -107,6 +107,16 @@ def test_share_counts_ours_as_one():
 @pytest.mark.parametrize(("target", "met", "missed"), [(Target(2.0), 2.0, 1.99), (Target(1.1, at_most=True), 1.1, 1.11)])
 def test_target_has_a_direction(target, met, missed):
     assert target.met(met) and not target.met(missed)
+
+
+def test_a_case_has_its_threads_and_gives_them_back(monkeypatch):
+    seen, now = [], [3]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: now[0])
+    monkeypatch.setattr(torch, "set_num_threads", lambda number: now.__setitem__(0, number))
+    for threads in (0, 1):
+        row = harness.run(case(parity=lambda device: seen.append(now[0]), threads=threads), "cpu", repeats=1)
+        assert row["threads"] == (threads or 3) and row["clock"] == ("CPU time" if threads == 1 else "wall") and now == [3]
+    assert seen == [3, 1]
 
 
 def test_unit_of_time_must_be_known():
@@ -347,3 +357,53 @@ def test_a_way_that_computes_something_else_is_found():
     one, other = torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.1])
     ways = {"right": together.Way(lambda number: None, lambda: one), "wrong": together.Way(lambda number: None, lambda: other)}
     assert together.disagreement(ways) == "wrong: a loss of step 1 is off by 0.1"
+
+
+# ---- Corruptions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def few(monkeypatch, digits):
+    """Twelve digits in place of CIFAR-10's images."""
+    some = digits["test"].pixels[:12]
+    monkeypatch.setattr(corruption, "pixels", lambda device: some.to(device))
+
+
+@pytest.mark.parametrize("name", ["contrast", "impulse_noise", "glass_blur"])
+def test_corruptions_in_batches_agree_with_one_by_one(few, name):
+    assert corruption.parity((name,), "cpu") is None
+
+
+def test_corruptions_of_another_severity_or_kind_disagree(few, monkeypatch):
+    real = corruptions.corrupt
+    monkeypatch.setattr(corruptions, "corrupt", lambda images, name, severity, **more: real(images, name, 6 - severity, **more))
+    assert "contrast: images differ by" in corruption.parity(("contrast",), "cpu")
+    assert "gaussian_noise: images change by" in corruption.parity(("gaussian_noise",), "cpu")
+
+
+def test_the_packages_corruptions_get_its_own_parameters(few):
+    pytest.importorskip("imagecorruptions", reason="imagecorruptions-imaug is not installed")
+    assert corruption.package_parity("cpu") is None
+
+
+def test_spectrum_finds_the_band_of_a_wave():
+    wave = torch.cos(torch.arange(32) * torch.pi).expand(1, 3, 32, 32)  # one pixel up, one down, along the rows
+    power = fidelity.spectrum(wave)
+    assert power.argmax() == int(0.5 / 0.5**0.5 * fidelity.BINS) and (power > 1e-9).sum() == 1
+
+
+def test_fidelity_knows_every_random_corruption_and_says_what_is_missing(monkeypatch, tmp_path):
+    assert set(fidelity.LAW) == set(corruptions.NAMES) - corruptions.DETERMINISTIC
+    assert all(len(severities) == 5 for severities in fidelity.LAW.values())
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    with pytest.raises(InputError, match="cifar10c-reference.npz is missing"):
+        fidelity.reference()
+
+
+def test_a_cell_of_the_fidelity_page(digits):
+    pixels = digits["test"].pixels[:32]
+    made = {"clean": pixels, "contrast": torch.stack([corruptions.corrupt(pixels, "contrast", severity) for severity in corruptions.SEVERITIES])}
+    made["contrast"][4, 0, 0, 0, 0] += 3
+    row = fidelity.cell("contrast", 5, made, pixels, lambda images: (images.amax((1, 2, 3)) > 100).int())
+    assert row["differ"] == 1 / pixels.numel() and row["largest"] == 3
+    assert row["accuracy"] == row["reference_accuracy"] and (row["spread_ratio"], row["spectrum_ratio"]) == (1, [1, 1])
