@@ -247,7 +247,7 @@ def scale_of_selectivity(summary: pd.DataFrame) -> Figure:
 def corrupted_examples(examples: pd.DataFrame) -> Figure:
     """One image, clean and under every corruption, with what the network takes it for; a `corruption_examples` table."""
     figure = Figure(figsize=(8, 1.9 * math.ceil(len(examples) / 5)))
-    panels = figure.subplots(math.ceil(len(examples) / 5), 5).flat
+    panels = figure.subplots(math.ceil(len(examples) / 5), 5, squeeze=False).flatten()
     for axes in panels:
         axes.axis("off")
     for axes, one in zip(panels, examples.itertuples(), strict=False):

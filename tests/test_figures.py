@@ -68,6 +68,11 @@ def svg(figure):
     return buffer.getvalue()
 
 
+def test_every_example_is_drawn():
+    drawn = svg(figures.corrupted_examples(PICTURES))
+    assert drawn.count(b"<image") == len(PICTURES)
+
+
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_same_data_same_bytes_and_data_untouched(name):
     figures.setup()
