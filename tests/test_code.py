@@ -287,7 +287,8 @@ def digests() -> dict[str, str]:
 ALL_TRAININGS = {f"training {model} {variant}" for model in models.MODELS for variant in VARIANTS}
 ALL_SELECTIVITY = {f"selectivity {model}" for model in models.MODELS}
 ALL_CLASS_MEANS = {f"class_means {model}" for model in models.MODELS}
-ALL = ALL_TRAININGS | ALL_SELECTIVITY | ALL_CLASS_MEANS
+ALL_CORRUPTION = {f"{table} {model}" for table in ("corruption", "corruption_examples") for model in models.MODELS}
+ALL = ALL_TRAININGS | ALL_SELECTIVITY | ALL_CLASS_MEANS | ALL_CORRUPTION
 CIFAR = {name for name in ALL if "resnet8" in name or "resnet20" in name}
 IMAGENET = ALL - CIFAR
 
@@ -310,6 +311,9 @@ EDITS = {
     "adversarial images": (("objective", 'reduction="sum"', 'reduction="mean"'), of("pgd-3")),
     "the step of an attack": (("attacks", "found + step_size", "found - step_size"), of("pgd-3")),
     "a table's column": (("measurements", 'var_name="class"', 'var_name="kind"'), ALL_CLASS_MEANS),
+    "a severity": (("corruptions/severities", "(0.04,), (0.06,), (0.08,)", "(0.04,), (0.07,), (0.08,)"), ALL_CORRUPTION),
+    "a corruption": (("corruptions/weather", "grey * 1.5 + 0.5", "grey * 1.5 + 0.6"), ALL_CORRUPTION),
+    "counts of right answers": (("measurements", "pixels) == labels", "pixels) != labels"), {f"corruption {model}" for model in models.MODELS}),
     "a docstring": (("selectivity", "Units that never fire", "Silent units"), set()),
     "the store": (("store", "MANIFEST =", "MANIFEST = OTHER ="), set()),
     "a recipe": (("recipes", "epochs=16, batch=64", "epochs=16, batch=32"), set()),  # is in the key of the run
