@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks import image_by_image
+from benchmarks.fidelity import LAW
 from lib import corruptions, paths
 from lib.corruptions import blur, filters, noise, textures, weather
 from lib.corruptions.draws import Draws
@@ -169,20 +170,6 @@ def test_equals_the_original_script(name):
     assert off == [0, 0, 0, 0, 0]
 
 
-# mean |corrupted - clean| of the original script over those 32 images, in levels: mean and standard deviation over 20 seeds, severities 1 .. 5
-LAW = {
-    "gaussian_noise": ((8.00, 0.01), (11.90, 0.02), (15.75, 0.03), (17.65, 0.03), (19.53, 0.04)),
-    "shot_noise": ((5.73, 0.01), (8.05, 0.02), (12.64, 0.03), (14.56, 0.03), (17.74, 0.04)),
-    "impulse_noise": ((1.26, 0.05), (2.55, 0.06), (3.81, 0.08), (6.36, 0.09), (8.91, 0.10)),
-    "speckle_noise": ((5.31, 0.01), (8.76, 0.02), (10.47, 0.03), (13.85, 0.04), (17.17, 0.05)),
-    "glass_blur": ((10.67, 0.07), (10.81, 0.07), (10.60, 0.06), (17.43, 0.10), (16.72, 0.09)),
-    "motion_blur": ((6.46, 0.20), (9.64, 0.24), (12.14, 0.27), (12.14, 0.27), (14.21, 0.29)),
-    "snow": ((10.47, 0.14), (23.32, 0.25), (24.97, 0.50), (36.90, 0.77), (51.32, 1.02)),
-    "frost": ((30.8, 1.3), (45.7, 1.9), (51.1, 2.5), (46.6, 2.5), (45.5, 2.7)),
-    "fog": ((10.69, 0.35), (21.11, 0.70), (27.13, 0.92), (31.95, 1.15), (38.40, 1.35)),
-    "elastic_transform": ((20.83, 0.85), (18.99, 0.77), (17.10, 0.69), (15.73, 0.59), (12.94, 0.35)),
-    "spatter": ((1.07, 0.06), (2.83, 0.13), (6.88, 0.22), (2.88, 0.23), (4.79, 0.25)),
-}
 PASSES = 9
 
 
