@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lib.corruptions import filters
 from lib.corruptions.draws import Draws
 from lib.corruptions.filters import to_levels, to_unit
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 REACH = 8  # the reference's grid of offsets is 17 x 17
 
@@ -29,15 +35,19 @@ def disc(radius: float, alias_sigma: float) -> Tensor:
 
 def defocus_blur(pixels: Tensor, draws: Draws, *, radius: float, alias_sigma: float) -> Tensor:
     """Each point becomes a disc."""
-    kernel = disc(radius, alias_sigma)
+    kernel = disc(radius, alias_sigma).tolist()
     reach, (height, width) = len(kernel) // 2, pixels.shape[-2:]
-    wide = filters.padded(to_unit(pixels), reach, filters.whole_mirror)
-    out = torch.zeros(pixels.shape, dtype=torch.float64, device=pixels.device)
-    for row, weights in enumerate(kernel.tolist()):
-        for column, weight in enumerate(weights):
-            if weight:
-                out.add_(wide[..., row : row + height, column : column + width], alpha=weight)
-    return to_levels(out)
+
+    def blurred(some: Tensor) -> Tensor:
+        x = to_unit(filters.images_last(some))
+        wide, out = filters.padded(x, reach, filters.whole_mirror), torch.zeros_like(x)
+        for row, weights in enumerate(kernel):
+            for column, weight in enumerate(weights):
+                if weight:
+                    out.add_(wide[row : row + height, column : column + width], alpha=weight)
+        return filters.images_first(to_levels(out))
+
+    return filters.in_parts(blurred, pixels)
 
 
 def glass_sources(offsets: Tensor, side: int, delta: int) -> Tensor:
@@ -52,8 +62,6 @@ def glass_sources(offsets: Tensor, side: int, delta: int) -> Tensor:
     source = position + offsets[..., 1] * side + offsets[..., 0]
     pointers = torch.arange(side * side, device=device).repeat(n, 1)
     pointers.scatter_(1, position.flatten().expand(n, -1), source.flatten(1))
-    if delta == 1:  # no offset is positive: no source has been replaced before it is read
-        return pointers
     # A source is already new if the pass has been there: at a larger row, or in the same row at a larger column, within the loop's range.
     place = torch.arange(side * side, device=device)
     visited = torch.zeros(side * side, dtype=torch.bool, device=device).index_fill_(0, position.flatten(), True)
@@ -68,6 +76,22 @@ def glass_sources(offsets: Tensor, side: int, delta: int) -> Tensor:
     return final.gather(1, follow)
 
 
+def from_above_and_left(levels: Tensor, offsets: Tensor) -> Tensor:
+    """What `glass_sources` says where no offset is positive: levels (h, w, c, n), offsets (rows, columns, 2, n) of 0 and -1 in the order of the pass.
+
+    Each pixel is one of four, none of which has been replaced yet: a choice by bits, without an address.
+    """
+    left, up = offsets.flip(0, 1)[:, :, :, None].unbind(2)  # all bits set, or none
+
+    def chosen(here: Tensor, there: Tensor, which: Tensor) -> Tensor:
+        return (here ^ there).bitwise_and_(which).bitwise_xor_(here)
+
+    here, above = (chosen(rows[:, 1:], rows[:, :-1], left) for rows in (levels[2:, 1:], levels[1:-1, 1:]))
+    out = levels.clone()
+    out[2:, 2:] = chosen(here, above, up)
+    return out
+
+
 def glass_blur(pixels: Tensor, draws: Draws, *, sigma: float, delta: int, passes: int) -> Tensor:
     """Blur, pixels replaced by near ones, blur.
 
@@ -75,35 +99,102 @@ def glass_blur(pixels: Tensor, draws: Draws, *, sigma: float, delta: int, passes
     0 .. delta stay. Both are kept.
     """
     side = pixels.shape[-1]
-    levels = to_levels(filters.gaussian(to_unit(pixels), sigma)).flatten(2)
     span = side - 2 * delta
-    for _ in range(passes):
-        sources = glass_sources(draws.integers(-delta, delta, span, span, 2), side, delta)
-        levels = levels.gather(2, sources[:, None].expand(-1, 3, -1))
-    return to_levels(filters.gaussian(to_unit(levels.view(pixels.shape)), sigma))
+    offsets = [draws.integers(-delta, delta, span, span, 2) for _ in range(passes)]
+
+    def moved(some: Tensor, *offsets: Tensor) -> Tensor:
+        levels = to_levels(filters.gaussian(to_unit(filters.images_last(some)), sigma))
+        for each in offsets:
+            if delta == 1:
+                levels = from_above_and_left(levels, filters.transposed(each.to(torch.uint8).flatten(1)).view(span, span, 2, -1))
+            else:
+                sources = glass_sources(each, side, delta)
+                levels = filters.images_last(filters.images_first(levels).flatten(2).gather(2, sources[:, None].expand(-1, 3, -1)).view(some.shape))
+        return filters.images_first(to_levels(filters.gaussian(to_unit(levels), sigma)))
+
+    return filters.in_parts(moved, pixels, *offsets)
 
 
 def motion_blur(pixels: Tensor, draws: Draws, *, radius: float, sigma: float) -> Tensor:
     """A trail in one direction, at an angle of its own for each image."""
     degrees = draws.uniform(-45, 45)
-    return filters.motion(pixels.double(), degrees, radius=radius, sigma=sigma).to(torch.uint8)
+    return filters.motion(pixels, degrees, radius=radius, sigma=sigma)
+
+
+def zoom_factors(count: int) -> list[float]:
+    """1, 1.01, ...: numpy's arange steps by 1.01 - 1, a little more than 0.01: at 1.25 that decides how a size is rounded."""
+    return [1 + j * (1.01 - 1) for j in range(count)]
 
 
 def zoom_blur(pixels: Tensor, draws: Draws, *, factors: int) -> Tensor:
     """The mean of the image and of its enlargements by 1, 1.01, ...; those that change nothing count too, as in the reference."""
+    return _zoomed_at_once(pixels, factors) if pixels.device.type == "cpu" else _zoomed_one_by_one(pixels, factors)
+
+
+def _zoomed_one_by_one(pixels: Tensor, factors: int) -> Tensor:
     x = to_unit(pixels, torch.float32)
     side = x.shape[-1]
     # rows first: both products with a matrix are then one large product without a copy
     exact = x.permute(2, 0, 1, 3).double().reshape(side, -1)
     total = torch.zeros(exact.shape, device=x.device)
-    for j in range(factors):
-        # numpy's arange steps by 1.01 - 1, a little more than 0.01: at 1.25 that decides how a size is rounded
-        matrix = filters.zoom_matrix(1 + j * (1.01 - 1), side).to(x.device)
+    for factor in zoom_factors(factors):
+        matrix = filters.zoom_matrix(factor, side).to(x.device)
         total.add_(((matrix @ exact).view(-1, side) @ matrix.T).view_as(total).float())
     total = total.view(side, -1, 3, side).permute(1, 2, 0, 3)
     return to_levels((x + total) / (factors + 1))
 
 
+@lru_cache(maxsize=16)
+def zoom_mean(factors: int, side: int) -> tuple[csr_array, Tensor]:
+    """The mean of the image and its enlargements as one sparse float32 matrix, and what becomes of a white image, (side * side,) uint8."""
+    from scipy import sparse
+
+    matrices = [sparse.csr_array(filters.zoom_matrix(factor, side).numpy()) for factor in zoom_factors(factors)]
+    total = sum((sparse.kron(matrix, matrix, format="csr") for matrix in matrices), start=sparse.eye_array(side * side, format="csr"))
+    white = _zoomed_one_by_one(torch.full((1, 3, side, side), 255, dtype=torch.uint8), factors)
+    return (total / (factors + 1)).astype(np.float32), white[0, 0].flatten()
+
+
+def _zoomed_at_once(pixels: Tensor, factors: int) -> Tensor:
+    """The same pixels: the mean by one matrix, and one by one where it comes near to the next level.
+
+    The matrix is given what is missing to white. That is exactly 0 where all is white, the one level that wide areas of photographs have and in which
+    the last bit decides; near black, where all is missing, nothing lies between a level and the one below.
+    """
+    side = pixels.shape[-1]
+    mean, white = zoom_mean(factors, side)
+    levels = filters.images_last(pixels)
+    missing = torch.from_numpy(mean @ (255 - levels).float().view(side * side, -1).numpy())
+    value = (255 - filters.MARGIN) - missing
+    out, above = value.int().clamp_(min=0), value.add_(2 * filters.MARGIN).int()
+    all_white = missing == 0
+    places = filters.true_places((out != above).logical_and_(~all_white))
+    out.view(-1)[places] = _zoomed_at(places, levels, factors)
+    places = filters.true_places(all_white)
+    out.view(-1)[places] = white.int()[places // out.shape[1]]
+    return filters.images_first(out.to(torch.uint8).view(levels.shape))
+
+
+def _zoomed_at(places: Tensor, levels: Tensor, factors: int) -> Tensor:
+    """The levels at some places of the flattened result, (h, w, c, n) as `levels`."""
+    side, planes = len(levels), levels[0, 0].numel()
+    first, part = (torch.stack(some) for some in zip(*(filters.zoom_taps(factor, side) for factor in zoom_factors(factors)), strict=True))
+    plane, row, column = places % planes, places // planes // side, places // planes % side
+    top, left, low, right = first[:, row], first[:, column], part[:, row], part[:, column]  # (factors, places)
+    x = to_unit(levels.view(-1), torch.float32)
+    corner = (top * side + left) * planes + plane
+
+    def read(offset: int) -> Tensor:
+        upper, lower = x[corner + offset].double(), x[corner + offset + side * planes].double()
+        return upper * (1 - low) + lower * low
+
+    zoomed = (read(0) * (1 - right) + read(planes) * right).float()
+    total = torch.zeros(len(places))
+    for one in zoomed:
+        total += one
+    return to_levels((x[places] + total) / (factors + 1)).int()
+
+
 def gaussian_blur(pixels: Tensor, draws: Draws, *, sigma: float) -> Tensor:
     """Gaussian blur."""
-    return to_levels(filters.gaussian(to_unit(pixels), sigma))
+    return filters.blurred(pixels, sigma)

@@ -10,39 +10,47 @@ from torchvision.io import decode_jpeg, encode_jpeg
 
 from lib.corruptions import filters
 from lib.corruptions.draws import Draws
-from lib.corruptions.filters import half_mirror, to_levels, to_unit, whole_mirror
+from lib.corruptions.filters import half_mirror, images_first, images_last, in_parts, to_levels, to_unit, whole_mirror
 
 
 def contrast(pixels: Tensor, draws: Draws, *, factor: float) -> Tensor:
     """Each channel drawn towards its mean over the image."""
-    x = to_unit(pixels)
-    # pixel after pixel, as numpy adds over the first two of three dimensions: in flat images the last bit of the mean decides
-    mean = (x.flatten(2).cumsum(2)[..., -1:] / (x.shape[2] * x.shape[3]))[..., None]
-    return to_levels((x - mean) * factor + mean)
+
+    def drawn(some: Tensor) -> Tensor:
+        x = to_unit(images_last(some))
+        # pixel after pixel, as numpy adds over the first two of three dimensions: in flat images the last bit of the mean decides
+        pixels = x.flatten(0, 1)
+        total = pixels.cumsum(0)[-1] if x.is_cuda else torch.from_numpy(pixels.numpy().sum(0))
+        mean = total / len(pixels)
+        return images_first(to_levels(x.sub_(mean).mul_(factor).add_(mean)))
+
+    return in_parts(drawn, pixels)
 
 
 def saturate(pixels: Tensor, draws: Draws, *, factor: float, shift: float) -> Tensor:
     """HSV's saturation scaled and shifted. Grey has hue 0, so a shift tints it red."""
-    hue, saturation, value = filters.to_hsv(to_unit(pixels))
-    return to_levels(filters.from_hsv(hue, (saturation * factor + shift).clamp_(0, 1), value))
+    return in_parts(lambda some: filters.with_hsv(some, lambda saturation, value: (saturation.mul_(factor).add_(shift).clamp_(0, 1), value)), pixels)
 
 
 # ---- Elastic transform -----------------------------------------------------------------------------------------------
 
 
 def _looked_up(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """x (n, side, side, 3) at whole positions (n, side, side): the same shape."""
-    n, side = x.shape[:2]
-    first = torch.arange(0, n * side * side, side * side, device=x.device).view(n, 1, 1)
-    return x.reshape(-1, 3).index_select(0, (rows * side + columns).add_(first).flatten()).view(x.shape)
+    """x (3, n, side, side) at whole positions (n, side, side): the same shape."""
+    n, side = x.shape[1:3]
+    first = torch.arange(0, n * side * side, side * side, dtype=rows.dtype, device=x.device).view(n, 1, 1)
+    at, out = (rows * side).add_(columns).add_(first).flatten(), torch.empty_like(x)
+    for channel, read in zip(x, out, strict=True):
+        torch.index_select(channel.flatten(), 0, at, out=read.view(-1))
+    return out
 
 
 def warp(x: Tensor, corners: Tensor) -> Tensor:
-    """The affine map that moves three points by `corners` (n, 3, 2: right, down; float32): (n, side, side, 3) float32 -> the same.
+    """The affine map that moves three points by `corners` (n, 3, 2: right, down; float32): (3, n, side, side) float32 -> the same.
 
     OpenCV 4's fixed point, in 32nds of a pixel; OpenCV 5 computes this in floating point.
     """
-    side = x.shape[1]
+    side = x.shape[-1]
     middle, reach = side // 2, side // 3
     points = torch.tensor([[middle + reach, middle + reach], [middle + reach, middle - reach], [middle - reach, middle - reach]], dtype=torch.float32)
     moved = (points.to(x.device) + corners).double()
@@ -56,44 +64,51 @@ def warp(x: Tensor, corners: Tensor) -> Tensor:
     at = torch.arange(side, dtype=torch.float64, device=x.device)
 
     def fixed(per_row: Tensor, shift: Tensor, per_column: Tensor) -> Tensor:
-        rows = (1024 * (per_row[:, None] * at + shift[:, None])).round()[:, :, None]
-        columns = (1024 * per_column[:, None] * at).round()[:, None]
-        return (rows + 16 + columns).long() >> 5
+        rows = (1024 * (per_row[:, None] * at + shift[:, None])).round().int()[:, :, None]
+        columns = (1024 * per_column[:, None] * at).round().int()[:, None]
+        return (rows + 16 + columns) >> 5
 
     column, row = fixed(i1, b1, i0), fixed(i4, b2, i3)
     left, top = column >> 5, row >> 5
-    right_part, low_part = (column & 31).float()[..., None] / 32, (row & 31).float()[..., None] / 32
+    right_part, low_part = (column & 31).float().div_(32), (row & 31).float().div_(32)
     left, right, top, below = (whole_mirror(index, side) for index in (left, left + 1, top, top + 1))
-    out = _looked_up(x, top, left) * ((1 - low_part) * (1 - right_part))
-    out += _looked_up(x, top, right) * ((1 - low_part) * right_part)
-    out += _looked_up(x, below, left) * (low_part * (1 - right_part))
-    return out.add_(_looked_up(x, below, right) * (low_part * right_part))
+    out = _looked_up(x, top, left).mul_((1 - low_part) * (1 - right_part))
+    out += _looked_up(x, top, right).mul_((1 - low_part) * right_part)
+    out += _looked_up(x, below, left).mul_(low_part * (1 - right_part))
+    return out.add_(_looked_up(x, below, right).mul_(low_part * right_part))
 
 
 def displaced(x: Tensor, right: Tensor, down: Tensor) -> Tensor:
-    """x (n, side, side, 3) float32 read at positions that lie `right` and `down` (n, side, side) away, bilinearly, in float64 inside."""
-    side = x.shape[1]
+    """x (3, n, side, side) float32 read at positions that lie `right` and `down` (n, side, side) away, bilinearly, in float64 inside."""
+    side = x.shape[-1]
     at = torch.arange(side, dtype=torch.float64, device=x.device)
     rows, columns = at[:, None] + down, at + right
     top, left = rows.floor(), columns.floor()
-    low_part, right_part = (rows - top)[..., None], (columns - left)[..., None]
-    top, left = top.long(), left.long()
+    low_part, right_part = rows.sub_(top), columns.sub_(left)
+    top, left = top.int(), left.int()
     top, below, left, onward = (half_mirror(index, side) for index in (top, top + 1, left, left + 1))
-    # float32 values times float64 weights are float64
-    upper = (_looked_up(x, top, left) * (1 - right_part)).add_(_looked_up(x, top, onward) * right_part)
-    lower = (_looked_up(x, below, left) * (1 - right_part)).add_(_looked_up(x, below, onward) * right_part)
+    left_part = 1 - right_part
+    upper = _looked_up(x, top, left).double().mul_(left_part).add_(_looked_up(x, top, onward).double().mul_(right_part))
+    lower = _looked_up(x, below, left).double().mul_(left_part).add_(_looked_up(x, below, onward).double().mul_(right_part))
     return upper.mul_(1 - low_part).add_(lower.mul_(low_part)).float()
 
 
 def elastic_transform(pixels: Tensor, draws: Draws, *, amplitude: float, sigma: float, affine: float) -> Tensor:
     """A random affine map, then a smooth random displacement of every pixel. Lengths are in sides of the image."""
     side = pixels.shape[-1]
-    warped = warp(to_unit(pixels.permute(0, 2, 3, 1).contiguous(), torch.float32), draws.uniform(-affine * side, affine * side, 3, 2).float())
-    fields = []
-    for _ in range(2):  # right, then down
-        field = filters.gaussian(draws.uniform(-1, 1, side, side), sigma * side, truncate=3, border=half_mirror)
-        fields.append((field * (amplitude * side)).float())
-    return to_levels(displaced(warped, *fields)).permute(0, 3, 1, 2).contiguous()
+
+    def smooth(field: Tensor) -> Tensor:
+        field = images_first(filters.gaussian(images_last(field[:, None]), sigma * side, truncate=3, border=half_mirror))[:, 0]
+        return field.mul_(amplitude * side).float()
+
+    def transformed(some: Tensor, corners: Tensor, right: Tensor, down: Tensor) -> Tensor:
+        x = warp(to_unit(some.transpose(0, 1).contiguous(), torch.float32), corners)
+        if amplitude:  # of 0 displaces nothing
+            x = displaced(x, smooth(right), smooth(down))
+        return to_levels(x).transpose(0, 1).contiguous()
+
+    corners = draws.uniform(-affine * side, affine * side, 3, 2).float()
+    return in_parts(transformed, pixels, corners, *(draws.uniform(-1, 1, side, side) for _ in range(2)))
 
 
 # ---- Pixelation ------------------------------------------------------------------------------------------------------
@@ -121,8 +136,12 @@ def box_weights(before: int, after: int) -> tuple[Tensor, Tensor]:
 def box_resized(levels: Tensor, after: int, dim: int) -> Tensor:
     """Pillow's box filter along one dimension: uint8 -> uint8."""
     sources, weights = (table.to(levels.device) for table in box_weights(levels.shape[dim], after))
-    if len(sources) == 1:  # each position copies one pixel
-        return levels.index_select(dim, sources[0])
+    if len(sources) <= 2:  # each position copies a pixel or is the mean of two, rounded up
+        one = levels.index_select(dim, sources[0])
+        if len(sources) == 1:
+            return one
+        other = levels.index_select(dim, sources[1].where(weights[1] > 0, sources[0]))
+        return (one | other).sub_((one ^ other).bitwise_right_shift_(1))
     shape = [1] * levels.ndim
     shape[dim] = after
     total = torch.full((), 2**21, dtype=torch.int32, device=levels.device)
@@ -134,8 +153,12 @@ def box_resized(levels: Tensor, after: int, dim: int) -> Tensor:
 def pixelate(pixels: Tensor, draws: Draws, *, factor: float) -> Tensor:
     """Made smaller and larger again with Pillow's box filter."""
     side = pixels.shape[-1]
-    small = box_resized(box_resized(pixels, int(side * factor), 3), int(side * factor), 2)
-    return box_resized(box_resized(small, side, 3), side, 2)
+    small = int(side * factor)
+    levels = images_last(pixels)
+    for after in (small, side):
+        for dim in (1, 0):
+            levels = box_resized(levels, after, dim)
+    return images_first(levels)
 
 
 # ---- JPEG ------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What several corruptions share: levels, borders, Gaussian and motion blur, zoom, HSV. Images are (n, c, h, w) on any device.
+"""What several corruptions share: levels, layouts, borders, Gaussian and motion blur, zoom, HSV. Images are (n, c, h, w) on any device.
 
 Nothing rounds where the reference does not: it cuts fractions of a grey level off, so a difference in the last bit shows as a whole level. Everything is
 float64 unless the reference is float32, sums are explicit and in its order, and there is no convolution or matrix product of reduced precision.
@@ -7,7 +7,9 @@ float64 unless the reference is float32, sums are explicit and in its order, and
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -22,7 +24,47 @@ def to_unit(pixels: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
 
 def to_levels(values: Tensor) -> Tensor:
     """Values, clipped to [0, 1], as uint8 levels: truncated towards zero, as the reference's cast does. Overwrites its argument."""
-    return values.clamp_(0, 1).mul_(255).to(torch.uint8)
+    return values.clamp_(0, 1).mul_(255).int().to(torch.uint8)  # in two steps: torch casts a float to a byte by way of 64-bit integers, one by one
+
+
+# ---- Layouts ---------------------------------------------------------------------------------------------------------
+
+PART = 50  # images: with their float64 copies, more would leave a processor's cache, and freed memory go back to the system to be fetched again
+
+
+def in_parts(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """function(*tensors), computed for a few images at a time on a CPU; a GPU takes all at once."""
+    if tensors[0].device.type != "cpu":
+        return function(*tensors)
+    return torch.cat([function(*some) for some in zip(*(tensor.split(PART) for tensor in tensors), strict=True)])
+
+
+def transposed(matrix: Tensor) -> Tensor:
+    """(a, b) -> (b, a), contiguous. OpenCV's is nine times as fast as torch's on bytes."""
+    if matrix.device.type != "cpu":
+        return matrix.T.contiguous()
+    import cv2  # half a second to import
+
+    return torch.from_numpy(cv2.transpose(matrix.contiguous().numpy()))
+
+
+def images_last(x: Tensor) -> Tensor:
+    """(n, c, h, w) -> (h, w, c, n): all that is done to rows and columns is then done to long stretches of memory."""
+    n, c, h, w = x.shape
+    return transposed(x.transpose(0, 1).reshape(c * n, h * w)).view(h, w, c, n)
+
+
+def images_first(x: Tensor) -> Tensor:
+    """The inverse: (h, w, c, n) -> (n, c, h, w)."""
+    h, w, c, n = x.shape
+    return transposed(x.reshape(h * w, c * n)).view(c, n, h, w).transpose(0, 1).contiguous()
+
+
+def true_places(mask: Tensor) -> Tensor:
+    """Where a mask is true, counted along its flattened values. numpy's search is five times as fast as torch's."""
+    if mask.device.type != "cpu":
+        return mask.flatten().nonzero().flatten()
+    return torch.from_numpy(np.flatnonzero(mask.numpy()))
 
 
 # ---- Borders ---------------------------------------------------------------------------------------------------------
@@ -34,11 +76,9 @@ def edge(index: Tensor, n: int) -> Tensor:
 
 
 def half_mirror(index: Tensor, n: int) -> Tensor:
-    """cba|abcd|dcb: mirrors lie half a pixel outside. For positions up to 3 n outside: in twos, since a remainder of integers is slow."""
-    for _ in range(2):
-        index = torch.maximum(index, -1 - index)
-        index = torch.minimum(index, 2 * n - 1 - index)
-    return index
+    """cba|abcd|dcb: mirrors lie half a pixel outside. For positions up to n outside: a remainder of integers is slow."""
+    index = torch.maximum(index, -1 - index)
+    return torch.minimum(index, 2 * n - 1 - index)
 
 
 def whole_mirror(index: Tensor, n: int) -> Tensor:
@@ -50,8 +90,8 @@ def whole_mirror(index: Tensor, n: int) -> Tensor:
 
 
 def padded(x: Tensor, by: int, border=edge) -> Tensor:
-    """(..., h, w) -> (..., h + 2 by, w + 2 by), filled by the border's rule."""
-    for dim in (-2, -1):
+    """(h, w, ...) -> (h + 2 by, w + 2 by, ...), filled by the border's rule."""
+    for dim in (0, 1):
         n = x.shape[dim]
         x = x.index_select(dim, border(torch.arange(-by, n + by, device=x.device), n))
     return x
@@ -71,81 +111,126 @@ def gaussian_weights(sigma: float, truncate: float = 4.0) -> list[float]:
 
 
 def gaussian(x: Tensor, sigma: float, *, truncate: float = 4.0, border=edge) -> Tensor:
-    """Separable Gaussian blur: (..., h, w) -> the same, columns first; float32 images are summed in float64 and rounded after each axis."""
+    """Separable Gaussian blur: (h, w, ...) -> the same, columns first; float32 images are summed in float64 and rounded after each axis."""
     weights = gaussian_weights(sigma, truncate)
     radius = len(weights) - 1
     if radius == 0:
         return x.clone()
-    for dim in (-2, -1):
+    for dim in (0, 1):
         n = x.shape[dim]
         wide = x.double().index_select(dim, border(torch.arange(-radius, n + radius, device=x.device), n))
         # centre tap, then outer to inner pairs: the reference's order, and with it its last bit
         out = wide.narrow(dim, radius, n) * weights[0]
+        pair = torch.empty_like(out)
         for i in range(radius, 0, -1):
             # mul_ and add_, not add_ with alpha, which does not round the product
-            out.add_((wide.narrow(dim, radius - i, n) + wide.narrow(dim, radius + i, n)).mul_(weights[i]))
+            out.add_(torch.add(wide.narrow(dim, radius - i, n), wide.narrow(dim, radius + i, n), out=pair).mul_(weights[i]))
         x = out.to(x.dtype)
     return x
+
+
+def blurred(pixels: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of levels: uint8 (n, c, h, w) -> uint8."""
+    return in_parts(lambda some: images_first(to_levels(gaussian(to_unit(images_last(some)), sigma))), pixels)
 
 
 # ---- Motion blur -----------------------------------------------------------------------------------------------------
 
 
-MOTION_CHUNK = 50  # images: with their borders, more would leave a processor's cache
+MARGIN = 1e-3  # levels: ten times what float32 sums of levels are off by
 
 
 def motion(levels: Tensor, degrees: Tensor, *, radius: float, sigma: float) -> Tensor:
-    """ImageMagick's motion blur, one angle an image: (n, c, h, w) float64 of whole levels, (n,) -> the same.
+    """ImageMagick's motion blur, one angle an image: (n, c, h, w) uint8, (n,) -> the same.
 
-    One-sided, so it also shifts; the sum goes through ImageMagick's 16-bit quantum before it is cut to a level.
+    One-sided, so it also shifts; the sum goes through ImageMagick's 16-bit quantum before it is cut to a level. The sums are float32, and float64 where
+    they come near to the next level.
     """
-    height, width = levels.shape[-2:]
     taps = 2 * math.ceil(radius) + 1
-    weights = [math.exp(-(i * i) / (2.0 * sigma * sigma)) for i in range(taps)]
-    total = sum(weights)
+    weights = torch.tensor([math.exp(-(i * i) / (2.0 * sigma * sigma)) for i in range(taps)], dtype=torch.float64)
+    weights /= weights.sum()
     # images sorted by angle: those that read a tap at the same offset lie side by side, and are added in one go
     angle, order = degrees.cpu().deg2rad().sort()
-    out = []
-    for some, angles in zip(levels.index_select(0, order.to(levels.device)).split(MOTION_CHUNK), angle.split(MOTION_CHUNK), strict=True):
-        reads = torch.arange(taps)[:, None]
-        down, right = ((reads * part - 0.5).ceil().long() for part in (angles.sin(), angles.cos()))  # (taps, k)
-        (first_row, last_row), (first_column, last_column) = ((int(offset.min()), int(offset.max())) for offset in (down, right))
-        rows = edge(torch.arange(first_row, height + last_row, device=levels.device), height)
-        columns = edge(torch.arange(first_column, width + last_column, device=levels.device), width)
-        wide = some.index_select(2, rows).index_select(3, columns)
-        value = torch.zeros_like(some)
-        for i, weight in enumerate(weights):
-            changes = ((down[i].diff() != 0) | (right[i].diff() != 0)).nonzero().flatten() + 1
-            starts = [0, *changes.tolist()]
-            for start, end in zip(starts, [*starts[1:], len(angles)], strict=True):
-                top, left = int(down[i, start]) - first_row, int(right[i, start]) - first_column
-                value[start:end].add_(wide[start:end, :, top : top + height, left : left + width], alpha=weight / total)
-        out.append(value.mul_(257).add_(0.5).floor_().div_(257).floor_())
-    return torch.cat(out).index_select(0, order.argsort().to(levels.device))
+    order = order.to(levels.device)
+    some = levels.index_select(0, order)
+    reads = torch.arange(taps)[:, None]
+    offsets = torch.stack([(reads * part - 0.5).ceil().long() for part in (angle.sin(), angle.cos())])  # down and right, of (taps, n)
+    # 257 v + 0.5, cut to a whole number, divided by 257 and cut again is v + 1 / 514, cut; half the margin goes to each side
+    value = _motion_sums(some, offsets, weights).add_(1 / 514 - MARGIN)
+    out, above = value.to(torch.int32), value.add(2 * MARGIN).to(torch.int32)
+    out = out.clamp_(min=0)
+    places = true_places(out != above)
+    out.view(-1)[places] = _motion_at(places, some, offsets, weights)
+    return out.to(torch.uint8).index_select(0, order.argsort())
+
+
+def _motion_sums(levels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
+    """The weighted sums, (n, c, h, w) float32, of neighbouring images with similar offsets."""
+    height, width = levels.shape[-2:]
+    used = int((weights.flip(0).cumsum(0).flip(0) > MARGIN / 1000 / 255).sum())  # what the last ones add is lost in rounding
+    offsets = offsets[:, :used]
+    (first_row, first_column), (last_row, last_column) = offsets.amin((1, 2)).tolist(), offsets.amax((1, 2)).tolist()
+    rows = edge(torch.arange(first_row, height + last_row, device=levels.device), height)
+    columns = edge(torch.arange(first_column, width + last_column, device=levels.device), width)
+    wide = levels.index_select(2, rows).index_select(3, columns).float()
+    # a shift of the picture is one of its flattened rows, long and without gaps; what lies between the rows of the result is not used
+    line = wide.shape[3]
+    span = (height - 1) * line + width
+    value = torch.zeros(*levels.shape[:2], height * line, device=levels.device)
+    used_value = value[..., :span]
+    begins = ((offsets[0] - first_row) * line + offsets[1] - first_column).tolist()
+    for begin, weight in zip(begins, weights.tolist(), strict=False):
+        starts = [0, *(i for i in range(1, len(begin)) if begin[i] != begin[i - 1]), len(begin)]
+        for start, end in pairwise(starts):
+            read = wide.as_strided((end - start, wide.shape[1], span), (wide.stride(0), wide.stride(1), 1), start * wide.stride(0) + begin[start])
+            used_value[start:end].add_(read, alpha=weight)
+    return value.view(*levels.shape[:3], line)[..., :width]
+
+
+def _motion_at(places: Tensor, levels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
+    """The levels at some places of the flattened result."""
+    c, height, width = levels.shape[1:]
+    column, row, plane = places % width, places // width % height, places // (width * height)
+    down, right = offsets.to(levels.device).index_select(2, plane // c)
+    read = levels.view(-1)[(plane * height + edge(row + down, height)) * width + edge(column + right, width)].double()
+    value = torch.zeros(len(places), dtype=torch.float64, device=levels.device)
+    for tap, weight in zip(read, weights.tolist(), strict=True):
+        value.add_(tap, alpha=weight)
+    return value.mul_(257).add_(0.5).floor_().div_(257).int()
 
 
 # ---- Zoom ------------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
-def zoom_matrix(factor: float, n: int) -> Tensor:
-    """(n, n) float64: the middle of an axis of n pixels, enlarged `factor` times by linear interpolation between aligned corners, cut to n."""
+def zoom_taps(factor: float, n: int) -> tuple[Tensor, Tensor]:
+    """Where the middle of an axis of n pixels, enlarged `factor` times by linear interpolation between aligned corners and cut to n, is read.
+
+    returns  the first of two neighbouring pixels (n,) int64, and the weight of the second (n,) float64
+    """
     block = math.ceil(n / factor)
     first = (n - block) // 2
     large = round(block * factor)
     cut = (large - n) // 2
     position = (torch.arange(cut, cut + n, dtype=torch.float64) * (block - 1)) / (large - 1)
     low = position.floor().clamp(max=block - 2).long()
-    part = position - low
+    return first + low, position - low
+
+
+@lru_cache(maxsize=256)
+def zoom_matrix(factor: float, n: int) -> Tensor:
+    """The same as a matrix, (n, n) float64."""
+    first, part = zoom_taps(factor, n)
     matrix = torch.zeros(n, n, dtype=torch.float64)
     rows = torch.arange(n)
-    matrix[rows, first + low] = 1 - part
-    matrix[rows, first + low + 1] += part
+    matrix[rows, first] = 1 - part
+    matrix[rows, first + 1] += part
     return matrix
 
 
 def zoomed(x: Tensor, factor: float) -> Tensor:
     """(..., n, n) float64 -> the same: its middle, enlarged `factor` times."""
+    if factor == 1:
+        return x
     matrix = zoom_matrix(factor, x.shape[-1]).to(x.device)
     return matrix @ x @ matrix.T
 
@@ -153,27 +238,30 @@ def zoomed(x: Tensor, factor: float) -> Tensor:
 # ---- Colour ----------------------------------------------------------------------------------------------------------
 
 
-def to_hsv(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Hue, saturation and value, each (n, h, w) in [0, 1], of (n, 3, h, w) RGB in [0, 1]; hue is 0 where there is no colour."""
-    red, green, blue = x.unbind(1)
-    value = x.amax(1)
-    spread = value - x.amin(1)
-    grey = spread == 0
-    safe = spread.masked_fill(grey, 1)
-    # on ties the last of the three counts
-    hue = torch.where(blue == value, 4 + (red - green) / safe, torch.where(green == value, 2 + (blue - red) / safe, (green - blue) / safe))
-    hue = (hue / 6).remainder_(1).masked_fill_(grey, 0)
-    saturation = (spread / value.masked_fill(value == 0, 1)).masked_fill_(grey, 0)
-    return hue, saturation, value
+def with_hsv(pixels: Tensor, change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Tensor:
+    """Levels (n, 3, h, w) after a change of HSV's saturation and value, each in [0, 1] and (n, h, w); the hue stays, and is 0 where there is no colour.
 
-
-def from_hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
-    """The inverse: three of (n, h, w) -> (n, 3, h, w) RGB."""
-    sixth = (hue * 6).floor()
-    f = hue * 6 - sixth
-    p, q, t = value * (1 - saturation), value * (1 - f * saturation), value * (1 - (1 - f) * saturation)
-    sector = sixth.remainder(6).long()[None]
-    choices = torch.stack([value, q, p, t])
-    # which of value, q, p, t is red, green and blue in each of the six sectors
-    table = torch.tensor([[0, 1, 2, 2, 3, 0], [3, 0, 0, 1, 2, 2], [2, 2, 3, 0, 0, 1]], device=hue.device)
-    return torch.stack([choices.gather(0, channel[sector])[0] for channel in table], 1)
+    Only the middle one of a pixel's channels depends on the hue: the largest becomes the value, the least value * (1 - saturation).
+    """
+    red, green, blue = pixels.unbind(1)
+    most, least = pixels.amax(1), pixels.amin(1)
+    middle = red ^ green ^ blue ^ most ^ least
+    blue_leads = blue == most  # on ties the last of the three counts
+    green_leads = (green == most) & ~blue_leads
+    # within a sixth of the circle the middle channel rises with the hue or falls; the order of the channels tells which
+    rises = (((red < green) ^ (green < blue) ^ (blue < red)) & (middle != most)).double()
+    value, half, low = to_unit(torch.stack([most, middle, least]))
+    spread = value - low
+    part = half.sub_(low).div_(spread.clamp(min=1 / 512)).mul_(2 * rises - 1)  # the bound changes only what is 0
+    hue = (4 * blue_leads.to(torch.uint8) + 2 * green_leads.to(torch.uint8)).double().add_(part).div_(6)
+    hue.add_((hue < 0).double()).mul_(6)
+    distance = hue.sub_(hue.floor()).sub_(rises).abs_()  # of the middle channel from the largest
+    saturation, value = change(spread.div_(value.clamp(min=1 / 512)), value)
+    levels = to_levels(torch.stack([value, (1 - distance.mul_(saturation)).mul_(value), (1 - saturation).mul_(value)]))
+    top, centre, bottom = levels[:, :, None].unbind(0)
+    is_most, is_least = pixels == most[:, None], pixels == least[:, None]
+    # without colour, hue 0: red is the largest
+    is_least[:, :1] &= ~is_most[:, :1]
+    is_most[:, 1:] &= ~is_least[:, 1:]
+    # bytes wrap around
+    return (is_most.to(torch.uint8) * (top - centre)).add_(is_least.to(torch.uint8).mul_(bottom - centre)).add_(centre)

@@ -8,62 +8,85 @@ import torch
 from torch import Tensor
 
 from lib.corruptions.draws import Draws
-from lib.corruptions.filters import to_levels, to_unit
+from lib.corruptions.filters import in_parts, to_levels, to_unit, true_places
 
 
 def gaussian_noise(pixels: Tensor, draws: Draws, *, sigma: float) -> Tensor:
     """The same normal noise at every level."""
     noise = draws.normal(*pixels.shape[1:], dtype=torch.float32)
-    return to_levels(to_unit(pixels).add_(noise, alpha=sigma))
+    return in_parts(lambda some, noise: to_levels(to_unit(some).add_(noise, alpha=sigma)), pixels, noise)
 
 
 def speckle_noise(pixels: Tensor, draws: Draws, *, sigma: float) -> Tensor:
     """Normal noise in proportion to the level."""
     noise = draws.normal(*pixels.shape[1:], dtype=torch.float32)
-    x = to_unit(pixels)
-    return to_levels(torch.addcmul(x, x, noise.double(), value=sigma))
 
 
-GUIDE = 2048  # parts of [0, 1) for which a table knows the count already
+    def noisy(some: Tensor, noise: Tensor) -> Tensor:
+        x = to_unit(some)
+        return to_levels(torch.addcmul(x, x, noise.double(), value=sigma))
+
+    return in_parts(noisy, pixels, noise)
+
+
+GUIDE = 2048  # parts of [0, 1) for which a table knows already what becomes of a number
 
 
 @lru_cache(maxsize=16)
-def poisson_tables(rate: float) -> tuple[Tensor, Tensor, Tensor]:
-    """For the counts of all 256 levels, level k having the mean rate * k / 255: distribution functions, where each begins, and a guide.
+def poisson_tables(rate: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """For the counts of all 256 levels, level k having the mean rate * k / 255: distribution functions, where each begins, and guides.
 
-    steps   the functions one after the other, k added to that of level k, so that the whole is sorted
+    steps   the functions one after the other, k added to that of level k, so that the whole is sorted; at the end infinity
     starts  (256,) int64
-    guide   (256 * GUIDE,) int16: the count at each part of [0, 1), -1 where it changes within the part
+    guide   (256 * GUIDE,) int16: the level that the count comes to at each part of [0, 1), -1 where it changes within the part
+    below   (256 * GUIDE,) int32: how many of the steps lie below the part
     """
     from scipy.stats import poisson
 
-    parts, starts, guide, length = [], [], [], 0
+    parts, starts, guide, below, length = [], [], [], [], 0
     borders = torch.arange(GUIDE + 1, dtype=torch.float64) / GUIDE
     for level in range(256):
         mean = rate * level / 255
         steps = torch.from_numpy(poisson.cdf(range(int(mean + 12 * mean**0.5) + 30), mean))
         steps = steps[steps < 1]  # no uniform number is as large as 1
-        below = torch.searchsorted(steps, borders, right=True)
-        guide.append(torch.where(below[:-1] == torch.searchsorted(steps, borders[1:]), below[:-1], -1))
+        made = _photons(torch.arange(len(steps) + 1), rate)
+        first, last = torch.searchsorted(steps, borders[:-1], right=True), torch.searchsorted(steps, borders[1:])
+        guide.append(torch.where(made[first] == made[last], made[first].short(), -1))
+        below.append(first + length)
         parts.append(steps + level)
         starts.append(length)
         length += len(steps)
-    return torch.cat(parts), torch.tensor(starts), torch.cat(guide).to(torch.int16)
+    return torch.cat([*parts, torch.tensor([torch.inf], dtype=torch.float64)]), torch.tensor(starts), torch.cat(guide), torch.cat(below).int()
+
+
+def _photons(counts: Tensor, rate: float) -> Tensor:
+    return to_levels(counts.double().div_(torch.tensor(rate, dtype=torch.float64, device=counts.device)))
 
 
 def shot_noise(pixels: Tensor, draws: Draws, *, rate: float) -> Tensor:
     """Counts of photons: Poisson with the mean `rate` times the level. By inversion, so that an image takes the same numbers whatever it shows."""
-    steps, starts, guide = (table.to(pixels.device) for table in poisson_tables(rate))
-    uniform, levels = draws.uniform(0, 1, *pixels.shape[1:]).flatten(), pixels.flatten().int()
-    counts = guide.take((uniform * GUIDE).int().add_(levels, alpha=GUIDE).long()).double()
-    unsure = (counts < 0).nonzero().flatten()
-    hard = levels[unsure].long()
-    counts[unsure] = (torch.searchsorted(steps, uniform[unsure] + hard, right=True) - starts[hard]).double()
-    return to_levels(counts.div_(torch.tensor(rate, dtype=torch.float64, device=pixels.device))).view(pixels.shape)
+    steps, starts, guide, below = (table.to(pixels.device) for table in poisson_tables(rate))
+
+    def counted(some: Tensor, uniform: Tensor) -> Tensor:
+        uniform, levels = uniform.flatten(), some.reshape(-1).int()
+        part = (uniform * GUIDE).int().add_(levels, alpha=GUIDE)
+        made = guide.index_select(0, part)
+        unsure = true_places(made < 0)
+        level = levels.index_select(0, unsure)
+        value = uniform.index_select(0, unsure).add_(level)
+        passed = below.index_select(0, part.index_select(0, unsure)).long()
+        passed += steps.index_select(0, passed) <= value  # most parts hold one step; the first and last hold many
+        more = (steps.index_select(0, passed) <= value).nonzero().flatten()
+        passed[more] = torch.searchsorted(steps, value[more], right=True)
+        made[unsure] = _photons(passed - starts.index_select(0, level), rate).short()
+        return made.to(torch.uint8).view(some.shape)
+
+    return in_parts(counted, pixels, draws.uniform(0, 1, *pixels.shape[1:]))
 
 
 def impulse_noise(pixels: Tensor, draws: Draws, *, amount: float) -> Tensor:
     """Salt and pepper: a share of the values, each channel by itself, becomes 0 or 255."""
     hit = draws.uniform(0, 1, *pixels.shape[1:], dtype=torch.float32) <= amount
     salt = draws.uniform(0, 1, *pixels.shape[1:], dtype=torch.float32) <= 0.5
-    return torch.where(hit, salt.to(torch.uint8).mul_(255), pixels)
+    hit, salt = (mask.to(torch.uint8).mul_(255) for mask in (hit, salt))
+    return salt.bitwise_xor_(pixels).bitwise_and_(hit).bitwise_xor_(pixels)  # a choice by bits: torch's `where` takes bytes one by one

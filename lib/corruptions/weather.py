@@ -17,13 +17,16 @@ def snow(pixels: Tensor, draws: Draws, *, loc: float, scale: float, zoom: float,
     flakes = filters.zoomed(draws.normal(1, side, side) * scale + loc, zoom)
     flakes = flakes.masked_fill_(flakes < threshold, 0)
     degrees = draws.uniform(-135, -45)
-    layer = filters.motion(to_levels(flakes).double(), degrees, radius=radius, sigma=sigma)
-    layer = layer.div_(torch.tensor(255, dtype=torch.float64, device=pixels.device))
-    x = to_unit(pixels, torch.float32)
-    red, green, blue = x.split(1, 1)
-    grey = (green * 0.587).add_(red, alpha=0.299).add_(blue, alpha=0.114)
-    white = x * mix + torch.maximum(x, grey * 1.5 + 0.5) * (1 - mix)
-    return to_levels(white.double() + layer + layer.flip(2, 3))
+    layer = filters.motion(to_levels(flakes), degrees, radius=radius, sigma=sigma)
+
+    def snowed(some: Tensor, layer: Tensor) -> Tensor:
+        x, layer = to_unit(some, torch.float32), to_unit(layer)
+        red, green, blue = x.split(1, 1)
+        grey = (green * 0.587).add_(red, alpha=0.299).add_(blue, alpha=0.114)
+        white = torch.maximum(x, grey.mul_(1.5).add_(0.5)).mul_(1 - mix)
+        return to_levels(x.mul_(mix).add_(white).double().add_(layer).add_(layer.flip(2, 3)))
+
+    return filters.in_parts(snowed, pixels, layer)
 
 
 def frost(pixels: Tensor, draws: Draws, *, image: float, frost: float) -> Tensor:
@@ -41,7 +44,11 @@ def frost(pixels: Tensor, draws: Draws, *, image: float, frost: float) -> Tensor
         columns = (right[chosen] * (width - side)).long()
         windows = picture.to(pixels.device).unfold(1, side, 1).unfold(2, side, 1)  # (3, rows, columns, side, side), a view
         pieces[chosen] = windows[:, rows, columns].transpose(0, 1)
-    return (pixels.double() * image).add_(pieces.double().mul_(frost)).clamp_(0, 255).to(torch.uint8)
+
+    def covered(some: Tensor, piece: Tensor) -> Tensor:
+        return some.double().mul_(image).add_(piece.double().mul_(frost)).clamp_(0, 255).int().to(torch.uint8)
+
+    return filters.in_parts(covered, pixels, pieces)
 
 
 def plasma(draws: Draws, side: int, decay: float) -> Tensor:
@@ -77,16 +84,17 @@ def plasma(draws: Draws, side: int, decay: float) -> Tensor:
 
 def fog(pixels: Tensor, draws: Draws, *, strength: float, decay: float) -> Tensor:
     """Clouds added, and the image darkened so that its own brightest value stays the most there can be."""
-    x = to_unit(pixels)
-    clouds = plasma(draws, pixels.shape[-1], decay)[:, None]
-    most = x.amax((1, 2, 3), keepdim=True)
-    return to_levels((x + clouds * strength) * most / (most + strength))
+
+    def fogged(some: Tensor, clouds: Tensor) -> Tensor:
+        most = to_unit(some.amax((1, 2, 3), keepdim=True))
+        return to_levels(to_unit(some).add_(clouds[:, None] * strength).mul_(most).div_(most + strength))
+
+    return filters.in_parts(fogged, pixels, plasma(draws, pixels.shape[-1], decay))
 
 
 def brightness(pixels: Tensor, draws: Draws, *, shift: float) -> Tensor:
     """HSV's value raised."""
-    hue, saturation, value = filters.to_hsv(to_unit(pixels))
-    return to_levels(filters.from_hsv(hue, saturation, (value + shift).clamp_(0, 1)))
+    return filters.in_parts(lambda some: filters.with_hsv(some, lambda saturation, value: (saturation, value.add_(shift).clamp_(0, 1))), pixels)
 
 
 # ---- Spatter ---------------------------------------------------------------------------------------------------------
@@ -107,14 +115,18 @@ def water_mask(drops: np.ndarray, mix: float) -> np.ndarray:
     return mask / most * np.float32(mix) if most else mask
 
 
+def _blurred(fields: Tensor, sigma: float) -> Tensor:
+    return filters.images_first(filters.gaussian(filters.images_last(fields[:, None]), sigma))[:, 0]
+
+
 def spatter(pixels: Tensor, draws: Draws, *, loc: float, scale: float, sigma: float, threshold: float, mix: float, kind: int) -> Tensor:
     """Drops of water (kind 0) or mud (kind 1). For mud `mix` is the width of a Gaussian."""
     side = pixels.shape[-1]
-    liquid = filters.gaussian(draws.normal(side, side) * scale + loc, sigma)
+    liquid = _blurred(draws.normal(side, side) * scale + loc, sigma)
     x = to_unit(pixels, torch.float32)
     colour = (torch.tensor(MUD if kind else WATER, dtype=torch.float64) / 255).float().view(3, 1, 1).to(pixels.device)
     if kind:
-        mask = filters.gaussian((liquid > threshold).float(), mix)
+        mask = _blurred((liquid > threshold).float(), mix)
         mask = mask.masked_fill_(mask < 0.8, 0)[:, None]
         return to_levels(x * (1 - mask) + mask * colour)
     liquid.masked_fill_(liquid < threshold, 0)
