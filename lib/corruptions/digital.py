@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
-from torchvision.io import decode_jpeg, encode_jpeg
 
 from lib.corruptions import filters
 from lib.corruptions.draws import Draws
@@ -165,6 +165,13 @@ def pixelate(pixels: Tensor, draws: Draws, *, factor: float) -> Tensor:
 
 
 def jpeg_compression(pixels: Tensor, draws: Draws, *, quality: int) -> Tensor:
-    """A JPEG's encoding and decoding, image by image on the CPU; torchvision's libjpeg gives Pillow's pixels."""
-    made = [decode_jpeg(encode_jpeg(image, quality=int(quality))) for image in pixels.cpu()]
-    return torch.stack(made).to(pixels.device)
+    """A JPEG's encoding and decoding, image by image on the CPU; OpenCV's libjpeg gives Pillow's pixels, in little more than half of torchvision's time."""
+    import cv2  # half a second to import
+
+    n, channels, height, width = pixels.shape
+    how = [cv2.IMWRITE_JPEG_QUALITY, int(quality)]
+    # OpenCV's order is BGR, channels last: quickest made of all images in one tall strip
+    strip = cv2.merge(list(pixels.cpu().flip(1).transpose(0, 1).reshape(channels, n * height, width).numpy()))
+    made = [cv2.imdecode(cv2.imencode(".jpg", image, how)[1], cv2.IMREAD_COLOR) for image in strip.reshape(n, height, width, channels)]
+    planes = np.stack(cv2.split(np.concatenate(made))[::-1]).reshape(channels, n, height, width)
+    return torch.from_numpy(planes).transpose(0, 1).contiguous().to(pixels.device)

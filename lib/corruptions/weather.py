@@ -56,30 +56,30 @@ def plasma(draws: Draws, side: int, decay: float) -> Tensor:
 
     The amplitude of a step is the square of what shrinks by `decay`: the reference multiplies by it twice.
     """
-    first = torch.zeros(())
-    height = None
+    height = None  # (side, side, n): neighbouring images, not every other point of one, lie side by side
     step, wibble = side, 100.0
     while step >= 2:
         half, cells = step // 2, side // step
 
-        def wibbled(total: Tensor | float, cells: int = cells, wibble: float = wibble) -> Tensor:
-            return wibble * draws.uniform(-wibble, wibble, cells, cells) + total / 4
+        def wibbled(total: Tensor | None, cells: int = cells, wibble: float = wibble) -> Tensor:
+            drawn = filters.transposed(draws.uniform(-wibble, wibble, cells, cells).flatten(1)).view(cells, cells, -1).mul_(wibble)
+            return drawn if total is None else drawn.add_(total.div_(4))
 
         if height is None:
-            centre = wibbled(first)
-            height = torch.zeros(len(centre), side, side, dtype=torch.float64, device=centre.device)
-            height[:, half::step, half::step] = centre
+            centre = wibbled(None)
+            height = torch.zeros(side, side, centre.shape[-1], dtype=torch.float64, device=centre.device)
+            height[half::step, half::step] = centre
         else:
-            corners = height[:, ::step, ::step]
-            pairs = corners + corners.roll(-1, 1)
-            height[:, half::step, half::step] = wibbled(pairs + pairs.roll(-1, 2))
-        corners, centres = height[:, ::step, ::step], height[:, half::step, half::step]
-        top = wibbled((centres + centres.roll(1, 1)) + (corners + corners.roll(-1, 2)))
-        left = wibbled((centres + centres.roll(1, 2)) + (corners + corners.roll(-1, 1)))
-        height[:, ::step, half::step], height[:, half::step, ::step] = top, left
+            corners = height[::step, ::step]
+            pairs = corners + corners.roll(-1, 0)
+            height[half::step, half::step] = wibbled(pairs + pairs.roll(-1, 1))
+        corners, centres = height[::step, ::step], height[half::step, half::step]
+        top = wibbled((centres + centres.roll(1, 0)).add_(corners + corners.roll(-1, 1)))
+        left = wibbled((centres + centres.roll(1, 1)).add_(corners + corners.roll(-1, 0)))
+        height[::step, half::step], height[half::step, ::step] = top, left
         step, wibble = half, wibble / decay
-    height = height - height.amin((1, 2), keepdim=True)
-    return height / height.amax((1, 2), keepdim=True)
+    height.sub_(height.amin((0, 1)))
+    return filters.images_first(height.div_(height.amax((0, 1)))[:, :, None])[:, 0]
 
 
 def fog(pixels: Tensor, draws: Draws, *, strength: float, decay: float) -> Tensor:
