@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -35,14 +36,16 @@ def saturate(pixels: Tensor, draws: Draws, *, factor: float, shift: float) -> Te
 # ---- Elastic transform -----------------------------------------------------------------------------------------------
 
 
-def _looked_up(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """x (3, n, side, side) at whole positions (n, side, side): the same shape."""
+def _corners(x: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor]) -> Iterator[list[Tensor]]:
+    """Channel by channel, x (3, n, side, side) at whole positions (n, side, side): upper left, upper right, lower left and lower right, each as the positions.
+
+    One channel's float64 values stay in a processor's cache, those of all three do not.
+    """
     n, side = x.shape[1:3]
-    first = torch.arange(0, n * side * side, side * side, dtype=rows.dtype, device=x.device).view(n, 1, 1)
-    at, out = (rows * side).add_(columns).add_(first).flatten(), torch.empty_like(x)
-    for channel, read in zip(x, out, strict=True):
-        torch.index_select(channel.flatten(), 0, at, out=read.view(-1))
-    return out
+    first = torch.arange(0, n * side * side, side * side, dtype=rows[0].dtype, device=x.device).view(n, 1, 1)
+    places = [line + column for line in ((row * side).add_(first) for row in rows) for column in columns]
+    for channel in x:
+        yield [channel.flatten().index_select(0, at.flatten()).view(at.shape) for at in places]
 
 
 def warp(x: Tensor, corners: Tensor) -> Tensor:
@@ -72,10 +75,14 @@ def warp(x: Tensor, corners: Tensor) -> Tensor:
     left, top = column >> 5, row >> 5
     right_part, low_part = (column & 31).float().div_(32), (row & 31).float().div_(32)
     left, right, top, below = (whole_mirror(index, side) for index in (left, left + 1, top, top + 1))
-    out = _looked_up(x, top, left).mul_((1 - low_part) * (1 - right_part))
-    out += _looked_up(x, top, right).mul_((1 - low_part) * right_part)
-    out += _looked_up(x, below, left).mul_(low_part * (1 - right_part))
-    return out.add_(_looked_up(x, below, right).mul_(low_part * right_part))
+    weights = [down * across for down in (1 - low_part, low_part) for across in (1 - right_part, right_part)]
+    made = []
+    for read in _corners(x, (top, below), (left, right)):
+        out, *others = (value.mul_(weight) for value, weight in zip(read, weights, strict=True))
+        for other in others:
+            out.add_(other)
+        made.append(out)
+    return torch.stack(made)
 
 
 def displaced(x: Tensor, right: Tensor, down: Tensor) -> Tensor:
@@ -87,28 +94,27 @@ def displaced(x: Tensor, right: Tensor, down: Tensor) -> Tensor:
     low_part, right_part = rows.sub_(top), columns.sub_(left)
     top, left = top.int(), left.int()
     top, below, left, onward = (half_mirror(index, side) for index in (top, top + 1, left, left + 1))
-    left_part = 1 - right_part
-    upper = _looked_up(x, top, left).double().mul_(left_part).add_(_looked_up(x, top, onward).double().mul_(right_part))
-    lower = _looked_up(x, below, left).double().mul_(left_part).add_(_looked_up(x, below, onward).double().mul_(right_part))
-    return upper.mul_(1 - low_part).add_(lower.mul_(low_part)).float()
+    upper_part, left_part, made = 1 - low_part, 1 - right_part, []
+    for read in _corners(x, (top, below), (left, onward)):
+        upper_left, upper_right, lower_left, lower_right = (value.double() for value in read)
+        upper = upper_left.mul_(left_part).add_(upper_right.mul_(right_part)).mul_(upper_part)
+        made.append(upper.add_(lower_left.mul_(left_part).add_(lower_right.mul_(right_part)).mul_(low_part)).float())
+    return torch.stack(made)
 
 
 def elastic_transform(pixels: Tensor, draws: Draws, *, amplitude: float, sigma: float, affine: float) -> Tensor:
     """A random affine map, then a smooth random displacement of every pixel. Lengths are in sides of the image."""
     side = pixels.shape[-1]
 
-    def smooth(field: Tensor) -> Tensor:
-        field = images_first(filters.gaussian(images_last(field[:, None]), sigma * side, truncate=3, border=half_mirror))[:, 0]
-        return field.mul_(amplitude * side).float()
-
-    def transformed(some: Tensor, corners: Tensor, right: Tensor, down: Tensor) -> Tensor:
+    def transformed(some: Tensor, corners: Tensor, *fields: Tensor) -> Tensor:
         x = warp(to_unit(some.transpose(0, 1).contiguous(), torch.float32), corners)
         if amplitude:  # of 0 displaces nothing
-            x = displaced(x, smooth(right), smooth(down))
+            smooth = filters.gaussian(images_last(torch.stack(fields, 1)), sigma * side, truncate=3, border=half_mirror)
+            x = displaced(x, *images_first(smooth.mul_(amplitude * side)).float().unbind(1))
         return to_levels(x).transpose(0, 1).contiguous()
 
     corners = draws.uniform(-affine * side, affine * side, 3, 2).float()
-    return in_parts(transformed, pixels, corners, *(draws.uniform(-1, 1, side, side) for _ in range(2)))
+    return in_parts(transformed, pixels, corners, *(draws.uniform(-1, 1, side, side) for _ in range(2)))  # right, then down
 
 
 # ---- Pixelation ------------------------------------------------------------------------------------------------------
