@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lib import seeds
-from lib.corruptions import blur, digital, noise, weather
+from lib.corruptions import blur, digital, filters, noise, weather
 from lib.corruptions.draws import Draws
 from lib.corruptions.severities import TABLES, parameters
 from lib.errors import InputError, unknown
@@ -62,6 +62,7 @@ def corrupt(pixels: Tensor, name: str, severity: int, *, generator: torch.Genera
     What an image becomes depends on the generator, on its place, and on itself, not on how many images follow.
     """
     check(pixels, name, severity)
+    filters.keep_memory()
     if name in DETERMINISTIC:
         generator = generator or torch.Generator()
     elif generator is None:

@@ -32,6 +32,16 @@ def to_levels(values: Tensor) -> Tensor:
 PART = 50  # images: with their float64 copies, more would leave a processor's cache, and freed memory go back to the system to be fetched again
 
 
+@lru_cache(maxsize=1)
+def keep_memory() -> None:
+    """Let the C library keep what is freed, up to 64 MiB, instead of fetching every large tensor's pages anew from the system.
+
+    glibc takes the largest block freed so far, up to 32 MiB, as the size from which on blocks are the system's, and twice that as what it keeps. None of
+    the pages is touched here. Elsewhere this does nothing.
+    """
+    torch.empty(2**25 - 2**16, dtype=torch.uint8)
+
+
 def in_parts(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     """function(*tensors), computed for a few images at a time on a CPU; a GPU takes all at once."""
     if tensors[0].device.type != "cpu":
