@@ -147,7 +147,7 @@ def blurred(pixels: Tensor, sigma: float) -> Tensor:
 # ---- Motion blur -----------------------------------------------------------------------------------------------------
 
 
-MARGIN = 1e-3  # levels: ten times what float32 sums of levels are off by
+MARGIN = 1e-3  # levels: float32 sums of up to 30 levels are off by less than 6e-4
 
 
 def motion(levels: Tensor, degrees: Tensor, *, radius: float, sigma: float) -> Tensor:
