@@ -25,7 +25,7 @@ env: .venv/synced
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1); name another with PYTHON=python3.12" >&2; exit 2; }
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv==0.13.8
-	UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact --quiet --extra cluster --python $(PY)
+	UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact --quiet --extra cluster --extra autoattack --python $(PY)
 	touch $@
 
 book: env
@@ -39,6 +39,7 @@ test: env
 	RUNS_FROZEN=1 $(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 index.ipynb chapters
 
 bench: env
+	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact --quiet --extra bench --python $(PY)
 	@$(PY) -m benchmarks $(NAME)
 
 rerun: env

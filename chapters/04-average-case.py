@@ -186,7 +186,7 @@ figures.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), columns]
 
 # %%
 small = chapters.Parameters("digits", "resnet8", alphas=(-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0), seeds=(0, 1, 2), recipe="fast")
-digits = chapters.with_corrupted(chapters.at_hand(small.trainings), small.trainings)
+digits = chapters.measured(chapters.at_hand(small.trainings), small.trainings)
 glue("digits", f"{digits.corrupted_accuracy.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
 ledger = claims.ledger(digits)

@@ -31,7 +31,7 @@ epochs: int = 0  # 0: half of the recipe's own in the fast recipe, all of them i
 variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of training; pgd-K is PGD training with K steps
 
 # %%
-from lib import chapters, claims, figures, runs
+from lib import chapters, claims, effects, figures, runs
 
 here = chapters.parameters(globals())
 from myst_nb import glue
@@ -95,19 +95,19 @@ glue("augmix-published", claims.claim("LM-6").published, display=False)
 # none. Each step costs one more pass through the network and back.
 
 # %% tags=["hide-input"]
-ladder = means.assign(steps=means.index.map(claims.strength)).dropna(subset="steps").sort_values("steps")
+ladder = means.assign(steps=means.index.map(effects.strength)).dropna(subset="steps").sort_values("steps")
 strongest, count = ladder.index[-1], summary.variant.isin(ladder.index).sum()
 attacked = chapters.change_by_layer(units[units.alpha == middle], strongest)
 figures.show(
     figures.selectivity_by_layer(units[units.variant.isin(ladder.index)], by="variant"),
     name="fig-pgd-layers",
     alt=f"""Two panels, mean selectivity against layer, one line a strength of PGD training, from nearly black (plain) over pink to purple; left all units,
-    right live units. Against plain training, the live units of {claims.variant_name(strongest)}: {attacked}.""",
+    right live units. Against plain training, the live units of {effects.variant_name(strongest)}: {attacked}.""",
     caption=f"""Mean selectivity of each ReLU layer by strength of PGD training; {here.setting}, {count} networks, mean over seeds. Left: all units, dead ones
     counting as 0. Right: live units alone; a layer without a live unit has no point.""",
 )
 glue("attacked", attacked, display=False)
-glue("strongest", claims.variant_name(strongest), display=False)
+glue("strongest", effects.variant_name(strongest), display=False)
 
 # %% [markdown]
 # The live units of the strongest training ({glue:text}`strongest`) against those of plain training: {glue:text}`attacked`.
@@ -143,7 +143,7 @@ glue("steps", steps, display=False)
 
 # %% tags=["hide-input"]
 figures.show_table(claims.by_training(summary))
-accuracies = ", ".join(f"{chapters.number(100 * value, '.1f')} ({claims.variant_name(name)})" for name, value in means.clean_accuracy.items())
+accuracies = ", ".join(f"{chapters.number(100 * value, '.1f')} ({effects.variant_name(name)})" for name, value in means.clean_accuracy.items())
 glue("accuracies", accuracies, display=False)
 glue("epochs", f"{summary.epochs.iloc[0]} epochs", display=False)
 glue("least", f"{claims.LEAST_SEEDS}", display=False)

@@ -23,7 +23,7 @@ here = chapters.parameters(globals())
 from myst_nb import glue
 
 figures.setup()
-summary = chapters.with_corrupted(runs.summary(here.trainings), here.trainings)
+summary = chapters.measured(runs.summary(here.trainings), here.trainings)
 networks = f"{len(summary)} networks ({here.setting}), trained on {', '.join(sorted(set(summary.device)))}"
 
 # %% [markdown]

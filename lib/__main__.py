@@ -148,7 +148,7 @@ def recheck(
 
 @app.command()
 def table(
-    measurement: Annotated[str, typer.Argument(help="selectivity or class_means")],
+    measurement: Annotated[str, typer.Argument(help="selectivity, class_means, corruption, attack, transfer, jacobian, autoattack")],
     csv: Csv = False,
 ) -> None:
     """A measurement's tidy table over all cached runs; what was not measured yet is measured now, where the weights are kept."""

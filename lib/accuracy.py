@@ -7,8 +7,7 @@ import pandas as pd
 from lib import corruptions
 from lib.corrupted import CLEAN
 from lib.errors import InputError
-
-NETWORK = ["dataset", "model", "alpha", "seed", "recipe", "variant", "epochs"]  # columns that say which network a row is about
+from lib.recipes import LABELS
 
 
 def counted(dataset: str) -> tuple[str, ...]:
@@ -18,7 +17,7 @@ def counted(dataset: str) -> tuple[str, ...]:
 
 def by_severity(table: pd.DataFrame) -> pd.DataFrame:
     """A `corruption` table summed over classes: a row a network, corruption and severity, with `images` and `accuracy` in [0, 1]."""
-    keys = [column for column in [*NETWORK, "corruption", "severity"] if column in table]
+    keys = [column for column in [*LABELS, "corruption", "severity"] if column in table]
     sums = table.groupby(keys, sort=False)[["images", "correct"]].sum()
     return sums.assign(accuracy=sums.correct / sums.images).reset_index()
 
@@ -26,7 +25,7 @@ def by_severity(table: pd.DataFrame) -> pd.DataFrame:
 def by_corruption(table: pd.DataFrame) -> pd.DataFrame:
     """A row a network and corruption (and one for the clean images): `accuracy`, the mean over severities."""
     rows = by_severity(table)
-    keys = [column for column in [*NETWORK, "corruption"] if column in rows]
+    keys = [column for column in [*LABELS, "corruption"] if column in rows]
     return rows.groupby(keys, sort=False).accuracy.mean().reset_index()
 
 
@@ -40,11 +39,11 @@ def with_corrupted(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """
     if table.empty:
         return summary.assign(subset_accuracy=float("nan"), corrupted_accuracy=float("nan"), relative_accuracy=float("nan"))
-    wide = by_corruption(table).pivot(index=NETWORK, columns="corruption", values="accuracy")
+    wide = by_corruption(table).pivot(index=LABELS, columns="corruption", values="accuracy")
     kept = [name for name in counted(table.dataset.iloc[0]) if name in wide]
     if not kept:
         raise InputError("the table holds no corruption that is averaged over")
     facts = pd.DataFrame({"subset_accuracy": wide[CLEAN], "corrupted_accuracy": wide[kept].mean(axis=1)})
     facts["relative_accuracy"] = facts.corrupted_accuracy / facts.subset_accuracy
     facts = facts.join(wide[kept].add_prefix("corrupted_"))
-    return summary.merge(facts.reset_index(), on=NETWORK, how="left")
+    return summary.merge(facts.reset_index(), on=LABELS, how="left")

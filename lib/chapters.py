@@ -18,7 +18,7 @@ import nbformat
 import pandas as pd
 from nbformat import NotebookNode
 
-from lib import accuracy, measurements, models, paths, recipes, runs, selectivity, store
+from lib import accuracy, measurements, models, paths, recipes, robustness, runs, selectivity, store
 from lib.errors import InputError, unknown
 
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
@@ -300,6 +300,16 @@ def hyperparameters(training: runs.Training) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["", "here", "as in the paper?"])
 
 
+def cached(measurement: str, trainings: list[runs.Training], **settings: object) -> pd.DataFrame:
+    """Like `runs.table`, of those trainings alone that it is cached for; no rows at all where there are none. Nothing is made.
+
+    raises  InputError for a damaged file
+    """
+    file, missing = measurements.file_name(measurement, settings), set(runs.missing(trainings))
+    there = [training for training in trainings if training not in missing and file in store.Folder(paths.runs() / training.name)]
+    return runs.table(measurement, there, **settings) if there else pd.DataFrame()
+
+
 def at_hand(trainings: list[runs.Training]) -> pd.DataFrame:
     """`runs.summary` of what is cached and measured; a training that is not is a row without numbers. Nothing is made.
 
@@ -307,19 +317,20 @@ def at_hand(trainings: list[runs.Training]) -> pd.DataFrame:
     """
     missing, units = set(runs.missing(trainings)), measurements.file_name("selectivity", {})
     there = [training for training in trainings if training not in missing and units in store.Folder(paths.runs() / training.name)]
-    labels = ["dataset", "model", "alpha", "seed", "recipe", "variant"]
-    wanted = pd.DataFrame([{name: getattr(training, name) for name in labels} | {"epochs": training.settings.epochs} for training in trainings])
+    wanted = pd.DataFrame([recipes.labels(training) for training in trainings])
     if there:
         return wanted.merge(runs.summary(there), how="left", on=list(wanted))
     return wanted.assign(**dict.fromkeys(["clean_accuracy", "mean_selectivity", "live_selectivity", "dead"], float("nan")))
 
 
-def with_corrupted(summary: pd.DataFrame, trainings: list[runs.Training]) -> pd.DataFrame:
-    """`accuracy.with_corrupted` from what is cached; nothing is measured. A network without a cached table gets NaN."""
-    file = measurements.file_name("corruption", {})
-    missing = set(runs.missing(trainings))
-    there = [training for training in trainings if training not in missing and file in store.Folder(paths.runs() / training.name)]
-    return accuracy.with_corrupted(summary, runs.table("corruption", there) if there else pd.DataFrame())
+def measured(summary: pd.DataFrame, trainings: list[runs.Training]) -> pd.DataFrame:
+    """A summary with all that claims need of corrupted images and attacks, from what is cached; NaN where a network has no such table."""
+    summary = accuracy.with_corrupted(summary, cached("corruption", trainings))
+    summary = robustness.with_attacked(summary, cached("attack", trainings))
+    summary = robustness.with_transferred(summary, cached("transfer", trainings))
+    summary = robustness.with_jacobian(summary, cached("jacobian", trainings))
+    radius = robustness.strengths(trainings[0].dataset).ball
+    return robustness.with_autoattack(summary, cached("autoattack", trainings, epsilon=radius))
 
 
 def number(value: float, form: str = ".3f") -> str:

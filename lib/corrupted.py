@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import warnings
-import zipfile
 from collections.abc import Iterator
 from itertools import product
 
@@ -13,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib import code, corruptions, paths
+from lib import code, corruptions, paths, store
 from lib.data import Images
 
 CLEAN = "clean"  # the images themselves, as severity 0
@@ -34,25 +30,9 @@ def cells(images: Images, *, device: str | torch.device = "cpu") -> Iterator[tup
 def _cell(images: Images, source: Tensor, name: str, severity: int) -> Tensor:
     digest = code.digest([corruptions.corrupted_block, corruptions.FUNCTIONS[name]], skip=["lib.corruptions.FUNCTIONS"])
     file = paths.cache() / "corrupted" / images.fingerprint / f"{name}-{severity}-{digest}.npz"
-    if file.is_file():
-        try:
-            with np.load(file) as kept:  # an npz checks the CRC of every array it reads
-                pixels = torch.from_numpy(kept["pixels"])
-            if pixels.shape == source.shape and pixels.dtype == torch.uint8:
-                return pixels.to(source.device)
-        except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError, NotImplementedError, RuntimeError):
-            pass  # made again below
-    blocks = range(-(-len(source) // corruptions.BLOCK))
-    pixels = torch.cat([corruptions.corrupted_block(source, number, name, severity) for number in blocks])
-    draft = file.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as out:
-            np.savez(out, pixels=pixels.cpu().numpy())
-        os.replace(draft, file)
-    except OSError as error:
-        warnings.warn(f"corrupted images could not be kept in {file.parent} ({error.strerror}): they are made anew for each network", stacklevel=2)
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-    return pixels
+
+    def make() -> dict[str, np.ndarray]:
+        blocks = range(-(-len(source) // corruptions.BLOCK))
+        return {"pixels": torch.cat([corruptions.corrupted_block(source, number, name, severity) for number in blocks]).cpu().numpy()}
+
+    return torch.from_numpy(store.kept(file, make, what="corrupted images")["pixels"]).to(source.device)

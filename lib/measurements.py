@@ -13,18 +13,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from lib import corrupted, models
+from lib import attacked, corrupted, models
 from lib import selectivity as index
 from lib.corruptions import BLOCK, NAMES, check, corrupted_block
 from lib.data import Images
 from lib.errors import InputError, unknown
-
-
-def _evaluated(network: nn.Module) -> torch.device:
-    """The device of a network; InputError when it is in training mode, where a batch would change it."""
-    if network.training:
-        raise InputError("measurements need a network in evaluation mode; call network.eval() first")
-    return next(network.parameters()).device
+from lib.recipes import Training
 
 
 @torch.no_grad()
@@ -33,7 +27,7 @@ def spatial_activations(network: nn.Module, images: Images, *, batch: int = 500)
 
     raises  InputError when the network is in training mode, where a batch would change it
     """
-    device = _evaluated(network)
+    device = attacked.evaluated(network)
     parts: dict[str, list[Tensor]] = {}
     with models.spatial_means(network) as means:
         for start in range(0, len(images), batch):
@@ -93,7 +87,7 @@ def corruption(network: nn.Module, images: Images, *, limit: int) -> pd.DataFram
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
         raise InputError(f"limit is a number of images, 0 for all of them, got {limit!r}")
-    device = _evaluated(network)
+    device = attacked.evaluated(network)
     some = images[: limit or len(images)]
     labels, classes = some.labels.to(device), len(some.classes)
     sizes = labels.bincount(minlength=classes).cpu()
@@ -109,7 +103,7 @@ def corruption_examples(network: nn.Module, images: Images, *, image: int, sever
     if isinstance(image, bool) or not isinstance(image, int) or not 0 <= image < len(images):
         raise InputError(f"image is a row of the split, 0 .. {len(images) - 1}, got {image!r}")
     check(images.pixels[:1], NAMES[0], severity)
-    device = _evaluated(network)
+    device = attacked.evaluated(network)
     block, place = divmod(image, BLOCK)
     pixels = [images.pixels[image], *(corrupted_block(images.pixels, block, name, severity)[place] for name in NAMES)]
     with torch.inference_mode():
@@ -125,11 +119,15 @@ def corruption_examples(network: nn.Module, images: Images, *, image: int, sever
 
 @dataclass(frozen=True)
 class Measurement:
-    """A function (network, test images, **settings) -> table, its settings, and what it is for."""
+    """A function (network, test images, **settings) -> table, its settings, and what it is for.
+
+    sources  (training, settings) -> other trainings, whose networks are given to the function as `sources`, {training: network}; overrides no setting
+    """
 
     function: Callable[..., pd.DataFrame]
     summary: str
     settings: dict[str, object] = field(default_factory=dict)
+    sources: Callable[[Training, dict[str, object]], list[Training]] | None = None
 
 
 MEASUREMENTS = {
@@ -137,7 +135,17 @@ MEASUREMENTS = {
     "class_means": Measurement(class_means, "class-conditional mean activation of every unit"),
     "corruption": Measurement(corruption, "right answers under every corruption and severity, by class; on the first `limit` images", {"limit": 2000}),
     "corruption_examples": Measurement(corruption_examples, "one image under every corruption, and what the network takes it for", {"image": 1, "severity": 3}),
-}
+    "attack": Measurement(
+        attacked.attack, "right answers under FGSM and PGD, white box, by strength and class; on the first `limit` images",
+        {"limit": 1000, "precision": "bfloat16"},
+    ),
+    "transfer": Measurement(
+        attacked.transfer, "right answers on images made against α = 0 networks of other seeds",
+        {"limit": 1000, "precision": "bfloat16", "sources": [0, 1]}, attacked.sources,
+    ),
+    "jacobian": Measurement(attacked.jacobian, "norm of the input-output Jacobian of every image, its margin and confidence", {"limit": 1000}),
+    "autoattack": Measurement(attacked.autoattack, "images that AutoAttack leaves standing, part by part", {"limit": 200, "epsilon": 1 / 255, "seed": 0}),
+}  # fmt: skip
 
 
 def settled(name: str, settings: dict[str, object]) -> dict[str, object]:

@@ -254,9 +254,8 @@ def _trained(member: _Member, epochs: int) -> tuple[list[dict[str, object]], str
 
 def _measured(member: _Member, measurement: str) -> tuple[list[dict[str, object]], str]:
     """Compare a table with itself made again."""
-    network = runs._network(member.training, member.run).to("cuda" if torch.cuda.is_available() else "cpu")
-    with exact():
-        made = measurements.MEASUREMENTS[measurement].function(network, data.load(member.training.dataset, "test"), **member.run.files[member.file]["settings"])
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    made = runs.measured(measurement, member.training, member.run, member.run.files[member.file]["settings"], device)
     return [{"what": "table"}], _difference(_table(member.run.read(member.file)), _table(runs._parquet(made)))
 
 

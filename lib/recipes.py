@@ -183,6 +183,14 @@ class Training:
         return f"{self.dataset}-{self.model}/alpha{self.alpha}-seed{self.seed}-{recipe}{variant}-{self.key}"
 
 
+LABELS = ["dataset", "model", "alpha", "seed", "recipe", "variant", "epochs"]  # columns of every table that say which network a row is about
+
+
+def labels(training: Training) -> dict[str, object]:
+    """{column: value} of LABELS."""
+    return {name: getattr(training, name) for name in LABELS[:-1]} | {"epochs": training.settings.epochs}
+
+
 def described(facts: object) -> Training | None:
     """The training whose canonical form this is, as it is read from JSON; None when today's recipes have none, whatever it is."""
     try:

@@ -23,7 +23,7 @@ from lib import __version__, code, data, measurements, models, objective, paths,
 from lib import train as training_code
 from lib.engines import exact
 from lib.errors import InputError
-from lib.recipes import Training
+from lib.recipes import Training, labels
 
 __all__ = ["Training", "grid", "history", "load", "make", "missing", "summary", "table"]
 
@@ -112,7 +112,8 @@ def training_digest(training: Training) -> str:
 
 def table_digest(name: str, model: str) -> str:
     """Digest of the code that decides a measurement's table."""
-    return _digest([measurements.MEASUREMENTS[name].function], model)
+    one = measurements.MEASUREMENTS[name]
+    return _digest([one.function, *([one.sources] if one.sources else [])], model)
 
 
 # ---- making and reading ----------------------------------------------------------------------------------------------
@@ -258,12 +259,20 @@ def _one_table(measurement: str, training: Training, settings: dict[str, object]
     return _label(pd.read_parquet(io.BytesIO(run.read(file))), training)
 
 
+def measured(measurement: str, training: Training, run: store.Folder, settings: dict[str, object], device: str) -> pd.DataFrame:
+    """A measurement made now, whatever is cached; networks that it needs besides are trained where they are missing."""
+    one = measurements.MEASUREMENTS[measurement]
+    network, given = _network(training, run).to(device), dict(settings)
+    if one.sources:
+        given["sources"] = {other: _network(other, make(other, weights=True)).to(device) for other in one.sources(training, settings)}
+    with exact():
+        return one.function(network, data.load(training.dataset, "test"), **given)
+
+
 def _measure(measurement: str, training: Training, run: store.Folder, settings: dict[str, object]) -> None:
     start = time.monotonic()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = _network(training, run).to(device)
-    with exact():
-        made = measurements.MEASUREMENTS[measurement].function(network, data.load(training.dataset, "test"), **settings)
+    made = measured(measurement, training, run, settings, device)
     facts = {
         "measurement": measurement,
         "settings": settings,
@@ -275,9 +284,8 @@ def _measure(measurement: str, training: Training, run: store.Folder, settings: 
 
 
 def _label(rows: pd.DataFrame, training: Training) -> pd.DataFrame:
-    for place, name in enumerate(("dataset", "model", "alpha", "seed", "recipe", "variant")):
-        rows.insert(place, name, getattr(training, name))
-    rows.insert(place + 1, "epochs", training.settings.epochs)
+    for place, (name, value) in enumerate(labels(training).items()):
+        rows.insert(place, name, value)
     return rows
 
 
@@ -302,13 +310,7 @@ def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> p
         result = facts["result"]
         rows.append(
             {
-                "dataset": training.dataset,
-                "model": training.model,
-                "alpha": training.alpha,
-                "seed": training.seed,
-                "recipe": training.recipe,
-                "variant": training.variant,
-                "epochs": training.settings.epochs,
+                **labels(training),
                 "clean_accuracy": result["clean_accuracy"],
                 "mean_selectivity": network_selectivity(units, ["alpha"]).iloc[0],
                 "live_selectivity": network_selectivity(units[~units.dead], ["alpha"]).iloc[0],

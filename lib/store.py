@@ -8,10 +8,13 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import safetensors.torch
 from filelock import FileLock, Timeout
 from torch import Tensor
@@ -42,6 +45,35 @@ def write_atomically(file: Path, content: bytes) -> None:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+# ---- scratch files: what can be made again ---------------------------------------------------------------------------
+
+
+def kept(file: Path, make: Callable[[], dict[str, np.ndarray]], *, what: str) -> dict[str, np.ndarray]:
+    """The arrays that `make` makes, read from an npz file where an earlier call left them there. Such a file may be deleted at any time.
+
+    what  they are, in the warning that a file cannot be written; a file that cannot be read is made again without a word
+    """
+    if file.is_file():
+        try:
+            with np.load(file) as found:  # an npz checks the CRC of every array it reads
+                return dict(found)
+        except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError, NotImplementedError, RuntimeError):
+            pass
+    arrays = make()
+    draft = file.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("wb") as out:
+            np.savez(out, **arrays)
+        os.replace(draft, file)
+    except OSError as error:
+        warnings.warn(f"{what} could not be kept in {file.parent} ({error.strerror}): made anew each time", stacklevel=2)
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+    return arrays
 
 
 # ---- checkpoints -----------------------------------------------------------------------------------------------------

@@ -170,8 +170,8 @@ def test_networks_without_a_table_are_rows_without_numbers():
 
 def test_chapters_take_what_is_cached_and_measure_nothing(own_store, trainings, quick, monkeypatch):
     summary = runs.summary(trainings)
-    assert chapters.with_corrupted(summary, trainings).corrupted_accuracy.isna().all()
+    assert chapters.measured(summary, trainings).corrupted_accuracy.isna().all()
     runs.table("corruption", trainings[:1], progress=False)
     monkeypatch.setenv("RUNS_FROZEN", "1")
-    found = chapters.with_corrupted(summary, trainings)
+    found = chapters.measured(summary, trainings)
     assert found.corrupted_accuracy.isna().tolist() == [False, True] and paths.runs() == own_store

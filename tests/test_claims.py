@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import claims
+from lib import claims, effects
 from lib.errors import InputError
 
 
@@ -51,6 +51,12 @@ def corrupted(lowest, *, clean=0.9, seeds=3):
     return table
 
 
+def attacked(column, values, *, clean=(0.92, 0.9, 0.88), seeds=3):
+    """Networks at α = −1, 0 and 1 with one number of an attack each."""
+    table = networks(RISING, accuracy=dict(zip((-1.0, 0.0, 1.0), clean, strict=True)), seeds=seeds)
+    return table.assign(**{column: table.alpha.map(dict(zip((-1.0, 0.0, 1.0), values, strict=True))) + 0.001 * table.seed * table.alpha})
+
+
 RISING = {-1.0: 0.2, 0.0: 0.35, 1.0: 0.8}
 FALLING = {-1.0: 0.8, 0.0: 0.35, 1.0: 0.2}
 NONE = float("nan")
@@ -64,6 +70,10 @@ CASES = {
     "LM-3": (corrupted({"fog": 0.7, "snow": 0.51, "frost": 0.49}), corrupted({"fog": 0.2, "snow": 0.51, "frost": 0.51})),
     "LM-4": (corrupted({"fog": 0.2, "snow": 0.51, "frost": 0.51}), corrupted({"fog": 0.9, "snow": 0.49, "frost": 0.49})),
     "LM-5": (corrupted({"fog": 0.5, "snow": 0.49}, clean=0.8), corrupted({"fog": 0.52, "snow": 0.51}, clean=0.99)),
+    "LM-7": (attacked("fgsm_accuracy", (0.2, 0.3, 0.4)), attacked("fgsm_accuracy", (0.2, 0.3, 0.4), clean=(0.88, 0.9, 0.92))),
+    "LM-8": (attacked("pgd_accuracy", (0.2, 0.3, 0.4)), attacked("pgd_accuracy", (0.4, 0.3, 0.35))),
+    "LM-9": (attacked("transfer_accuracy", (0.2, 0.3, 0.4)), attacked("transfer_accuracy", (0.4, 0.3, 0.2))),
+    "LM-10": (attacked("log_jacobian", (1.2, 1.0, 0.7)), attacked("log_jacobian", (1.2, 1.0, 1.1))),
     "LM-19": (networks(RISING, dead={0.0: 0.0, 1.0: 0.2}), networks(RISING, dead={0.0: 0.2, 1.0: 0.0})),
 }
 
@@ -166,9 +176,9 @@ def test_claims_on_corrupted_images_are_not_tested_before_they_are_measured():
 
 def test_statistics_on_corrupted_images_by_hand():
     summary = corrupted({"fog": 0.7, "snow": 0.51, "frost": 0.49}, clean=0.9)
-    assert claims.corrupted_gain(summary).tolist() == pytest.approx([100 * (0.2 + 0.01 - 0.01) / 3] * 3)
-    assert claims.improved_corruptions(summary).tolist() == [0.5] * 3  # two of three
-    assert claims.relative_gain(summary).iloc[0] == pytest.approx(100 * 0.2 / 3 / 0.9)
+    assert effects.corrupted_gain(summary).tolist() == pytest.approx([100 * (0.2 + 0.01 - 0.01) / 3] * 3)
+    assert effects.improved_corruptions(summary).tolist() == [0.5] * 3  # two of three
+    assert effects.relative_gain(summary).iloc[0] == pytest.approx(100 * 0.2 / 3 / 0.9)
 
 
 def test_table_by_alpha():
@@ -179,9 +189,9 @@ def test_table_by_alpha():
 
 
 def test_interval_is_students():
-    low, high = claims.t_interval(pd.Series([1.0, 2.0, 3.0]))  # 2 -+ 4.3027 * 1 / sqrt(3)
+    low, high = effects.t_interval(pd.Series([1.0, 2.0, 3.0]))  # 2 -+ 4.3027 * 1 / sqrt(3)
     assert (low, high) == pytest.approx((-0.4841, 4.4841), abs=1e-4)
-    assert claims.t_interval(pd.Series([2.0, 2.0, 2.0])) == (2.0, 2.0)
+    assert effects.t_interval(pd.Series([2.0, 2.0, 2.0])) == (2.0, 2.0)
 
 
 def test_ledger_takes_both_kinds_of_networks_apart():

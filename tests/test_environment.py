@@ -27,12 +27,14 @@ def test_lock_holds_the_pinned_pair():
     assert {need["name"] for need in own["dependencies"]} == {need.split(">")[0].split("=")[0].split("[")[0] for need in PROJECT["dependencies"]}
 
 
-def test_what_a_cluster_needs_is_optional_and_locked():
+def test_what_few_need_is_optional_and_locked():
     lock = tomllib.loads((paths.ROOT / "uv.lock").read_text())
     own = next(package for package in lock["package"] if package["name"] == PROJECT["name"])
-    extras = PROJECT["optional-dependencies"]
-    assert extras == {"cluster": ["submitit>=1.5"]} and own["optional-dependencies"] == {"cluster": [{"name": "submitit"}]}
-    assert not any(need.startswith("submitit") for need in PROJECT["dependencies"])
+    extras = {"cluster": "submitit", "autoattack": "pyautoattack", "bench": "torchattacks"}
+    assert {name: [need.split(">")[0] for need in needs] for name, needs in PROJECT["optional-dependencies"].items()} == {n: [p] for n, p in extras.items()}
+    assert own["optional-dependencies"] == {name: [{"name": package}] for name, package in extras.items()}
+    assert [need["name"] for need in own["dev-dependencies"]["dev"]] == ["foolbox"]
+    assert not any(need.startswith((*extras.values(), "foolbox")) for need in PROJECT["dependencies"])
 
 
 def test_version_is_said_once():
@@ -46,6 +48,7 @@ def test_what_a_newcomer_looks_for_is_there(file):
 
 
 def test_tracked_runs_stay_small():
-    weights_of_other_seeds = [f for f in paths.ROOT.glob("runs/*/*/weights.safetensors") if "-seed0-" not in f.parent.name]
+    kept = ("-seed0-", "alpha0.0-seed1-fast-")
+    weights_of_other_seeds = [f for f in paths.ROOT.glob("runs/*/*/weights.safetensors") if not any(name in f.parent.name for name in kept)]
     size = sum(f.stat().st_size for f in paths.ROOT.glob("runs/*/*/*") if f.is_file() and f not in weights_of_other_seeds)
     assert size < 25e6

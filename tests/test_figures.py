@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import rgb_to_hsv
 from PIL import Image
 
-from lib import figures
+from lib import figures, published
 
 ALPHAS = [-2.0, -0.4, 0.0, 0.4, 2.0]
 SUMMARY = pd.DataFrame(
@@ -42,7 +42,24 @@ MEASURED = SUMMARY.assign(subset_accuracy=0.8, corrupted_accuracy=0.5 - SUMMARY.
 CELLS = pd.DataFrame(
     [{"alpha": a, "corruption": c, "severity": s, "accuracy": 0.9 - s / 10 - a / 20} for a in ALPHAS for c in ("clean", "fog", "snow") for s in range(6)]
 )
+STRENGTHS = pd.DataFrame(
+    [
+        {"alpha": a, "seed": s, "epsilon": e, "steps": 10 * k, "step_size": 0.1, "accuracy": 0.8 - k / 5 + a / 40 + s / 100}
+        for a in ALPHAS
+        for s in range(3)
+        for k, e in enumerate((0.0, 0.1, 0.2))
+    ]
+)
+ATTACKED = MEASURED.assign(attacked_clean=0.8, autoattack_clean=0.9, autoattack_accuracy=0.1)
+ATTACKED = ATTACKED.assign(one=0.3 + SUMMARY.alpha / 20, two=0.2, jacobian=10.0 + SUMMARY.alpha, relative_jacobian=3.0)
+DOUBTFUL = {"one": ATTACKED.alpha > 0, "two": ATTACKED.alpha < -9, "autoattack_accuracy": ATTACKED.alpha < -9}
 DRAWINGS = {
+    "accuracy_by_strength": lambda n: figures.accuracy_by_strength(STRENGTHS, STRENGTHS),
+    "accuracy_by_strength, published": lambda n: figures.accuracy_by_strength(STRENGTHS, STRENGTHS, published.FGSM, doubtful=(frozenset([0.4]), frozenset())),
+    "jacobian_and_alpha": lambda n: figures.jacobian_and_alpha(ATTACKED),
+    "transferred_and_alpha": lambda n: figures.transferred_and_alpha(STRENGTHS),
+    "survival": lambda n: figures.survival(ATTACKED, {"one": "PGD", "two": "another", "autoattack_accuracy": "AutoAttack"}, DOUBTFUL),
+    "average_and_worst": lambda n: figures.average_and_worst(ATTACKED, "one", frozenset([0.4])),
     "accuracy_by_corruption": lambda n: figures.accuracy_by_corruption(CELLS),
     "corrupted_and_alpha": lambda n: figures.corrupted_and_alpha(MEASURED),
     "corrupted_and_clean": lambda n: figures.corrupted_and_clean(MEASURED),

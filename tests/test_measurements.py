@@ -150,7 +150,7 @@ def test_the_file_is_named_by_measurement_and_settings(toy):
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("robustness", {}, "unknown measurement 'robustness'; known: class_means, corruption"),
+        ("robustness", {}, "unknown measurement 'robustness'; known: attack, autoattack, class_means, corruption"),
         ("toy", {"step": 2}, "unknown setting of toy 'step'; known: norm, steps"),
         ("selectivity", {"batch": 2}, "unknown setting of selectivity 'batch'"),
     ],

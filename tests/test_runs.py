@@ -115,7 +115,7 @@ def test_a_missing_run_is_trained_once(empty_store, monkeypatch):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda trainings: runs.table("robustness", trainings), "unknown measurement 'robustness'; known: class_means, corruption"),
+        (lambda trainings: runs.table("robustness", trainings), "unknown measurement 'robustness'; known: attack, autoattack, class_means, corruption"),
         (lambda trainings: runs.table("selectivity", trainings, split="train"), "unknown setting of selectivity 'split'"),
     ],
 )

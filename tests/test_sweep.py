@@ -118,7 +118,7 @@ BAD = {
     "unknown variant": ({"variants": "[plain, pdg-4]"}, ["'pdg-4'", "plain"]),
     "variant no": ({"variants": "[no]"}, ["'no'", "plain"]),
     "variant without steps": ({"variants": "[pgd-0]"}, ["'pgd-0'"]),
-    "unknown measurement": ({"measurements": "[selectivty]"}, ["unknown measurement 'selectivty'; known: class_means, corruption"]),
+    "unknown measurement": ({"measurements": "[selectivty]"}, ["unknown measurement 'selectivty'; known: attack, autoattack, class_means, corruption"]),
     "not YAML": ({"seeds": "[0, 1"}, ["line ", "sweeps/digits.yml shows the form"]),
     "Python object": ({"seeds": "!!python/object/apply:os.getpid []"}, ["line 5", "could not determine a constructor"]),
     "huge number": ({"seeds": f"[{'9' * 5000}]"}, ["not YAML: Exceeds the limit"]),

@@ -1,0 +1,113 @@
+"""Attacks against torchattacks, at equal settings, on the same trained network and images; images are made and scored on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.harness import Case, Target, Work
+from lib import attacks, data, models, runs
+from lib.engines import exact
+from lib.recipes import Training
+
+PACKAGE = "torchattacks"
+IMAGES, COMPARED = {"cpu": 64, "cuda": 1000}, {"cpu": 250, "cuda": 2000}
+EPSILON, STEP = 8 / 255, 2 / 255
+SMALL = 1 / 255  # where robust accuracy is neither 0 nor clean accuracy: for parity
+STRENGTHS = (1, 5, 10, 20, 40)
+EPSILONS = (0.001, 0.002, 0.004, 0.006, 0.008, 4 / 255, 8 / 255, 16 / 255)
+ALPHAS = (0.0, 2.0)  # of the networks that outputs are compared on; times are those of the first
+TOLERANCE = 0.01  # of robust accuracy: float32 sums in another order, or bfloat16, decide on an image in a hundred
+
+
+@lru_cache(maxsize=4)
+def setting(device: str, alpha: float = 0.0, count: int | None = None) -> tuple[nn.Module, Tensor, Tensor]:
+    """A trained ResNet20, images and labels."""
+    test = data.load("cifar10", "test")[: count or IMAGES[device]].to(device)
+    return runs.load(Training(alpha=alpha, recipe="fast")).to(device), models.to_unit(test.pixels), test.labels
+
+
+@torch.inference_mode()
+def score(network: nn.Module, found: Iterator[Tensor], labels: Tensor, *, fast: bool) -> list[float]:
+    """Accuracy on each of several sets of images; fast: channels last, as `lib` scores."""
+    how = {"memory_format": torch.channels_last} if fast else {}
+    return [float((network(x.contiguous(**how)).argmax(1) == labels).float().mean()) for x in found]
+
+
+def ours(device: str, precision: str, strengths: tuple[int, ...], *, alpha: float = 0.0, count: int | None = None, epsilon: float = EPSILON) -> Work:
+    """PGD's accuracy after each number of steps, from one attack."""
+    network, x, labels = setting(device, alpha, count)
+    step = STEP * epsilon / EPSILON
+
+    def work() -> list[float]:
+        path = attacks.pgd_path(network, x, labels, epsilon=epsilon, step_size=step, steps=max(strengths), precision=precision)
+        with exact():
+            return score(network, (found for steps, found in enumerate(path) if steps in strengths), labels, fast=True)
+
+    return work
+
+
+def theirs(device: str, strengths: tuple[int, ...], *, alpha: float = 0.0, count: int | None = None, epsilon: float = EPSILON) -> Work:
+    """The same with a torchattacks.PGD for each number of steps."""
+    import torchattacks
+
+    network, x, labels = setting(device, alpha, count)
+    step = STEP * epsilon / EPSILON
+
+    def work() -> list[float]:
+        found = (torchattacks.PGD(network, eps=epsilon, alpha=step, steps=steps, random_start=False)(x, labels) for steps in strengths)
+        return score(network, found, labels, fast=False)
+
+    return work
+
+
+def fgsm_ours(device: str, *, alpha: float = 0.0, count: int | None = None) -> Work:
+    network, x, labels = setting(device, alpha, count)
+    return lambda: score(network, attacks.fgsm_grid(network, x, labels, EPSILONS), labels, fast=True)
+
+
+def fgsm_theirs(device: str, *, alpha: float = 0.0, count: int | None = None) -> Work:
+    import torchattacks
+
+    network, x, labels = setting(device, alpha, count)
+    return lambda: score(network, (torchattacks.FGSM(network, eps=epsilon)(x, labels) for epsilon in EPSILONS), labels, fast=False)
+
+
+def apart(one: Callable[..., Work], other: Callable[..., Work], device: str, **how: object) -> str | None:
+    """Where robust accuracies differ by more than the tolerance, on networks of the first and of a high α."""
+    for alpha in ALPHAS:
+        found = [make(device, alpha=alpha, count=COMPARED[device], **how)() for make in (one, other)]
+        for a, b in zip(*found, strict=True):
+            if abs(a - b) > TOLERANCE:
+                return f"α = {alpha:g}: accuracy {a:.4f} and {b:.4f} under the same attack"
+    return None
+
+
+def pgd_parity(precision: str, device: str) -> str | None:
+    return apart(partial(ours, precision=precision, strengths=(5, 10)), partial(theirs, strengths=(5, 10)), device, epsilon=SMALL)
+
+
+def fgsm_parity(device: str) -> str | None:
+    return apart(fgsm_ours, fgsm_theirs, device)
+
+
+def _pgd(name: str, precision: str, strengths: tuple[int, ...], targets: dict[str, Target]) -> Case:
+    return Case(
+        name=name, ours=partial(ours, precision=precision, strengths=strengths), peer=partial(theirs, strengths=strengths),
+        peer_name="torchattacks" if len(strengths) == 1 else "torchattacks, one run a strength", parity=partial(pgd_parity, precision), targets=targets,
+        unit="s", repeats=5, package=PACKAGE,
+    )  # fmt: skip
+
+
+CASES = (
+    _pgd("PGD-40, bfloat16", "bfloat16", (40,), {"cpu": Target(3.0), "cuda": Target(3.0)}),
+    _pgd("PGD-40, float32", "float32", (40,), {"cpu": Target(1.5)}),
+    _pgd("PGD curve, bfloat16", "bfloat16", STRENGTHS, {"cpu": Target(5.0), "cuda": Target(6.0)}),
+    Case(
+        name="FGSM at 8 ε", ours=fgsm_ours, peer=fgsm_theirs, peer_name="torchattacks, one run an ε", parity=fgsm_parity,
+        targets={"cpu": Target(3.0), "cuda": Target(3.0)}, unit="s", repeats=7, package=PACKAGE,
+    ),
+)  # fmt: skip

@@ -1,0 +1,64 @@
+"""Figures: all that the chapters draw, by subject. The only place that imports a plotting library."""
+
+from lib.figures.average import accuracy_by_corruption, agreement, change_by_corruption, corrupted_and_alpha, corrupted_and_clean, corrupted_examples
+from lib.figures.selectivity import (
+    accuracy_and_selectivity,
+    dead_units,
+    example_units,
+    scale_of_selectivity,
+    selectivity_and_alpha,
+    selectivity_and_steps,
+    selectivity_by_layer,
+)
+from lib.figures.speed import ratios
+from lib.figures.style import (
+    ALPHA_LABEL,
+    SI_LABEL,
+    against_alpha,
+    alpha_axis,
+    alpha_colour,
+    alpha_legend,
+    alpha_palette,
+    dashes,
+    setup,
+    show,
+    show_table,
+    variant_colour,
+    variant_legend,
+)
+from lib.figures.worst import accuracy_by_strength, average_and_worst, jacobian_and_alpha, survival, transferred_and_alpha
+
+__all__ = [
+    "ALPHA_LABEL",
+    "SI_LABEL",
+    "accuracy_and_selectivity",
+    "accuracy_by_corruption",
+    "accuracy_by_strength",
+    "against_alpha",
+    "agreement",
+    "alpha_axis",
+    "alpha_colour",
+    "alpha_legend",
+    "alpha_palette",
+    "average_and_worst",
+    "change_by_corruption",
+    "corrupted_and_alpha",
+    "corrupted_and_clean",
+    "corrupted_examples",
+    "dashes",
+    "dead_units",
+    "example_units",
+    "jacobian_and_alpha",
+    "ratios",
+    "scale_of_selectivity",
+    "selectivity_and_alpha",
+    "selectivity_and_steps",
+    "selectivity_by_layer",
+    "setup",
+    "show",
+    "show_table",
+    "survival",
+    "transferred_and_alpha",
+    "variant_colour",
+    "variant_legend",
+]

@@ -1,0 +1,133 @@
+"""Figures of selectivity: against α, by layer, by way of training, and of single units."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lib import claims, effects
+from lib.figures.style import SI_LABEL, against_alpha, alpha_colour, alpha_legend, alpha_palette, dashes, variant_colour, variant_legend
+
+
+def selectivity_and_alpha(summary: pd.DataFrame, published: pd.DataFrame | None = None) -> Figure:
+    """Mean selectivity against alpha: all units, live units alone, and published values of another network beside them."""
+    figure = Figure(figsize=(7, 4.2))
+    axes = figure.subplots()
+    if published is not None:
+        axes.plot(published.alpha, published.selectivity, color="0.75", marker="s", markersize=4, linestyle=":", label="published: ResNet18, Tiny ImageNet")
+    live = summary.groupby("alpha").live_selectivity.mean()
+    axes.plot(live.index, live.values, color="0.35", marker="_", markersize=11, linestyle="", label="dead units left out")
+    against_alpha(axes, summary, "mean_selectivity", label=SI_LABEL)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def selectivity_by_layer(units: pd.DataFrame, *, by: str = "alpha") -> Figure:
+    """Mean selectivity of each ReLU layer, one line an alpha; all units left, live units right.
+
+    by  "variant": colours are ways of training, and dashes tell several alphas apart
+    """
+    figure = Figure(figsize=(8.4, 4))
+    panels = figure.subplots(1, 2, sharey=True)
+    how = {"hue": "alpha", "palette": alpha_palette(units.alpha)}
+    if by == "variant":
+        how = {"hue": "variant", "palette": {variant: variant_colour(variant) for variant in units.variant.unique()}}
+        how |= {"style": "alpha", "dashes": dashes(units.alpha)}
+    for axes, rows, title in zip(panels, (units, units[~units.dead]), ("all units", "dead units left out"), strict=True):
+        means = rows.groupby(sorted({"alpha", by}) + ["seed", "depth"], as_index=False).selectivity.mean()
+        sns.lineplot(means, x="depth", y="selectivity", **how, errorbar=None, marker="o", markersize=4, legend=False, ax=axes)
+        axes.set(title=title, xlabel="ReLU layer, from the input", ylabel="mean class selectivity of the layer")
+    place = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+    variant_legend(panels[1], units, **place) if by == "variant" else alpha_legend(panels[1], units.alpha, **place)
+    figure.tight_layout()
+    return figure
+
+
+def selectivity_and_steps(summary: pd.DataFrame) -> Figure:
+    """Strength of PGD training: mean selectivity with and without dead units left, share of dead units right; a point a network, a line an alpha."""
+    rows = summary.assign(steps=summary.variant.map(effects.strength), percent=100 * summary.dead)
+    rows = rows[rows.steps.notna()]
+    colours = [variant_colour(variant) for variant in rows.variant]
+    figure = Figure(figsize=(8.4, 4))
+    left, right = figure.subplots(1, 2)
+    for axes, y, line in ((left, "mean_selectivity", "-"), (left, "live_selectivity", "--"), (right, "percent", "-")):
+        hollow = {"facecolors": "none", "edgecolors": colours, "s": 110} if line == "--" else {"color": colours, "s": 36}
+        axes.scatter(rows.steps, rows[y], zorder=2, **hollow)
+        for alpha, networks in rows.groupby("alpha"):
+            middle = networks.groupby("steps")[y].mean()
+            axes.plot(middle.index, middle.values, color="0.6", linewidth=1, linestyle=line, zorder=1)
+            if rows.alpha.nunique() > 1 and line == "-":
+                axes.annotate(f"α = {alpha:g}".replace("-", "−"), (middle.index[-1], middle.iloc[-1]), (6, -3), textcoords="offset points", fontsize=9)
+            for steps, values in networks.groupby("steps")[y]:
+                if len(values) >= claims.LEAST_SEEDS:
+                    axes.vlines(steps, *effects.t_interval(values), color="0.6", linewidth=1.5, linestyle=line, zorder=1)
+        axes.set_xticks(sorted(set(rows.steps)), [f"{steps:g}" for steps in sorted(set(rows.steps))])
+        axes.set_xlabel("steps of PGD in training (0: plain)")
+    kinds = (("-", "0.3", 6, "all units"), ("--", "none", 10, "dead units left out"))
+    handles = [Line2D([], [], marker="o", linestyle=line, color="0.6", mec="0.3", mfc=fill, markersize=size, label=words) for line, fill, size, words in kinds]
+    left.legend(handles=handles, frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.05, 1))
+    left.set_ylabel(SI_LABEL)
+    right.set_ylabel("dead units (%)")
+    right.set_ylim(bottom=min(-1, -0.03 * right.get_ylim()[1]))
+    figure.tight_layout()
+    return figure
+
+
+def accuracy_and_selectivity(summary: pd.DataFrame) -> Figure:
+    """Clean test accuracy against mean selectivity, one point a network."""
+    figure = Figure()
+    axes = figure.subplots()
+    axes.scatter(summary.mean_selectivity, 100 * summary.clean_accuracy, color=[alpha_colour(alpha) for alpha in summary.alpha], s=48)
+    axes.set(xlabel=SI_LABEL, ylabel="clean test accuracy (%)")
+    alpha_legend(axes, summary.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def dead_units(summary: pd.DataFrame) -> Figure:
+    """Share of units that no test image makes fire, against alpha."""
+    figure = Figure(figsize=(7, 3.6))
+    axes = figure.subplots()
+    against_alpha(axes, summary.assign(percent=100 * summary.dead), "percent", label="dead units (%)")
+    axes.set_ylim(bottom=min(-1, -0.03 * axes.get_ylim()[1]))
+    return figure
+
+
+def example_units(examples: list[pd.DataFrame]) -> Figure:
+    """Class-conditional mean activations, a panel a unit, classes in falling order: tables with columns title, class, mean."""
+    figure = Figure(figsize=(4.4 * len(examples), 3.8))
+    for axes, unit in zip(figure.subplots(1, len(examples), squeeze=False)[0], examples, strict=True):
+        rows = unit.sort_values("mean", ascending=False, kind="stable")
+        colours = ["#d98032"] + ["0.7"] * (len(rows) - 1)
+        axes.barh(rows["class"], rows["mean"], color=colours)
+        axes.axvline(rows["mean"].iloc[1:].mean(), color="0.2", linestyle="--", linewidth=1)
+        axes.invert_yaxis()
+        axes.set(title="\n".join(textwrap.wrap(rows.title.iloc[0], 40)), xlabel="mean activation")
+    figure.tight_layout()
+    return figure
+
+
+def scale_of_selectivity(summary: pd.DataFrame) -> Figure:
+    """The question: our networks on the scale of selectivity, and what the paper says lies at either end."""
+    figure = Figure(figsize=(8, 2.5))
+    axes = figure.subplots()
+    axes.axhline(0, color="0.8", zorder=0)
+    axes.scatter(summary.mean_selectivity, np.zeros(len(summary)), color=[alpha_colour(alpha) for alpha in summary.alpha], s=90)
+    means = summary.groupby("alpha").mean_selectivity.mean()
+    for place, (alpha, x) in enumerate(means.items()):
+        axes.annotate(f"{alpha:g}".replace("-", "−"), (x, 0), (0, 10 if place % 2 else -19), textcoords="offset points", ha="center", fontsize=9)
+    room = 0.08 * (means.max() - means.min()) or 0.05
+    for x, align, words in (
+        (0.0, "left", "← low selectivity: more dimensions,\nrobust to corruptions, weak against attacks"),
+        (1.0, "right", "high selectivity: fewer dimensions, →\nrobust to attacks, weak against corruptions"),
+    ):
+        axes.text(x, 0.82, words, ha=align, va="center", fontsize=9.5, transform=axes.transAxes)
+    axes.set(xlim=(means.min() - room, means.max() + room), ylim=(-0.8, 1.4), yticks=[])
+    axes.set_xlabel(f"{SI_LABEL} (the words are the paper's claim, not yet our result)")
+    axes.spines["left"].set_visible(False)
+    return figure

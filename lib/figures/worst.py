@@ -1,0 +1,129 @@
+"""Figures of the worst case: accuracy under attacks. Hollow points are networks of which a check says that the attack may have failed."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from lib import claims, effects
+from lib.figures.style import against_alpha, alpha_axis, alpha_colour, alpha_legend
+
+# attacks are told apart by marker and by a grey, so that colour stays alpha's
+_MARKERS = ("o", "s", "^", "D", "v")
+
+
+def _curves(axes: Axes, rows: pd.DataFrame, x: str, y: str, hollow: frozenset[float]) -> None:
+    """A line an alpha through the means over seeds, in percent, with their 95 % t interval as a band from three seeds on; doubtful alphas hollow."""
+    for alpha, networks in rows.groupby("alpha"):
+        wide = 100 * networks.pivot(index="seed", columns=x, values=y)
+        face = "white" if alpha in hollow else alpha_colour(alpha)
+        axes.plot(wide.columns, wide.mean(), color=alpha_colour(alpha), marker="o", markersize=4, markerfacecolor=face, linewidth=1.4)
+        if len(wide) >= claims.LEAST_SEEDS:
+            band = pd.DataFrame({at: effects.t_interval(wide[at]) for at in wide})
+            axes.fill_between(band.columns, *band.to_numpy(), color=alpha_colour(alpha), alpha=0.2, linewidth=0)
+    axes.set_ylim(bottom=0)
+
+
+def accuracy_by_strength(
+    fgsm: pd.DataFrame, pgd: pd.DataFrame, published: pd.DataFrame | None = None, *, doubtful: tuple[frozenset[float], ...] = (frozenset(), frozenset())
+) -> Figure:
+    """FGSM against epsilon and PGD against steps, a line an alpha; the paper's FGSM numbers in a panel of their own, being of another network and data set.
+
+    fgsm, pgd  rows of one attack of a `robustness.by_strength` table, clean images as strength 0
+    published  alpha, epsilon, accuracy (percent)
+    doubtful   the alphas that are drawn hollow, of FGSM and of PGD
+    """
+    figure = Figure(figsize=(11 if published is not None else 8.4, 4))
+    panels = figure.subplots(1, 3 if published is not None else 2)
+    _curves(panels[0], fgsm, "epsilon", "accuracy", doubtful[0])
+    panels[0].set(xlabel="FGSM: ε, in pixels of [0, 1]", ylabel="accuracy (%)", title="FGSM")
+    _curves(panels[1], pgd, "steps", "accuracy", doubtful[1])
+    panels[1].set(xlabel="PGD: steps", title=f"PGD, steps of {pgd.step_size.max():.2g}")
+    if published is not None:
+        for alpha, rows in published.groupby("alpha"):
+            panels[2].plot(rows.epsilon, rows.accuracy, color=alpha_colour(alpha), marker="s", markersize=4, linestyle=":")
+        panels[2].set(xlabel="FGSM: ε", title="published: ResNet18,\nTiny ImageNet")
+        panels[2].set_ylim(bottom=0)
+    alpha_legend(panels[-1], fgsm.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.tight_layout()
+    return figure
+
+
+def jacobian_and_alpha(summary: pd.DataFrame) -> Figure:
+    """Mean norm of the Jacobian against alpha, and the same in units of each image's spread of logits, on logarithmic axes."""
+    figure = Figure(figsize=(9, 3.9))
+    panels = figure.subplots(1, 2)
+    labels = {"jacobian": "norm of the Jacobian (logits)", "relative_jacobian": "norm / spread of the logits"}
+    for axes, (column, label) in zip(panels, labels.items(), strict=True):
+        against_alpha(axes, summary, column, label=label)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
+    figure.tight_layout()
+    return figure
+
+
+def transferred_and_alpha(rows: pd.DataFrame) -> Figure:
+    """Accuracy on images made against alpha = 0 networks, against alpha; a line a radius. Rows of one attack of `robustness.transferred`."""
+    figure = Figure()
+    axes, handles = figure.subplots(), []
+    for place, (epsilon, networks) in enumerate(rows.groupby("epsilon")):
+        marker = _MARKERS[place % len(_MARKERS)]
+        handles.append(Line2D([], [], marker=marker, color="0.6", mfc="0.4", mec="0.4", label=f"{255 * epsilon:.3g}/255"))
+        means = 100 * networks.groupby("alpha").accuracy.mean()
+        axes.plot(means.index, means.values, color="0.6", linewidth=1, zorder=1)
+        colours = [alpha_colour(alpha) for alpha in networks.alpha]
+        axes.scatter(networks.alpha, 100 * networks.accuracy, color=colours, s=30, marker=marker, zorder=2)
+    alpha_axis(axes, rows.alpha)
+    axes.legend(handles=handles, title="radius", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.set(ylabel="accuracy on others' adversarial images (%)", ylim=(0, None))
+    return figure
+
+
+def survival(summary: pd.DataFrame, attacks: dict[str, str], doubtful: dict[str, pd.Series]) -> Figure:
+    """Accuracy under several attacks of one radius against alpha: raw left, over accuracy on the same images unattacked right; means over seeds.
+
+    attacks   {column: its name}
+    doubtful  {column: (networks,) bool, in the order of the summary}: drawn hollow
+    """
+    figure = Figure(figsize=(10, 4.2))
+    panels = figure.subplots(1, 2)
+    for axes, relative, label in ((panels[0], False, "accuracy (%)"), (panels[1], True, "accuracy / clean accuracy (%)")):
+        for place, (column, name) in enumerate(attacks.items()):
+            clean = summary["autoattack_clean" if column == "autoattack_accuracy" else "attacked_clean"]
+            values = 100 * (summary[column] / clean if relative else summary[column])
+            there = values.notna()
+            means = values[there].groupby(summary.alpha[there]).mean()
+            marker, grey = _MARKERS[place % len(_MARKERS)], f"{0.15 + 0.55 * place / max(len(attacks) - 1, 1):.2f}"
+            axes.plot(means.index, means.values, color=grey, linewidth=1.2, marker=marker, markersize=4, label=name, zorder=1)
+            for hollow in (False, True):
+                some = there & (doubtful[column] == hollow)
+                colours = [alpha_colour(alpha) for alpha in summary.alpha[some]]
+                faces = "none" if hollow else colours
+                axes.scatter(summary.alpha[some], values[some], facecolors=faces, edgecolors=colours, marker=marker, s=34, zorder=2)
+        alpha_axis(axes, summary.alpha)
+        axes.set(ylabel=label)
+        axes.set_ylim(bottom=0)
+    panels[1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.tight_layout()
+    return figure
+
+
+def average_and_worst(summary: pd.DataFrame, column: str, doubtful: frozenset[float] = frozenset()) -> Figure:
+    """Mean accuracy on corrupted images against accuracy under attack, a point an alpha, with 95 % t intervals from three seeds on; doubtful ones hollow."""
+    figure = Figure()
+    axes = figure.subplots()
+    for alpha, networks in summary.groupby("alpha"):
+        x, y = 100 * networks.corrupted_accuracy, 100 * networks[column]
+        face = "white" if alpha in doubtful else alpha_colour(alpha)
+        axes.scatter([x.mean()], [y.mean()], facecolors=[face], edgecolors=[alpha_colour(alpha)], s=70, zorder=2)
+        if len(networks) >= claims.LEAST_SEEDS:
+            axes.hlines(y.mean(), *effects.t_interval(x), color=alpha_colour(alpha), zorder=1)
+            axes.vlines(x.mean(), *effects.t_interval(y), color=alpha_colour(alpha), zorder=1)
+    axes.set(xlabel="average case: accuracy on corrupted images (%)", ylabel="worst case: accuracy under attack (%)")
+    alpha_legend(axes, summary.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure

@@ -1,0 +1,71 @@
+"""A network's stand-in for gradients with respect to pixels: the same function with fewer passes over memory, or in lower precision."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+# the dtype of a precision, and how far from the network's its logits and gradients may be, as a share of their length
+PRECISIONS = {"float32": (None, 1e-3), "bfloat16": (torch.bfloat16, 0.3)}
+PROBES = 3  # images on which the stand-in must agree with the network
+
+
+def _fused(network: nn.Module) -> fx.GraphModule:
+    """The network traced, each batch norm that follows a convolution alone folded into it."""
+    traced = fx.symbolic_trace(network)
+    for node in list(traced.graph.nodes):
+        before = node.args[0] if node.args else None
+        if node.op != "call_module" or not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) > 1:
+            continue
+        convolution, norm = traced.get_submodule(before.target), traced.get_submodule(node.target)
+        once = sum(other.target == before.target for other in traced.graph.nodes) == 1
+        if once and type(convolution) is nn.Conv2d and type(norm) is nn.BatchNorm2d and norm.track_running_stats:
+            traced.set_submodule(before.target, fuse_conv_bn_eval(convolution, norm))
+            node.replace_all_uses_with(before)
+            traced.graph.erase_node(node)
+    traced.delete_all_unused_submodules()
+    traced.recompile()
+    return traced
+
+
+def _probe(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits, and the gradient of their spread with respect to the pixels: what tracing may lose is the way back."""
+    x = x.detach().clone().requires_grad_()
+    logits = function(x)
+    return logits.detach().double(), torch.autograd.grad(logits.double().std(1).sum(), x)[0].double()
+
+
+def _agree(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor], tolerance: float) -> bool:
+    return all(a.shape == b.shape and bool((a - b).norm() <= tolerance * a.norm()) for a, b in zip(one, other, strict=True))
+
+
+def folded(network: Callable[[Tensor], Tensor], pixels: Tensor, *, precision: str = "float32") -> Callable[[Tensor], Tensor]:
+    """A copy of a network in evaluation mode, batch norm folded into the convolutions before it, channels last, without gradients of its parameters.
+
+    pixels     images of the kind it will see, (n, c, h, w): on the first few, logits and gradients must be the network's, and the network's own must be
+               the same twice
+    precision  "float32": that of the network; "bfloat16": weights and activations in bfloat16
+    returns    the copy, which later changes of the network do not reach; the network itself where it is no module, has hooks, cannot be traced, or where
+               the copy does not agree: then nothing is gained, and nothing lost
+    """
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    if not isinstance(network, nn.Module) or not len(pixels) or any(getattr(module, kind) for module in network.modules() for kind in hooks):
+        return network
+    dtype, tolerance = PRECISIONS[precision]
+    with torch.inference_mode(False), torch.enable_grad():
+        try:
+            state = torch.random.get_rng_state()
+            some = pixels[:PROBES].clone()
+            own = _probe(network, some)
+            steady = _agree(own, _probe(network, some), 1e-6) and torch.equal(state, torch.random.get_rng_state())
+            twin = _fused(copy.deepcopy(network).eval()).requires_grad_(False).to(dtype=dtype, memory_format=torch.channels_last)
+            function = twin if dtype is None else lambda x: twin(x.to(dtype)).float()
+            if steady and _agree(own, _probe(function, some), tolerance):
+                return function
+        except Exception:  # noqa: BLE001 - tracing and probing run the network's own code: whatever that raises, there is the network itself
+            return network
+    return network
