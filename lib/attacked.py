@@ -44,13 +44,6 @@ IN_BALLS = {f"ball-{name}": settings for name, settings in LOSSES.items()}  # ea
 TRANSFERRED = {"fgsm": (0.004, 0.008, 4 / 255, 8 / 255, 16 / 255), "ball-cross-entropy": BALLS[1:6]}
 
 
-def evaluated(network: nn.Module) -> torch.device:
-    """The device of a network; InputError when it is in training mode, where a batch would change it."""
-    if network.training:
-        raise InputError("measurements need a network in evaluation mode; call network.eval() first")
-    return next(network.parameters()).device
-
-
 def first(images: Images, limit: int) -> Images:
     """The first `limit` images; 0: all. Raises InputError for what is no number of images."""
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
@@ -152,7 +145,7 @@ def attack(network: nn.Module, images: Images, *, limit: int, precision: str) ->
     """
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
-    some, device = first(images, limit), evaluated(network)
+    some, device = first(images, limit), models.evaluated(network)
     classes = len(some.classes)
     copy = None  # made of the first batch
     counts: dict[Cell, Tensor] = {}  # (5, classes): correct, unbroken, zero_gradient, certain, sum of confidence
@@ -192,7 +185,7 @@ def _crafted(source: Training, network: nn.Module, images: Images, precision: st
     """The images made against a source, (n, 3, h, w) float32 on its device, kept in .cache/attacked: the next network reads them."""
     digest = code.digest([_make, attacks.fgsm_grid, attacks.pgd_path])
     folder = paths.cache() / "attacked" / f"{source.key}-{images.fingerprint}-{precision}-{digest}"
-    device = evaluated(network)
+    device = models.evaluated(network)
     for name, strengths in TRANSFERRED.items():
         for epsilon in strengths:
             cell = Cell(name, epsilon, *((1, epsilon) if name == "fgsm" else (BALL_STEPS, epsilon / STEPS_PER_RADIUS)))
@@ -206,7 +199,7 @@ def _crafted(source: Training, network: nn.Module, images: Images, precision: st
 
 def _make(network: nn.Module, images: Images, cell: Cell, precision: str) -> Tensor:
     parts, copy = [], None
-    for _, x, labels in batches(images, evaluated(network)):
+    for _, x, labels in batches(images, models.evaluated(network)):
         copy = copy or folded(network, x, precision=precision)
         if cell.attack == "fgsm":
             parts.append(attacks.fgsm(network, x, labels, cell.epsilon))
@@ -223,7 +216,7 @@ def transfer(network: nn.Module, images: Images, *, limit: int, precision: str, 
     """
     if not sources:
         raise InputError("transfer needs an α = 0 network of another seed; give more than one in its setting `sources`")
-    some, device, rows = first(images, limit), evaluated(network), []
+    some, device, rows = first(images, limit), models.evaluated(network), []
     labels, classes = some.labels.to(device), len(some.classes)
     sizes = some.labels.bincount(minlength=classes)
     for source, other in sources.items():
@@ -242,7 +235,7 @@ def jacobian(network: nn.Module, images: Images, *, limit: int) -> pd.DataFrame:
     """One row an image: image (its row in the split), class, correct, norm (of the Jacobian of the logits), spread (standard deviation of the logits),
     margin (logit of the right class minus the largest other), confidence (the largest softmax)."""
     some, rows = first(images, limit), []
-    for where, x, labels in batches(some, evaluated(network)):
+    for where, x, labels in batches(some, models.evaluated(network)):
         with torch.inference_mode():
             logits = network(x)
         facts = {
@@ -274,7 +267,7 @@ def autoattack(network: nn.Module, images: Images, *, limit: int, epsilon: float
         from pyautoattack import AutoAttack
     except ImportError:
         raise InputError("AutoAttack needs pyautoattack: uv sync --extra autoattack") from None
-    some, device = first(images, limit), evaluated(network)
+    some, device = first(images, limit), models.evaluated(network)
     labels, classes = some.labels.to(device), len(some.classes)
     x = models.to_unit(some.pixels.to(device))
     sizes = some.labels.bincount(minlength=classes)

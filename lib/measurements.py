@@ -27,7 +27,7 @@ def spatial_activations(network: nn.Module, images: Images, *, batch: int = 500)
 
     raises  InputError when the network is in training mode, where a batch would change it
     """
-    device = attacked.evaluated(network)
+    device = models.evaluated(network)
     parts: dict[str, list[Tensor]] = {}
     with models.spatial_means(network) as means:
         for start in range(0, len(images), batch):
@@ -87,7 +87,7 @@ def corruption(network: nn.Module, images: Images, *, limit: int) -> pd.DataFram
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
         raise InputError(f"limit is a number of images, 0 for all of them, got {limit!r}")
-    device = attacked.evaluated(network)
+    device = models.evaluated(network)
     some = images[: limit or len(images)]
     labels, classes = some.labels.to(device), len(some.classes)
     sizes = labels.bincount(minlength=classes).cpu()
@@ -103,7 +103,7 @@ def corruption_examples(network: nn.Module, images: Images, *, image: int, sever
     if isinstance(image, bool) or not isinstance(image, int) or not 0 <= image < len(images):
         raise InputError(f"image is a row of the split, 0 .. {len(images) - 1}, got {image!r}")
     check(images.pixels[:1], NAMES[0], severity)
-    device = attacked.evaluated(network)
+    device = models.evaluated(network)
     block, place = divmod(image, BLOCK)
     pixels = [images.pixels[image], *(corrupted_block(images.pixels, block, name, severity)[place] for name in NAMES)]
     with torch.inference_mode():

@@ -187,6 +187,13 @@ def spatial_means(network: nn.Module) -> Iterator[dict[str, Tensor]]:
             hook.remove()
 
 
+def evaluated(network: nn.Module) -> torch.device:
+    """The device of a network; InputError when it is in training mode, where a batch would change it."""
+    if network.training:
+        raise InputError("measurements need a network in evaluation mode; call network.eval() first")
+    return next(network.parameters()).device
+
+
 def to_unit(pixels: Tensor) -> Tensor:
     """uint8 pixels (n, c, h, w) to float32 in [0, 1], what every network takes."""
     return pixels.float() / 255

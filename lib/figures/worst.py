@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ def _curves(axes: Axes, rows: pd.DataFrame, x: str, y: str, hollow: frozenset[fl
         face = "white" if alpha in hollow else alpha_colour(alpha)
         axes.plot(wide.columns, wide.mean(), color=alpha_colour(alpha), marker="o", markersize=4, markerfacecolor=face, linewidth=1.4)
         if len(wide) >= claims.LEAST_SEEDS:
-            band = pd.DataFrame({at: effects.t_interval(wide[at]) for at in wide})
+            band = pd.DataFrame({at: effects.t_interval(wide[at]) for at in wide}).clip(0, 100)
             axes.fill_between(band.columns, *band.to_numpy(), color=alpha_colour(alpha), alpha=0.2, linewidth=0)
     axes.set_ylim(bottom=0)
 
@@ -60,6 +61,7 @@ def jacobian_and_alpha(summary: pd.DataFrame) -> Figure:
     for axes, (column, label) in zip(panels, labels.items(), strict=True):
         against_alpha(axes, summary, column, label=label)
         axes.set_yscale("log")
+        axes.set_ylim(summary[column].min() / 1.3, summary[column].max() * 1.3)  # of the points: an interval may reach 0
         axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_locator(NullLocator())
@@ -122,8 +124,8 @@ def average_and_worst(summary: pd.DataFrame, column: str, doubtful: frozenset[fl
         face = "white" if alpha in doubtful else alpha_colour(alpha)
         axes.scatter([x.mean()], [y.mean()], facecolors=[face], edgecolors=[alpha_colour(alpha)], s=70, zorder=2)
         if len(networks) >= claims.LEAST_SEEDS:
-            axes.hlines(y.mean(), *effects.t_interval(x), color=alpha_colour(alpha), zorder=1)
-            axes.vlines(x.mean(), *effects.t_interval(y), color=alpha_colour(alpha), zorder=1)
+            axes.hlines(y.mean(), *np.clip(effects.t_interval(x), 0, 100), color=alpha_colour(alpha), zorder=1)
+            axes.vlines(x.mean(), *np.clip(effects.t_interval(y), 0, 100), color=alpha_colour(alpha), zorder=1)
     axes.set(xlabel="average case: accuracy on corrupted images (%)", ylabel="worst case: accuracy under attack (%)")
     alpha_legend(axes, summary.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
