@@ -1,4 +1,7 @@
-"""Attacks against torchattacks, at equal settings, on the same trained network and images; images are made and scored on both sides."""
+"""Attacks against torchattacks, at equal settings, on the same trained network and images; images are made and scored on both sides.
+
+Ours scores in float32 as the other side does, with the copy of the network that `lib.folded` makes.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from torch import Tensor, nn
 from benchmarks.harness import Case, Target, Work
 from lib import attacks, data, models, runs
 from lib.engines import exact
+from lib.folded import folded
 from lib.recipes import Training
 
 PACKAGE = "torchattacks"
@@ -35,10 +39,9 @@ def accuracy(network: nn.Module, x: Tensor, labels: Tensor) -> float:
     return float((network(x).argmax(1) == labels).float().mean())
 
 
-def score(network: nn.Module, found: Iterable[Tensor], labels: Tensor, *, fast: bool) -> list[float]:
-    """Accuracy on each of several sets of images, which are made here, one after the other; fast: channels last, as `lib` scores."""
-    how = {"memory_format": torch.channels_last} if fast else {}
-    return [accuracy(network, x.contiguous(**how), labels) for x in found]
+def score(network: nn.Module, found: Iterable[Tensor], labels: Tensor) -> list[float]:
+    """Accuracy on each of several sets of images, which are made here, one after the other."""
+    return [accuracy(network, x, labels) for x in found]
 
 
 def ours(device: str, precision: str, strengths: tuple[int, ...], *, alpha: float = 0.0, count: int | None = None, epsilon: float = EPSILON) -> Work:
@@ -49,7 +52,7 @@ def ours(device: str, precision: str, strengths: tuple[int, ...], *, alpha: floa
     def work() -> list[float]:
         path = attacks.pgd_path(network, x, labels, epsilon=epsilon, step_size=step, steps=max(strengths), precision=precision)
         with exact():
-            return score(network, (found for steps, found in enumerate(path) if steps in strengths), labels, fast=True)
+            return score(folded(network, x), (found for steps, found in enumerate(path) if steps in strengths), labels)
 
     return work
 
@@ -63,21 +66,21 @@ def theirs(device: str, strengths: tuple[int, ...], *, alpha: float = 0.0, count
 
     def work() -> list[float]:
         found = (torchattacks.PGD(network, eps=epsilon, alpha=step, steps=steps, random_start=False)(x, labels) for steps in strengths)
-        return score(network, found, labels, fast=False)
+        return score(network, found, labels)
 
     return work
 
 
 def fgsm_ours(device: str, *, alpha: float = 0.0, count: int | None = None) -> Work:
     network, x, labels = setting(device, alpha, count)
-    return lambda: score(network, attacks.fgsm_grid(network, x, labels, EPSILONS), labels, fast=True)
+    return lambda: score(folded(network, x), attacks.fgsm_grid(network, x, labels, EPSILONS), labels)
 
 
 def fgsm_theirs(device: str, *, alpha: float = 0.0, count: int | None = None) -> Work:
     import torchattacks
 
     network, x, labels = setting(device, alpha, count)
-    return lambda: score(network, (torchattacks.FGSM(network, eps=epsilon)(x, labels) for epsilon in EPSILONS), labels, fast=False)
+    return lambda: score(network, (torchattacks.FGSM(network, eps=epsilon)(x, labels) for epsilon in EPSILONS), labels)
 
 
 def apart(one: Callable[..., Work], other: Callable[..., Work], device: str, tolerance: float, **how: object) -> str | None:
