@@ -7,29 +7,54 @@ float64 unless the reference is float32, sums are explicit and in its order, and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
+_UNIT = np.arange(256) / 255
+
 
 def to_unit(pixels: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
     """uint8 levels to [0, 1]."""
+    if pixels.device.type == "cpu" and dtype == torch.float64:
+        import cv2  # half a second to import
+
+        return torch.from_numpy(cv2.LUT(pixels.reshape(1, -1).numpy(), _UNIT)).view(pixels.shape)  # 256 divisions, not one a value
     # a GPU would turn the division by a plain number into a product with its reciprocal, and some levels would come back one lower
     return pixels.to(dtype).div_(torch.tensor(255, dtype=dtype, device=pixels.device))
 
 
 def to_levels(values: Tensor) -> Tensor:
     """Values, clipped to [0, 1], as uint8 levels: truncated towards zero, as the reference's cast does. Overwrites its argument."""
-    return values.clamp_(0, 1).mul_(255).int().to(torch.uint8)  # in two steps: torch casts a float to a byte by way of 64-bit integers, one by one
+    return cut(values.clamp_(0, 1).mul_(255))
+
+
+def cut(values: Tensor) -> Tensor:
+    """Floats in [0, 256) to uint8, truncated. Not by torch in one step, which goes by way of 64-bit integers, one by one."""
+    return torch.from_numpy(values.numpy().astype(np.uint8)) if values.device.type == "cpu" else values.int().to(torch.uint8)
+
+
+MARGIN = 1e-3  # levels: float32 sums of up to 30 levels are off by less than 6e-4
+
+
+def settled(values: Tensor, exact: Callable[[Tensor], Tensor], margin: float = MARGIN) -> Tensor:
+    """Levels, in float32 and off by less than a margin, as uint8, truncated: a quick sum settles nearly all of them. Overwrites its argument.
+
+    exact  of places along the flattened values, where the next level is too near to tell: their levels, uint8
+    """
+    out, above = cut(values.sub(margin).clamp_(min=0)), cut(values.add_(margin))
+    places = true_places(out != above)
+    out.view(-1)[places] = exact(places)
+    return out
 
 
 # ---- Layouts ---------------------------------------------------------------------------------------------------------
 
-PART = 50  # images: with their float64 copies, more would leave a processor's cache, and freed memory go back to the system to be fetched again
+PART = 2**17  # points of an image, times images: with their float64 copies, more would leave a processor's cache; less is many small steps
 
 
 @lru_cache(maxsize=1)
@@ -44,9 +69,11 @@ def keep_memory() -> None:
 
 def in_parts(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     """function(*tensors), computed for a few images at a time on a CPU; a GPU takes all at once."""
-    if tensors[0].device.type != "cpu":
+    n, *_, height, width = tensors[0].shape
+    part = PART // (height * width)
+    if n <= part or tensors[0].device.type != "cpu":
         return function(*tensors)
-    return torch.cat([function(*some) for some in zip(*(tensor.split(PART) for tensor in tensors), strict=True)])
+    return torch.cat([function(*some) for some in zip(*(tensor.split(part) for tensor in tensors), strict=True)])
 
 
 def transposed(matrix: Tensor) -> Tensor:
@@ -75,6 +102,18 @@ def true_places(mask: Tensor) -> Tensor:
     if mask.device.type != "cpu":
         return mask.flatten().nonzero().flatten()
     return torch.from_numpy(np.flatnonzero(mask.numpy()))
+
+
+def channel_by_channel(function: Callable[[np.ndarray], np.ndarray], levels: Tensor, dtype: torch.dtype) -> Tensor:
+    """function((h, w, n) of one channel) for each channel of levels (h, w, c, n), on a CPU: for OpenCV, to which the images are the channels of one picture.
+
+    It takes 128 of them, what PART comes to with the smallest images.
+    """
+    made = torch.empty(levels.shape, dtype=dtype)
+    for channel in range(levels.shape[2]):
+        some = levels[:, :, channel].contiguous()
+        made[:, :, channel] = torch.from_numpy(function(some.numpy())).view(some.shape)  # OpenCV drops a last dimension of 1
+    return made
 
 
 # ---- Borders ---------------------------------------------------------------------------------------------------------
@@ -120,6 +159,17 @@ def gaussian_weights(sigma: float, truncate: float = 4.0) -> list[float]:
     return (weights / weights.sum())[radius:].tolist()
 
 
+def _weighted(taps: Sequence[Tensor], weights: list[float]) -> Tensor:
+    """An odd number of float64 tensors under a symmetric kernel: centre tap, then outer to inner pairs: the reference's order, and with it its last bit."""
+    radius = len(weights) - 1
+    out = taps[radius] * weights[0]
+    pair = torch.empty_like(out)
+    for i in range(radius, 0, -1):
+        # mul_ and add_, not add_ with alpha, which does not round the product
+        out.add_(torch.add(taps[radius - i], taps[radius + i], out=pair).mul_(weights[i]))
+    return out
+
+
 def gaussian(x: Tensor, sigma: float, *, truncate: float = 4.0, border=edge) -> Tensor:
     """Separable Gaussian blur: (h, w, ...) -> the same, columns first; float32 images are summed in float64 and rounded after each axis."""
     weights = gaussian_weights(sigma, truncate)
@@ -129,25 +179,40 @@ def gaussian(x: Tensor, sigma: float, *, truncate: float = 4.0, border=edge) -> 
     for dim in (0, 1):
         n = x.shape[dim]
         wide = x.double().index_select(dim, border(torch.arange(-radius, n + radius, device=x.device), n))
-        # centre tap, then outer to inner pairs: the reference's order, and with it its last bit
-        out = wide.narrow(dim, radius, n) * weights[0]
-        pair = torch.empty_like(out)
-        for i in range(radius, 0, -1):
-            # mul_ and add_, not add_ with alpha, which does not round the product
-            out.add_(torch.add(wide.narrow(dim, radius - i, n), wide.narrow(dim, radius + i, n), out=pair).mul_(weights[i]))
-        x = out.to(x.dtype)
+        x = _weighted([wide.narrow(dim, i, n) for i in range(2 * radius + 1)], weights).to(x.dtype)
     return x
 
 
-def blurred(pixels: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of levels: uint8 (n, c, h, w) -> uint8."""
-    return in_parts(lambda some: images_first(to_levels(gaussian(to_unit(images_last(some)), sigma))), pixels)
+def blurred(levels: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of levels: uint8 (h, w, c, n) -> uint8; on a CPU in float32 by OpenCV, a channel of all images at a time, where that is sure."""
+    weights = gaussian_weights(sigma)
+    if len(weights) == 1:
+        return levels
+    if levels.device.type != "cpu":
+        return to_levels(gaussian(to_unit(levels), sigma))
+    import cv2  # half a second to import
+
+    kernel = np.array(weights[:0:-1] + weights)
+    sums = partial(cv2.sepFilter2D, ddepth=cv2.CV_32F, kernelX=kernel, kernelY=kernel, borderType=cv2.BORDER_REPLICATE)
+    values = channel_by_channel(sums, levels, torch.float32)
+    # along each axis no more than taps + 2 roundings, of at most 2^-17 each
+    return settled(values, lambda places: _blurred_at(places, levels, weights), margin=len(kernel) / 2**15)
+
+
+def _blurred_at(places: Tensor, levels: Tensor, weights: list[float]) -> Tensor:
+    """The levels at some places of the flattened result, (h, w, c, n) as `levels`."""
+    height, width = levels.shape[:2]
+    planes = levels[0, 0].numel()
+    reach = torch.arange(1 - len(weights), len(weights), dtype=torch.int32, device=levels.device)[:, None]
+    places = places.int()
+    point, plane = places // planes, places % planes
+    row, column = edge(point // width + reach, height), edge(point % width + reach, width)  # (taps, places)
+    address = (row * (width * planes) + plane)[:, None] + column * planes  # (taps down, taps across, places)
+    read = to_unit(levels.view(-1).index_select(0, address.flatten())).view(address.shape)
+    return to_levels(_weighted(_weighted(read, weights), weights))
 
 
 # ---- Motion blur -----------------------------------------------------------------------------------------------------
-
-
-MARGIN = 1e-3  # levels: float32 sums of up to 30 levels are off by less than 6e-4
 
 
 def motion(levels: Tensor, degrees: Tensor, *, radius: float, sigma: float) -> Tensor:
