@@ -14,8 +14,7 @@ from lib.corruptions.filters import to_levels, to_unit
 def snow(pixels: Tensor, draws: Draws, *, loc: float, scale: float, zoom: float, threshold: float, radius: float, sigma: float, mix: float) -> Tensor:
     """Flakes, drawn out by the wind, over a whitened image; the same layer is laid on a second time, turned by half a circle."""
     side = pixels.shape[-1]
-    flakes = filters.zoomed(draws.normal(1, side, side) * scale + loc, zoom)
-    flakes = flakes.masked_fill_(flakes < threshold, 0)
+    flakes = filters.cleared_below(filters.zoomed(draws.normal(1, side, side) * scale + loc, zoom), threshold)
     degrees = draws.uniform(-135, -45)
     layer = filters.motion(to_levels(flakes), degrees, radius=radius, sigma=sigma)
 
@@ -142,11 +141,9 @@ def spatter(pixels: Tensor, draws: Draws, *, loc: float, scale: float, sigma: fl
     x = to_unit(pixels, torch.float32)
     colour = (torch.tensor(MUD if kind else WATER, dtype=torch.float64) / 255).float().view(3, 1, 1).to(pixels.device)
     if kind:
-        mask = _blurred((liquid > threshold).float(), mix)
-        mask = mask.masked_fill_(mask < 0.8, 0)[:, None]
+        mask = filters.cleared_below(_blurred((liquid > threshold).float(), mix), 0.8)[:, None]
         return to_levels(x * (1 - mask) + mask * colour)
-    liquid.masked_fill_(liquid < threshold, 0)
     # Values above 1 wrap around, as in the reference: a cast of an integer, since that of a float outside the range is undefined
-    drops = (liquid * 255).int().bitwise_and_(255).to(torch.uint8).cpu()
+    drops = filters.cleared_below(liquid, threshold).mul_(255).int().bitwise_and_(255).to(torch.uint8).cpu()
     mask = filters.in_parts(lambda some: water_masks(some, mix), drops).to(pixels.device)[:, None]
     return to_levels(x + mask * colour)
