@@ -337,16 +337,18 @@ def with_hsv(pixels: Tensor, change: Callable[[Tensor, Tensor], tuple[Tensor, Te
     blue_leads = blue == most  # on ties the last of the three counts
     green_leads = (green == most) & ~blue_leads
     # within a sixth of the circle the middle channel rises with the hue or falls; the order of the channels tells which
-    rises = (((red < green) ^ (green < blue) ^ (blue < red)) & (middle != most)).double()
-    value, half, low = to_unit(torch.stack([most, middle, least]))
+    rises = ((red < green) ^ (green < blue) ^ (blue < red)) & (middle != most)
+    begins_below = ~(blue_leads | green_leads | rises) & (middle != least)  # the circle's begin: these lie at its end
+    rises, below = (mask.to(torch.uint8).double() for mask in (rises, begins_below))
+    value, half, low = (to_unit(each) for each in (most, middle, least))
     spread = value - low
-    part = half.sub_(low).div_(spread.clamp(min=1 / 512)).mul_(2 * rises - 1)  # the bound changes only what is 0
-    hue = (4 * blue_leads.to(torch.uint8) + 2 * green_leads.to(torch.uint8)).double().add_(part).div_(6)
-    hue.add_((hue < 0).double()).mul_(6)
+    part = half.sub_(low).div_(spread.clamp(min=1 / 512)).mul_((2 * rises).sub_(1))  # the bound changes only what is 0
+    hue = part.add_((4 * blue_leads.to(torch.uint8) + 2 * green_leads.to(torch.uint8)).double()).div_(6).add_(below).mul_(6)
     distance = hue.sub_(hue.floor()).sub_(rises).abs_()  # of the middle channel from the largest
     saturation, value = change(spread.div_(value.clamp(min=1 / 512)), value)
-    levels = to_levels(torch.stack([value, (1 - distance.mul_(saturation)).mul_(value), (1 - saturation).mul_(value)]))
-    top, centre, bottom = levels[:, :, None].unbind(0)
+    centre = to_levels(distance.mul_(saturation).neg_().add_(1).mul_(value))
+    bottom, top = to_levels(saturation.neg_().add_(1).mul_(value)), to_levels(value)
+    top, centre, bottom = (each[:, None] for each in (top, centre, bottom))
     is_most, is_least = pixels == most[:, None], pixels == least[:, None]
     # without colour, hue 0: red is the largest
     is_least[:, :1] &= ~is_most[:, :1]
