@@ -177,34 +177,34 @@ def _zoomed_at_once(pixels: Tensor, factors: int) -> Tensor:
     mean, white = zoom_mean(factors, side)
     levels = filters.images_last(pixels)
     missing = torch.from_numpy(mean @ (255 - levels).float().view(side * side, -1).numpy())
-    value = (255 - filters.MARGIN) - missing
-    out, above = value.int().clamp_(min=0), value.add_(2 * filters.MARGIN).int()
-    all_white = missing == 0
-    places = filters.true_places((out != above).logical_and_(~all_white))
-    out.view(-1)[places] = _zoomed_at(places, levels, factors)
-    places = filters.true_places(all_white)
-    out.view(-1)[places] = white.int()[places // out.shape[1]]
-    return filters.images_first(out.to(torch.uint8).view(levels.shape))
+
+    def exact(places: Tensor) -> Tensor:
+        out, coloured = white[places // missing.shape[1]], filters.true_places(missing.view(-1)[places])
+        out[coloured] = _zoomed_at(places[coloured], levels, factors)
+        return out
+
+    return filters.images_first(filters.settled(255 - missing, exact).view(levels.shape))
 
 
 def _zoomed_at(places: Tensor, levels: Tensor, factors: int) -> Tensor:
     """The levels at some places of the flattened result, (h, w, c, n) as `levels`."""
     side, planes = len(levels), levels[0, 0].numel()
     first, part = (torch.stack(some) for some in zip(*(filters.zoom_taps(factor, side) for factor in zoom_factors(factors)), strict=True))
+    places, first = places.int(), first.int()
     plane, row, column = places % planes, places // planes // side, places // planes % side
-    top, left, low, right = first[:, row], first[:, column], part[:, row], part[:, column]  # (factors, places)
+    top, left, low, right = (table.index_select(1, index) for table in (first, part) for index in (row, column))  # (factors, places)
     x = to_unit(levels.view(-1), torch.float32)
-    corner = (top * side + left) * planes + plane
+    corner = ((top * side + left) * planes + plane).view(-1)
 
     def read(offset: int) -> Tensor:
-        upper, lower = x[corner + offset].double(), x[corner + offset + side * planes].double()
+        upper, lower = (x.index_select(0, corner + at).view(low.shape).double() for at in (offset, offset + side * planes))
         return upper * (1 - low) + lower * low
 
     zoomed = (read(0) * (1 - right) + read(planes) * right).float()
     total = torch.zeros(len(places))
     for one in zoomed:
         total += one
-    return to_levels((x[places] + total) / (factors + 1)).int()
+    return to_levels((x.index_select(0, places) + total) / (factors + 1))
 
 
 def gaussian_blur(pixels: Tensor, draws: Draws, *, sigma: float) -> Tensor:

@@ -31,23 +31,22 @@ def snow(pixels: Tensor, draws: Draws, *, loc: float, scale: float, zoom: float,
 def frost(pixels: Tensor, draws: Draws, *, image: float, frost: float) -> Tensor:
     """A piece of a photograph of frost laid over the image. Of the reference's six photographs the last is never used, here as there."""
     side = pixels.shape[-1]
-    pictures = textures.frost(side)
+    pictures = [picture.numpy() for picture in textures.frost(side)]
     which = draws.integers(0, len(pictures))
     # a row and a column of a picture whose size follows from the first draw: a fraction of what there is
     down, right = draws.uniform(0, 1), draws.uniform(0, 1)
-    pieces = torch.empty(pixels.shape, dtype=torch.uint8, device=pixels.device)
-    for number, picture in enumerate(pictures):
-        chosen = (which == number).nonzero().flatten()
-        height, width = picture.shape[1:]
-        rows = (down[chosen] * (height - side)).long()  # the last possible row and column are left out, as in the reference
-        columns = (right[chosen] * (width - side)).long()
-        windows = picture.to(pixels.device).unfold(1, side, 1).unfold(2, side, 1)  # (3, rows, columns, side, side), a view
-        pieces[chosen] = windows[:, rows, columns].transpose(0, 1)
+    # cut out by numpy on the CPU, image by image: torch would look up every point by itself
+    pieces = np.empty(pixels.shape, dtype=np.uint8)
+    for piece, number, low, across in zip(pieces, which.tolist(), down.tolist(), right.tolist(), strict=True):
+        picture = pictures[number]
+        # the last possible row and column are left out, as in the reference
+        row, column = int(low * (picture.shape[1] - side)), int(across * (picture.shape[2] - side))
+        piece[:] = picture[:, row : row + side, column : column + side]
 
     def covered(some: Tensor, piece: Tensor) -> Tensor:
-        return some.double().mul_(image).add_(piece.double().mul_(frost)).clamp_(0, 255).int().to(torch.uint8)
+        return filters.cut(some.double().mul_(image).add_(piece.double().mul_(frost)).clamp_(0, 255))
 
-    return filters.in_parts(covered, pixels, pieces)
+    return filters.in_parts(covered, pixels, torch.from_numpy(pieces).to(pixels.device))
 
 
 def plasma(draws: Draws, side: int, decay: float) -> Tensor:
