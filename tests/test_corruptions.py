@@ -508,16 +508,16 @@ def test_plasmas_amplitude_is_squared():
 
 
 def test_no_drops_no_water():
-    mask = weather.water_mask(np.zeros((32, 32), dtype=np.uint8), 0.5)
-    assert mask.dtype == np.float32 and mask.shape == (32, 32) and not mask.any()
+    masks = weather.water_masks(torch.zeros(2, 32, 32, dtype=torch.uint8), 0.5)
+    assert masks.dtype == torch.float32 and masks.shape == (2, 32, 32) and not masks.any()
 
 
 def test_spatter_wraps_what_is_above_one(monkeypatch):
     """0.65 + 0.3 * 2 = 1.25 is level 318, a byte of 62."""
     seen = []
-    monkeypatch.setattr(weather, "water_mask", lambda drops, mix: seen.append(drops) or np.zeros(drops.shape, np.float32))
+    monkeypatch.setattr(weather, "water_masks", lambda drops, mix: seen.append(drops) or torch.zeros(drops.shape))
     weather.spatter(smooth(1, 32), Fixed(deviations=2), **parameters("spatter", 3, 32))
-    assert seen[0].dtype == np.uint8 and (seen[0] == 62).all()
+    assert seen[0].dtype == torch.uint8 and (seen[0] == 62).all()
 
 
 def test_saturation_tints_grey_red():

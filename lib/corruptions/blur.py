@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 REACH = 8  # the reference's grid of offsets is 17 x 17
 
 
+@lru_cache(maxsize=32)
 def disc(radius: float, alias_sigma: float) -> Tensor:
     """The defocus kernel, (2 r + 1, 2 r + 1) float32 cropped to what is not 0: a disc whose edge is smoothed."""
     offsets = torch.arange(-REACH, REACH + 1)
@@ -35,19 +36,30 @@ def disc(radius: float, alias_sigma: float) -> Tensor:
 
 def defocus_blur(pixels: Tensor, draws: Draws, *, radius: float, alias_sigma: float) -> Tensor:
     """Each point becomes a disc."""
-    kernel = disc(radius, alias_sigma).tolist()
-    reach, (height, width) = len(kernel) // 2, pixels.shape[-2:]
+    kernel = disc(radius, alias_sigma)
+    correlated = _correlated_on_gpu if pixels.is_cuda else _correlated
+    return filters.in_parts(lambda some: filters.images_first(correlated(filters.images_last(some), kernel)), pixels)
 
-    def blurred(some: Tensor) -> Tensor:
-        x = to_unit(filters.images_last(some))
-        wide, out = filters.padded(x, reach, filters.whole_mirror), torch.zeros_like(x)
-        for row, weights in enumerate(kernel):
-            for column, weight in enumerate(weights):
-                if weight:
-                    out.add_(wide[row : row + height, column : column + width], alpha=weight)
-        return filters.images_first(to_levels(out))
 
-    return filters.in_parts(blurred, pixels)
+def _correlated(levels: Tensor, kernel: Tensor) -> Tensor:
+    """Levels (h, w, c, n) under a kernel whose sides are odd, by OpenCV as in the reference."""
+    import cv2  # half a second to import
+
+    def one_channel(some: np.ndarray) -> np.ndarray:
+        return to_levels(torch.from_numpy(cv2.filter2D(to_unit(torch.from_numpy(some)).numpy(), -1, kernel.numpy()))).numpy()
+
+    return filters.channel_by_channel(one_channel, levels, torch.uint8)
+
+
+def _correlated_on_gpu(levels: Tensor, kernel: Tensor) -> Tensor:
+    reach, (height, width) = len(kernel) // 2, levels.shape[:2]
+    x = to_unit(levels)
+    wide, out = filters.padded(x, reach, filters.whole_mirror), torch.zeros_like(x)
+    for row, weights in enumerate(kernel.tolist()):
+        for column, weight in enumerate(weights):
+            if weight:
+                out.add_(wide[row : row + height, column : column + width], alpha=weight)
+    return to_levels(out)
 
 
 def glass_sources(offsets: Tensor, side: int, delta: int) -> Tensor:
@@ -103,14 +115,14 @@ def glass_blur(pixels: Tensor, draws: Draws, *, sigma: float, delta: int, passes
     offsets = [draws.integers(-delta, delta, span, span, 2) for _ in range(passes)]
 
     def moved(some: Tensor, *offsets: Tensor) -> Tensor:
-        levels = to_levels(filters.gaussian(to_unit(filters.images_last(some)), sigma))
+        levels = filters.blurred(filters.images_last(some), sigma)
         for each in offsets:
             if delta == 1:
                 levels = from_above_and_left(levels, filters.transposed(each.to(torch.uint8).flatten(1)).view(span, span, 2, -1))
             else:
                 sources = glass_sources(each, side, delta)
                 levels = filters.images_last(filters.images_first(levels).flatten(2).gather(2, sources[:, None].expand(-1, 3, -1)).view(some.shape))
-        return filters.images_first(to_levels(filters.gaussian(to_unit(levels), sigma)))
+        return filters.images_first(filters.blurred(levels, sigma))
 
     return filters.in_parts(moved, pixels, *offsets)
 
@@ -165,36 +177,36 @@ def _zoomed_at_once(pixels: Tensor, factors: int) -> Tensor:
     mean, white = zoom_mean(factors, side)
     levels = filters.images_last(pixels)
     missing = torch.from_numpy(mean @ (255 - levels).float().view(side * side, -1).numpy())
-    value = (255 - filters.MARGIN) - missing
-    out, above = value.int().clamp_(min=0), value.add_(2 * filters.MARGIN).int()
-    all_white = missing == 0
-    places = filters.true_places((out != above).logical_and_(~all_white))
-    out.view(-1)[places] = _zoomed_at(places, levels, factors)
-    places = filters.true_places(all_white)
-    out.view(-1)[places] = white.int()[places // out.shape[1]]
-    return filters.images_first(out.to(torch.uint8).view(levels.shape))
+
+    def exact(places: Tensor) -> Tensor:
+        out, coloured = white[places // missing.shape[1]], filters.true_places(missing.view(-1)[places])
+        out[coloured] = _zoomed_at(places[coloured], levels, factors)
+        return out
+
+    return filters.images_first(filters.settled(255 - missing, exact).view(levels.shape))
 
 
 def _zoomed_at(places: Tensor, levels: Tensor, factors: int) -> Tensor:
     """The levels at some places of the flattened result, (h, w, c, n) as `levels`."""
     side, planes = len(levels), levels[0, 0].numel()
     first, part = (torch.stack(some) for some in zip(*(filters.zoom_taps(factor, side) for factor in zoom_factors(factors)), strict=True))
+    places, first = places.int(), first.int()
     plane, row, column = places % planes, places // planes // side, places // planes % side
-    top, left, low, right = first[:, row], first[:, column], part[:, row], part[:, column]  # (factors, places)
+    top, left, low, right = (table.index_select(1, index) for table in (first, part) for index in (row, column))  # (factors, places)
     x = to_unit(levels.view(-1), torch.float32)
-    corner = (top * side + left) * planes + plane
+    corner = ((top * side + left) * planes + plane).view(-1)
 
     def read(offset: int) -> Tensor:
-        upper, lower = x[corner + offset].double(), x[corner + offset + side * planes].double()
+        upper, lower = (x.index_select(0, corner + at).view(low.shape).double() for at in (offset, offset + side * planes))
         return upper * (1 - low) + lower * low
 
     zoomed = (read(0) * (1 - right) + read(planes) * right).float()
     total = torch.zeros(len(places))
     for one in zoomed:
         total += one
-    return to_levels((x[places] + total) / (factors + 1)).int()
+    return to_levels((x.index_select(0, places) + total) / (factors + 1))
 
 
 def gaussian_blur(pixels: Tensor, draws: Draws, *, sigma: float) -> Tensor:
     """Gaussian blur."""
-    return filters.blurred(pixels, sigma)
+    return filters.in_parts(lambda some: filters.images_first(filters.blurred(filters.images_last(some), sigma)), pixels)

@@ -25,7 +25,7 @@ class Draws:
     def uniform(self, low: float, high: float, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
         """Numbers uniform on [low, high), (n, *shape)."""
         drawn = torch.rand(self.size, *shape, dtype=dtype, generator=self.generator, device=self.generator.device)
-        return self._kept(drawn.mul_(high - low).add_(low))
+        return self._kept(drawn if (low, high) == (0, 1) else drawn.mul_(high - low).add_(low))
 
     def integers(self, low: int, high: int, *shape: int) -> Tensor:
         """Integers uniform on low .. high - 1, (n, *shape) int64."""

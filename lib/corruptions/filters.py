@@ -7,29 +7,61 @@ float64 unless the reference is float32, sums are explicit and in its order, and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+_UNIT = np.arange(256) / 255
 
 
 def to_unit(pixels: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
     """uint8 levels to [0, 1]."""
+    if pixels.device.type == "cpu" and dtype == torch.float64:
+        import cv2  # half a second to import
+
+        return torch.from_numpy(cv2.LUT(pixels.reshape(1, -1).numpy(), _UNIT)).view(pixels.shape)  # 256 divisions, not one a value
     # a GPU would turn the division by a plain number into a product with its reciprocal, and some levels would come back one lower
     return pixels.to(dtype).div_(torch.tensor(255, dtype=dtype, device=pixels.device))
 
 
 def to_levels(values: Tensor) -> Tensor:
     """Values, clipped to [0, 1], as uint8 levels: truncated towards zero, as the reference's cast does. Overwrites its argument."""
-    return values.clamp_(0, 1).mul_(255).int().to(torch.uint8)  # in two steps: torch casts a float to a byte by way of 64-bit integers, one by one
+    return cut(values.clamp_(0, 1).mul_(255))
+
+
+def cut(values: Tensor) -> Tensor:
+    """Floats in [0, 256) to uint8, truncated. Not by torch in one step, which goes by way of 64-bit integers, one by one."""
+    return torch.from_numpy(values.numpy().astype(np.uint8)) if values.device.type == "cpu" else values.int().to(torch.uint8)
+
+
+def cleared_below(values: Tensor, least: float) -> Tensor:
+    """0 in place of what is less than `least`, in place. torch fills by a mask ten times as slowly as it applies a threshold, which has to be passed."""
+    lower = torch.nextafter(torch.tensor(least, dtype=values.dtype), torch.tensor(-torch.inf, dtype=values.dtype))
+    return functional.threshold_(values, lower.item(), 0)
+
+
+MARGIN = 1e-3  # levels: float32 sums of up to 30 levels are off by less than 6e-4
+
+
+def settled(values: Tensor, exact: Callable[[Tensor], Tensor], margin: float = MARGIN) -> Tensor:
+    """Levels, in float32 and off by less than a margin, as uint8, truncated: a quick sum settles nearly all of them. Overwrites its argument.
+
+    exact  of places along the flattened values, where the next level is too near to tell: their levels, uint8
+    """
+    out, above = cut(values.sub(margin).clamp_(min=0)), cut(values.add_(margin))
+    places = true_places(out != above)
+    out.view(-1)[places] = exact(places)
+    return out
 
 
 # ---- Layouts ---------------------------------------------------------------------------------------------------------
 
-PART = 50  # images: with their float64 copies, more would leave a processor's cache, and freed memory go back to the system to be fetched again
+PART = 2**17  # points of an image, times images: with their float64 copies, more would leave a processor's cache; less is many small steps
 
 
 @lru_cache(maxsize=1)
@@ -44,9 +76,11 @@ def keep_memory() -> None:
 
 def in_parts(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     """function(*tensors), computed for a few images at a time on a CPU; a GPU takes all at once."""
-    if tensors[0].device.type != "cpu":
+    n, *_, height, width = tensors[0].shape
+    part = PART // (height * width)
+    if n <= part or tensors[0].device.type != "cpu":
         return function(*tensors)
-    return torch.cat([function(*some) for some in zip(*(tensor.split(PART) for tensor in tensors), strict=True)])
+    return torch.cat([function(*some) for some in zip(*(tensor.split(part) for tensor in tensors), strict=True)])
 
 
 def transposed(matrix: Tensor) -> Tensor:
@@ -71,10 +105,27 @@ def images_first(x: Tensor) -> Tensor:
 
 
 def true_places(mask: Tensor) -> Tensor:
-    """Where a mask is true, counted along its flattened values. numpy's search is five times as fast as torch's."""
+    """Where a mask is true, or numbers are not 0, counted along its flattened values. numpy's search is five times as fast as torch's."""
     if mask.device.type != "cpu":
         return mask.flatten().nonzero().flatten()
     return torch.from_numpy(np.flatnonzero(mask.numpy()))
+
+
+def channel_by_channel(function: Callable[[np.ndarray], np.ndarray], levels: Tensor, dtype: torch.dtype) -> Tensor:
+    """function((h, w, n) of one channel) for each channel of levels (h, w, c, n), on a CPU: for OpenCV, to which the images are the channels of one picture.
+
+    It takes 128 of them, what PART comes to with the smallest images.
+    """
+    made = torch.empty(levels.shape, dtype=dtype)
+    for channel in range(levels.shape[2]):
+        some = levels[:, :, channel].contiguous()
+        made[:, :, channel] = torch.from_numpy(function(some.numpy())).view(some.shape)  # OpenCV drops a last dimension of 1
+    return made
+
+
+def at_most(values: Tensor, most: float) -> Tensor:
+    """Where values are at most a number, bool. numpy compares with one six times as fast as torch."""
+    return torch.from_numpy(values.numpy() <= most) if values.device.type == "cpu" else values <= most
 
 
 # ---- Borders ---------------------------------------------------------------------------------------------------------
@@ -92,11 +143,9 @@ def half_mirror(index: Tensor, n: int) -> Tensor:
 
 
 def whole_mirror(index: Tensor, n: int) -> Tensor:
-    """dcb|abcd|cba: mirrors lie on the outermost pixels. For positions up to 3 n - 3 outside."""
-    for _ in range(2):
-        index = index.abs()
-        index = torch.minimum(index, 2 * n - 2 - index)
-    return index
+    """dcb|abcd|cba: mirrors lie on the outermost pixels. For positions up to 2 n - 2 outside."""
+    index = index.abs()
+    return torch.minimum(index, 2 * n - 2 - index).abs_()
 
 
 def padded(x: Tensor, by: int, border=edge) -> Tensor:
@@ -120,6 +169,17 @@ def gaussian_weights(sigma: float, truncate: float = 4.0) -> list[float]:
     return (weights / weights.sum())[radius:].tolist()
 
 
+def _weighted(taps: Sequence[Tensor], weights: list[float]) -> Tensor:
+    """An odd number of float64 tensors under a symmetric kernel: centre tap, then outer to inner pairs: the reference's order, and with it its last bit."""
+    radius = len(weights) - 1
+    out = taps[radius] * weights[0]
+    pair = torch.empty_like(out)
+    for i in range(radius, 0, -1):
+        # mul_ and add_, not add_ with alpha, which does not round the product
+        out.add_(torch.add(taps[radius - i], taps[radius + i], out=pair).mul_(weights[i]))
+    return out
+
+
 def gaussian(x: Tensor, sigma: float, *, truncate: float = 4.0, border=edge) -> Tensor:
     """Separable Gaussian blur: (h, w, ...) -> the same, columns first; float32 images are summed in float64 and rounded after each axis."""
     weights = gaussian_weights(sigma, truncate)
@@ -129,25 +189,40 @@ def gaussian(x: Tensor, sigma: float, *, truncate: float = 4.0, border=edge) -> 
     for dim in (0, 1):
         n = x.shape[dim]
         wide = x.double().index_select(dim, border(torch.arange(-radius, n + radius, device=x.device), n))
-        # centre tap, then outer to inner pairs: the reference's order, and with it its last bit
-        out = wide.narrow(dim, radius, n) * weights[0]
-        pair = torch.empty_like(out)
-        for i in range(radius, 0, -1):
-            # mul_ and add_, not add_ with alpha, which does not round the product
-            out.add_(torch.add(wide.narrow(dim, radius - i, n), wide.narrow(dim, radius + i, n), out=pair).mul_(weights[i]))
-        x = out.to(x.dtype)
+        x = _weighted([wide.narrow(dim, i, n) for i in range(2 * radius + 1)], weights).to(x.dtype)
     return x
 
 
-def blurred(pixels: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of levels: uint8 (n, c, h, w) -> uint8."""
-    return in_parts(lambda some: images_first(to_levels(gaussian(to_unit(images_last(some)), sigma))), pixels)
+def blurred(levels: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of levels: uint8 (h, w, c, n) -> uint8; on a CPU in float32 by OpenCV, a channel of all images at a time, where that is sure."""
+    weights = gaussian_weights(sigma)
+    if len(weights) == 1:
+        return levels
+    if levels.device.type != "cpu":
+        return to_levels(gaussian(to_unit(levels), sigma))
+    import cv2  # half a second to import
+
+    kernel = np.array(weights[:0:-1] + weights)
+    sums = partial(cv2.sepFilter2D, ddepth=cv2.CV_32F, kernelX=kernel, kernelY=kernel, borderType=cv2.BORDER_REPLICATE)
+    values = channel_by_channel(sums, levels, torch.float32)
+    # along each axis no more than taps + 2 roundings, of at most 2^-17 each
+    return settled(values, lambda places: _blurred_at(places, levels, weights), margin=len(kernel) / 2**15)
+
+
+def _blurred_at(places: Tensor, levels: Tensor, weights: list[float]) -> Tensor:
+    """The levels at some places of the flattened result, (h, w, c, n) as `levels`."""
+    height, width = levels.shape[:2]
+    planes = levels[0, 0].numel()
+    reach = torch.arange(1 - len(weights), len(weights), dtype=torch.int32, device=levels.device)[:, None]
+    places = places.int()
+    point, plane = places // planes, places % planes
+    row, column = edge(point // width + reach, height), edge(point % width + reach, width)  # (taps, places)
+    address = (row * (width * planes) + plane)[:, None] + column * planes  # (taps down, taps across, places)
+    read = to_unit(levels.view(-1).index_select(0, address.flatten())).view(address.shape)
+    return to_levels(_weighted(_weighted(read, weights), weights))
 
 
 # ---- Motion blur -----------------------------------------------------------------------------------------------------
-
-
-MARGIN = 1e-3  # levels: float32 sums of up to 30 levels are off by less than 6e-4
 
 
 def motion(levels: Tensor, degrees: Tensor, *, radius: float, sigma: float) -> Tensor:
@@ -165,36 +240,37 @@ def motion(levels: Tensor, degrees: Tensor, *, radius: float, sigma: float) -> T
     some = levels.index_select(0, order)
     reads = torch.arange(taps)[:, None]
     offsets = torch.stack([(reads * part - 0.5).ceil().long() for part in (angle.sin(), angle.cos())])  # down and right, of (taps, n)
-    # 257 v + 0.5, cut to a whole number, divided by 257 and cut again is v + 1 / 514, cut; half the margin goes to each side
-    value = _motion_sums(some, offsets, weights).add_(1 / 514 - MARGIN)
-    out, above = value.to(torch.int32), value.add(2 * MARGIN).to(torch.int32)
-    out = out.clamp_(min=0)
-    places = true_places(out != above)
-    out.view(-1)[places] = _motion_at(places, some, offsets, weights)
-    return out.to(torch.uint8).index_select(0, order.argsort())
+    # 257 v + 0.5, cut to a whole number, divided by 257 and cut again is v + 1 / 514, cut
+    value = _motion_sums(some, offsets, weights).add_(1 / 514)
+    return settled(value, lambda places: _motion_at(places, some, offsets, weights)).index_select(0, order.argsort())
 
 
 def _motion_sums(levels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
     """The weighted sums, (n, c, h, w) float32, of neighbouring images with similar offsets."""
-    height, width = levels.shape[-2:]
+    (n, c, height, width), on_cpu = levels.shape, levels.device.type == "cpu"
     used = int((weights.flip(0).cumsum(0).flip(0) > MARGIN / 1000 / 255).sum())  # what the last ones add is lost in rounding
     offsets = offsets[:, :used]
     (first_row, first_column), (last_row, last_column) = offsets.amin((1, 2)).tolist(), offsets.amax((1, 2)).tolist()
-    rows = edge(torch.arange(first_row, height + last_row, device=levels.device), height)
-    columns = edge(torch.arange(first_column, width + last_column, device=levels.device), width)
-    wide = levels.index_select(2, rows).index_select(3, columns).float()
+    wide = functional.pad(levels.float(), (-first_column, last_column, -first_row, last_row), mode="replicate")  # the first offset is 0
     # a shift of the picture is one of its flattened rows, long and without gaps; what lies between the rows of the result is not used
     line = wide.shape[3]
     span = (height - 1) * line + width
-    value = torch.zeros(*levels.shape[:2], height * line, device=levels.device)
-    used_value = value[..., :span]
+    value = torch.zeros(n, c, height * line, device=levels.device)
+    read, total = wide.view(n * c, -1), value.view(n * c, -1)
+    if on_cpu:
+        import cv2  # half a second to import
+
+        read, total = read.numpy(), total.numpy()  # hundreds of short steps: slices and sums take half as long as torch's
     begins = ((offsets[0] - first_row) * line + offsets[1] - first_column).tolist()
     for begin, weight in zip(begins, weights.tolist(), strict=False):
-        starts = [0, *(i for i in range(1, len(begin)) if begin[i] != begin[i - 1]), len(begin)]
+        starts = [0, *(i for i in range(1, n) if begin[i] != begin[i - 1]), n]
         for start, end in pairwise(starts):
-            read = wide.as_strided((end - start, wide.shape[1], span), (wide.stride(0), wide.stride(1), 1), start * wide.stride(0) + begin[start])
-            used_value[start:end].add_(read, alpha=weight)
-    return value.view(*levels.shape[:3], line)[..., :width]
+            shifted, some = read[start * c : end * c, begin[start] : begin[start] + span], total[start * c : end * c, :span]
+            if on_cpu:
+                cv2.scaleAdd(shifted, weight, some, some)
+            else:
+                some.add_(shifted, alpha=weight)
+    return value.view(n, c, height, line)[..., :width].contiguous()
 
 
 def _motion_at(places: Tensor, levels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
@@ -206,12 +282,13 @@ def _motion_at(places: Tensor, levels: Tensor, offsets: Tensor, weights: Tensor)
     value = torch.zeros(len(places), dtype=torch.float64, device=levels.device)
     for tap, weight in zip(read, weights.tolist(), strict=True):
         value.add_(tap, alpha=weight)
-    return value.mul_(257).add_(0.5).floor_().div_(257).int()
+    return value.mul_(257).add_(0.5).floor_().div_(257).int().to(torch.uint8)
 
 
 # ---- Zoom ------------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=256)
 def zoom_taps(factor: float, n: int) -> tuple[Tensor, Tensor]:
     """Where the middle of an axis of n pixels, enlarged `factor` times by linear interpolation between aligned corners and cut to n, is read.
 
@@ -259,16 +336,18 @@ def with_hsv(pixels: Tensor, change: Callable[[Tensor, Tensor], tuple[Tensor, Te
     blue_leads = blue == most  # on ties the last of the three counts
     green_leads = (green == most) & ~blue_leads
     # within a sixth of the circle the middle channel rises with the hue or falls; the order of the channels tells which
-    rises = (((red < green) ^ (green < blue) ^ (blue < red)) & (middle != most)).double()
-    value, half, low = to_unit(torch.stack([most, middle, least]))
+    rises = ((red < green) ^ (green < blue) ^ (blue < red)) & (middle != most)
+    begins_below = ~(blue_leads | green_leads | rises) & (middle != least)  # the circle's begin: these lie at its end
+    rises, below = (mask.to(torch.uint8).double() for mask in (rises, begins_below))
+    value, half, low = (to_unit(each) for each in (most, middle, least))
     spread = value - low
-    part = half.sub_(low).div_(spread.clamp(min=1 / 512)).mul_(2 * rises - 1)  # the bound changes only what is 0
-    hue = (4 * blue_leads.to(torch.uint8) + 2 * green_leads.to(torch.uint8)).double().add_(part).div_(6)
-    hue.add_((hue < 0).double()).mul_(6)
+    part = half.sub_(low).div_(spread.clamp(min=1 / 512)).mul_((2 * rises).sub_(1))  # the bound changes only what is 0
+    hue = part.add_((4 * blue_leads.to(torch.uint8) + 2 * green_leads.to(torch.uint8)).double()).div_(6).add_(below).mul_(6)
     distance = hue.sub_(hue.floor()).sub_(rises).abs_()  # of the middle channel from the largest
     saturation, value = change(spread.div_(value.clamp(min=1 / 512)), value)
-    levels = to_levels(torch.stack([value, (1 - distance.mul_(saturation)).mul_(value), (1 - saturation).mul_(value)]))
-    top, centre, bottom = levels[:, :, None].unbind(0)
+    centre = to_levels(distance.mul_(saturation).neg_().add_(1).mul_(value))
+    bottom, top = to_levels(saturation.neg_().add_(1).mul_(value)), to_levels(value)
+    top, centre, bottom = (each[:, None] for each in (top, centre, bottom))
     is_most, is_least = pixels == most[:, None], pixels == least[:, None]
     # without colour, hue 0: red is the largest
     is_least[:, :1] &= ~is_most[:, :1]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lib.corruptions.draws import Draws
-from lib.corruptions.filters import in_parts, to_levels, to_unit, true_places
+from lib.corruptions.filters import at_most, in_parts, to_levels, to_unit, true_places
 
 
 def gaussian_noise(pixels: Tensor, draws: Draws, *, sigma: float) -> Tensor:
@@ -71,7 +71,7 @@ def shot_noise(pixels: Tensor, draws: Draws, *, rate: float) -> Tensor:
         uniform, levels = uniform.flatten(), some.reshape(-1).int()
         part = (uniform * GUIDE).int().add_(levels, alpha=GUIDE)
         made = guide.index_select(0, part)
-        unsure = true_places(made < 0)
+        unsure = true_places(at_most(made, -1))
         level = levels.index_select(0, unsure)
         value = uniform.index_select(0, unsure).add_(level)
         passed = below.index_select(0, part.index_select(0, unsure)).long()
@@ -86,7 +86,6 @@ def shot_noise(pixels: Tensor, draws: Draws, *, rate: float) -> Tensor:
 
 def impulse_noise(pixels: Tensor, draws: Draws, *, amount: float) -> Tensor:
     """Salt and pepper: a share of the values, each channel by itself, becomes 0 or 255."""
-    hit = draws.uniform(0, 1, *pixels.shape[1:], dtype=torch.float32) <= amount
-    salt = draws.uniform(0, 1, *pixels.shape[1:], dtype=torch.float32) <= 0.5
-    hit, salt = (mask.to(torch.uint8).mul_(255) for mask in (hit, salt))
+    hit, salt = (at_most(draws.uniform(0, 1, *pixels.shape[1:], dtype=torch.float32), share) for share in (amount, 0.5))
+    hit, salt = (mask.view(torch.uint8).neg_() for mask in (hit, salt))  # all bits set, or none
     return salt.bitwise_xor_(pixels).bitwise_and_(hit).bitwise_xor_(pixels)  # a choice by bits: torch's `where` takes bytes one by one

@@ -14,8 +14,7 @@ from lib.corruptions.filters import to_levels, to_unit
 def snow(pixels: Tensor, draws: Draws, *, loc: float, scale: float, zoom: float, threshold: float, radius: float, sigma: float, mix: float) -> Tensor:
     """Flakes, drawn out by the wind, over a whitened image; the same layer is laid on a second time, turned by half a circle."""
     side = pixels.shape[-1]
-    flakes = filters.zoomed(draws.normal(1, side, side) * scale + loc, zoom)
-    flakes = flakes.masked_fill_(flakes < threshold, 0)
+    flakes = filters.cleared_below(filters.zoomed(draws.normal(1, side, side) * scale + loc, zoom), threshold)
     degrees = draws.uniform(-135, -45)
     layer = filters.motion(to_levels(flakes), degrees, radius=radius, sigma=sigma)
 
@@ -32,23 +31,22 @@ def snow(pixels: Tensor, draws: Draws, *, loc: float, scale: float, zoom: float,
 def frost(pixels: Tensor, draws: Draws, *, image: float, frost: float) -> Tensor:
     """A piece of a photograph of frost laid over the image. Of the reference's six photographs the last is never used, here as there."""
     side = pixels.shape[-1]
-    pictures = textures.frost(side)
+    pictures = [picture.numpy() for picture in textures.frost(side)]
     which = draws.integers(0, len(pictures))
     # a row and a column of a picture whose size follows from the first draw: a fraction of what there is
     down, right = draws.uniform(0, 1), draws.uniform(0, 1)
-    pieces = torch.empty(pixels.shape, dtype=torch.uint8, device=pixels.device)
-    for number, picture in enumerate(pictures):
-        chosen = (which == number).nonzero().flatten()
-        height, width = picture.shape[1:]
-        rows = (down[chosen] * (height - side)).long()  # the last possible row and column are left out, as in the reference
-        columns = (right[chosen] * (width - side)).long()
-        windows = picture.to(pixels.device).unfold(1, side, 1).unfold(2, side, 1)  # (3, rows, columns, side, side), a view
-        pieces[chosen] = windows[:, rows, columns].transpose(0, 1)
+    # cut out by numpy on the CPU, image by image: torch would look up every point by itself
+    pieces = np.empty(pixels.shape, dtype=np.uint8)
+    for piece, number, low, across in zip(pieces, which.tolist(), down.tolist(), right.tolist(), strict=True):
+        picture = pictures[number]
+        # the last possible row and column are left out, as in the reference
+        row, column = int(low * (picture.shape[1] - side)), int(across * (picture.shape[2] - side))
+        piece[:] = picture[:, row : row + side, column : column + side]
 
     def covered(some: Tensor, piece: Tensor) -> Tensor:
-        return some.double().mul_(image).add_(piece.double().mul_(frost)).clamp_(0, 255).int().to(torch.uint8)
+        return filters.cut(some.double().mul_(image).add_(piece.double().mul_(frost)).clamp_(0, 255))
 
-    return filters.in_parts(covered, pixels, pieces)
+    return filters.in_parts(covered, pixels, torch.from_numpy(pieces).to(pixels.device))
 
 
 def plasma(draws: Draws, side: int, decay: float) -> Tensor:
@@ -102,17 +100,33 @@ def brightness(pixels: Tensor, draws: Draws, *, shift: float) -> Tensor:
 WATER, MUD = (175, 238, 238), (63, 42, 20)  # RGB; 175, 238, 238 is meant to be pale turquoise
 
 
-def water_mask(drops: np.ndarray, mix: float) -> np.ndarray:
-    """How much water lies on each pixel: drops (h, w) uint8 -> (h, w) float32 in [0, mix]; 0 where no drop fell."""
+def water_masks(drops: Tensor, mix: float) -> Tensor:
+    """How much water lies on each pixel: drops (n, h, w) uint8 -> (n, h, w) float32 in [0, mix]; 0 on images where no drop fell.
+
+    OpenCV's, on the CPU. What it does with every point alike takes the images as the channels of one picture.
+    """
     import cv2  # half a second to import, and needed here alone
 
-    distance = cv2.distanceTransform(255 - cv2.Canny(drops, 50, 150), cv2.DIST_L2, 5)
-    distance = np.minimum(distance, 20)
-    distance = cv2.equalizeHist(cv2.blur(distance, (3, 3)).astype(np.uint8))
+    n, height, width = drops.shape
+
+    def last(x: np.ndarray) -> np.ndarray:
+        return cv2.transpose(x.reshape(n, -1)).reshape(height, width, n)
+
+    def first(x: np.ndarray) -> np.ndarray:
+        return cv2.transpose(x.reshape(-1, n)).reshape(n, height, width)
+
+    levels = last(drops.numpy())
+    slopes = np.zeros((2, n, height + 1, width), dtype=np.int16)  # edges of all images in one tall picture: between them a row without a slope
+    for slope, direction in zip(slopes, ((1, 0), (0, 1)), strict=True):
+        slope[:, :height] = first(cv2.Sobel(levels, cv2.CV_16S, *direction, borderType=cv2.BORDER_REPLICATE))
+    edges = cv2.Canny(*slopes.reshape(2, -1, width), 50, 150).reshape(n, -1, width)[:, :height]
+    distance = last(np.stack([cv2.distanceTransform(one, cv2.DIST_L2, 5) for one in 255 - edges]))
+    distance = first(cv2.blur(np.minimum(distance, 20), (3, 3)).astype(np.uint8))
+    distance = last(np.stack([cv2.equalizeHist(one) for one in distance]))
     distance = cv2.filter2D(distance, cv2.CV_8U, np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]]))
-    mask = drops * cv2.blur(distance, (3, 3)).astype(np.float32)
-    most = mask.max()
-    return mask / most * np.float32(mix) if most else mask
+    masks = levels * cv2.blur(distance, (3, 3)).reshape(levels.shape).astype(np.float32)
+    most = masks.max((0, 1))
+    return torch.from_numpy(first(masks / np.where(most, most, 1) * np.float32(mix)))
 
 
 def _blurred(fields: Tensor, sigma: float) -> Tensor:
@@ -126,12 +140,9 @@ def spatter(pixels: Tensor, draws: Draws, *, loc: float, scale: float, sigma: fl
     x = to_unit(pixels, torch.float32)
     colour = (torch.tensor(MUD if kind else WATER, dtype=torch.float64) / 255).float().view(3, 1, 1).to(pixels.device)
     if kind:
-        mask = _blurred((liquid > threshold).float(), mix)
-        mask = mask.masked_fill_(mask < 0.8, 0)[:, None]
+        mask = filters.cleared_below(_blurred((liquid > threshold).float(), mix), 0.8)[:, None]
         return to_levels(x * (1 - mask) + mask * colour)
-    liquid.masked_fill_(liquid < threshold, 0)
     # Values above 1 wrap around, as in the reference: a cast of an integer, since that of a float outside the range is undefined
-    drops = (liquid * 255).int().bitwise_and_(255).to(torch.uint8).cpu().numpy()
-    # edges, distances and histograms are OpenCV's, on the CPU; they do not look at the image
-    mask = torch.from_numpy(np.stack([water_mask(one, mix) for one in drops])).to(pixels.device)[:, None]
+    drops = filters.cleared_below(liquid, threshold).mul_(255).int().bitwise_and_(255).to(torch.uint8).cpu()
+    mask = filters.in_parts(lambda some: water_masks(some, mix), drops).to(pixels.device)[:, None]
     return to_levels(x + mask * colour)
