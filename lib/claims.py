@@ -72,7 +72,8 @@ class Verdict:
         return self._least().high
 
 
-# Written 2026-11-21, when of the CIFAR-10 networks only that of alpha = 0 had been trained.
+# Written 2026-11-21, when of the CIFAR-10 networks only that of alpha = 0 had been trained; the sentence on parts later that day, for the claims about
+# attacks, when α = −2 and 0, seed 0, had been attacked. No earlier claim has parts.
 RULE = (
     "A claim's statistic is computed for each seed and is positive when it speaks for the claim. "
     f"With at least {LEAST_SEEDS} seeds: reproduced if the 95 % t interval of its mean lies above 0, not reproduced if it lies below 0, "

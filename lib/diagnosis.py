@@ -91,12 +91,10 @@ def _black_box(rows: pd.DataFrame, transfer: pd.DataFrame) -> list[dict[str, obj
 def _auto(rows: pd.DataFrame, autoattack: pd.DataFrame) -> list[dict[str, object]]:
     wide = robustness.standing_by_part(autoattack).pivot(index=LABELS, columns="part", values="standing")
     found = [_row(key, "autoattack", SQUARE, value) for key, value in (wide["fab-t"] - wide["square"]).items()]
-    epsilon = autoattack.epsilon.iloc[0]
-    own = rows[rows.attack.str.startswith("ball-") & ((rows.epsilon - epsilon).abs() < 1e-9)].groupby(LABELS, sort=False).accuracy.min()
+    own = robustness.at_epsilon(rows[rows.attack.str.startswith("ball-")], autoattack.epsilon.iloc[0]).groupby(LABELS, sort=False).accuracy.min()
     clean = rows[rows.attack == CLEAN].set_index(LABELS).accuracy
     gap = (own / clean - wide["square"] / wide[CLEAN]).dropna()
-    balls = [name for name in rows.attack.unique() if name.startswith("ball-")]
-    return found + [_row(key, name, AUTO, value) for key, value in gap.items() for name in balls]
+    return found + [_row(key, name, AUTO, value) for key, value in gap.items() for name in robustness.BALL_COLUMNS]
 
 
 def doubtful(checks: pd.DataFrame, summary: pd.DataFrame, attack: str) -> pd.Series:

@@ -22,16 +22,20 @@ class Strengths:
     transfer: float  # radius of the PGD images made against other networks
 
 
-# FGSM's 0.002 is established as where the paper's ordering has turned, PGD's 40 steps of 1e-4 are recalled; the other numbers are ours.
+# FGSM's 0.002 is established as where the paper's ordering has turned, PGD's step of 1e-4 is recalled; that 40 of them count, and all else, is ours.
 USUAL = Strengths(fgsm=0.002, curve="pgd", steps=40, ball=1 / 255, transfer=8 / 255)
 STRENGTHS = {"digits": Strengths(fgsm=8 / 255, curve="pgd-coarse", steps=5, ball=4 / 255, transfer=16 / 255)}  # larger margins: nothing else shows
+
+
+BALL_COLUMNS = {name: name.replace("-", "_") for name in IN_BALLS}  # of a summary
 
 
 def strengths(dataset: str) -> Strengths:
     return STRENGTHS.get(dataset, USUAL)
 
 
-def _at(rows: pd.DataFrame, epsilon: float) -> pd.DataFrame:
+def at_epsilon(rows: pd.DataFrame, epsilon: float) -> pd.DataFrame:
+    """The rows of one epsilon, up to rounding."""
     return rows[np.isclose(rows.epsilon, epsilon, rtol=1e-6, atol=0)]
 
 
@@ -75,18 +79,18 @@ def with_attacked(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     ball_worst         the lowest of these three
     relative_worst     ball_worst over attacked_clean
     """
-    columns = ["attacked_clean", "fgsm_accuracy", "pgd_accuracy", *(name.replace("-", "_") for name in IN_BALLS), "ball_worst", "relative_worst"]
+    columns = ["attacked_clean", "fgsm_accuracy", "pgd_accuracy", *BALL_COLUMNS.values(), "ball_worst", "relative_worst"]
     if table.empty:
         return summary.assign(**dict.fromkeys(columns, float("nan")))
     rows, at = by_strength(table), strengths(table.dataset.iloc[0])
     parts = {
         "attacked_clean": rows[rows.attack == CLEAN],
-        "fgsm_accuracy": _at(rows[rows.attack == "fgsm"], at.fgsm),
+        "fgsm_accuracy": at_epsilon(rows[rows.attack == "fgsm"], at.fgsm),
         "pgd_accuracy": rows[(rows.attack == at.curve) & (rows.steps == at.steps)],
-        **{name.replace("-", "_"): _at(rows[rows.attack == name], at.ball) for name in IN_BALLS},
+        **{column: at_epsilon(rows[rows.attack == name], at.ball) for name, column in BALL_COLUMNS.items()},
     }
     facts = pd.DataFrame({name: part.set_index(LABELS).accuracy for name, part in parts.items()})
-    facts["ball_worst"] = facts[[name.replace("-", "_") for name in IN_BALLS]].min(axis=1)
+    facts["ball_worst"] = facts[[*BALL_COLUMNS.values()]].min(axis=1)
     facts["relative_worst"] = facts.ball_worst / facts.attacked_clean.where(facts.attacked_clean > 0)
     return summary.merge(facts.reset_index(), on=LABELS, how="left")
 
@@ -108,7 +112,7 @@ def with_transferred(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame
     if table.empty:
         return summary.assign(transfer_accuracy=float("nan"))
     rows = transferred(table)
-    rows = _at(rows[rows.attack == "ball-cross-entropy"], strengths(table.dataset.iloc[0]).transfer)
+    rows = at_epsilon(rows[rows.attack == "ball-cross-entropy"], strengths(table.dataset.iloc[0]).transfer)
     return summary.merge(rows.rename(columns={"accuracy": "transfer_accuracy"})[[*LABELS, "transfer_accuracy"]], on=LABELS, how="left")
 
 
@@ -125,7 +129,7 @@ def with_jacobian(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 def with_autoattack(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """A summary with what AutoAttack of the data set's radius leaves standing: autoattack_accuracy, and autoattack_clean, on the same images unattacked."""
-    own = _at(table, strengths(table.dataset.iloc[0]).ball) if len(table) else table
+    own = at_epsilon(table, strengths(table.dataset.iloc[0]).ball) if len(table) else table
     if own.empty:
         return summary.assign(autoattack_accuracy=float("nan"), autoattack_clean=float("nan"))
     parts = standing_by_part(own).groupby(LABELS, sort=False).standing
