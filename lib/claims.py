@@ -141,15 +141,57 @@ CLAIMS = (
         "smallest rise of mean selectivity over live units between neighbouring strengths, plain training first", "", effects.smallest_strength_step,
         ("plain", "pgd"),
     ),
-    Claim("LM-13", "the variability of input-unit gradients over samples rises with selectivity", "recalled"),
+    Claim(
+        "LM-13", "the variability of input-unit gradients over samples rises with selectivity", "recalled", "direction only, both networks (recalled)",
+        "mean over layers of the coefficient of variation over images: its rises, from the lowest α to 0 and from 0 to the highest", "",
+        effects.ordered("cv_samples", ends="all"), needs="cv_samples",
+    ),
     Claim(
         "LM-14", "the variability of input-unit gradients over units rises with selectivity, less in late layers",
-        "recalled; that the curves converge with depth is established",
+        "recalled; that the curves converge with depth is established", "direction only; that late layers differ less is said of ResNet18",
+        "mean over layers of the coefficient of variation over units: its rises, from the lowest α to 0 and from 0 to the highest; and the rise between "
+        "these two in early layers minus that in late ones", "",
+        effects.together(
+            all_layers=effects.ordered("cv_units", ends="all"),
+            early_beyond_late=effects.fall("cv_units_late", beyond="cv_units_early"),  # a fall of late minus one of early is a rise of early minus one of late
+        ),
+        needs="cv_units",
     ),
-    Claim("LM-15", "the dimensionality of early layers falls as selectivity rises", "established"),
-    Claim("LM-16", "the dimensionality of the change a perturbation makes falls as selectivity rises", "established"),
-    Claim("LM-17", "that change has more dimensions for attacks than for corruptions, in early layers", "established"),
-    Claim("LM-18", "intrinsic dimension (TwoNN) agrees with LM-15 to LM-17", "established"),
+    Claim(
+        "LM-15", "the dimensionality of early layers falls as selectivity rises", "established; that ResNet20 shows it in all layers is recalled",
+        "direction only; ResNet18: layers up to the 9th (recalled)",
+        "principal components for 95 % of the variance over units, mean over early layers: its falls, from the lowest α to 0 and from 0 to the highest",
+        "% of units", effects.ordered("dimension_clean", ends="all", falling=True, scale=100), needs="dimension_clean",
+    ),
+    Claim(
+        "LM-16", "the dimensionality of the change a perturbation makes falls as selectivity rises, and more than that of LM-15", "established", "direction only",
+        "the same of the changes, for corruptions (mean of all) and for PGD: their falls, from the lowest α to 0 and from 0 to the highest; and how much more "
+        "they fall between these two than that of the clean activations of the same images", "% of units",
+        effects.together(
+            corruptions=effects.ordered("dimension_corruption", ends="all", falling=True, scale=100),
+            PGD=effects.ordered("dimension_attack", ends="all", falling=True, scale=100),
+            corruptions_beyond_clean=effects.fall("dimension_corruption", beyond="dimension_same", scale=100),
+            PGD_beyond_clean=effects.fall("dimension_attack", beyond="dimension_same", scale=100),
+        ),
+        needs="dimension_attack",
+    ),
+    Claim(
+        "LM-17", "that change has more dimensions for attacks than for corruptions, in early layers", "established", "direction only",
+        "the same for PGD minus for corruptions, at the lowest α, at 0 and at the highest", "% of units",
+        effects.excess("dimension_attack", "dimension_corruption", scale=100), needs="dimension_attack",
+    ),
+    Claim(
+        "LM-18", "intrinsic dimension (TwoNN) agrees; both kinds of change have more dimensions than the clean representation", "established", "direction only",
+        "TwoNN, mean over early layers: its fall from the lowest α to the highest, for clean activations and both changes; and at α = 0, PGD minus corruptions "
+        "and each change minus clean", "dimensions",
+        effects.together(
+            clean=effects.fall("twonn_clean"), corruptions=effects.fall("twonn_corruption"), PGD=effects.fall("twonn_attack"),
+            PGD_beyond_corruptions=effects.excess("twonn_attack", "twonn_corruption", everywhere=False),
+            corruptions_beyond_clean=effects.excess("twonn_corruption", "twonn_clean", everywhere=False),
+            PGD_beyond_clean=effects.excess("twonn_attack", "twonn_clean", everywhere=False),
+        ),
+        needs="twonn_attack",
+    ),
     Claim(
         "LM-19", "ResNet20 gains dead units as α grows", "established", "companion paper, direction only; ResNet18 has about none",
         "share of dead units at the highest α minus that at α = 0", "points", effects.dead_gain,

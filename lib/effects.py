@@ -151,6 +151,63 @@ def ordered(column: str, *, ends: str = "spared", falling: bool = False, reverse
     return statistic
 
 
+# The ones below and their rules: written 2026-11-21, before any network, on any data set, had been measured in this way. On the columns see lib/layers.py.
+
+
+def _ends(summary: pd.DataFrame, column: str) -> tuple[pd.DataFrame, float, float]:
+    """A row a seed, a column an alpha, and the outermost α that have the column; 0 for an end where there is none on that side of 0."""
+    wide = _pivot(summary, column)
+    there = wide.dropna(axis=1, how="all").columns
+    return wide, min(there, default=0.0), max(there, default=0.0)
+
+
+def fall(column: str, *, beyond: str | None = None, scale: float = 1.0):
+    """The statistic: a column at the lowest α minus the same at the highest, for each seed; `beyond`: minus another column's fall."""
+
+    def statistic(summary: pd.DataFrame) -> pd.Series:
+        values = []
+        for one in filter(None, (column, beyond)):
+            wide, low, high = _ends(summary, one)
+            if not low < 0 < high:
+                return pd.Series(dtype=float)
+            values.append(scale * (wide[low] - wide[high]))
+        return (values[0] - values[1] if beyond else values[0]).dropna()
+
+    return statistic
+
+
+def excess(column: str, over: str, *, everywhere: bool = True, scale: float = 1.0):
+    """The statistic: how much larger a column is than another: at the lowest α, at 0 and at the highest, each of which must hold; or at 0 alone."""
+
+    def statistic(summary: pd.DataFrame) -> pd.DataFrame:
+        wide, low, high = _ends(summary, column)
+        other = _pivot(summary, over)
+        if 0.0 not in wide or (everywhere and not low < 0 < high):
+            return pd.DataFrame()
+        places = (low, 0.0, high) if everywhere else (0.0,)
+        return pd.DataFrame({f"at {alpha:g}".replace("-", "−"): scale * (wide[alpha] - other[alpha]) for alpha in places}).dropna()
+
+    return statistic
+
+
+def together(**statistics):
+    """The statistic whose parts are those of several, each of which must hold; seeds that lack one are left out.
+
+    `first_name=statistic` gives a part "first name", or parts "first name, ..." where it has some itself
+    """
+
+    def statistic(summary: pd.DataFrame) -> pd.DataFrame:
+        parts = {}
+        for name, one in statistics.items():
+            found, words = one(summary), name.replace("_", " ")
+            if found.empty:
+                return pd.DataFrame()
+            parts |= {words: found} if isinstance(found, pd.Series) else {f"{words}, {part}": found[part] for part in found}
+        return pd.DataFrame(parts).dropna()
+
+    return statistic
+
+
 def t_interval(values: pd.Series) -> tuple[float, float]:
     """Student's 95 % interval of the mean over seeds; of equal values, that value twice. Needs two values at least."""
     error = stats.sem(values)

@@ -13,11 +13,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from lib import attacked, corrupted, models
+from lib import attacked, corrupted, models, represented
 from lib import selectivity as index
 from lib.corruptions import BLOCK, NAMES, check, corrupted_block
 from lib.data import Images
 from lib.errors import InputError, unknown
+from lib.gradients import input_unit_gradients
 from lib.recipes import Training
 
 
@@ -117,6 +118,29 @@ def corruption_examples(network: nn.Module, images: Images, *, image: int, sever
     return pd.DataFrame(rows)
 
 
+def gradient(network: nn.Module, images: Images, *, limit: int, precision: str) -> pd.DataFrame:
+    """One row a unit: how the length of its input-unit gradient varies over images.
+
+    columns    layer, depth (1 is the first ReLU), unit, images, active (those on which it fires: on others the gradient is 0), mean, deviation (over all
+               images, n − 1 in the denominator), active_mean, active_deviation (over those on which it fires; NaN where there are too few), dead (it fires
+               on none)
+    limit      the first so many images of the split; 0: all
+    precision  of the passes back, as in lib.gradients.input_unit_gradients
+    """
+    some, device = attacked.first(images, limit), models.evaluated(network)
+    if len(some) < 2:
+        raise InputError(f"a deviation needs at least 2 images, got limit {limit!r}")
+    lengths = input_unit_gradients(network, models.to_unit(some.pixels.to(device)), precision=precision)
+    tables = []
+    for depth, (layer, norms) in enumerate(lengths.items(), start=1):
+        units = pd.DataFrame(norms.cpu().numpy())
+        firing = units.where(units > 0)
+        facts = {"layer": layer, "depth": depth, "unit": units.columns, "images": len(units), "active": firing.count(), "mean": units.mean()}
+        facts |= {"deviation": units.std(), "active_mean": firing.mean(), "active_deviation": firing.std(), "dead": firing.count() == 0}
+        tables.append(pd.DataFrame(facts))
+    return pd.concat(tables, ignore_index=True)
+
+
 @dataclass(frozen=True)
 class Measurement:
     """A function (network, test images, **settings) -> table, its settings, and what it is for.
@@ -144,6 +168,13 @@ MEASUREMENTS = {
         {"limit": 1000, "precision": "bfloat16", "sources": [0, 1]}, attacked.sources,
     ),
     "jacobian": Measurement(attacked.jacobian, "norm of the input-output Jacobian of every image, its margin and confidence", {"limit": 1000}),
+    "gradient": Measurement(
+        gradient, "mean and deviation over images of every unit's input-unit gradient", {"limit": 200, "precision": "bfloat16"}
+    ),
+    "dimensionality": Measurement(
+        represented.dimensionality, "dimensions of every layer's activations, and of the change that corruptions and PGD make in them",
+        {"limit": 500, "precision": "bfloat16"},
+    ),
     "autoattack": Measurement(attacked.autoattack, "images that AutoAttack leaves standing, part by part", {"limit": 200, "epsilon": 1 / 255, "seed": 0}),
 }  # fmt: skip
 

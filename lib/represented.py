@@ -1,0 +1,111 @@
+"""What the layers of a network hold: the dimensions of their activations, and of the change that corruptions and attacks make in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from lib import attacked, attacks, corrupted, models
+from lib.data import Images
+from lib.dimensionality import Covariance, components, participation_ratio, twonn
+from lib.errors import InputError, unknown
+from lib.folded import PRECISIONS, folded
+
+NONE, CORRUPTION, ATTACK = "none", "corruption", "attack"  # what has changed the images
+SHARES = (0.90, 0.95, 0.99)
+ATTACK_STEPS = 40  # of the PGD curve whose step is the paper's: recalled
+
+
+@torch.inference_mode()
+def _activations(network: nn.Module, batches: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
+    """{layer: (n, units) float32} of each batch of float pixels, every ReLU averaged over space; one forward pass for all layers."""
+    with models.spatial_means(network) as means:
+        for x in batches:
+            network(x.contiguous(memory_format=torch.channels_last))
+            yield dict(means)
+
+
+def _unit(pixels: Tensor, device: torch.device) -> Iterator[Tensor]:
+    for some in pixels.split(1000 if device.type == "cuda" else 125):
+        yield models.to_unit(some.to(device))
+
+
+def _whole(parts: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    parts = list(parts)
+    return {layer: torch.cat([part[layer] for part in parts]) for layer in parts[0]}
+
+
+def _facts(spectrum: Tensor) -> dict[str, object]:
+    shares = {f"components_{100 * share:.0f}": components(spectrum, share) for share in SHARES}
+    return shares | {"participation_ratio": participation_ratio(spectrum), "variance": float(spectrum.sum())}
+
+
+def _intrinsic(points: Tensor) -> float:
+    """NaN where TwoNN has no answer: hardly any sample differs from the others."""
+    try:
+        return twonn(points)
+    except InputError:
+        return float("nan")
+
+
+def _rows(layers: dict[str, Tensor], **facts: object) -> Iterator[dict[str, object]]:
+    """A row a layer, of points (n, units) that are all at hand."""
+    for depth, (layer, points) in enumerate(layers.items(), start=1):
+        found = Covariance()
+        found.add(points)
+        sizes = {"layer": layer, "depth": depth, "units": points.shape[1], "images": len(points)}
+        yield facts | sizes | _facts(found.spectrum()) | {"twonn": _intrinsic(points), "points": len(points.unique(dim=0))}
+
+
+def _streamed(network: nn.Module, images: Images, device: torch.device) -> Iterator[dict[str, object]]:
+    """The same over a whole split, of which nothing is kept: without what needs all points at once."""
+    found: dict[str, Covariance] = {}
+    for means in _activations(network, _unit(images.pixels, device)):
+        for layer, some in means.items():
+            found.setdefault(layer, Covariance()).add(some)
+    for depth, (layer, covariance) in enumerate(found.items(), start=1):
+        spectrum = covariance.spectrum()
+        yield {"change": NONE, "layer": layer, "depth": depth, "units": len(spectrum), "images": covariance.count} | _facts(spectrum)
+
+
+def dimensionality(network: nn.Module, images: Images, *, limit: int, precision: str) -> pd.DataFrame:
+    """One row a layer and change: the dimensions of clean activations, and of the differences clean − changed, image by image.
+
+    columns    change ("none": clean activations; "corruption"; "attack": PGD, 40 steps), corruption, severity, layer, depth (1 is the first ReLU), units,
+               images, components_90, _95, _99 (principal components that hold so much of the variance), participation_ratio, variance (total), twonn (NaN
+               where it has no answer), points (different samples). Of "none" there are two kinds of rows: over the whole split, without twonn, and over the
+               first `limit` images
+    limit      the first so many images of the split for all but the former; 0: all
+    precision  of the gradients that PGD follows
+    """
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    some, device = attacked.first(images, limit), models.evaluated(network)
+    if len(some) < 2:
+        raise InputError(f"dimensions need at least 2 images, got limit {limit!r}")
+    with attacks.still(network):
+        faster = folded(network, models.to_unit(some.pixels[:3].to(device)))
+    rows = [*_streamed(faster, images, device)] if len(some) < len(images) else []
+    clean = _whole(_activations(faster, _unit(some.pixels, device)))
+    rows += _rows(clean, change=NONE)
+
+    def change(batches: Iterable[Tensor]) -> dict[str, Tensor]:
+        return {layer: clean[layer] - means for layer, means in _whole(_activations(faster, batches)).items()}
+
+    cells = ((name, severity, pixels) for name, severity, pixels in corrupted.cells(some, device=device) if name != corrupted.CLEAN)
+    for name, severity, pixels in cells:
+        rows += _rows(change(_unit(pixels, device)), change=CORRUPTION, corruption=name, severity=severity)
+    rows += _rows(change(_attacked(network, some, device, precision)), change=ATTACK)
+    columns = ["change", "corruption", "severity", "layer", "depth", "units", "images", *(f"components_{100 * share:.0f}" for share in SHARES)]
+    table = pd.DataFrame(rows)[[*columns, "participation_ratio", "variance", "twonn", "points"]]
+    return table.astype({"severity": "Int64", "points": "Int64"})
+
+
+def _attacked(network: nn.Module, images: Images, device: torch.device, precision: str) -> Iterator[Tensor]:
+    curve, twin = attacked.CURVES["pgd"], None
+    for _, x, labels in attacked.batches(images, device):
+        twin = twin or folded(network, x, precision=precision)
+        yield attacks.pgd(twin, x, labels, epsilon=attacked.BUDGET, step_size=curve.step_size, steps=ATTACK_STEPS, precision=None)
