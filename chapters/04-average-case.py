@@ -10,7 +10,7 @@
 # *Run time: seconds from the cache. A CIFAR-10 network not measured yet takes about two minutes on two CPU cores, one not trained yet its training too.*
 #
 # **Question.** Does a network whose units are less selective for classes stay more accurate when images are noisy, blurred, covered or badly
-# compressed {cite}`leavitt2020linking`? The images are those of the benchmark by {cite:t}`hendrycks2019benchmarking`, made anew: {doc}`07-corruptions`.
+# compressed {cite}`leavitt2020linking`? The images are those of the benchmark by {cite:t}`hendrycks2019benchmarking`, made anew: {doc}`10-corruptions`.
 #
 # | | if low selectivity helps | if high selectivity helps |
 # |---|---|---|

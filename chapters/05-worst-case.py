@@ -73,7 +73,7 @@ glue("spared-points", f"{100 * effects.SPARED:g}", display=False)
 
 # %% [markdown]
 # *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`03-runs`. Pixels are in [0, 1]. Images that PGD makes follow
-# gradients in bfloat16 and are scored in float32; the tests and the page {doc}`09-speed` compare with float32 throughout.*
+# gradients in bfloat16 and are scored in float32; the tests and the page {doc}`11-speed` compare with float32 throughout.*
 #
 # ## As the paper attacks: FGSM and PGD
 #

@@ -56,7 +56,7 @@ glue("rule", claims.RULE, display=False)
 #
 # Of the paper's {glue:text}`claims` claims, on {glue:text}`networks`: **{glue:text}`reproduced` reproduced**, {glue:text}`not-reproduced` not reproduced,
 # {glue:text}`inconclusive` inconclusive, {glue:text}`not-tested` not tested yet. LM-6 and LM-12 are about networks trained in other ways, of which
-# {glue:text}`others` are cached: {doc}`chapters/06-other-way-round`.
+# {glue:text}`others` are cached: {doc}`chapters/09-other-way-round`.
 #
 # *The rule, written before the results (the sentence on parts when two networks had been attacked; it concerns LM-7 to LM-10 alone):* {glue:text}`rule`
 

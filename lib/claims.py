@@ -164,7 +164,8 @@ CLAIMS = (
         "% of units", effects.ordered("dimension_clean", ends="all", falling=True, scale=100), needs="dimension_clean",
     ),
     Claim(
-        "LM-16", "the dimensionality of the change a perturbation makes falls as selectivity rises, and more than that of LM-15", "established", "direction only",
+        "LM-16", "the dimensionality of the change a perturbation makes falls as selectivity rises, and more than that of LM-15", "established",
+        "direction only",
         "the same of the changes, for corruptions (mean of all) and for PGD: their falls, from the lowest α to 0 and from 0 to the highest; and how much more "
         "they fall between these two than that of the clean activations of the same images", "% of units",
         effects.together(
