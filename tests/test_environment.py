@@ -33,8 +33,9 @@ def test_what_few_need_is_optional_and_locked():
     extras = {"cluster": "submitit", "autoattack": "pyautoattack", "bench": "torchattacks"}
     assert {name: [need.split(">")[0] for need in needs] for name, needs in PROJECT["optional-dependencies"].items()} == {n: [p] for n, p in extras.items()}
     assert own["optional-dependencies"] == {name: [{"name": package}] for name, package in extras.items()}
-    assert [need["name"] for need in own["dev-dependencies"]["dev"]] == ["foolbox"]
-    assert not any(need.startswith((*extras.values(), "foolbox")) for need in PROJECT["dependencies"])
+    tools = ["axe-playwright-python", "foolbox", "playwright", "scikit-dimension"]
+    assert sorted(need["name"] for need in own["dev-dependencies"]["dev"]) == tools
+    assert not any(need.startswith((*extras.values(), *tools)) for need in PROJECT["dependencies"])
 
 
 def test_version_is_said_once():
