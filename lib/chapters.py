@@ -18,7 +18,7 @@ import nbformat
 import pandas as pd
 from nbformat import NotebookNode
 
-from lib import accuracy, measurements, models, paths, recipes, robustness, runs, selectivity, store
+from lib import accuracy, layers, measurements, models, paths, recipes, robustness, runs, selectivity, store
 from lib.errors import InputError, unknown
 
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
@@ -145,6 +145,11 @@ def find(name: str) -> str:
 def published(name: str) -> Path:
     """The committed notebook of a chapter. The landing page lies at the root, where the book's index has to be."""
     return (paths.ROOT if name == "index" else paths.CHAPTERS) / f"{name}.ipynb"
+
+
+def title(name: str) -> str:
+    """The heading of a chapter."""
+    return next(line.removeprefix("# # ") for line in sources()[name].read_text().splitlines() if line.startswith("# # "))
 
 
 def read(name: str) -> NotebookNode:
@@ -324,11 +329,13 @@ def at_hand(trainings: list[runs.Training]) -> pd.DataFrame:
 
 
 def measured(summary: pd.DataFrame, trainings: list[runs.Training]) -> pd.DataFrame:
-    """A summary with all that claims need of corrupted images and attacks, from what is cached; NaN where a network has no such table."""
+    """A summary with all that claims need of other tables, from what is cached; NaN where a network has no such table."""
     summary = accuracy.with_corrupted(summary, cached("corruption", trainings))
     summary = robustness.with_attacked(summary, cached("attack", trainings))
     summary = robustness.with_transferred(summary, cached("transfer", trainings))
     summary = robustness.with_jacobian(summary, cached("jacobian", trainings))
+    summary = layers.with_gradients(summary, cached("gradient", trainings))
+    summary = layers.with_dimensions(summary, cached("dimensionality", trainings))
     radius = robustness.strengths(trainings[0].dataset).ball
     return robustness.with_autoattack(summary, cached("autoattack", trainings, epsilon=radius))
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from lib import effects
 from lib.effects import LEAST_STRENGTHS, t_interval, variant_name
 
 VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not tested")
+CONFIDENCE = 0.95
 LEAST_SEEDS = 3  # fewer give no interval worth the name, hence no verdict
 
 
@@ -23,6 +25,9 @@ class Claim:
                a column a part of the claim
     compares   the kinds of training that the statistic compares, at α = 0; empty: it compares plain networks over α
     needs      the column of the table that the statistic reads, where runs.summary has it not by itself
+    written    when rule and statistic were written, and what of the results was known then
+    shown      the figure that shows it: chapter and label
+    lacks      what it would take to test it, where there is no statistic
     """
 
     id: str
@@ -34,6 +39,9 @@ class Claim:
     statistic: Callable[[pd.DataFrame], pd.Series | pd.DataFrame] | None = None
     compares: tuple[str, ...] = ()
     needs: str = ""
+    written: str = ""
+    shown: tuple[str, str] = ("", "")
+    lacks: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Part:
     estimate: float
     low: float = float("nan")
     high: float = float("nan")
+    p: float = float("nan")  # two-sided, of Student's t test against 0: below 0.05 exactly where the interval leaves out 0
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,13 @@ class Verdict:
     def high(self) -> float:
         return self._least().high
 
+    @property
+    def p(self) -> float:
+        """Of the verdict: where every part must hold, the largest; where one against the claim suffices, the smallest of these, times the parts."""
+        if self.verdict == "not reproduced":
+            return min(1.0, len(self.parts) * min(part.p for part in self.parts if part.high < 0))
+        return max((part.p for part in self.parts), default=float("nan"))
+
 
 # Written 2026-11-21, when of the CIFAR-10 networks only that of alpha = 0 had been trained; the sentence on parts later that day, for the claims about
 # attacks, when α = −2 and 0, seed 0, had been attacked. No earlier claim has parts.
@@ -82,69 +98,90 @@ RULE = (
 )
 
 
+FIRST = "2026-11-21, when of the CIFAR-10 networks only that of α = 0 had been trained"
+CORRUPTED = "2026-11-21, when one network had been measured on corrupted images: digits, α = 0, seed 0"
+VARIANTS = "2026-11-21, before the first network trained with AugMix or PGD was finished"
+ATTACKED = "2026-11-21, when five networks had been attacked on some images; revised that day, when α = −2 and 0 of CIFAR-10, seed 0, had been seen whole"
+INSIDE = "2026-11-21, before any network, on any data set, had been measured in this way"
+
 CLAIMS = (
     Claim(
         "LM-1", "α controls mean selectivity monotonically", "established",
         "ResNet18 on Tiny ImageNet: mean selectivity 0.154 at α = −2, 0.348 at 0, 0.879 at 2, rising throughout (digitised)",
         "smallest rise of mean selectivity between neighbouring α", "", effects.smallest_step,
+        written=FIRST, shown=("02-approach", "fig-selectivity"),
     ),
     Claim(
         "LM-2", "clean accuracy survives low selectivity and suffers from high", "established",
         "ResNet20: selectivity can be cut 2.5 times at no loss, near 0 costs about 2 % (companion paper); suffers far more from high (recalled)",
         "clean accuracy at the lowest α minus that at the highest", "points", effects.low_over_high,
+        written=FIRST, shown=("02-approach", "fig-accuracy"),
     ),
     Claim(
         "LM-3", "lower selectivity improves accuracy on corrupted images", "recalled",
         "ResNet18 on Tiny ImageNet-C: 13.8 % at α = 0, 17.3 % at α = −2",
         "mean accuracy on corrupted images at the lowest α minus that at α = 0", "points", effects.corrupted_gain, needs="corrupted_accuracy",
+        written=CORRUPTED, shown=("04-average-case", "fig-corrupted"),
     ),
     Claim(
         "LM-4", "the gain on corrupted images holds corruption by corruption", "recalled", "ResNet20: 14 of 19; ResNet18: 15 of 15",
         "number of corruptions on which the lowest α beats α = 0, minus half of all", "", effects.improved_corruptions, needs="corrupted_accuracy",
+        written=CORRUPTED, shown=("04-average-case", "fig-by-corruption"),
     ),
     Claim(
         "LM-5", "LM-3 is not explained by clean accuracy", "recalled", "the gain of ResNet20 is larger after normalising",
         "corrupted over clean accuracy at the lowest α minus that at α = 0", "points", effects.relative_gain, needs="relative_accuracy",
+        written=CORRUPTED, shown=("04-average-case", "fig-corrupted-clean"),
     ),
     Claim(
         "LM-6", "AugMix lowers mean selectivity", "established", "like α between −0.1 and −0.2",
         "mean selectivity of the plain network minus that of the AugMix network", "", effects.augmix_lowers, ("plain", "augmix"),
+        written=VARIANTS, shown=("09-other-way-round", "fig-augmix"),
     ),
     Claim(
         "LM-7", "higher selectivity resists FGSM better; the clean ordering reverses by ε ≤ 0.002", "established",
         "ResNet18 at ε = 0.002: 28.9 % (α = 2), 27.2 % (0), 22.9 % (−2)",
         "accuracy under FGSM at ε = 0.002: its rises, from low α to 0 and from 0 to high α; and the fall of clean accuracy from low to high α", "points",
         effects.ordered("fgsm_accuracy", reverses=True, scale=100), needs="fgsm_accuracy",
+        written=ATTACKED, shown=("05-worst-case", "fig-strength"),
     ),
     Claim(
         "LM-8", "the same ordering under PGD and in other networks", "established for ResNet50, recalled for ResNet20",
         "ResNet20 agrees except at α = 0.7 and 1, whose clean accuracy is poor (recalled)",
         "accuracy under PGD, 40 steps of 0.0001: its rises, from low α to 0 and from 0 to high α", "points",
         effects.ordered("pgd_accuracy", scale=100), needs="pgd_accuracy",
+        written=ATTACKED, shown=("05-worst-case", "fig-strength"),
     ),
     Claim(
         "LM-9", "the effect is not gradient masking: attacks made on α = 0 networks agree", "recalled",
         "networks of high selectivity are still less vulnerable at high intensity (recalled)",
         "accuracy on PGD images of radius 8/255 made against α = 0: its rises, from low α to 0 and from 0 to high α", "points",
         effects.ordered("transfer_accuracy", scale=100), needs="transfer_accuracy",
+        written=ATTACKED, shown=("05-worst-case", "fig-transfer"),
     ),
     Claim(
         "LM-10", "networks of low selectivity are less stable: the input-output Jacobian norm falls as α rises",
         "established; that it is measured by this norm is recalled", "direction only",
         "mean log10 norm: its falls, from the lowest α to 0 and from 0 to the highest", "",
         effects.ordered("log_jacobian", ends="all", falling=True), needs="log_jacobian",
+        written=ATTACKED, shown=("05-worst-case", "fig-jacobian"),
     ),
-    Claim("LM-11", "accuracy on ImageNet-A does not depend on α", "established"),
+    Claim(
+        "LM-11", "accuracy on ImageNet-A does not depend on α", "established", "flat, ResNet18 and ResNet50",
+        lacks="needs networks trained on Tiny ImageNet and the photographs of ImageNet-A, neither of which is here",
+    ),
     Claim(
         "LM-12", "PGD training raises mean selectivity in proportion to its strength", "established",
         "monotone once dead units are left out; in ResNet20 they reduce the raw effect",
         "smallest rise of mean selectivity over live units between neighbouring strengths, plain training first", "", effects.smallest_strength_step,
         ("plain", "pgd"),
+        written=VARIANTS, shown=("09-other-way-round", "fig-pgd-steps"),
     ),
     Claim(
         "LM-13", "the variability of input-unit gradients over samples rises with selectivity", "recalled", "direction only, both networks (recalled)",
         "mean over layers of the coefficient of variation over images: its rises, from the lowest α to 0 and from 0 to the highest", "",
         effects.ordered("cv_samples", ends="all"), needs="cv_samples",
+        written=INSIDE, shown=("06-gradients", "fig-gradients"),
     ),
     Claim(
         "LM-14", "the variability of input-unit gradients over units rises with selectivity, less in late layers",
@@ -156,12 +193,14 @@ CLAIMS = (
             early_beyond_late=effects.fall("cv_units_late", beyond="cv_units_early"),  # a fall of late minus one of early is a rise of early minus one of late
         ),
         needs="cv_units",
+        written=INSIDE, shown=("06-gradients", "fig-gradients"),
     ),
     Claim(
         "LM-15", "the dimensionality of early layers falls as selectivity rises", "established; that ResNet20 shows it in all layers is recalled",
         "direction only; ResNet18: layers up to the 9th (recalled)",
         "principal components for 95 % of the variance over units, mean over early layers: its falls, from the lowest α to 0 and from 0 to the highest",
         "% of units", effects.ordered("dimension_clean", ends="all", falling=True, scale=100), needs="dimension_clean",
+        written=INSIDE, shown=("07-dimensionality", "fig-dimensions"),
     ),
     Claim(
         "LM-16", "the dimensionality of the change a perturbation makes falls as selectivity rises, and more than that of LM-15", "established",
@@ -175,11 +214,13 @@ CLAIMS = (
             PGD_beyond_clean=effects.fall("dimension_attack", beyond="dimension_same", scale=100),
         ),
         needs="dimension_attack",
+        written=INSIDE, shown=("07-dimensionality", "fig-dimensions"),
     ),
     Claim(
         "LM-17", "that change has more dimensions for attacks than for corruptions, in early layers", "established", "direction only",
         "the same for PGD minus for corruptions, at the lowest α, at 0 and at the highest", "% of units",
         effects.excess("dimension_attack", "dimension_corruption", scale=100), needs="dimension_attack",
+        written=INSIDE, shown=("07-dimensionality", "fig-changes-both"),
     ),
     Claim(
         "LM-18", "intrinsic dimension (TwoNN) agrees; both kinds of change have more dimensions than the clean representation", "established", "direction only",
@@ -192,10 +233,12 @@ CLAIMS = (
             PGD_beyond_clean=effects.excess("twonn_attack", "twonn_clean", everywhere=False),
         ),
         needs="twonn_attack",
+        written=INSIDE, shown=("07-dimensionality", "fig-twonn"),
     ),
     Claim(
         "LM-19", "ResNet20 gains dead units as α grows", "established", "companion paper, direction only; ResNet18 has about none",
         "share of dead units at the highest α minus that at α = 0", "points", effects.dead_gain,
+        written=FIRST, shown=("02-approach", "fig-dead"),
     ),
 )  # fmt: skip
 
@@ -205,6 +248,7 @@ SURVIVES = tuple(
         "LM-X2", f"the ordering of LM-8 under {name}", "ours", "",
         "accuracy under it, at the radius that stands for the data set: its rises, from low α to 0 and from 0 to high α", "points",
         effects.ordered(column, scale=100), needs=column,
+        written=ATTACKED, shown=("05-worst-case", "fig-survival"),
     )
     for name, column in {
         "PGD on the cross-entropy": "ball_cross_entropy", "PGD on the margin": "ball_margin", "Temperature-PGD": "ball_temperature",
@@ -224,7 +268,7 @@ def decide(one: Claim, summary: pd.DataFrame | None) -> Verdict:
     summary  rows without numbers stand for networks that are not cached; rows that the claim is not about are ignored; None: no networks given
     """
     if one.statistic is None:
-        return Verdict(one, "not tested", reason="its chapter is not written yet")
+        return Verdict(one, "not tested", reason=one.lacks)
     if summary is None:
         return Verdict(one, "not tested", reason="its networks are not among those shown here")
     if one.needs and (one.needs not in summary or summary[one.needs].isna().all()):
@@ -236,11 +280,34 @@ def decide(one: Claim, summary: pd.DataFrame | None) -> Verdict:
         return _without_a_seed(one, summary)
     means = values.mean()
     if n < LEAST_SEEDS:
-        parts = tuple(Part(name, float(mean)) for name, mean in means.items())
+        parts = tuple(Part(str(name), float(mean)) for name, mean in means.items())
         return Verdict(one, "inconclusive", n, parts, reason=f"{n} of the {LEAST_SEEDS} seeds that an interval needs")
-    parts = tuple(Part(name, float(means[name]), *t_interval(values[name])) for name in values)
+    parts = tuple(Part(str(name), float(means[name]), *t_interval(values[name]), _p(values[name])) for name in values)
     verdict = "reproduced" if all(part.low > 0 for part in parts) else "not reproduced" if any(part.high < 0 for part in parts) else "inconclusive"
     return Verdict(one, verdict, n, parts)
+
+
+def _p(values: pd.Series) -> float:
+    """Two-sided p of Student's t test against a mean of 0; of values that are all equal, 1 where they are 0 and else 0."""
+    error = stats.sem(values)
+    if not error:
+        return float(values.iloc[0] == 0)
+    return float(2 * stats.t.sf(abs(values.mean()) / error, len(values) - 1))
+
+
+def corrected(verdicts: Iterable[Verdict]) -> list[tuple[float, str]]:
+    """Each verdict's p and itself when all of them are asked together: where the corrected p is 0.05 or more, it becomes inconclusive.
+
+    Benjamini and Yekutieli's correction, which keeps the expected share of wrong verdicts among the decided ones below 5 % however the claims depend on each
+    other: all are about the same networks. NaN for what has no interval, which is not counted among those asked.
+    """
+    verdicts = list(verdicts)
+    asked = [place for place, one in enumerate(verdicts) if not np.isnan(one.p)]
+    found = [(float("nan"), one.verdict) for one in verdicts]
+    if asked:
+        for place, p in zip(asked, stats.false_discovery_control([verdicts[place].p for place in asked], method="by"), strict=True):
+            found[place] = (float(p), verdicts[place].verdict if p < 1 - CONFIDENCE else "inconclusive")
+    return found
 
 
 def _without_a_seed(one: Claim, summary: pd.DataFrame) -> Verdict:
@@ -259,19 +326,27 @@ def _without_a_seed(one: Claim, summary: pd.DataFrame) -> Verdict:
 
 
 def ledger(alphas: pd.DataFrame | None = None, variants: pd.DataFrame | None = None) -> pd.DataFrame:
-    """A row a claim: id, claim, certainty, published, statistic, ours, verdict. Numbers are formatted to be read.
+    """A row a claim: id, claim, certainty, published, statistic, ours, verdict, asked together. Numbers are formatted to be read.
 
     alphas    runs.summary table of the plain networks over α, for most claims
     variants  the same of networks trained in other ways, for the claims that compare those; they may have another number of epochs
     """
-    return pd.concat([table([one], variants if one.compares else alphas) for one in CLAIMS], ignore_index=True)
+    return _table(_decided(CLAIMS, alphas, variants))
 
 
 def table(some: Iterable[Claim], summary: pd.DataFrame | None) -> pd.DataFrame:
-    """The same rows for some claims, all about the networks of one summary."""
+    """The same rows for some claims, all about the networks of one summary; asked together: of these alone."""
+    return _table(_decided(some, summary, summary))
+
+
+def _decided(some: Iterable[Claim], alphas: pd.DataFrame | None, variants: pd.DataFrame | None) -> list[Verdict]:
+    return [decide(one, variants if one.compares else alphas) for one in some]
+
+
+def _table(verdicts: list[Verdict]) -> pd.DataFrame:
     rows = []
-    for one in some:
-        verdict = decide(one, summary)
+    for verdict, (_, together) in zip(verdicts, corrected(verdicts), strict=True):
+        one = verdict.claim
         rows.append(
             {
                 "id": one.id,
@@ -281,9 +356,31 @@ def table(some: Iterable[Claim], summary: pd.DataFrame | None) -> pd.DataFrame:
                 "statistic": one.rule,
                 "ours": describe(verdict),
                 "verdict": verdict.verdict,
+                "asked together": together,
             }
         )
     return pd.DataFrame(rows)
+
+
+def parts(some: Iterable[Claim], alphas: pd.DataFrame | None, variants: pd.DataFrame | None = None) -> pd.DataFrame:
+    """A row a part of a claim that has an estimate: claim (id), statement, part, verdict of the claim, estimate, low, high and p (NaN without an interval)."""
+    rows = [
+        {"claim": verdict.claim.id, "statement": verdict.claim.statement, "part": part.name, "verdict": verdict.verdict}
+        | {"estimate": part.estimate, "low": part.low, "high": part.high, "p": part.p}
+        for verdict in _decided(some, alphas, variants)
+        for part in verdict.parts
+    ]
+    return pd.DataFrame(rows, columns=["claim", "statement", "part", "estimate", "low", "high", "p", "verdict"])
+
+
+def written() -> pd.DataFrame:
+    """A row a claim: id, statistic, and when its rule was written and what was known then; what is lacking where there is no statistic."""
+    return pd.DataFrame([{"id": one.id, "statistic": one.rule or "none", "rule written": one.written or f"not: {one.lacks}"} for one in CLAIMS])
+
+
+def detectable(seeds: int) -> float:
+    """How many standard deviations between seeds a mean must be away from 0 for its interval to leave out 0; NaN for fewer than two seeds."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1) / np.sqrt(seeds)) if seeds > 1 else float("nan")
 
 
 def describe(verdict: Verdict) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import claims, effects
+from lib import claims, effects, paths
 from lib.errors import InputError
 
 
@@ -57,6 +57,20 @@ def attacked(column, values, *, clean=(0.92, 0.9, 0.88), seeds=3):
     return table.assign(**{column: table.alpha.map(dict(zip((-1.0, 0.0, 1.0), values, strict=True))) + 0.001 * table.seed * table.alpha})
 
 
+def inside(**columns):
+    """Networks at α = −1, 0 and 1 with three values of each of several columns."""
+    table = networks(RISING)
+    for name, values in columns.items():
+        table[name] = table.alpha.map(dict(zip((-1.0, 0.0, 1.0), values, strict=True))) + 0.0001 * table.seed * (table.alpha + len(name))
+    return table
+
+
+def dimensions(prefix, clean, corruption, attack):
+    """The same of the dimensions of clean activations and both changes."""
+    same = {"dimension_same": clean} if prefix == "dimension" else {}
+    return inside(**{f"{prefix}_clean": clean, f"{prefix}_corruption": corruption, f"{prefix}_attack": attack}, **same)
+
+
 RISING = {-1.0: 0.2, 0.0: 0.35, 1.0: 0.8}
 FALLING = {-1.0: 0.8, 0.0: 0.35, 1.0: 0.2}
 NONE = float("nan")
@@ -74,6 +88,24 @@ CASES = {
     "LM-8": (attacked("pgd_accuracy", (0.2, 0.3, 0.4)), attacked("pgd_accuracy", (0.4, 0.3, 0.35))),
     "LM-9": (attacked("transfer_accuracy", (0.2, 0.3, 0.4)), attacked("transfer_accuracy", (0.4, 0.3, 0.2))),
     "LM-10": (attacked("log_jacobian", (1.2, 1.0, 0.7)), attacked("log_jacobian", (1.2, 1.0, 1.1))),
+    "LM-13": (inside(cv_samples=(0.4, 0.5, 0.9)), inside(cv_samples=(0.4, 0.5, 0.3))),
+    "LM-14": (
+        inside(cv_units=(0.4, 0.5, 0.6), cv_units_early=(0.4, 0.5, 0.8), cv_units_late=(0.4, 0.5, 0.5)),
+        inside(cv_units=(0.4, 0.5, 0.6), cv_units_early=(0.4, 0.5, 0.5), cv_units_late=(0.4, 0.5, 0.8)),
+    ),
+    "LM-15": (inside(dimension_clean=(0.5, 0.4, 0.3)), inside(dimension_clean=(0.3, 0.4, 0.3))),
+    "LM-16": (
+        dimensions("dimension", (0.4, 0.38, 0.36), (0.6, 0.5, 0.4), (0.8, 0.6, 0.5)),
+        dimensions("dimension", (0.4, 0.38, 0.10), (0.6, 0.5, 0.4), (0.8, 0.6, 0.5)),
+    ),
+    "LM-17": (
+        dimensions("dimension", (0.4, 0.3, 0.2), (0.5, 0.4, 0.3), (0.6, 0.5, 0.4)),
+        dimensions("dimension", (0.4, 0.3, 0.2), (0.5, 0.4, 0.3), (0.6, 0.5, 0.2)),
+    ),
+    "LM-18": (
+        dimensions("twonn", (5, 4, 3), (7, 6, 5), (9, 8, 7)),
+        dimensions("twonn", (5, 4, 3), (7, 6, 5), (9, 5, 7)),
+    ),
     "LM-19": (networks(RISING, dead={0.0: 0.0, 1.0: 0.2}), networks(RISING, dead={0.0: 0.2, 1.0: 0.0})),
 }
 
@@ -86,6 +118,38 @@ def test_flipping_the_data_flips_the_verdict(identifier):
 
 def test_every_claim_that_can_be_decided_has_a_case():
     assert {one.id for one in claims.CLAIMS if one.statistic} == set(CASES)
+
+
+def test_every_rule_says_when_it_was_written_and_where_its_figure_is():
+    for one in (*claims.CLAIMS, *claims.SURVIVES):
+        assert one.written.startswith("2026-") if one.statistic else one.lacks, one.id
+        chapter, figure = one.shown
+        assert not one.statistic or f'name="{figure}"' in (paths.CHAPTERS / f"{chapter}.py").read_text(), one.id
+
+
+def test_p_is_below_five_percent_exactly_where_the_interval_leaves_out_zero():
+    random = np.random.default_rng(1)
+    for _ in range(200):
+        values = pd.Series(random.normal(random.uniform(-1.5, 1.5), 1, int(random.integers(3, 8))))
+        low, high = effects.t_interval(values)
+        assert (claims._p(values) < 0.05) == (low > 0 or high < 0)
+    assert claims._p(pd.Series([2.0, 2.0, 2.0])) == 0 and claims._p(pd.Series([0.0, 0.0, 0.0])) == 1
+
+
+def test_many_claims_asked_together_need_more_than_one_alone():
+    strong = claims.decide(claims.claim("LM-1"), networks(RISING))
+    assert claims.corrected([strong])[0] == (pytest.approx(strong.p), "reproduced")
+    weak = claims.Verdict(claims.claim("LM-2"), "reproduced", 3, (claims.Part("", 1.0, 0.1, 1.9, 0.04),))
+    untested = claims.decide(claims.claim("LM-11"), networks(RISING))
+    (p, verdict), _, (none, left) = claims.corrected([weak, strong, untested])
+    assert p > weak.p and verdict == "inconclusive" and np.isnan(none) and left == "not tested"
+    assert claims.corrected([]) == []
+
+
+def test_the_p_of_a_claim_with_parts_is_that_of_what_decided_it():
+    parts = (claims.Part("a", 1.0, 0.5, 1.5, 0.01), claims.Part("b", -1.0, -1.9, -0.1, 0.03), claims.Part("c", 1.0, 0.1, 1.9, 0.04))
+    assert claims.Verdict(claims.claim("LM-16"), "not reproduced", 3, parts).p == pytest.approx(0.09)
+    assert claims.Verdict(claims.claim("LM-16"), "reproduced", 3, parts[::2]).p == 0.04
 
 
 def test_noise_that_hides_the_sign_is_inconclusive():

@@ -1,6 +1,8 @@
 """Figures: all that the chapters draw, by subject. The only place that imports a plotting library."""
 
 from lib.figures.average import accuracy_by_corruption, agreement, change_by_corruption, corrupted_and_alpha, corrupted_and_clean, corrupted_examples
+from lib.figures.inside import by_layer, change_and_change, dimensions_by_layer
+from lib.figures.inside import ledger as ledger_of_parts
 from lib.figures.selectivity import (
     accuracy_and_selectivity,
     dead_units,
@@ -14,6 +16,7 @@ from lib.figures.speed import ratios
 from lib.figures.style import (
     ALPHA_LABEL,
     SI_LABEL,
+    Link,
     against_alpha,
     alpha_axis,
     alpha_colour,
@@ -31,6 +34,7 @@ from lib.figures.worst import accuracy_by_strength, average_and_worst, jacobian_
 __all__ = [
     "ALPHA_LABEL",
     "SI_LABEL",
+    "Link",
     "accuracy_and_selectivity",
     "accuracy_by_corruption",
     "accuracy_by_strength",
@@ -41,14 +45,18 @@ __all__ = [
     "alpha_legend",
     "alpha_palette",
     "average_and_worst",
+    "by_layer",
+    "change_and_change",
     "change_by_corruption",
     "corrupted_and_alpha",
     "corrupted_and_clean",
     "corrupted_examples",
     "dashes",
     "dead_units",
+    "dimensions_by_layer",
     "example_units",
     "jacobian_and_alpha",
+    "ledger_of_parts",
     "ratios",
     "scale_of_selectivity",
     "selectivity_and_alpha",

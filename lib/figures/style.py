@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from html import escape
+from typing import NamedTuple
 
 import matplotlib
 import pandas as pd
@@ -121,8 +123,21 @@ def against_alpha(axes: Axes, summary: pd.DataFrame, y: str, *, label: str) -> N
     axes.set_ylabel(label)
 
 
+class Link(NamedTuple):
+    """A cell of a table that leads to another place of the book."""
+
+    text: str
+    target: str  # relative to the page: "06-gradients.html#fig-gradients"
+
+    def html(self) -> str:
+        return f'<a href="{escape(self.target)}">{escape(self.text)}</a>' if self.target else escape(self.text)
+
+
 def show_table(rows: pd.DataFrame) -> None:
-    """Display a table without its index, as plain HTML that is the same on every run."""
+    """Display a table without its index, as plain HTML that is the same on every run; cells may be `Link`s."""
     from IPython.display import HTML, display
 
-    display(HTML(rows.to_html(index=False, border=0, justify="left", na_rep="", classes=["table"])))
+    links = [column for column in rows if rows[column].map(lambda cell: isinstance(cell, Link)).any()]
+    if links:  # pandas escapes all cells or none
+        rows = rows.map(lambda cell: cell.html() if isinstance(cell, Link) else escape(cell) if isinstance(cell, str) else cell)
+    display(HTML(rows.to_html(index=False, border=0, justify="left", na_rep="", classes=["table"], escape=not links)))

@@ -1,0 +1,194 @@
+# %% [markdown]
+# # Dimensionality
+#
+# **Key points**
+#
+# - How many dimensions do a layer's activations fill, and how many the change that a perturbation makes in them? Counted by principal components, and by TwoNN.
+# - The paper reports more dimensions at low selectivity, in early layers; still more so for the change; and more for attacks than for corruptions.
+# - The two kinds of change share one axis here, and one figure compares them layer by layer: that was asked for by the paper's reviewers.
+#
+# *Run time: seconds from the cache. A CIFAR-10 network not measured yet takes about three minutes on one CPU core, one not trained yet its training too.*
+#
+# **Question.** Does selectivity act on robustness through the number of dimensions in which a network represents its input
+# {cite}`leavitt2020linking`?
+#
+# | | if dimensionality links the two | if it does not |
+# |---|---|---|
+# | **why** | Many dimensions leave room for what corruptions do not touch, and for what an attack can find. | Robustness depends on what is represented, not on how much room it takes. |
+# | **dimensions of early layers** | *fall* as α rises, for clean activations and for changes | show *no order* in α |
+#
+# The words in the table are ours. LM-15 to LM-18 are *established* in their direction; details marked so below are *recalled*.
+
+# %% tags=["parameters"]
+dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
+model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+seeds: list[int] = [0, 1]  # one network for each alpha and seed
+recipe: str = "fast"  # fast or paper
+
+# %%
+from lib import attacked, chapters, claims, figures, layers, represented, runs
+
+here = chapters.parameters(globals())
+from myst_nb import glue
+
+figures.setup()
+table = runs.table("dimensionality", here.trainings)
+summary = layers.with_dimensions(runs.summary(here.trainings), table)
+changes = layers.dimensions(table)
+changes = changes.assign(early=layers.is_early(changes))
+clean = layers.dimensions(table, whole=True)
+clean = clean[clean.change == represented.NONE]
+early = int(changes[changes.early].depth.max())
+images, everything = changes.images.max(), clean.images.max()
+networks = f"{len(summary)} networks ({here.setting})"
+
+# %% tags=["remove-input"]
+kinds = ("clean", "same", "corruption", "attack")
+means = 100 * summary.groupby("alpha")[[f"dimension_{kind}" for kind in kinds]].mean()
+twonn = summary.groupby("alpha")[["twonn_clean", "twonn_corruption", "twonn_attack"]].mean()
+middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
+glue("networks", networks, display=False)
+glue("devices", ", ".join(sorted(set(summary.device))), display=False)
+glue("images", f"{images:,}", display=False)
+glue("everything", f"{everything:,}", display=False)
+glue("early", f"{early}", display=False)
+glue("layers", f"{changes.depth.max()}", display=False)
+glue("cells", f"{changes.cells.max()}", display=False)
+glue("steps", f"{represented.ATTACK_STEPS}", display=False)
+glue("step", f"{attacked.CURVES['pgd'].step_size:g}", display=False)
+glue("lost", f"{int(table.twonn.isna().sum() - (table.points.isna()).sum())} of {int(table.points.notna().sum())}", display=False)
+for name, alpha in (("middle", middle), ("low", low), ("high", high)):
+    glue(name, chapters.number(alpha, "g"), display=False)
+    for column in means:
+        glue(f"{name}-{column}", chapters.number(means.loc[alpha, column], ".1f"), display=False)
+    for column in twonn:
+        glue(f"{name}-{column}", chapters.number(twonn.loc[alpha, column], ".1f"), display=False)
+
+# %% [markdown]
+# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`03-runs`.*
+#
+# ## What is measured
+#
+# A layer's activations are a matrix, images × units, each unit averaged over space. Its *dimensionality* is the number of principal components that hold 95 % of
+# the variance, divided by the number of units. That averaging over space comes first is our choice, which the paper's axis *dimensionality per unit* supports.
+# Clean activations are those of {glue:text}`everything` test images.
+#
+# A *change* is the difference, image by image, between the activations of a clean image and of its perturbed copy; its dimensionality is counted in the same way, on
+# the first {glue:text}`images` images. Corruptions: all {glue:text}`cells` pairs of type and severity, one count each, then averaged (recalled). Attack: PGD against
+# this very network, {glue:text}`steps` steps of {glue:text}`step` (both recalled), on the cross-entropy.
+#
+# *Early* are the first 9/17 of the layers, here {glue:text}`early` of {glue:text}`layers`: of ResNet18's 17 layers the paper speaks of those up to the 9th (recalled).
+
+# %% tags=["hide-input"]
+label = "components for 95 % of variance,\n% of units"
+figures.show(
+    figures.dimensions_by_layer(clean, changes, "per_unit_95", label=label, scale=100, early=early),
+    name="fig-dimensions",
+    alt=f"""Three panels against the layer, a line an α. In the early layers, clean activations take {means.dimension_clean[low]:.0f} percent of the units at
+    α = {low:g}, {means.dimension_clean[middle]:.0f} at {middle:g}, {means.dimension_clean[high]:.0f} at {high:g}; the change by corruptions
+    {means.dimension_corruption[low]:.0f}, {means.dimension_corruption[middle]:.0f} and {means.dimension_corruption[high]:.0f}; the change by PGD
+    {means.dimension_attack[low]:.0f}, {means.dimension_attack[middle]:.0f} and {means.dimension_attack[high]:.0f}.""",
+    caption=f"""Dimensionality of clean activations ({everything:,} test images), of the change by corruptions and of the change by PGD (the first {images:,}); the last two
+    share an axis. Means over seeds; {networks}; bands (95 %, t) from {claims.LEAST_SEEDS} seeds on. Left of the grey line: early layers. The paper shows these
+    in its figure 4, a to c for ResNet18, d to f for ResNet20 (the latter recalled).""",
+)
+
+# %% [markdown]
+# In the early layers, clean activations take {glue:text}`low-dimension_clean` % of the units at α = {glue:text}`low`, {glue:text}`middle-dimension_clean` % at
+# {glue:text}`middle` and {glue:text}`high-dimension_clean` % at {glue:text}`high`. The change by corruptions takes {glue:text}`low-dimension_corruption` %,
+# {glue:text}`middle-dimension_corruption` % and {glue:text}`high-dimension_corruption` %, the change by PGD {glue:text}`low-dimension_attack` %,
+# {glue:text}`middle-dimension_attack` % and {glue:text}`high-dimension_attack` %; clean activations of those same images {glue:text}`low-dimension_same` %,
+# {glue:text}`middle-dimension_same` % and {glue:text}`high-dimension_same` %.
+#
+# ## Attacks against corruptions
+
+# %% tags=["hide-input"]
+above = changes.pivot_table(index=["alpha", "seed", "depth", "early"], columns="change", values="per_unit_95").reset_index()
+share = 100 * (above.attack > above.corruption).groupby(above.early).mean()
+figures.show(
+    figures.change_and_change(changes[changes.change != represented.NONE], "per_unit_95", label="% of units", scale=100),
+    name="fig-changes-both",
+    alt=f"""Dimensionality of the change by PGD against that of the change by corruptions, a point a layer and α, with the diagonal. Of the early layers of all networks
+    {share[True]:.0f} percent lie above it, of the late ones {share[False]:.0f} percent.""",
+    caption=f"""Dimensionality of the change by PGD against that of the change by corruptions, a point a layer: means over seeds, early layers filled, late ones hollow; the
+    line is where both are alike. {networks}, the first {images:,} test images. This view is ours.""",
+)
+
+# %% [markdown]
+# Points above the line are layers in which the change by PGD has more dimensions than the change by corruptions.
+#
+# ## Other ways of counting
+#
+# Does the threshold of 95 % decide what is seen? With 90 % and 99 %:
+
+# %% tags=["hide-input"]
+def with_share(share: int) -> None:
+    """The three panels for another share of the variance."""
+    at = changes[changes.early].groupby(["alpha", "change"])[f"per_unit_{share}"].mean().mul(100).unstack()
+    figures.show(
+        figures.dimensions_by_layer(clean, changes, f"per_unit_{share}", label=label.replace("95", str(share)), scale=100, early=early),
+        name=f"fig-dimensions-{share}",
+        alt=f"""The same three panels for {share} percent of the variance. In the early layers, the change by corruptions takes {at.corruption[low]:.0f} percent of the
+        units at α = {low:g} and {at.corruption[high]:.0f} at {high:g}, the change by PGD {at.attack[low]:.0f} and {at.attack[high]:.0f}.""",
+        caption=f"""As in the first figure, for {share} % of the variance: means over seeds; {networks}. The paper shows this in its appendix (which figure is recalled weakly).""",
+    )
+
+
+with_share(90)
+
+# %% tags=["hide-input"]
+with_share(99)
+
+# %% [markdown]
+# Principal components count flat directions. *TwoNN* {cite}`facco2017estimating` estimates the dimension of a curved surface from each point's two nearest
+# neighbours.
+
+# %% tags=["hide-input"]
+figures.show(
+    figures.dimensions_by_layer(changes[changes.change == represented.NONE], changes, "twonn", label="intrinsic dimension (TwoNN)", early=early),
+    name="fig-twonn",
+    alt=f"""Three panels of intrinsic dimension against the layer, a line an α. In the early layers, clean activations have {twonn.twonn_clean[low]:.1f} dimensions at
+    α = {low:g}, {twonn.twonn_clean[middle]:.1f} at {middle:g}, {twonn.twonn_clean[high]:.1f} at {high:g}; the change by corruptions
+    {twonn.twonn_corruption[low]:.1f}, {twonn.twonn_corruption[middle]:.1f} and {twonn.twonn_corruption[high]:.1f}; the change by PGD
+    {twonn.twonn_attack[low]:.1f}, {twonn.twonn_attack[middle]:.1f} and {twonn.twonn_attack[high]:.1f}.""",
+    caption=f"""Intrinsic dimension by TwoNN, clean and of both changes, all on the first {images:,} test images: means over seeds; {networks}; bands (95 %, t) from
+    {claims.LEAST_SEEDS} seeds on. The paper shows this in its figure A22. So few images bias TwoNN; they bias all α alike.""",
+)
+
+# %% [markdown]
+# In the early layers: clean {glue:text}`low-twonn_clean` at α = {glue:text}`low`, {glue:text}`middle-twonn_clean` at {glue:text}`middle`,
+# {glue:text}`high-twonn_clean` at {glue:text}`high`; corruptions {glue:text}`low-twonn_corruption`, {glue:text}`middle-twonn_corruption` and
+# {glue:text}`high-twonn_corruption`; PGD {glue:text}`low-twonn_attack`, {glue:text}`middle-twonn_attack` and {glue:text}`high-twonn_attack`. Samples that are
+# equal count once; TwoNN has no answer for {glue:text}`lost` of the layers and changes, where hardly any sample differs from the others, and these are left out.
+#
+# ## Verdict
+#
+# The rule, as written: {glue:text}`rule`
+
+# %%
+glue("rule", claims.RULE, display=False)
+ids = ["LM-15", "LM-16", "LM-17", "LM-18"]
+ledger = claims.ledger(summary)
+columns = ["id", "claim", "certainty", "published", "statistic", "ours", "verdict"]
+figures.show_table(ledger.loc[ledger.id.isin(ids), columns])
+
+# %% [markdown]
+# What this does not show: that dimensionality makes a network robust or vulnerable. The authors do not claim it either: α changes robustness, and it changes
+# dimensionality.
+#
+# ## The same on the digits
+#
+# A second, small data set, from the cache alone: {glue:text}`digits` networks ({glue:text}`digits-setting`). PGD's steps are the same, though these images
+# take larger changes. The claims are about the paper's data sets, so this table enters no ledger.
+
+# %%
+small = chapters.Parameters("digits", "resnet8", alphas=(-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0), seeds=(0, 1, 2), recipe="fast")
+digits = layers.with_dimensions(chapters.at_hand(small.trainings), chapters.cached("dimensionality", small.trainings))
+glue("digits", f"{digits.dimension_clean.notna().sum()} of {len(digits)}", display=False)
+glue("digits-setting", small.setting, display=False)
+ledger = claims.ledger(digits)
+figures.show_table(ledger.loc[ledger.id.isin(ids), ["id", "claim", "ours", "verdict"]])
+
+# %% [markdown]
+# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

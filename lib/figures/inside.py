@@ -1,0 +1,116 @@
+"""Figures of what happens inside a network, layer by layer: input-unit gradients and dimensionality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lib import claims, effects
+from lib.figures.style import alpha_colour, alpha_legend
+
+LAYER_LABEL = "ReLU layer, from the input"
+
+
+def _by_layer(axes: Axes, rows: pd.DataFrame, column: str, scale: float) -> None:
+    """A line an alpha through the means over seeds, and their 95 % t interval as a band from three seeds on; gaps where no seed has a number."""
+    for alpha, networks in rows.groupby("alpha"):
+        wide = scale * networks.pivot(index="seed", columns="depth", values=column)
+        axes.plot(wide.columns, wide.mean(), color=alpha_colour(alpha), marker="o", markersize=3, linewidth=1.3)
+        full = wide.dropna(axis=1, thresh=claims.LEAST_SEEDS)
+        if len(full.columns):
+            band = pd.DataFrame({depth: effects.t_interval(full[depth].dropna()) for depth in full})
+            axes.fill_between(band.columns, *band.to_numpy(), color=alpha_colour(alpha), alpha=0.2, linewidth=0)
+    axes.set_xlabel(LAYER_LABEL)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def by_layer(rows: pd.DataFrame, columns: Mapping[str, str], *, labels: Sequence[str] | str = "", log: bool = False, scale: float = 1.0) -> Figure:
+    """A panel a column against depth, a line an alpha.
+
+    rows     a row a network and layer, as from `layers.variability`
+    columns  {column: title of its panel}
+    labels   of the vertical axes
+    """
+    figure = Figure(figsize=(1.2 + 3.9 * len(columns), 3.9))
+    panels = figure.subplots(1, len(columns), squeeze=False)[0]
+    labels = [labels] * len(columns) if isinstance(labels, str) else labels
+    for axes, (column, title), label in zip(panels, columns.items(), labels, strict=True):
+        _by_layer(axes, rows, column, scale)
+        axes.set(title=title, ylabel=label)
+        if log:
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
+    alpha_legend(panels[-1], rows.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.tight_layout()
+    return figure
+
+
+TITLES = {"none": "clean activations", "corruption": "change by corruptions", "attack": "change by PGD, 40 steps"}
+
+
+def dimensions_by_layer(clean: pd.DataFrame, changes: pd.DataFrame, column: str, *, label: str, scale: float = 1.0, early: float | None = None) -> Figure:
+    """Three panels against depth, a line an alpha: of clean activations, and of the change by corruptions and by PGD, which share an axis.
+
+    clean, changes  rows of `layers.dimensions`; of `changes`, those of both changes are drawn
+    early           a vertical line after this layer
+    """
+    figure = Figure(figsize=(12.4, 3.9))
+    first, second, third = figure.subplots(1, 3)
+    third.sharey(second)
+    for axes, rows, change in ((first, clean, "none"), (second, changes, "corruption"), (third, changes, "attack")):
+        _by_layer(axes, rows[rows.change == change], column, scale)
+        axes.set_title(TITLES[change])
+        if early:
+            axes.axvline(early + 0.5, color="0.85", zorder=0)
+    for axes in (first, second):
+        axes.set_ylabel(label)
+        axes.set_ylim(bottom=0)
+    alpha_legend(third, clean.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.tight_layout()
+    return figure
+
+
+def change_and_change(rows: pd.DataFrame, column: str, *, label: str, scale: float = 1.0) -> Figure:
+    """A panel a row of changes would hide what one axis shows: dimensions of the change by PGD against those of the change by corruptions, a point a layer.
+
+    Means over seeds; early layers filled, late ones hollow; the diagonal is where both are alike.
+    """
+    figure = Figure(figsize=(5.6, 4.4))
+    axes = figure.subplots()
+    means = rows.groupby(["alpha", "depth", "early", "change"])[column].mean().unstack("change").mul(scale).reset_index()
+    for (alpha, is_early), some in means.groupby(["alpha", "early"]):
+        face = alpha_colour(alpha) if is_early else "none"
+        axes.scatter(some.corruption, some.attack, facecolors=face, edgecolors=[alpha_colour(alpha)], s=30)
+    most = float(means[["corruption", "attack"]].max().max()) * 1.05
+    axes.plot([0, most], [0, most], color="0.8", linewidth=1, zorder=0)
+    axes.set(xlabel=f"change by corruptions: {label}", ylabel=f"change by PGD: {label}", xlim=(0, most), ylim=(0, most))
+    alpha_legend(axes, rows.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.tight_layout()
+    return figure
+
+
+def ledger(rows: pd.DataFrame) -> Figure:
+    """Every part of every decided claim: its mean over seeds and interval, in units of the interval's own half width, so that all share one axis.
+
+    rows  a row a part: claim (id), part, estimate, low, high, verdict; positive speaks for the claim, and an interval that leaves out 0 decides
+    """
+    colours = {"reproduced": "#1b7a5a", "not reproduced": "#b0413e", "inconclusive": "0.45"}
+    figure = Figure(figsize=(8.4, 0.6 + 0.28 * len(rows)))
+    axes = figure.subplots()
+    half = (rows.high - rows.low) / 2
+    for place, (one, width) in enumerate(zip(rows.itertuples(), half, strict=True)):
+        verdict = "reproduced" if one.low > 0 else "not reproduced" if one.high < 0 else "inconclusive"
+        middle = max(min(one.estimate / width, 12.0), -12.0) if width > 0 else 12.0 * (1 if one.estimate > 0 else -1)
+        axes.hlines(place, middle - 1, middle + 1, color=colours[verdict], linewidth=2)
+        axes.plot([middle], [place], marker="o", markersize=4, color=colours[verdict])
+    axes.axvline(0, color="0.5", linewidth=1, zorder=0)
+    axes.set_yticks(range(len(rows)), [f"{one.claim}  {one.part}".strip() for one in rows.itertuples()], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel("against the claim   ←   in half widths of the 95 % interval   →   for the claim")
+    figure.tight_layout()
+    return figure
