@@ -74,10 +74,11 @@ figures.show_table(ledger[["id", "claim", "certainty", "ours", "verdict", "asked
 # %% tags=["hide-input"]
 parts = claims.parts([*claims.CLAIMS, *claims.SURVIVES], summary, others)
 decided = parts[parts.low.notna()]
-reach = "No claim has the seeds that an interval needs."
 if len(decided):
+    ours = decided.claim == "LM-X2"
+    names = decided.statement.str.removeprefix("the ordering of LM-8 under ") + ", " + decided.part
     figures.show(
-        figures.ledger_of_parts(decided),
+        figures.ledger_of_parts(decided.assign(part=decided.part.where(~ours, names))),
         name="fig-ledger",
         alt=f"""A row a part of a claim: its mean over seeds and 95 percent interval, in half widths of the interval. {int((decided.low > 0).sum())} of {len(decided)} lie
         wholly on the side that speaks for the claim, {int((decided.high < 0).sum())} wholly on the other.""",
@@ -85,7 +86,7 @@ if len(decided):
         of that interval, so that all share an axis; an interval that leaves out 0 decides. Beyond 12, at 12. {networks}.""",
     )
 else:
-    figures.show_table(parts[["claim", "part", "estimate"]])
+    print("No claim has the seeds that an interval needs.")
 
 # %% [markdown]
 # ## When each rule was written, and what was known

@@ -58,7 +58,8 @@ glue("rule", claims.RULE, display=False)
 # {glue:text}`inconclusive` inconclusive, {glue:text}`not-tested` not tested yet. LM-6 and LM-12 are about networks trained in other ways, of which
 # {glue:text}`others` are cached: {doc}`chapters/09-other-way-round`.
 #
-# *The rule, written before the results (the sentence on parts when two networks had been attacked; it concerns LM-7 to LM-10 alone):* {glue:text}`rule`
+# *The rule, written before the results (the sentence on parts when two networks had been attacked):* {glue:text}`rule` When each statistic was written, what was
+# known then, and what is left of the verdicts when all claims are asked together: {doc}`chapters/08-discussion`.
 
 # %% tags=["remove-input"]
 figures.show_table(ledger[["id", "claim", "certainty", "published", "ours", "verdict"]])
