@@ -60,7 +60,7 @@ figures.show(
     alt=f"""Two bar charts of mean activation for each class, in falling order. Left, a unit of index {low.selectivity:.2f}: from {examples[0]["mean"].max():.3g} down to
     {examples[0]["mean"].min():.3g}. Right, one of index {high.selectivity:.2f}: from {examples[1]["mean"].max():.3g} down to {examples[1]["mean"].min():.3g}.""",
     caption=f"""What the index measures: class-conditional mean activations of the least and the most selective of the {len(live)} live units ({here.model} on
-    {here.dataset}, α = {plain.alpha:g}, seed {plain.seed}, whole test set). Dashed: mean of the classes other than the best, which is orange.""",
+    {here.dataset}, α = {plain.alpha:g}, seed {plain.seed}, whole test set). Dashed: mean of the classes other than the best, which is dark.""",
 )
 
 # %% [markdown]

@@ -49,7 +49,7 @@ figures.show(
     alt="Time of the peer over time of ours, a row a benchmark: "
     + "; ".join(f"{one.name} {one.ratio:.2g}, target {one.target}" for one in others.itertuples())
     + ".",
-    caption=f"Time of the peer over time of ours: median (dot) and range of {others.repeats.min()} to {others.repeats.max()} pairs; the vertical stroke is the target.",
+    caption=f"Time of the peer over time of ours: median (dot, hollow where it misses the target) and range of {others.repeats.min()} to {others.repeats.max()} pairs; the vertical stroke is the target.",
 )
 
 # %% tags=["hide-input"]
@@ -81,7 +81,7 @@ figures.show(
     name="fig-corruption-ratios",
     alt=f"""Time of image by image over time of ours, a row a corruption, from {types.ratio.min():.2g} for the least to {types.ratio.max():.2g} for the most; geometric
     mean {scipy.stats.gmean(types.ratio):.1f}.""",
-    caption=f"Time of the corruptions image by image over time of ours: median (dot) and range of {types.repeats.min()} pairs; the vertical stroke is the target.",
+    caption=f"Time of the corruptions image by image over time of ours: median (dot, hollow where it misses the target) and range of {types.repeats.min()} pairs; the vertical stroke is the target.",
 )
 
 # %% [markdown]

@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from lib import catalogue, chapters, paths
+from lib import catalogue, chapters, pages, paths
 from lib.errors import InputError
 
 STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static")
@@ -77,4 +77,18 @@ def _jupyter_book(source: Path, target: Path) -> Path:
         first = problems[0].replace(f"{source}/", "")
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise InputError(f"the book does not build: {first}{more}; see {target / 'build.log'}")
-    return (source / "_build" / "html").rename(target / "html")
+    built = source / "_build" / "html"
+    pages.mend(built)
+    return built.rename(target / "html")
+
+
+def fresh(target: Path) -> bool:
+    """Whether `target`/html holds a book that is newer than all it is made from."""
+    index = target / "html" / "index.html"
+    if not index.exists():
+        return False
+    parts = [paths.runs(), *(paths.ROOT / name for name in STATIC), paths.ROOT / "lib", paths.CHAPTERS]
+    sources = [file for part in parts for file in ([part, *part.rglob("*")] if part.is_dir() else [part])]
+    made = (".ipynb", ".pyc", "__pycache__", ".locks", ".partial")  # written by a build or by Python itself, not read by the book
+    newest = max(file.stat().st_mtime for file in sources if file.is_file() and not any(part.endswith(made) for part in file.parts))
+    return index.stat().st_mtime > newest

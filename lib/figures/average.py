@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lib.figures.style import ALPHA_LABEL, against_alpha, alpha_colour, alpha_legend
+from lib.figures.style import ALPHA_LABEL, CHANGE, POINTED, WRONG, against_alpha, alpha_colour, alpha_legend
 
 
 def corrupted_examples(examples: pd.DataFrame) -> Figure:
@@ -25,7 +25,7 @@ def corrupted_examples(examples: pd.DataFrame) -> Figure:
         axes.set_title(one.corruption.replace("_", " "), fontsize=9, pad=3)
         right = one.predicted == one.label
         axes.text(0.5, -0.05, f"{one.predicted}, {one.confidence:.0%}", transform=axes.transAxes, ha="center", va="top", fontsize=8,
-                  color="0.2" if right else "#b3341f", fontweight="normal" if right else "bold")  # fmt: skip
+                  color="0.2" if right else WRONG, fontweight="normal" if right else "bold")  # fmt: skip
     figure.tight_layout(h_pad=1.0)
     return figure
 
@@ -78,9 +78,8 @@ def change_by_corruption(changes: pd.DataFrame) -> Figure:
     """Change of accuracy against alpha = 0 in points: a row a corruption, a column an alpha; colours end at 10 points, the numbers do not."""
     figure = Figure(figsize=(1.9 + 0.8 * changes.shape[1], 0.9 + 0.32 * len(changes)))
     axes = figure.subplots()
-    colours = sns.diverging_palette(20, 200, s=85, l=55, as_cmap=True)
     labels = changes.map(lambda value: f"{value:+.1f}".replace("-", "−"))
-    sns.heatmap(changes, ax=axes, cmap=colours, vmin=-10, vmax=10, annot=labels, fmt="", annot_kws={"fontsize": 8.5}, cbar=False, linewidths=0.5)
+    sns.heatmap(changes, ax=axes, cmap=CHANGE, vmin=-10, vmax=10, annot=labels, fmt="", annot_kws={"fontsize": 8.5}, cbar=False, linewidths=0.5)
     axes.set_xticklabels([f"{alpha:g}".replace("-", "−") for alpha in changes.columns], rotation=0)
     axes.set_yticklabels([name.replace("_", " ") for name in changes.index], rotation=0, fontsize=9)
     axes.set(xlabel=ALPHA_LABEL, ylabel="")
@@ -95,9 +94,9 @@ def agreement(cells: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     low, high = 100 * cells[["accuracy", "reference_accuracy"]].min().min() - 3, 100 * cells[["accuracy", "reference_accuracy"]].max().max() + 3
     axes.fill_between([low, high], [low - 1.5, high - 1.5], [low + 1.5, high + 1.5], color="0.9", zorder=0)
-    for kind, colour in (("random", "#d98032"), ("deterministic", "none")):
+    for kind, colour in (("random", POINTED), ("deterministic", "none")):
         some = cells[cells.kind == kind]
-        axes.scatter(100 * some.reference_accuracy, 100 * some.accuracy, facecolors=colour, edgecolors="#8a4d17", s=26, label=kind)
+        axes.scatter(100 * some.reference_accuracy, 100 * some.accuracy, facecolors=colour, edgecolors=POINTED, s=26, label=kind)
     axes.set(xlim=(low, high), ylim=(low, high), xlabel="accuracy, image by image (%)", ylabel="accuracy, ours (%)", aspect="equal")
     axes.legend(frameon=False)
     return figure

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib import claims, effects
-from lib.figures.style import SI_LABEL, against_alpha, alpha_colour, alpha_legend, alpha_palette, dashes, variant_colour, variant_legend
+from lib.figures.style import PALE, POINTED, SI_LABEL, against_alpha, alpha_colour, alpha_legend, alpha_palette, dashes, variant_colour, variant_legend
 
 
 def selectivity_and_alpha(summary: pd.DataFrame, published: pd.DataFrame | None = None) -> Figure:
@@ -103,7 +103,7 @@ def example_units(examples: list[pd.DataFrame]) -> Figure:
     figure = Figure(figsize=(4.4 * len(examples), 3.8))
     for axes, unit in zip(figure.subplots(1, len(examples), squeeze=False)[0], examples, strict=True):
         rows = unit.sort_values("mean", ascending=False, kind="stable")
-        colours = ["#d98032"] + ["0.7"] * (len(rows) - 1)
+        colours = [POINTED] + [PALE] * (len(rows) - 1)
         axes.barh(rows["class"], rows["mean"], color=colours)
         axes.axvline(rows["mean"].iloc[1:].mean(), color="0.2", linestyle="--", linewidth=1)
         axes.invert_yaxis()

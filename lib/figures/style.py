@@ -26,6 +26,9 @@ _PALETTE = sns.diverging_palette(250, 30, s=95, l=62, center="dark", as_cmap=Tru
 _FULL = 2.0  # |alpha| from which the colour is full; beyond it the paper calls the networks degenerate
 # ways of training: plain as dark as alpha = 0, AugMix green, PGD from light pink to dark purple by its steps; neither is a colour of an alpha
 _AUGMIX, _PGD = "#12a07a", sns.color_palette("RdPu", as_cmap=True)
+# neither are these: what a figure points at, and changes of accuracy from worse to better
+POINTED, PALE, WRONG = "0.25", "0.75", "#b3341f"
+CHANGE = sns.color_palette("PRGn", as_cmap=True)
 _HALF_STEPS = 3  # of PGD, at which its ramp is half through: 1, 2 and 4 steps are told apart, and so are 10, 20 and 40
 _DASHES = ["", (4, 1.5), (1, 1), (3, 1, 1, 1)]  # one for each alpha, in order, where colour tells ways of training apart
 

@@ -1,0 +1,48 @@
+"""The built pages, mended: what the theme and Sphinx write that is an error, too heavy, or out of reach of a screen reader."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+# (why, what is written, what it becomes): what no setting of Jupyter Book, Sphinx or the theme changes
+MENDS = (
+    ("live code is off, yet its constants are declared twice (a script error), with the address of a server", r"<script>const THEBE_JS_URL.*?</script>", ""),
+    ("its script", r"<script[^>]*sphinx-thebe\.js[^>]*></script>", ""),
+    ("its settings", r'<script type="text/x-thebe-config">.*?</script>\s*<script>kernelName[^<]*</script>', ""),
+    ("1.5 MB for fifteen icons; book.css takes them from the theme's own font", r"<script[^>]*scripts/fontawesome\.js[^>]*></script>", ""),
+    ("an empty place for advertisements", r'<div class="sidebar-primary-item">\s*<div id="ethical-ad-placement"[^>]*>\s*</div>\s*</div>', ""),
+    ("title and search lie in no landmark", r'<div id="pst-primary-sidebar"', '<div id="pst-primary-sidebar" role="navigation" aria-label="Book"'),
+    ("the corner of a table heads nothing", r"<th[^>]*>(?:<p></p>)?</th>", "<td></td>"),
+    ("a list whose children are no items", r'<div role="list" class="citation-list">', '<div class="citation-list">'),
+    ("a deprecated role", r' role="doc-biblioentry"', ""),
+    ("cells of text stay wide enough to be read, in a table that scrolls", r"<td>([^<]{30,})</td>", r'<td class="prose">\1</td>'),
+)
+
+_FIGURE = re.compile(r'(<img alt="[^"]*" )(src="([^"]+\.svg)")')
+_WIDTH = re.compile(r'<svg[^>]*\swidth="([\d.]+)pt"')
+
+
+def _sized(page: Path, text: str) -> str:
+    """Each figure says how wide it was drawn: on a phone it is not made smaller than its labels can bear (see book.css)."""
+
+    def one(found: re.Match) -> str:
+        file = page.parent / found[3]
+        points = _WIDTH.search(file.read_text()[:2000]) if file.is_file() else None
+        return f'{found[1]}style="--drawn: {float(points[1]) / 0.75:.0f}px" {found[2]}' if points else found[0]
+
+    return _FIGURE.sub(one, text)
+
+
+def mended(text: str) -> str:
+    """The HTML of one page without the faults listed in `MENDS`."""
+    for _, pattern, replacement in MENDS:
+        text = re.sub(pattern, replacement, text, flags=re.DOTALL)
+    return text
+
+
+def mend(folder: Path) -> None:
+    """Mend every page of a built book, in place."""
+    for page in sorted(folder.rglob("*.html")):
+        if "_static" not in page.parts:
+            page.write_text(_sized(page, mended(page.read_text())))
