@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import nbformat
@@ -29,11 +29,12 @@ def stored_errors(notebook: NotebookNode) -> list[str]:
     ]
 
 
-def build(target: Path, given: Mapping[str, object] | None = None, *, only: str | None = None) -> Path:
+def build(target: Path, given: Mapping[str, object] | None = None, *, only: str | None = None, head: Callable[[], str] | None = None) -> Path:
     """Build the book from chapters executed now, with warnings as errors; returns the folder of its pages, `target`/html.
 
     given, only  run chapter `only` with these parameters (it may then train what is missing) and show the others as published;
                  without `only`, every chapter is run with its defaults or `given`, from cached runs alone
+    head         says in Markdown, once chapter `only` has run, what goes below its title
     raises       InputError with the first thing that is wrong: a cell that raises, a missing glue key, a broken reference,
                  a damaged run
     """
@@ -45,6 +46,8 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
     if only:
         notebooks = {name: nbformat.read(chapters.published(name), as_version=4) for name in chapters.sources() if name != only}
         notebooks |= chapters.execute_all([only], given, frozen=False)
+        if head:
+            notebooks[only].cells.insert(1, nbformat.v4.new_markdown_cell(head(), id="cell-head"))
     else:
         notebooks = chapters.execute_all(list(chapters.sources()), given, frozen=True)
     for name, notebook in notebooks.items():
