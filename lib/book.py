@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,10 +14,10 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from lib import catalogue, chapters, paths
+from lib import catalogue, chapters, paths, reference
 from lib.errors import InputError
 
-STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static")
+STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static", "reference")
 
 
 def stored_errors(notebook: NotebookNode) -> list[str]:
@@ -63,6 +64,9 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
             shutil.copy(place, source / name)
     for page in paths.CHAPTERS.glob("*.md"):
         shutil.copy(page, source / "chapters")
+    if (source / "reference").is_dir():
+        for name, text in reference.pages().items():
+            (source / name).write_text(text)
     return _jupyter_book(source, target)
 
 
@@ -72,7 +76,9 @@ _PROBLEM = re.compile(r"WARNING|ERROR|Exception|Traceback|Error:")
 def _jupyter_book(source: Path, target: Path) -> Path:
     # --all: a second build over an old one does not repeat the warnings of the pages that it does not read again
     command = [sys.executable, str(Path(sysconfig.get_path("scripts"), "jupyter-book")), "build", str(source), "-W", "-n", "--keep-going", "--all"]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    # the pages about the library are to be about this one, wherever another is installed
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")]))}
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, env=environment)
     log = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     (target / "build.log").write_text(log)
     if done.returncode:

@@ -29,6 +29,9 @@ def test_new_alpha_is_trained_once_and_shown_beside_the_cached(store, tmp_path, 
     assert re.search(r"(\d+) networks \(resnet8 on digits, fast recipe\), (\d+) cached, 1 to train$", said[0])
     assert "about" in said[1] and said[2].startswith("new: alpha0.7-seed0-fast-")
     assert page.is_file() and page.name == "02-approach.html"
+    reference = page.parent.parent / "reference"
+    assert 'id="lib.selectivity.class_selectivity"' in (reference / "api-training.html").read_text()
+    assert "--engine" in (reference / "command-line.html").read_text() and "best_class" in (reference / "run-files.html").read_text()
     images = [(page.parent / source).resolve() for source in re.findall(r'<img[^>]+src="([^"]+\.svg)"', page.read_text())]
     head = page.read_text().split("This page is a rerun")[1][:2000]
     assert "1 was made now" in head and "alpha0.7-seed0-fast-" in head and "<p>made now</p>" in head
