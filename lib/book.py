@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
-from lib import catalogue, chapters, pages, paths
+from lib import catalogue, chapters, pages, paths, reference
 from lib.errors import InputError
 
-STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static")
+STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static", "reference")
 
 
 def stored_errors(notebook: NotebookNode) -> list[str]:
@@ -29,11 +30,12 @@ def stored_errors(notebook: NotebookNode) -> list[str]:
     ]
 
 
-def build(target: Path, given: Mapping[str, object] | None = None, *, only: str | None = None) -> Path:
+def build(target: Path, given: Mapping[str, object] | None = None, *, only: str | None = None, head: Callable[[], str] | None = None) -> Path:
     """Build the book from chapters executed now, with warnings as errors; returns the folder of its pages, `target`/html.
 
     given, only  run chapter `only` with these parameters (it may then train what is missing) and show the others as published;
                  without `only`, every chapter is run with its defaults or `given`, from cached runs alone
+    head         says in Markdown, once chapter `only` has run, what goes below its title
     raises       InputError with the first thing that is wrong: a cell that raises, a missing glue key, a broken reference,
                  a damaged run
     """
@@ -45,6 +47,8 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
     if only:
         notebooks = {name: nbformat.read(chapters.published(name), as_version=4) for name in chapters.sources() if name != only}
         notebooks |= chapters.execute_all([only], given, frozen=False)
+        if head:
+            notebooks[only].cells.insert(1, nbformat.v4.new_markdown_cell(head(), id="cell-head"))
     else:
         notebooks = chapters.execute_all(list(chapters.sources()), given, frozen=True)
     for name, notebook in notebooks.items():
@@ -60,6 +64,9 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
             shutil.copy(place, source / name)
     for page in paths.CHAPTERS.glob("*.md"):
         shutil.copy(page, source / "chapters")
+    if (source / "reference").is_dir():
+        for name, text in reference.pages().items():
+            (source / name).write_text(text)
     return _jupyter_book(source, target)
 
 
@@ -69,7 +76,9 @@ _PROBLEM = re.compile(r"WARNING|ERROR|Exception|Traceback|Error:")
 def _jupyter_book(source: Path, target: Path) -> Path:
     # --all: a second build over an old one does not repeat the warnings of the pages that it does not read again
     command = [sys.executable, str(Path(sysconfig.get_path("scripts"), "jupyter-book")), "build", str(source), "-W", "-n", "--keep-going", "--all"]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    # the pages about the library are to be about this one, wherever another is installed
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")]))}
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, env=environment)
     log = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     (target / "build.log").write_text(log)
     if done.returncode:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib import book, catalogue, chapters, paths, recipes, runs, sweep, train
+from lib import book, catalogue, chapters, paths, recipes, runs, store, sweep, train
 
 
 def rerun(
@@ -20,7 +20,7 @@ def rerun(
     recipe: str = "fast",
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Train what is missing, execute the chapter and build its page; returns the page.
+    """Train what is missing, execute the chapter and build its page, which opens with what was made now and what was cached; returns the page.
 
     alphas  are added to those of the chapter; the published chapter stays as it is
     seeds   by default every seed that is cached for all the chapter's own alphas, or the chapter's own
@@ -38,6 +38,7 @@ def rerun(
     given |= {"alphas": sorted({*own, *map(float, alphas)}), "seeds": sorted(set(given["seeds"]))}
     here = chapters.parameters(defaults | given | known)
     grid, missing = here.trainings, runs.missing(here.trainings)
+    before = {training: tables(training) for training in grid}
     say(f"{name}: {len(grid)} networks ({here.model} on {dataset}, {recipe} recipe), {len(grid) - len(missing)} cached, {len(missing)} to train")
     if missing:
         engine = train.best_engine(missing[0])
@@ -48,8 +49,35 @@ def rerun(
     for training in missing:
         run = runs.make(training)
         say(f"new: {run.path.name}, clean accuracy {runs.config(run)['result']['clean_accuracy']:.1%}")
-    pages = book.build(paths.BUILD / "rerun" / f"{name}-{dataset}", given, only=name)
+    pages = book.build(paths.BUILD / "rerun" / f"{name}-{dataset}", given, only=name, head=lambda: marked(before))
     return pages / chapters.published(name).relative_to(paths.ROOT).with_suffix(".html")
+
+
+def tables(training: recipes.Training) -> frozenset[str] | None:
+    """What was measured on a cached network; None where the network is not cached."""
+    folder = paths.runs() / training.name
+    if not folder.exists():
+        return None
+    return frozenset(entry["measurement"] for entry in store.Folder(folder).files.values() if "measurement" in entry)
+
+
+def marked(before: Mapping[recipes.Training, frozenset[str] | None]) -> str:
+    """The networks of a rerun as Markdown, each marked "made now" or "cached", with the tables that were measured now; what is new stands on top.
+
+    before  {training: its `tables` before the rerun}
+    """
+    new, old = [], []
+    for training, there in before.items():
+        measured = sorted((tables(training) or frozenset()) - (there or frozenset()))
+        row = f"| `{Path(training.name).name}` | {chapters.number(training.alpha, 'g')} | {training.seed} | {'made now' if there is None else 'cached'} "
+        (new if there is None or measured else old).append(f"{row}| {', '.join(measured) or 'cached'} |")
+    trained = sum(there is None for there in before.values())
+    counts = f"Of its {len(before)} networks, {trained} {'was' if trained == 1 else 'were'} made now and {len(before) - trained} came from the cache."
+    top = ["| run | α | seed | network | measured now |", "|---|---|---|---|---|"]
+    lines = ["````{admonition} This page is a rerun", ":class: tip", counts, ""]
+    lines += [*top, *new, ""] if new else ["Nothing was made or measured.", ""]
+    lines += [f"```{{dropdown}} What came from the cache as it was: {len(old)} of {len(before)}", *top, *old, "```"] if old else []
+    return "\n".join([*lines, "````"])
 
 
 def _cached_seeds(trainings: Sequence[recipes.Training]) -> list[int]:

@@ -3,6 +3,7 @@
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -28,16 +29,34 @@ def test_new_alpha_is_trained_once_and_shown_beside_the_cached(store, tmp_path, 
     assert re.search(r"(\d+) networks \(resnet8 on digits, fast recipe\), (\d+) cached, 1 to train$", said[0])
     assert "about" in said[1] and said[2].startswith("new: alpha0.7-seed0-fast-")
     assert page.is_file() and page.name == "02-approach.html"
+    reference = page.parent.parent / "reference"
+    assert 'id="lib.selectivity.class_selectivity"' in (reference / "api-training.html").read_text()
+    assert "--engine" in (reference / "command-line.html").read_text() and "best_class" in (reference / "run-files.html").read_text()
     images = [(page.parent / source).resolve() for source in re.findall(r'<img[^>]+src="([^"]+\.svg)"', page.read_text())]
+    head = page.read_text().split("This page is a rerun")[1][:2000]
+    assert "1 was made now" in head and "alpha0.7-seed0-fast-" in head and "<p>made now</p>" in head
     assert any("<!-- 0.7 -->" in image.read_text() and "<!-- −2 -->" in image.read_text() for image in images)
     assert (paths.ROOT / "chapters" / "02-approach.ipynb").read_bytes() == published
     assert all(file.read_bytes() == content for file, content in before.items())
 
     monkeypatch.setattr(runs, "_train", lambda *a: pytest.fail("trained again"))
-    monkeypatch.setattr(rerun.book, "build", lambda target, given, only: target)  # seen above
+    monkeypatch.setattr(rerun.book, "build", lambda target, given, *, only, head: target)  # seen above
     said.clear()
     rerun.rerun("02-approach", dataset="digits", alphas=[0.7], seeds=[0], say=said.append)
     assert len(said) == 1 and said[0].endswith("cached, 0 to train")
+
+
+def test_head_marks_what_was_made_now_and_what_was_cached(own_store, trainings):
+    before = {trainings[0]: frozenset(), trainings[1]: rerun.tables(trainings[1])}
+    assert rerun.tables(replace(trainings[0], seed=9)) is None and before[trainings[1]] == {"selectivity"}
+    head = rerun.marked(before)
+    assert "Of its 2 networks, 0 were made now and 2 came from the cache." in head
+    measured, cached = (Path(one.name).name for one in trainings)
+    assert f"| `{measured}` | 0 | 0 | cached | selectivity |" in head.split("{dropdown}")[0]
+    assert f"| `{cached}` | 1 | 0 | cached | cached |" in head.split("{dropdown}")[1]
+    head = rerun.marked({trainings[0]: None})
+    assert "Of its 1 networks, 1 was made now and 0 came" in head and "| made now | selectivity |" in head and "dropdown" not in head
+    assert "Nothing was made or measured." in rerun.marked({trainings[1]: rerun.tables(trainings[1])})
 
 
 def test_seeds_are_those_cached_for_every_alpha_of_the_chapter(store, monkeypatch):

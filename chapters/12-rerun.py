@@ -1,0 +1,172 @@
+# %% [markdown]
+# # Rerun it with your own α
+#
+# **Key points**
+#
+# - From a clone to a figure with an α of your own in it is one command: about five minutes on digits, most of it installing and building pages.
+# - The same command does it for CIFAR-10, on a CPU or a GPU; it says how long the training will take before it starts.
+# - A rerun keeps what is cached, trains what is missing, and its page opens with a table that says which is which.
+#
+# *Run time: seconds. Every command on this page is run by a test; those marked "needs …" are only checked as far as a machine without it can.*
+
+# %% tags=["parameters", "remove-input"]
+dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet; this page shows the same for all
+model: str = "usual"  # the data set's usual network
+alphas: list[float] = [0.0]  # not used here
+seeds: list[int] = [0]  # not used here
+recipe: str = "fast"  # fast or paper
+
+# %% tags=["remove-input"]
+from lib import chapters, figures, recipes, times
+
+here = chapters.parameters(globals())
+from myst_nb import glue
+
+training, measuring = times.training(), times.measuring()
+for name in ("digits", "cifar10"):
+    epochs = recipes.RECIPES["fast"][recipes.usual_model(name)].epochs
+    usual = times.said(training[(training.dataset == name) & (training.recipe == "fast") & (training.variant == "plain") & (training.epochs == epochs)])
+    glue(f"{name}-training", "; ".join(f"{one['each takes']} ({one.device})" for _, one in usual.iterrows()), display=False)
+    attack = times.said(measuring[(measuring.dataset == name) & (measuring.measurement == "attack")])
+    glue(f"{name}-attack", "; ".join(f"{one['each takes']} ({one.device})" for _, one in attack.iterrows()), display=False)
+on_gpu = int(training[training.engine.str.startswith("cuda")].networks.sum())
+glue("gpu", f"{on_gpu or 'none'} of the {int(training.networks.sum())} cached networks", display=False)
+
+# %% [markdown]
+# ## Five minutes: your α in a figure, on digits
+#
+# Only git, make and Python are needed; everything else is installed into the folder `.venv` by the first `make`. REPOSITORY is this book's address.
+#
+# ```{code-block} bash
+# :class: needs-network
+# git clone REPOSITORY selectivity-book
+# cd selectivity-book
+# make env
+# ```
+#
+# Then one command. It trains {term}`networks <run>` with α = 0.7 for every seed that the others have, and builds the chapter with them in it:
+#
+# ```bash
+# make rerun CHAPTER=approach ALPHA=0.7 DATASET=digits
+# ```
+#
+# One such network took {glue:text}`digits-training`. The last line that is printed is the address of the page; open it in a browser. It begins with what was
+# made now and what came from the cache, and the new α stands in each figure, in its own colour. The published chapters stay as they are.
+#
+# The same command again trains nothing. It can be stopped at any moment, and goes on from there. What is in the store now:
+#
+# ```bash
+# .venv/bin/python -m lib runs
+# .venv/bin/python -m lib table selectivity --csv > selectivity.csv
+# ```
+#
+# Any chapter can be named in place of `approach`, by its file's name with or without the number; `ALPHA="0.2 0.7"` gives several, `SEED=0` limits the seeds.
+# What a chapter needs to have measured on the new networks is measured: attacks on one network took {glue:text}`digits-attack`.
+#
+# ```{code-block} bash
+# :class: needs-time
+# make rerun CHAPTER=worst-case ALPHA="0.2 0.7" SEED=0 DATASET=digits
+# ```
+#
+# ## CIFAR-10
+#
+# The data set is looked for in `$DATA_DIR`, or in `data/`, and can be fetched:
+#
+# ```{code-block} bash
+# :class: needs-network
+# .venv/bin/python -m lib data cifar10 --download
+# ```
+#
+# Without `DATASET` a chapter is rerun on CIFAR-10. On a CPU one network of the `fast` recipe took {glue:text}`cifar10-training`, the attacks on it
+# {glue:text}`cifar10-attack`.
+#
+# ```{code-block} bash
+# :class: needs-cifar10
+# make rerun CHAPTER=approach ALPHA=0.7 SEED=0
+# make rerun CHAPTER=worst-case ALPHA=0.7 SEED=0
+# ```
+#
+# On a GPU the commands are the same: one is used where there is one. The paper's recipe is long enough to want it:
+#
+# ```{code-block} bash
+# :class: needs-gpu
+# make rerun CHAPTER=approach ALPHA=0.7 SEED=0 RECIPE=paper
+# ```
+#
+# This trains every α of the chapter with that recipe, not only the new one: it is another grid. Whatever the machine, the command estimates the time from a few
+# steps made there, and prints it before it begins.
+#
+# ## How long it took here
+#
+# Times of the networks in the cache, of which {glue:text}`gpu` were made on a GPU. *Range* is from the quickest to the slowest; the machines were shared.
+
+# %% tags=["remove-input"]
+figures.show_table(times.said(training))
+
+# %% [markdown]
+# And of the measurements on them:
+
+# %% tags=["remove-input"]
+figures.show_table(times.said(measuring))
+
+# %% [markdown]
+# ## By hand: plain papermill
+#
+# A chapter is a notebook with parameters, and papermill can run it. Lists go through `-y`. A mistyped name is an error.
+#
+# ```bash
+# source .venv/bin/activate
+# papermill chapters/02-approach.ipynb mine.ipynb -p dataset digits -y 'alphas: [-1.0, 0.0, 0.7]' -y 'seeds: [0]'
+# ```
+#
+# Or from Python, where a trained network is an ordinary `nn.Module` and a measurement an ordinary table:
+#
+# ```python
+# from lib import runs
+#
+# training = runs.Training("digits", "resnet8", alpha=0.7, seed=0, recipe="fast")
+# network, units = runs.load(training), runs.table("selectivity", [training])
+# ```
+#
+# ## Many networks: a sweep
+#
+# A file in `sweeps/` names a grid of networks and what is measured on them. This one is in the cache already, so it has nothing to do:
+#
+# ```bash
+# .venv/bin/python -m lib sweep sweeps/digits.yml
+# ```
+#
+# Parts of a sweep can be made on different machines, and within a budget of minutes; what is finished is packed and brought home:
+#
+# ```bash
+# .venv/bin/python -m lib sweep sweeps/digits.yml --shard 1/3 --budget 5 --pack _build/part.tar
+# RUNS_DIR=_build/another-store .venv/bin/python -m lib runs import _build/part.tar
+# ```
+#
+# ## A cluster
+#
+# The same sweep goes through Slurm, by way of submitit, one job a network; the store must lie where all nodes see it. The command waits for the jobs; stopped and
+# called again it waits on. `--engine local` is the same with processes on one machine, to try it out.
+#
+# ```bash
+# .venv/bin/python -m lib sweep sweeps/digits.yml --engine local
+# ```
+#
+# ```{code-block} bash
+# :class: needs-cluster
+# .venv/bin/python -m lib sweep sweeps/cifar10-paper.yml --engine slurm
+# .venv/bin/python -m lib sweep sweeps/cifar10-augmix-pgd-paper.yml --engine slurm --shard 1/2
+# ```
+#
+# ## The whole book
+#
+# What was made becomes part of a chapter's defaults only by its source: put your α into the `parameters` cells, then
+#
+# ```{code-block} bash
+# :class: needs-time
+# make chapters
+# make book
+# make test
+# ```
+#
+# Every option of every command: {doc}`../reference/command-line`. What lies in a run's folder: {doc}`../reference/run-files`.

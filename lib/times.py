@@ -1,0 +1,45 @@
+"""How long cached runs took to train and to measure, on which machines: what can be promised of another one."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lib import catalogue, paths, store
+from lib.sweep import duration
+
+NETWORK = ["dataset", "model", "recipe", "epochs", "variant"]
+
+
+def training() -> pd.DataFrame:
+    """One row a kind of network and machine: NETWORK, engine, device, networks (how many), seconds (their median), least, most."""
+    rows = catalogue.catalogue()
+    rows = rows[rows.seconds.notna()]
+    return _spread(rows.assign(seconds=rows.seconds.astype(float)), [*NETWORK, "engine", "device"], "networks")
+
+
+def measuring() -> pd.DataFrame:
+    """One row a measurement, network and machine: dataset, model, measurement, device, tables (how many), seconds (their median), least, most."""
+    rows = []
+    for file in sorted(paths.runs().glob(f"*/[!.]*/{store.MANIFEST}")):
+        dataset, model = file.parent.parent.name.rsplit("-", 1)
+        for entry in store.Folder(file.parent).files.values():
+            if "measurement" in entry:
+                made = entry["provenance"]
+                rows.append((dataset, model, entry["measurement"], made["device"], made["seconds"]))
+    columns = ["dataset", "model", "measurement", "device"]
+    return _spread(pd.DataFrame(rows, columns=[*columns, "seconds"]), columns, "tables")
+
+
+def _spread(rows: pd.DataFrame, by: list[str], counted: str) -> pd.DataFrame:
+    return rows.groupby(by, as_index=False).seconds.agg(**{counted: "count"}, seconds="median", least="min", most="max")
+
+
+def said(rows: pd.DataFrame) -> pd.DataFrame:
+    """Such a table to be read: the median in words, and the range where there are several."""
+    pairs = [(_words(low), _words(high)) for low, high in zip(rows.least, rows.most, strict=True)]
+    ranges = ["" if low == high else f"{low} to {high}" for low, high in pairs]
+    return rows.drop(columns=["seconds", "least", "most"]).assign(**{"each takes": [_words(one) for one in rows.seconds], "range": ranges})
+
+
+def _words(seconds: float) -> str:
+    return duration(seconds) if seconds >= 1.5 else "about a second"
