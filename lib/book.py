@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,9 +14,10 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from lib import catalogue, chapters, paths
+from lib import catalogue, chapters, paths, provenance
 from lib.errors import InputError
 
+RUNS = Path(provenance.LEDGER).stem  # the chapter that lists all runs
 STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static")
 
 
@@ -32,7 +34,7 @@ def stored_errors(notebook: NotebookNode) -> list[str]:
 def build(target: Path, given: Mapping[str, object] | None = None, *, only: str | None = None) -> Path:
     """Build the book from chapters executed now, with warnings as errors; returns the folder of its pages, `target`/html.
 
-    given, only  run chapter `only` with these parameters (it may then train what is missing) and show the others as published;
+    given, only  run chapter `only` with these parameters (it may then train what is missing) and show the others as published, but for the list of runs;
                  without `only`, every chapter is run with its defaults or `given`, from cached runs alone
     raises       InputError with the first thing that is wrong: a cell that raises, a missing glue key, a broken reference,
                  a damaged run
@@ -45,13 +47,15 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
     if only:
         notebooks = {name: nbformat.read(chapters.published(name), as_version=4) for name in chapters.sources() if name != only}
         notebooks |= chapters.execute_all([only], given, frozen=False)
+        if only != RUNS and RUNS in notebooks:  # figures lead to the rows of runs that may be new
+            notebooks |= chapters.execute_all([RUNS], frozen=True)
     else:
         notebooks = chapters.execute_all(list(chapters.sources()), given, frozen=True)
     for name, notebook in notebooks.items():
         file = chapters.published(name).relative_to(paths.ROOT)
         if wrong := stored_errors(notebook):
             raise InputError(f"{file} holds an error: {wrong[0]}")
-        (source / file).write_text(chapters.text(notebook))
+        (source / file).write_text(_to_pages(chapters.text(notebook)))
     for name in STATIC:
         place = paths.ROOT / name
         if place.is_dir():
@@ -63,13 +67,20 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
     return _jupyter_book(source, target)
 
 
+def _to_pages(text: str) -> str:
+    """A notebook's text with its outputs' links to other notebooks as links to their pages."""
+    return re.sub(r'(href=\\"[^"\\:]*)\.ipynb(?=[#\\])', r"\1.html", text)
+
+
 _PROBLEM = re.compile(r"WARNING|ERROR|Exception|Traceback|Error:")
 
 
 def _jupyter_book(source: Path, target: Path) -> Path:
     # --all: a second build over an old one does not repeat the warnings of the pages that it does not read again
     command = [sys.executable, str(Path(sysconfig.get_path("scripts"), "jupyter-book")), "build", str(source), "-W", "-n", "--keep-going", "--all"]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    search = os.pathsep.join(filter(None, [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")]))  # for lib.pages, a Sphinx extension
+    environment = os.environ | {"PYTHONPATH": search}
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, env=environment)
     log = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     (target / "build.log").write_text(log)
     if done.returncode:

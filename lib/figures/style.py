@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 
 import matplotlib
 import pandas as pd
@@ -13,7 +14,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib import claims, effects
+from lib import claims, effects, provenance, runs
 
 matplotlib.use("agg", force=False)
 
@@ -41,16 +42,22 @@ def setup() -> None:
         pass  # outside a notebook
 
 
-def show(figure: Figure, *, name: str, alt: str, caption: str) -> None:
-    """Display a figure with its alt text and caption, which may hold numbers; `chapters` puts them where the book looks for them.
+def show(figure: Figure, *, name: str, alt: str, caption: str, source: str = "") -> None:
+    """Display a figure with its alt text and caption, which may hold numbers, and a fold-out below it that says which runs it was made from.
 
-    name  the label other pages refer to: "fig-..."
-    alt   a sentence: what is seen, and in which direction
+    `chapters` puts the former where the book looks for them.
+
+    name    the label other pages refer to: "fig-..."
+    alt     a sentence: what is seen, and in which direction
+    source  the file of the project that its numbers are from, where they are from no run
+    raises  InputError for a figure without either
     """
     from IPython.display import display
     from matplotlib import pyplot
 
+    made = provenance.bundle(name, runs.read_so_far(), source=source)
     display(figure, metadata={"figure": {"name": name, "alt": " ".join(alt.split()), "caption": " ".join(caption.split())}})
+    display(made, raw=True)
     pyplot.close(figure)
 
 
@@ -121,8 +128,14 @@ def against_alpha(axes: Axes, summary: pd.DataFrame, y: str, *, label: str) -> N
     axes.set_ylabel(label)
 
 
-def show_table(rows: pd.DataFrame) -> None:
-    """Display a table without its index, as plain HTML that is the same on every run."""
+def show_table(rows: pd.DataFrame, *, anchors: bool = False) -> None:
+    """Display a table without its index, as plain HTML that is the same on every run.
+
+    anchors  the first column holds keys of runs: links below figures lead to them
+    """
     from IPython.display import HTML, display
 
-    display(HTML(rows.to_html(index=False, border=0, justify="left", na_rep="", classes=["table"])))
+    text = rows.to_html(index=False, border=0, justify="left", na_rep="", classes=["table"])
+    if anchors:
+        text = re.sub(r"(<tr>\s*)<td>(\w+)</td>", lambda found: f'{found[1]}<td id="{provenance.anchor(found[2])}">{found[2]}</td>', text)
+    display(HTML(text))
