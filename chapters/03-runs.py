@@ -40,4 +40,4 @@ shown = cached.assign(
 columns = ["id", "variant", "alpha", "seed", "epochs", "accuracy", "SI", "minutes", "engine", "device", "torch", "commit", "date", "status", "tables"]
 for (dataset, model, recipe), rows in shown.groupby(["dataset", "model", "recipe"]):
     print(f"{model} on {dataset}, {recipe} recipe: {len(rows)} runs")
-    figures.show_table(rows[columns])
+    figures.show_table(rows[columns], anchors=True)

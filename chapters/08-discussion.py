@@ -61,7 +61,7 @@ for verdict in claims.VERDICTS:
 
 # %% tags=["remove-input"]
 places = {one.id: one.shown for one in claims.CLAIMS if one.statistic}
-links = {name: figures.Link(chapters.title(chapter), f"{chapter}.html#{figure}") for name, (chapter, figure) in places.items()}
+links = {name: figures.Link(chapters.title(chapter), f"{chapter}.ipynb#{figure}") for name, (chapter, figure) in places.items()}
 ledger = ledger.assign(figure=ledger.id.map(links))
 figures.show_table(ledger[["id", "claim", "certainty", "ours", "verdict", "asked together", "figure"]])
 

@@ -31,7 +31,8 @@ here = chapters.parameters(globals())
 from myst_nb import glue
 
 figures.setup()
-facts = json.loads((paths.ROOT / "benchmarks" / "fidelity.json").read_text())
+source = "benchmarks/fidelity.json"
+facts = json.loads((paths.ROOT / source).read_text())
 cells = pd.DataFrame(facts["cells"])
 fixed, random = cells[cells.kind == "deterministic"], cells[cells.kind == "random"]
 gap, tolerance = 100 * (cells.accuracy - cells.reference_accuracy), 1.5
@@ -76,6 +77,7 @@ glue("within", f"{int((random.deviations.abs() <= 4).sum())} of {len(random)}", 
 figures.show(
     figures.agreement(cells),
     name="fig-agreement",
+    source=source,
     alt=f"""Accuracy on our corruptions against accuracy on those done image by image, a dot for each of {len(cells)} corruptions and severities. All lie along
     the diagonal; the largest difference is {gap.abs().max():.1f} points, the mean {gap.mean():+.2f}.""",
     caption=f"""Accuracy of one network (seed 0) on {facts["images"]:,} images, ours against image by image: {len(cells)} cells, a point each. Hollow: deterministic. The

@@ -29,7 +29,8 @@ here = chapters.parameters(globals())
 from myst_nb import glue
 
 figures.setup()
-rows = pd.DataFrame(json.loads((paths.ROOT / "benchmarks" / "results.json").read_text()))
+source = "benchmarks/results.json"
+rows = pd.DataFrame(json.loads((paths.ROOT / source).read_text()))
 measured = rows[rows.ratio.notna()]
 glue("machines", "; ".join(sorted({f"{one.machine} (torch {one.torch})" for one in measured.itertuples()})), display=False)
 glue("met", f"{int(measured.met.astype(bool).sum())} of {len(measured)}", display=False)
@@ -46,6 +47,7 @@ others = measured.drop(types.index)
 figures.show(
     figures.ratios(others),
     name="fig-ratios",
+    source=source,
     alt="Time of the peer over time of ours, a row a benchmark: "
     + "; ".join(f"{one.name} {one.ratio:.2g}, target {one.target}" for one in others.itertuples())
     + ".",
@@ -79,6 +81,7 @@ glue("geometric", f"{scipy.stats.gmean(types.ratio):.1f}", display=False)
 figures.show(
     figures.ratios(types.assign(name=types.name.str.removeprefix("corruption: ").str.replace("_", " ")).sort_values("ratio")),
     name="fig-corruption-ratios",
+    source=source,
     alt=f"""Time of image by image over time of ours, a row a corruption, from {types.ratio.min():.2g} for the least to {types.ratio.max():.2g} for the most; geometric
     mean {scipy.stats.gmean(types.ratio):.1f}.""",
     caption=f"Time of the corruptions image by image over time of ours: median (dot, hollow where it misses the target) and range of {types.repeats.min()} pairs; the vertical stroke is the target.",

@@ -14,9 +14,10 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from lib import catalogue, chapters, pages, paths, reference
+from lib import catalogue, chapters, pages, paths, provenance, reference
 from lib.errors import InputError
 
+RUNS = Path(provenance.LEDGER).stem  # the chapter that lists all runs
 STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static", "reference")
 
 
@@ -33,7 +34,7 @@ def stored_errors(notebook: NotebookNode) -> list[str]:
 def build(target: Path, given: Mapping[str, object] | None = None, *, only: str | None = None, head: Callable[[], str] | None = None) -> Path:
     """Build the book from chapters executed now, with warnings as errors; returns the folder of its pages, `target`/html.
 
-    given, only  run chapter `only` with these parameters (it may then train what is missing) and show the others as published;
+    given, only  run chapter `only` with these parameters (it may then train what is missing) and show the others as published, but for the list of runs;
                  without `only`, every chapter is run with its defaults or `given`, from cached runs alone
     head         says in Markdown, once chapter `only` has run, what goes below its title
     raises       InputError with the first thing that is wrong: a cell that raises, a missing glue key, a broken reference,
@@ -47,6 +48,8 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
     if only:
         notebooks = {name: nbformat.read(chapters.published(name), as_version=4) for name in chapters.sources() if name != only}
         notebooks |= chapters.execute_all([only], given, frozen=False)
+        if only != RUNS and RUNS in notebooks:  # figures lead to the rows of runs that may be new
+            notebooks |= chapters.execute_all([RUNS], frozen=True)
         if head:
             notebooks[only].cells.insert(1, nbformat.v4.new_markdown_cell(head(), id="cell-head"))
     else:
@@ -55,7 +58,7 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
         file = chapters.published(name).relative_to(paths.ROOT)
         if wrong := stored_errors(notebook):
             raise InputError(f"{file} holds an error: {wrong[0]}")
-        (source / file).write_text(chapters.text(notebook))
+        (source / file).write_text(_to_pages(chapters.text(notebook)))
     for name in STATIC:
         place = paths.ROOT / name
         if place.is_dir():
@@ -68,6 +71,11 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
         for name, text in reference.pages().items():
             (source / name).write_text(text)
     return _jupyter_book(source, target)
+
+
+def _to_pages(text: str) -> str:
+    """A notebook's text with its outputs' links to other notebooks as links to their pages."""
+    return re.sub(r'(href=\\"[^"\\:]*)\.ipynb(?=[#\\])', r"\1.html", text)
 
 
 _PROBLEM = re.compile(r"WARNING|ERROR|Exception|Traceback|Error:")

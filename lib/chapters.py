@@ -96,7 +96,7 @@ def _items(name: str, value: object, kind: type) -> tuple:
 
 
 def parameters(namespace: Mapping[str, object]) -> Parameters:
-    """Check a chapter's parameters; called with globals() in the cell after the tagged one.
+    """Check a chapter's parameters; called with globals() in the cell after the tagged one. From here on it is recorded which runs the chapter reads.
 
     Papermill only warns of a name that the chapter does not know. Here it is an error: whatever the namespace holds beyond the annotated names
     of the parameters cell was injected.
@@ -122,6 +122,7 @@ def parameters(namespace: Mapping[str, object]) -> Parameters:
         variants=_variants(namespace["variants"]) if "variants" in known else (),
     )
     _ = given.trainings  # raises for what does not fit together
+    runs.start_reading()
     return given
 
 
@@ -205,7 +206,7 @@ def _run(name: str, given: Mapping[str, object], *, seconds: int | None) -> Note
 
     try:
         notebook = papermill.execute_notebook(
-            read(name), None, given, cwd=str(paths.ROOT), kernel_name=KERNEL["name"], language=KERNEL["language"],
+            read(name), None, given, cwd=str(published(name).parent), kernel_name=KERNEL["name"], language=KERNEL["language"],
             progress_bar=False, execution_timeout=seconds,
         )  # fmt: skip
     except PapermillExecutionError as error:

@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -25,7 +25,7 @@ from lib.engines import exact
 from lib.errors import InputError
 from lib.recipes import Training, labels
 
-__all__ = ["Training", "grid", "history", "load", "make", "missing", "summary", "table"]
+__all__ = ["Training", "grid", "history", "load", "make", "missing", "read_so_far", "start_reading", "summary", "table"]
 
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.parquet", "weights.safetensors"
 
@@ -61,6 +61,29 @@ def command(training: Training) -> str:
         f"python -m lib train --dataset {training.dataset} --model {training.model} --alpha={training.alpha} "
         f"--seed {training.seed} --recipe {training.recipe}{epochs}{variant}"
     )
+
+
+# ---- what has been read ----------------------------------------------------------------------------------------------
+
+_READ: dict[Training, set[str]] = {}  # files of each run that this process has read: a figure says from them what it was made from
+
+
+def start_reading() -> None:
+    """Forget what was read so far; a chapter calls it, through `chapters.parameters`, before it reads anything."""
+    _READ.clear()
+
+
+def read_so_far() -> Mapping[Training, tuple[str, ...]]:
+    """{training: names of the files of its run that were read}, in the order of dataset, model, recipe, epochs, variant, alpha and seed."""
+    ordered = sorted(_READ, key=lambda one: (one.dataset, one.model, one.recipe, one.settings.epochs, one.variant, one.alpha, one.seed))
+    return {training: tuple(sorted(_READ[training])) for training in ordered}
+
+
+def _read(training: Training, run: store.Folder, file: str) -> bytes:
+    """A file of a run, verified, and remembered as read."""
+    content = run.read(file)
+    _READ.setdefault(training, set()).add(file)
+    return content
 
 
 # ---- provenance ------------------------------------------------------------------------------------------------------
@@ -132,6 +155,14 @@ def _find(training: Training) -> store.Folder | None:
     run = store.Folder(folder)
     if config(run)["training"] != json.loads(json.dumps(training.canonical())):
         raise store.damaged(folder / CONFIG, "describes another training than the folder's name: it was renamed")
+    return run
+
+
+def cached(training: Training) -> store.Folder:
+    """The run's folder; raises InputError when it is not there, with the command that makes it."""
+    run = _find(training)
+    if run is None:
+        raise InputError(f"run {training.name} is not cached; make it with: {command(training)}")
     return run
 
 
@@ -213,12 +244,12 @@ def load(training: Training) -> nn.Module:
 
     raises  InputError when the run is not cached, with the command that makes it, or when its files are damaged
     """
-    run = _find(training)
-    if run is None:
-        raise InputError(f"run {training.name} is not cached; make it with: {command(training)}")
+    run = cached(training)
     if WEIGHTS not in run:
         raise InputError(f"the weights of {training.name} are not kept here; make them with: {command(training)} --weights")
-    return _network(training, run)
+    network = _network(training, run)
+    _READ.setdefault(training, set()).add(WEIGHTS)
+    return network
 
 
 def table(measurement: str, trainings: Iterable[Training], *, progress: bool | None = None, **settings: object) -> pd.DataFrame:
@@ -256,7 +287,7 @@ def _one_table(measurement: str, training: Training, settings: dict[str, object]
             run = store.Folder(run.path)
             if file not in run:
                 _measure(measurement, training, run, settings)
-    return _label(pd.read_parquet(io.BytesIO(run.read(file))), training)
+    return _label(pd.read_parquet(io.BytesIO(_read(training, run, file))), training)
 
 
 def measured(measurement: str, training: Training, run: store.Folder, settings: dict[str, object], device: str) -> pd.DataFrame:
@@ -291,8 +322,8 @@ def _label(rows: pd.DataFrame, training: Training) -> pd.DataFrame:
 
 def history(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
     """One row an epoch: loss, selectivity (mean over the minibatches), validation_accuracy."""
-    tables = [_label(pd.read_parquet(io.BytesIO(make(training, progress=progress).read(HISTORY))), training) for training in trainings]
-    return _concat(tables)
+    files = ((training, _read(training, make(training, progress=progress), HISTORY)) for training in trainings)
+    return _concat([_label(pd.read_parquet(io.BytesIO(content)), training) for training, content in files])
 
 
 def network_selectivity(units: pd.DataFrame, by: list[str]) -> pd.Series:
@@ -306,7 +337,7 @@ def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> p
     rows = []
     for training in trainings:
         units = table("selectivity", [training], progress=progress)
-        facts = config(make(training))
+        facts = json.loads(_read(training, make(training), CONFIG))
         result = facts["result"]
         rows.append(
             {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from html import escape
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib import claims, effects
+from lib import claims, effects, provenance, runs
 
 matplotlib.use("agg", force=False)
 
@@ -46,16 +47,22 @@ def setup() -> None:
         pass  # outside a notebook
 
 
-def show(figure: Figure, *, name: str, alt: str, caption: str) -> None:
-    """Display a figure with its alt text and caption, which may hold numbers; `chapters` puts them where the book looks for them.
+def show(figure: Figure, *, name: str, alt: str, caption: str, source: str = "") -> None:
+    """Display a figure with its alt text and caption, which may hold numbers, and a fold-out below it that says which runs it was made from.
 
-    name  the label other pages refer to: "fig-..."
-    alt   a sentence: what is seen, and in which direction
+    `chapters` puts the former where the book looks for them.
+
+    name    the label other pages refer to: "fig-..."
+    alt     a sentence: what is seen, and in which direction
+    source  the file of the project that its numbers are from, where they are from no run
+    raises  InputError for a figure without either
     """
     from IPython.display import display
     from matplotlib import pyplot
 
+    made = provenance.bundle(name, runs.read_so_far(), source=source)
     display(figure, metadata={"figure": {"name": name, "alt": " ".join(alt.split()), "caption": " ".join(caption.split())}})
+    display(made, raw=True)
     pyplot.close(figure)
 
 
@@ -130,17 +137,23 @@ class Link(NamedTuple):
     """A cell of a table that leads to another place of the book."""
 
     text: str
-    target: str  # relative to the page: "06-gradients.html#fig-gradients"
+    target: str  # relative to the page: "06-gradients.ipynb#fig-gradients", which the build turns into the page
 
     def html(self) -> str:
         return f'<a href="{escape(self.target)}">{escape(self.text)}</a>' if self.target else escape(self.text)
 
 
-def show_table(rows: pd.DataFrame) -> None:
-    """Display a table without its index, as plain HTML that is the same on every run; cells may be `Link`s."""
+def show_table(rows: pd.DataFrame, *, anchors: bool = False) -> None:
+    """Display a table without its index, as plain HTML that is the same on every run; cells may be `Link`s.
+
+    anchors  the first column holds keys of runs: links below figures lead to them
+    """
     from IPython.display import HTML, display
 
     links = [column for column in rows if rows[column].map(lambda cell: isinstance(cell, Link)).any()]
     if links:  # pandas escapes all cells or none
         rows = rows.map(lambda cell: cell.html() if isinstance(cell, Link) else escape(cell) if isinstance(cell, str) else cell)
-    display(HTML(rows.to_html(index=False, border=0, justify="left", na_rep="", classes=["table"], escape=not links)))
+    text = rows.to_html(index=False, border=0, justify="left", na_rep="", classes=["table"], escape=not links)
+    if anchors:
+        text = re.sub(r"(<tr>\s*)<td>(\w+)</td>", lambda found: f'{found[1]}<td id="{provenance.anchor(found[2])}">{found[2]}</td>', text)
+    display(HTML(text))

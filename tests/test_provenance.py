@@ -1,0 +1,149 @@
+"""What figures say of where they are from: every run that was read, where it was made, and nothing that changes from one reading to the next."""
+
+import ast
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import IPython.display
+import pytest
+
+from lib import book, catalogue, chapters, figures, paths, provenance, runs
+from lib.errors import InputError
+from lib.figures import style
+
+VOID = {"br", "hr", "img"}
+
+
+class Tags(HTMLParser):
+    """Raises where a tag is not closed in its turn."""
+
+    def __init__(self):
+        super().__init__()
+        self.open = []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is displayed, instead of displaying it."""
+    seen = []
+    monkeypatch.setattr(IPython.display, "display", lambda *things, **how: seen.append((things[0], how)))
+    return seen
+
+
+@pytest.fixture
+def reading():
+    runs.start_reading()
+    yield
+    runs.start_reading()
+
+
+def test_all_that_is_read_is_recorded_and_nothing_else(store_dir, trainings, reading):
+    assert runs.read_so_far() == {}
+    runs.history(trainings[1:])
+    runs.table("selectivity", trainings)
+    units = runs.measurements.file_name("selectivity", {})
+    assert runs.read_so_far() == {trainings[0]: (units,), trainings[1]: (runs.HISTORY, units)}
+    runs.summary(trainings[:1])
+    runs.load(trainings[0])
+    assert runs.read_so_far()[trainings[0]] == (runs.CONFIG, units, runs.WEIGHTS)
+    catalogue.catalogue()
+    chapters.at_hand([replace(trainings[0], seed=7)])
+    assert list(runs.read_so_far()) == trainings
+
+
+def test_a_chapter_begins_anew(store_dir, trainings, reading):
+    runs.history(trainings)
+    given = {"dataset": "digits", "model": "usual", "alphas": [0.0], "seeds": [0], "recipe": "fast"}
+    chapters.parameters(given | {"__annotations__": dict.fromkeys(given)})
+    assert runs.read_so_far() == {}
+
+
+def test_the_fold_out_names_every_run_with_seed_recipe_device_and_commit(store_dir, trainings, reading):
+    runs.summary(trainings)
+    made = provenance.bundle("fig-x", runs.read_so_far())
+    text = made["text/html"]
+    tags = Tags()
+    tags.feed(text)
+    assert tags.open == []
+    assert re.match(r'<details class="made-from"><summary>Made from 2 runs \(fig-x\)</summary>', text)
+    facts = runs.config(runs.cached(trainings[0]))["provenance"]
+    told = ["resnet8 on digits, fast recipe, 2 epochs", "seed 0", "α = 0", "α = 1", "table selectivity: 2 runs"]
+    assert all(words in text for words in [*told, facts["device"], facts["commit"] or "unknown"])
+    assert re.findall(r'href="[^"#]*03-runs\.ipynb#run-(\w+)">(\w+)<', text) == [(one.key, one.key) for one in trainings]
+    assert 'href="#fig-x-code"' in text
+    assert made["text/plain"].startswith("Made from 2 runs (fig-x); resnet8 on digits, fast recipe, 2 epochs, trained on ")
+
+
+def test_it_is_the_same_whatever_the_order_of_reading(store_dir, trainings, reading):
+    runs.table("selectivity", trainings)
+    runs.history(trainings)
+    first = provenance.bundle("fig-x", runs.read_so_far())
+    runs.start_reading()
+    runs.history(trainings[::-1])
+    runs.table("selectivity", trainings[::-1])
+    assert provenance.bundle("fig-x", runs.read_so_far()) == first
+
+
+def test_a_missing_seed_leaves_its_cell_empty_and_variants_are_named():
+    grid = runs.grid(dataset="digits", model="resnet8", alphas=[0.0], seeds=[0, 1], recipe="fast", epochs=8, variants=["plain", "pgd-4"])
+    text = provenance._matrix(provenance.Group("name", tuple(grid[:3]), "", ()), "03-runs.ipynb")
+    assert text.count("<td><a ") == 3 and text.count("<td></td>") == 2 and "PGD, 4 steps, α = 0" in text and "plain, α = 0" in text
+
+
+def test_forty_runs_are_compact():
+    grid = runs.grid(dataset="cifar10", model="resnet20", alphas=[-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0], seeds=range(6), recipe="fast")
+    text = provenance._matrix(provenance.Group("name", tuple(grid), "", ()), "03-runs.ipynb")
+    assert text.count("<tr>") == 8 and len(re.sub("<[^>]*>", " ", text).split()) == 42 + 6 * 2 + 7 * 3
+
+
+def test_every_figure_is_shown_with_it(store_dir, trainings, reading, shown):
+    figures.setup()
+    summary = runs.summary(trainings)
+    figures.show(figures.dead_units(summary), name="fig-x", alt="An alt text.", caption="A caption.")
+    (_, how), (made, raw) = shown
+    assert how["metadata"]["figure"]["name"] == "fig-x" and raw == {"raw": True}
+    assert made == provenance.bundle("fig-x", runs.read_so_far())
+
+
+def test_a_figure_without_runs_needs_a_file(reading, shown):
+    with pytest.raises(InputError, match=r"figure 'fig-x' has read no run; say which file"):
+        style.show(None, name="fig-x", alt="", caption="")
+    with pytest.raises(InputError, match="must be a file of the project, got 'nothing.json'"):
+        provenance.bundle("fig-x", {}, source="nothing.json")
+    made = provenance.bundle("fig-x", {}, source="benchmarks/results.json")
+    assert "Made from benchmarks/results.json (fig-x)" in made["text/html"] and "SHA-256" in made["text/html"]
+    assert shown == []
+
+
+def test_chapters_draw_figures_through_show_alone():
+    """So each has its fold-out: nothing else of a chapter displays a picture."""
+    for name, file in chapters.sources().items():
+        calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+        named = {ast.unparse(call.func) for call in calls}
+        assert not {one for one in named if re.search(r"pyplot|savefig|^display|plt\.|\.display$", one)}, name
+
+
+def test_links_lead_to_the_page_of_runs_from_wherever_the_notebook_lies(monkeypatch, tmp_path):
+    for folder, link in ((paths.ROOT, "chapters/03-runs.ipynb"), (paths.CHAPTERS, "03-runs.ipynb"), (tmp_path, "03-runs.ipynb")):
+        monkeypatch.chdir(folder)
+        assert provenance.ledger() == link
+    assert (paths.CHAPTERS / provenance.LEDGER).is_file()
+    cell = r'"<a href=\"03-runs.ipynb#run-1\">1</a> <a href=\"chapters/03-runs.ipynb\">x</a> <a href=\"https://a.b/c.ipynb\">'
+    pages = r'"<a href=\"03-runs.html#run-1\">1</a> <a href=\"chapters/03-runs.html\">x</a> <a href=\"https://a.b/c.ipynb\">'
+    assert book._to_pages(cell) == pages
+
+
+def test_the_table_of_runs_has_the_rows_that_links_lead_to(shown):
+    import pandas as pd
+
+    style.show_table(pd.DataFrame({"id": ["1cae5899", "241237a1"], "commit": ["abc", "def"]}), anchors=True)
+    text = shown[0][0].data
+    assert re.findall(r'<td id="run-(\w+)">(\w+)</td>', text) == [("1cae5899",) * 2, ("241237a1",) * 2] and "<td>abc</td>" in text
