@@ -57,6 +57,14 @@ def attacked(column, values, *, clean=(0.92, 0.9, 0.88), seeds=3):
     return table.assign(**{column: table.alpha.map(dict(zip((-1.0, 0.0, 1.0), values, strict=True))) + 0.001 * table.seed * table.alpha})
 
 
+def represented(**columns):
+    """Networks at α = −1, 0 and 1 with numbers of what their layers hold."""
+    table = networks(RISING)
+    for name, values in columns.items():
+        table[name] = table.alpha.map(dict(zip((-1.0, 0.0, 1.0), values, strict=True))) + 0.001 * table.seed * table.alpha
+    return table
+
+
 RISING = {-1.0: 0.2, 0.0: 0.35, 1.0: 0.8}
 FALLING = {-1.0: 0.8, 0.0: 0.35, 1.0: 0.2}
 NONE = float("nan")
@@ -74,6 +82,24 @@ CASES = {
     "LM-8": (attacked("pgd_accuracy", (0.2, 0.3, 0.4)), attacked("pgd_accuracy", (0.4, 0.3, 0.35))),
     "LM-9": (attacked("transfer_accuracy", (0.2, 0.3, 0.4)), attacked("transfer_accuracy", (0.4, 0.3, 0.2))),
     "LM-10": (attacked("log_jacobian", (1.2, 1.0, 0.7)), attacked("log_jacobian", (1.2, 1.0, 1.1))),
+    "LM-13": (represented(cv_samples=(0.9, 1.0, 1.2)), represented(cv_samples=(1.2, 1.0, 0.9))),
+    "LM-14": (
+        represented(cv_units=(0.4, 0.5, 0.7), cv_units_early=(0.3, 0.5, 0.8), cv_units_late=(0.5, 0.5, 0.6)),
+        represented(cv_units=(0.4, 0.5, 0.7), cv_units_early=(0.5, 0.5, 0.6), cv_units_late=(0.3, 0.5, 0.8)),
+    ),
+    "LM-15": (represented(dimension_clean=(0.6, 0.5, 0.3)), represented(dimension_clean=(0.3, 0.5, 0.6))),
+    "LM-16": (
+        represented(dimension_same=(0.6, 0.5, 0.4), dimension_corruption=(0.8, 0.6, 0.4), dimension_attack=(0.9, 0.6, 0.3)),
+        represented(dimension_same=(0.9, 0.5, 0.2), dimension_corruption=(0.8, 0.6, 0.4), dimension_attack=(0.9, 0.6, 0.3)),
+    ),
+    "LM-17": (
+        represented(dimension_corruption=(0.5, 0.4, 0.3), dimension_attack=(0.6, 0.5, 0.4)),
+        represented(dimension_corruption=(0.6, 0.5, 0.4), dimension_attack=(0.5, 0.4, 0.3)),
+    ),
+    "LM-18": (
+        represented(twonn_clean=(6, 5, 4), twonn_corruption=(8, 7, 6), twonn_attack=(10, 9, 8)),
+        represented(twonn_clean=(4, 5, 6), twonn_corruption=(6, 7, 8), twonn_attack=(8, 9, 10)),
+    ),
     "LM-19": (networks(RISING, dead={0.0: 0.0, 1.0: 0.2}), networks(RISING, dead={0.0: 0.2, 1.0: 0.0})),
 }
 
