@@ -162,12 +162,13 @@ def _ends(summary: pd.DataFrame, column: str) -> tuple[pd.DataFrame, float, floa
 
 
 def fall(column: str, *, beyond: str | None = None, scale: float = 1.0):
-    """The statistic: a column at the lowest α minus the same at the highest, for each seed; `beyond`: minus another column's fall."""
+    """The statistic: a column at the lowest α minus the same at the highest, for each seed; `beyond`: minus another column's fall between the same two."""
 
     def statistic(summary: pd.DataFrame) -> pd.Series:
-        values = []
-        for one in filter(None, (column, beyond)):
-            wide, low, high = _ends(summary, one)
+        columns, values = [column, *([beyond] if beyond else [])], []
+        there = summary[columns].notna().all(axis=1)  # so that both fall between the same ends
+        for one in columns:
+            wide, low, high = _ends(summary.assign(**{one: summary[one].where(there)}), one)
             if not low < 0 < high:
                 return pd.Series(dtype=float)
             values.append(scale * (wide[low] - wide[high]))

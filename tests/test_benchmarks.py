@@ -10,9 +10,9 @@ import scipy.stats
 import torch
 
 from benchmarks import __main__ as cli
-from benchmarks import corruption, fidelity, harness, plain, together, training
+from benchmarks import corruption, fidelity, harness, plain, represented, together, training
 from benchmarks.harness import Case, Target
-from lib import corruptions, paths, selectivity, train
+from lib import corruptions, models, paths, selectivity, train
 from lib.errors import InputError
 from lib.recipes import Training
 
@@ -407,3 +407,54 @@ def test_a_cell_of_the_fidelity_page(digits):
     row = fidelity.cell("contrast", 5, made, pixels, lambda images: (images.amax((1, 2, 3)) > 100).int())
     assert row["differ"] == 1 / pixels.numel() and row["largest"] == 3
     assert row["accuracy"] == row["reference_accuracy"] and (row["spread_ratio"], row["spectrum_ratio"]) == (1, [1, 1])
+
+
+# ---- What layers hold ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch, digits):
+    """An untrained ResNet8 and 60 digits in place of the trained ResNet20 and CIFAR-10's images."""
+    network = models.build("resnet8", 10, seed=3).eval()
+    monkeypatch.setattr(represented, "trained", lambda device: (network, digits["test"][:60]))
+    monkeypatch.setattr(represented, "PASSED", {"cpu": 50})
+    monkeypatch.setattr(represented, "BATCH", 13)
+    monkeypatch.setattr(represented, "DIFFERENTIATED", 2)
+    monkeypatch.setattr(represented, "WIDE", 100)
+    caches = (represented.layers, represented.wide)
+    [one.cache_clear() for one in caches]
+    yield network
+    [one.cache_clear() for one in caches]
+
+
+@pytest.mark.parametrize("ready", [represented.layers, represented.wide])
+@pytest.mark.parametrize("solver", ["auto", "covariance_eigh"])
+def test_dimensions_agree_with_scikit_learn(small, ready, solver, monkeypatch):
+    assert represented.dimensions_parity("cpu", ready, solver=solver) is None
+    real = represented.components
+    monkeypatch.setattr(represented, "components", lambda spectrum, share: real(spectrum, share) + (share == 0.99))
+    assert "components for 90, 95 and 99 %, not" in represented.dimensions_parity("cpu", ready, solver=solver)
+
+
+def test_dimensions_beside_a_pass_agree_with_those_of_stored_activations(small, monkeypatch):
+    assert represented.passes_parity("cpu") is None
+    represented.passes("cpu")()
+    monkeypatch.setattr(represented, "pca_dimension", lambda activations: 99)
+    assert "components for 95 %, not 99" in represented.passes_parity("cpu")
+
+
+def test_twonn_agrees_with_the_package_where_it_is(small, monkeypatch):
+    monkeypatch.setattr(represented, "their_twonn", lambda device: lambda: 1.01 * represented.our_twonn(device)())
+    assert represented.twonn_parity("cpu") is None
+    monkeypatch.setattr(represented, "their_twonn", lambda device: lambda: 1.03 * represented.our_twonn(device)())
+    assert represented.twonn_parity("cpu").startswith("dimension")
+    assert {one.package for one in represented.CASES if one.name == "TwoNN"} == {"skdim"}
+
+
+@pytest.mark.parametrize(("precision", "peer"), [("float32", represented.shared_gradients), ("bfloat16", represented.looped_gradients)])
+def test_gradients_agree_with_loops_over_units(small, precision, peer, monkeypatch):
+    assert represented.gradients_parity("cpu", precision=precision, peer=peer) is None
+    assert all(one.requires_grad and one.grad is None for one in small.parameters())
+    real = represented.input_unit_gradients
+    monkeypatch.setattr(represented, "input_unit_gradients", lambda *args, **how: {name: 1.05 * found for name, found in real(*args, **how).items()})
+    assert "lengths are off by up to 0.05" in represented.gradients_parity("cpu", precision=precision, peer=peer)
