@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbformat import NotebookNode
 
-from lib import catalogue, chapters, paths, reference
+from lib import catalogue, chapters, paths, readme, reference
 from lib.errors import InputError
 
 STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static", "reference")
@@ -62,12 +63,23 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
             shutil.copytree(place, source / name)
         elif place.exists():
             shutil.copy(place, source / name)
+    if address := os.environ.get("BOOK_REPOSITORY") or readme.repository():
+        (source / "_config.yml").write_text(addressed((source / "_config.yml").read_text(), address))
     for page in paths.CHAPTERS.glob("*.md"):
         shutil.copy(page, source / "chapters")
     if (source / "reference").is_dir():
         for name, text in reference.pages().items():
             (source / name).write_text(text)
     return _jupyter_book(source, target)
+
+
+def addressed(config: str, address: str) -> str:
+    """_config.yml with the project's public address in it: each chapter gets a button that opens it on Binder, and one to the repository."""
+    facts = yaml.safe_load(config)
+    facts["repository"] = {"url": address, "branch": "main", "path_to_book": ""}
+    facts["launch_buttons"] = facts.get("launch_buttons", {}) | {"binderhub_url": readme.BINDER}
+    facts["html"] = facts.get("html", {}) | {"use_repository_button": True}
+    return yaml.safe_dump(facts, allow_unicode=True, sort_keys=False)
 
 
 _PROBLEM = re.compile(r"WARNING|ERROR|Exception|Traceback|Error:")
