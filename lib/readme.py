@@ -85,9 +85,10 @@ def figure() -> tuple[bytes, str]:
     headline(networks, panels).savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     said = []
     for column, (_, _, label) in panels.items():
-        means = 100 * networks.groupby("alpha")[column].mean()
+        means, count = 100 * networks.groupby("alpha")[column].mean(), networks[column].notna().sum()
         ends = [alpha for alpha in means.index if alpha in (means.index.min(), 0.0, means.index.max())]
-        said.append(f"{label.removesuffix(' (%)')}: " + ", ".join(f"{means[alpha]:.1f} % at α = {chapters.number(alpha, 'g')}" for alpha in ends))
+        numbers = ", ".join(f"{means[alpha]:.1f} % at α = {chapters.number(alpha, 'g')}" for alpha in ends)
+        said.append(f"{label.removesuffix(' (%)')} ({count} networks): {numbers}")
     return buffer.getvalue(), f"Against α, {'; '.join(said)}. A point a network; {setting}."
 
 

@@ -14,7 +14,8 @@ def headline(summary: pd.DataFrame, panels: dict[str, tuple[str, str, str]]) -> 
     panels  {column: (column of the accuracy on unchanged images, title, label)}
     """
     figure = Figure(figsize=(9, 3.8), facecolor="white")
-    for axes, (column, (clean, title, label)) in zip(figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True):
+    drawn = figure.subplots(1, len(panels), sharey=True)
+    for axes, (column, (clean, title, label)) in zip(drawn, panels.items(), strict=True):
         rows = summary[summary[column].notna()]
         rows = rows.assign(**{column: 100 * rows[column], clean: 100 * rows[clean]})
         strokes = rows.groupby("alpha")[clean].mean()
@@ -22,6 +23,6 @@ def headline(summary: pd.DataFrame, panels: dict[str, tuple[str, str, str]]) -> 
         against_alpha(axes, rows, column, label=label)
         axes.set_title(title)
         axes.set_ylim(0, 100)
-    axes.legend(frameon=False, loc="upper right")
+    drawn[0].legend(frameon=False, loc="lower left")
     figure.tight_layout()
     return figure
