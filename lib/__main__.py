@@ -192,10 +192,11 @@ def data(
 
 @app.command()
 def chapters() -> None:
-    """Execute all chapters with their defaults, from cached runs alone, and write their published notebooks."""
+    """Execute all chapters with their defaults, from cached runs alone; write their published notebooks, and what the README shows of them."""
     from lib import chapters as all_chapters
+    from lib import readme
 
-    changed = all_chapters.publish()
+    changed = all_chapters.publish() + readme.write()
     print("\n".join(f"written: {file}" for file in changed) or "nothing changed")
 
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbformat import NotebookNode
 
-from lib import catalogue, chapters, pages, paths, provenance, reference
+from lib import catalogue, chapters, pages, paths, provenance, readme, reference
 from lib.errors import InputError
 
 RUNS = Path(provenance.LEDGER).stem  # the chapter that lists all runs
@@ -65,6 +66,8 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
             shutil.copytree(place, source / name)
         elif place.exists():
             shutil.copy(place, source / name)
+    if address := os.environ.get("BOOK_REPOSITORY") or readme.repository():
+        (source / "_config.yml").write_text(addressed((source / "_config.yml").read_text(), address))
     for page in paths.CHAPTERS.glob("*.md"):
         shutil.copy(page, source / "chapters")
     if (source / "reference").is_dir():
@@ -76,6 +79,15 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
 def _to_pages(text: str) -> str:
     """A notebook's text with its outputs' links to other notebooks as links to their pages."""
     return re.sub(r'(href=\\"[^"\\:]*)\.ipynb(?=[#\\])', r"\1.html", text)
+
+
+def addressed(config: str, address: str) -> str:
+    """_config.yml with the project's public address in it: each chapter gets a button that opens it on Binder, and one to the repository."""
+    facts = yaml.safe_load(config)
+    facts["repository"] = {"url": address, "branch": "main", "path_to_book": ""}
+    facts["launch_buttons"] = facts.get("launch_buttons", {}) | {"binderhub_url": readme.BINDER}
+    facts["html"] = facts.get("html", {}) | {"use_repository_button": True}
+    return yaml.safe_dump(facts, allow_unicode=True, sort_keys=False)
 
 
 _PROBLEM = re.compile(r"WARNING|ERROR|Exception|Traceback|Error:")

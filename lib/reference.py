@@ -43,8 +43,8 @@ AREAS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "api-claims": (
         "Claims, figures and the book", "Statistics, verdicts, figures, chapters, pages, and the command line.",
-        ("claims", "effects", "published", "figures", "figures.style", "figures.selectivity", "figures.average", "figures.worst", "figures.speed", "chapters",
-         "book", "rerun", "times", "reference", "docstrings", "__main__"),
+        ("claims", "effects", "published", "figures", "figures.style", "figures.headline", "figures.selectivity", "figures.average", "figures.worst",
+         "figures.speed", "chapters", "book", "rerun", "times", "readme", "reference", "docstrings", "__main__"),
     ),
 }  # fmt: skip
 

@@ -43,7 +43,7 @@ def test_version_is_said_once():
     assert PROJECT["version"] == __version__ == citation["version"]
 
 
-@pytest.mark.parametrize("file", ["README.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "Makefile", ".ci/run"])
+@pytest.mark.parametrize("file", ["README.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "CONTRIBUTING.md", "Makefile", ".ci/run"])
 def test_what_a_newcomer_looks_for_is_there(file):
     assert (paths.ROOT / file).stat().st_size > 0
 

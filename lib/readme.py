@@ -1,0 +1,128 @@
+"""What the README shows of the book: its headline figure, the claims so far, and the badge; made by command, like the chapters."""
+
+from __future__ import annotations
+
+import ast
+import html
+import io
+import re
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+
+from lib import chapters, figures, paths, robustness, runs, store
+from lib.errors import InputError
+from lib.figures.headline import headline
+
+FIGURE = Path("_static", "headline.svg")
+BINDER = "https://mybinder.org"
+
+
+def repository() -> str:
+    """The project's public address, from [project.urls] in pyproject.toml; "" while it is not filled in."""
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
+    return project.get("urls", {}).get("Repository", "").rstrip("/")
+
+
+# ---- the claims ------------------------------------------------------------------------------------------------------
+
+
+def glued(notebook: nbformat.NotebookNode) -> dict[str, str]:
+    """The strings that a published notebook glues."""
+    found = {}
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        text = output.get("data", {}).get("application/papermill.record/text/plain")
+        if text is not None:
+            found[output.metadata.scrapbook.name] = ast.literal_eval(text)
+    return found
+
+
+def rows(notebook: nbformat.NotebookNode, column: str) -> list[dict[str, str]]:
+    """The rows of the one table of a published notebook that has this column."""
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        table = output.get("data", {}).get("text/html", "")
+        names, *lines = [
+            [html.unescape(re.sub(r"<[^>]+>", "", cell)) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)]
+            for row in re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.DOTALL)
+        ] or [[]]
+        if column in names:
+            return [dict(zip(names, line, strict=True)) for line in lines]
+    raise InputError(f"no table with the column {column!r} in the published notebook; run python -m lib chapters")
+
+
+def claims() -> str:
+    """The claims and their verdicts as Markdown, as the published landing page has them."""
+    page = nbformat.read(chapters.published("index"), as_version=4)
+    said, table = glued(page), rows(page, "verdict")
+    counts = f"{said['reproduced']} reproduced, {said['not-reproduced']} not reproduced, {said['inconclusive']} inconclusive, {said['not-tested']} not tested"
+    lines = [f"Of {said['claims']} claims, on {said['networks']}: **{counts}**. {said['rule']}", ""]
+    lines += ["| | claim | ours | verdict |", "| --- | --- | --- | --- |"]
+    return "\n".join(lines + ["| " + " | ".join(row[name].replace("|", "\\|") for name in ("id", "claim", "ours", "verdict")) + " |" for row in table])
+
+
+# ---- the figure ------------------------------------------------------------------------------------------------------
+
+
+def summary() -> tuple[pd.DataFrame, str]:
+    """The networks of the landing page, with all that was measured on them; and what they are, in words."""
+    defaults = {name: ast.literal_eval(value) for name, value in chapters.declared("index").items()}
+    here = chapters.parameters(defaults | {"__annotations__": dict.fromkeys(defaults)})
+    return chapters.measured(runs.summary(here.trainings), here.trainings), here.setting
+
+
+def figure() -> tuple[bytes, str]:
+    """The headline figure as SVG, equal byte for byte when nothing changed; and its description."""
+    figures.setup()
+    networks, setting = summary()
+    at = robustness.strengths(networks.dataset.iloc[0])
+    panels = {
+        "corrupted_accuracy": ("subset_accuracy", "average case", "accuracy on corrupted images (%)"),
+        "pgd_accuracy": ("attacked_clean", "worst case", f"accuracy under PGD, {at.steps} steps (%)"),
+    }
+    buffer = io.BytesIO()
+    headline(networks, panels).savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    said = []
+    for column, (_, _, label) in panels.items():
+        means, count = 100 * networks.groupby("alpha")[column].mean(), networks[column].notna().sum()
+        ends = [alpha for alpha in means.index if alpha in (means.index.min(), 0.0, means.index.max())]
+        numbers = ", ".join(f"{means[alpha]:.1f} % at α = {chapters.number(alpha, 'g')}" for alpha in ends)
+        said.append(f"{label.removesuffix(' (%)')} ({count} networks): {numbers}")
+    return buffer.getvalue(), f"Against α, {'; '.join(said)}. A point a network; {setting}."
+
+
+# ---- the files -------------------------------------------------------------------------------------------------------
+
+
+def binder() -> str:
+    """The Binder badge, once the project's address is known."""
+    owner_and_name = repository().removeprefix("https://github.com/")
+    return f"[![Binder]({BINDER}/badge_logo.svg)]({BINDER}/v2/gh/{owner_and_name}/main)" if owner_and_name else ""
+
+
+def _between(text: str, name: str, made: str) -> str:
+    found, times = re.subn(rf"(<!-- made: {name} -->\n).*?(<!-- end -->)", lambda match: f"{match[1]}{made}\n{match[2]}", text, flags=re.DOTALL)
+    if times != 1:
+        raise InputError(f"README.md must hold <!-- made: {name} --> and <!-- end --> once, found them {times} times")
+    return found
+
+
+def made() -> dict[Path, bytes]:
+    """{file: its content} of all that this module makes: the figure, the README with its blocks, CITATION.cff with the address."""
+    drawn, described = figure()
+    text = (paths.ROOT / "README.md").read_text()
+    for name, block in {"binder": binder(), "headline": f"![{described}]({FIGURE})\n\n*{described}*", "claims": claims()}.items():
+        text = _between(text, name, block)
+    citation = re.sub(r"^repository-code: .*\n", "", (paths.ROOT / "CITATION.cff").read_text(), flags=re.MULTILINE)
+    if repository():
+        citation = citation.replace("license: ", f"repository-code: {repository()}\nlicense: ", 1)
+    return {paths.ROOT / FIGURE: drawn, paths.ROOT / "README.md": text.encode(), paths.ROOT / "CITATION.cff": citation.encode()}
+
+
+def write() -> list[Path]:
+    """Write what differs from what is there; returns those files. The landing page must have been published before."""
+    changed = {file: content for file, content in made().items() if not file.exists() or file.read_bytes() != content}
+    for file, content in changed.items():
+        store.write_atomically(file, content)
+    return list(changed)

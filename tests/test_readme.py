@@ -1,0 +1,120 @@
+"""What stands around the book: README, citation, workflows, container. In step with the book, and valid."""
+
+import json
+import os
+import re
+
+import pytest
+import yaml
+
+from lib import book, chapters, paths, readme
+
+WORKFLOWS = sorted((paths.ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def test_all_that_is_made_is_in_step():
+    for file, content in readme.made().items():
+        assert file.read_bytes() == content, f"{file.name}: run python -m lib chapters"
+
+
+def test_the_claims_are_those_of_the_landing_page():
+    block = (paths.ROOT / "README.md").read_text().split("<!-- made: claims -->\n")[1].split("<!-- end -->")[0]
+    ids = re.findall(r"^\| (LM-\d+) \|", block, re.MULTILINE)
+    assert ids[0] == "LM-1" and len(ids) >= 12
+    counts = {verdict: int(number) for number, verdict in re.findall(r"(\d+) (reproduced|not reproduced|inconclusive|not tested)", block.split("**")[1])}
+    verdicts = re.findall(r"\| ([a-z ]+) \|$", block, re.MULTILINE)[1:]  # without the heading
+    assert counts == {verdict: verdicts.count(verdict) for verdict in counts} and sum(counts.values()) == len(ids)
+
+
+def page_of(*outputs):
+    return chapters.nbformat.from_dict({"cells": [{"outputs": [{"data": data, "metadata": metadata} for data, metadata in outputs]}]})
+
+
+def test_a_published_table_is_read_back():
+    table = "<table><thead><tr><th>id</th><th>verdict</th></tr></thead><tbody><tr><td>A &lt; B</td><td>not tested</td></tr></tbody></table>"
+    page = page_of(({"text/html": "<p>no table</p>"}, {}), ({"text/html": table}, {}))
+    assert readme.rows(page, "verdict") == [{"id": "A < B", "verdict": "not tested"}]
+    with pytest.raises(readme.InputError, match="no table with the column 'ours'"):
+        readme.rows(page, "ours")
+    glued = page_of(({"application/papermill.record/text/plain": "'3'"}, {"scrapbook": {"name": "claims"}}))
+    assert readme.glued(glued) == {"claims": "3"}
+
+
+def test_markers_are_there_once():
+    assert readme._between("<!-- made: a -->\nold\n<!-- end --> rest", "a", "new \\1") == "<!-- made: a -->\nnew \\1\n<!-- end --> rest"
+    with pytest.raises(readme.InputError, match="found them 0 times"):
+        readme._between("text", "a", "new")
+
+
+def test_the_address_is_filled_in_at_one_place(tmp_path, monkeypatch):
+    for name in ("README.md", "CITATION.cff"):
+        (tmp_path / name).write_text((paths.ROOT / name).read_text())
+    (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/someone/something/"\n')
+    monkeypatch.setattr(readme, "figure", lambda: (b"", ""))
+    monkeypatch.setattr(readme, "claims", lambda: "")
+    assert readme.binder() == ""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    made = {file.name: content.decode() for file, content in readme.made().items()}
+    assert "(https://mybinder.org/v2/gh/someone/something/main)" in made["README.md"]
+    assert yaml.safe_load(made["CITATION.cff"])["repository-code"] == "https://github.com/someone/something"
+    config = yaml.safe_load(book.addressed((book.Path(__file__).parent.parent / "_config.yml").read_text(), readme.repository()))
+    assert config["repository"]["url"] == "https://github.com/someone/something" and config["launch_buttons"]["binderhub_url"] == readme.BINDER
+    assert config["title"] and config["html"]["home_page_in_navbar"]
+
+
+# ---- around the book -------------------------------------------------------------------------------------------------
+
+
+def steps(workflow: dict) -> list[dict]:
+    return [step for job in workflow["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=[file.name for file in WORKFLOWS])
+def test_workflows_are_valid_and_run_what_everybody_runs(file):
+    workflow = yaml.safe_load(file.read_text())
+    assert workflow["name"] and workflow[True] and workflow["permissions"]  # YAML 1.1 reads the key `on` as true
+    assert any(step.get("run", "").strip() == ".ci/run" for step in steps(workflow))
+    for job in workflow["jobs"].values():
+        assert job["runs-on"] and all(("uses" in step) != ("run" in step) for step in job["steps"])
+        assert set(job.get("needs", "").split()) <= set(workflow["jobs"])
+    assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"]) for step in steps(workflow) if "uses" in step)
+
+
+def test_main_is_published_and_versions_are_refreshed():
+    first, second = (yaml.safe_load((paths.ROOT / ".github" / "workflows" / name).read_text()) for name in ("ci.yml", "refresh.yml"))
+    used = [step.get("uses", "") for step in steps(first)]
+    pages = next(step for step in steps(first) if "upload-pages-artifact" in step.get("uses", ""))
+    assert pages["with"]["path"] == "_build/html" and pages["if"] == first["jobs"]["publish"]["if"] == "github.ref == 'refs/heads/main'"
+    assert any("deploy-pages" in one for one in used) and set(first[True]) == {"push", "pull_request", "workflow_dispatch"}
+    said = "\n".join(step.get("run", "") for step in steps(second))
+    assert "uv lock --upgrade" in said and "make chapters" in said and second[True]["schedule"][0]["cron"].count(" ") == 4
+
+
+def test_what_workflows_call_is_there():
+    makefile = (paths.ROOT / "Makefile").read_text()
+    for file in WORKFLOWS:
+        for target in re.findall(r"\bmake (\w+)", "\n".join(step.get("run", "") for step in steps(yaml.safe_load(file.read_text())))):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+    assert os.access(paths.ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_citation_names_the_paper():
+    citation = yaml.safe_load((paths.ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors", "version", "license"} <= set(citation)
+    (paper,) = citation["references"]
+    assert paper["year"] == 2020 and [author["family-names"] for author in paper["authors"]] == ["Leavitt", "Morcos"]
+
+
+def test_the_container_makes_the_usual_environment():
+    folder = paths.ROOT / ".devcontainer"
+    facts = json.loads((folder / "devcontainer.json").read_text())
+    assert (folder / facts["build"]["dockerfile"]).read_text().count("\nFROM ") == 1
+    assert facts["postCreateCommand"] == "make env" and facts["hostRequirements"]["gpu"] == "optional"
+
+
+@pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md"])
+def test_links_to_files_lead_somewhere(file):
+    text = (paths.ROOT / file).read_text()
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("http")]
+    assert links and all((paths.ROOT / link).exists() for link in links)
+    assert all((paths.ROOT / name).exists() for name in re.findall(r"`((?:sweeps|chapters|lib|reference)/[\w.-]+\.\w+)`", text) if "NN" not in name)
