@@ -103,4 +103,17 @@ def _jupyter_book(source: Path, target: Path) -> Path:
         first = problems[0].replace(f"{source}/", "")
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise InputError(f"the book does not build: {first}{more}; see {target / 'build.log'}")
-    return (source / "_build" / "html").rename(target / "html")
+    pages = (source / "_build" / "html").rename(target / "html")
+    scripts(pages / "_static")
+    return pages
+
+
+def scripts(static: Path) -> None:
+    """Lay scripts that single pages load among the built ones: jupyter-book would load all that lies in _static before the build on every page."""
+    own = sorted((paths.ROOT / "_scripts").glob("*.js"))
+    for file in own:
+        shutil.copy(file, static)
+    if own:
+        from plotly.offline import get_plotlyjs
+
+        (static / "plotly.min.js").write_text(get_plotlyjs())

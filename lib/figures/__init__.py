@@ -1,6 +1,7 @@
 """Figures: all that the chapters draw, by subject. The only place that imports a plotting library."""
 
 from lib.figures.average import accuracy_by_corruption, agreement, change_by_corruption, corrupted_and_alpha, corrupted_and_clean, corrupted_examples
+from lib.figures.explore import explored, explorer, interactive, show_interactive
 from lib.figures.selectivity import (
     accuracy_and_selectivity,
     dead_units,
@@ -48,6 +49,9 @@ __all__ = [
     "dashes",
     "dead_units",
     "example_units",
+    "explored",
+    "explorer",
+    "interactive",
     "jacobian_and_alpha",
     "ratios",
     "scale_of_selectivity",
@@ -56,6 +60,7 @@ __all__ = [
     "selectivity_by_layer",
     "setup",
     "show",
+    "show_interactive",
     "show_table",
     "survival",
     "transferred_and_alpha",
