@@ -59,7 +59,7 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
         file = chapters.published(name).relative_to(paths.ROOT)
         if wrong := stored_errors(notebook):
             raise InputError(f"{file} holds an error: {wrong[0]}")
-        (source / file).write_text(_to_pages(chapters.text(notebook)))
+        (source / file).write_text(page(notebook))
     for name in STATIC:
         place = paths.ROOT / name
         if place.is_dir():
@@ -68,16 +68,31 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
             shutil.copy(place, source / name)
     if address := os.environ.get("BOOK_REPOSITORY") or readme.repository():
         (source / "_config.yml").write_text(addressed((source / "_config.yml").read_text(), address))
-    for page in paths.CHAPTERS.glob("*.md"):
-        shutil.copy(page, source / "chapters")
+    for text in paths.CHAPTERS.glob("*.md"):
+        shutil.copy(text, source / "chapters")
     if (source / "reference").is_dir():
         for name, text in reference.pages().items():
             (source / name).write_text(text)
     return _jupyter_book(source, target)
 
 
-def _to_pages(text: str) -> str:
-    """A notebook's text with its outputs' links to other notebooks as links to their pages."""
+def page(notebook: NotebookNode) -> str:
+    """The text of a notebook as jupyter-book is given it; the notebook itself stays as it is.
+
+    Links of outputs to other notebooks lead to their pages. What stands below a figure moves to a cell of its own: MyST-NB would make every output of
+    a cell with a figure into that figure.
+    """
+    cells = []
+    for cell in notebook.cells:
+        outputs = cell.get("outputs", [])
+        below = [output for output in outputs if provenance.MARK in "".join(output.get("data", {}).get("text/html", ""))]
+        if not below:
+            cells.append(cell)
+            continue
+        cells.append(NotebookNode(cell | {"outputs": [output for output in outputs if output not in below]}))
+        facts = {"id": f"{cell.id}-from", "metadata": {"tags": ["remove-input"]}, "execution_count": cell.execution_count, "outputs": below}
+        cells.append(nbformat.v4.new_code_cell("# what the figure above was made from", **facts))
+    text = chapters.text(NotebookNode(notebook | {"cells": cells}))
     return re.sub(r'(href=\\"[^"\\:]*)\.ipynb(?=[#\\])', r"\1.html", text)
 
 
@@ -108,7 +123,19 @@ def _jupyter_book(source: Path, target: Path) -> Path:
         raise InputError(f"the book does not build: {first}{more}; see {target / 'build.log'}")
     built = source / "_build" / "html"
     pages.mend(built)
+    scripts(built / "_static")
     return built.rename(target / "html")
+
+
+def scripts(static: Path) -> None:
+    """Lay scripts that single pages load among the built ones: jupyter-book would load all that lies in _static before the build on every page."""
+    own = sorted((paths.ROOT / "_scripts").glob("*.js"))
+    for file in own:
+        shutil.copy(file, static)
+    if own:
+        from plotly.offline import get_plotlyjs
+
+        (static / "plotly.min.js").write_text(get_plotlyjs())
 
 
 def fresh(target: Path) -> bool:

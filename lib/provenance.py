@@ -16,6 +16,7 @@ from lib.errors import InputError
 from lib.recipes import Training
 
 LEDGER = "03-runs.ipynb"  # the chapter that lists every run; `lib.book` turns the link into one to its page
+MARK = '<details class="made-from">'  # how the fold-out begins
 _KINDS = {runs.CONFIG: "configuration and result", runs.HISTORY: "history", runs.WEIGHTS: "weights"}  # what is no table
 
 
@@ -129,5 +130,5 @@ def bundle(name: str, read: Mapping[Training, tuple[str, ...]], *, source: str =
         parts.append(f'<p>These are the runs that this page had read when the figure was drawn; each is listed under <a href="{link}">Cached runs</a>.</p>')
     parts.append(f'<p>The code that draws it: <a href="#{name}-code">the cell above the figure</a>.</p>')
     plain = words + "".join(f"; {group.name}, trained {group.made}" for group in found) + "."
-    markup = f'<details class="made-from"><summary>{html.escape(words)}</summary>\n' + "\n".join(parts) + "\n</details>"
+    markup = f'{MARK}<summary>{html.escape(words)}</summary>\n' + "\n".join(parts) + "\n</details>"
     return {"text/html": markup, "text/plain": plain}

@@ -1,11 +1,14 @@
 """What figures say of where they are from: every run that was read, where it was made, and nothing that changes from one reading to the next."""
 
 import ast
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import IPython.display
+import nbformat
+import pandas as pd
 import pytest
 
 from lib import book, catalogue, chapters, figures, paths, provenance, runs
@@ -136,14 +139,23 @@ def test_links_lead_to_the_page_of_runs_from_wherever_the_notebook_lies(monkeypa
         monkeypatch.chdir(folder)
         assert provenance.ledger() == link
     assert (paths.CHAPTERS / provenance.LEDGER).is_file()
-    cell = r'"<a href=\"03-runs.ipynb#run-1\">1</a> <a href=\"chapters/03-runs.ipynb\">x</a> <a href=\"https://a.b/c.ipynb\">'
-    pages = r'"<a href=\"03-runs.html#run-1\">1</a> <a href=\"chapters/03-runs.html\">x</a> <a href=\"https://a.b/c.ipynb\">'
-    assert book._to_pages(cell) == pages
+    links = ['href="03-runs.{}#run-1"', 'href="chapters/03-runs.{}"', 'href="https://a.b/c.ipynb"']
+    output = nbformat.v4.new_output("display_data", {"text/html": " ".join(links).format("ipynb", "ipynb")})
+    found = book.page(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[output])]))
+    assert json.dumps(" ".join(links).format("html", "html")) in found
+
+
+def test_on_a_page_the_fold_out_is_no_second_figure(reading):
+    outputs = [nbformat.v4.new_output("display_data", data) for data in ({"text/plain": "picture"}, provenance.bundle("fig-x", {}, source="README.md"))]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("draw()", metadata={"mystnb": {"figure": {"name": "fig-x"}}}, outputs=outputs)])
+    before = chapters.text(notebook)
+    figure, below = nbformat.reads(book.page(notebook), as_version=4).cells
+    assert (len(figure.outputs), len(below.outputs)) == (1, 1) and figure.metadata.mystnb.figure.name == "fig-x"
+    assert below.metadata == {"tags": ["remove-input"]} and provenance.MARK in below.outputs[0].data["text/html"]
+    assert chapters.text(notebook) == before
 
 
 def test_the_table_of_runs_has_the_rows_that_links_lead_to(shown):
-    import pandas as pd
-
     style.show_table(pd.DataFrame({"id": ["1cae5899", "241237a1"], "commit": ["abc", "def"]}), anchors=True)
     text = shown[0][0].data
     assert re.findall(r'<td id="run-(\w+)">(\w+)</td>', text) == [("1cae5899",) * 2, ("241237a1",) * 2] and "<td>abc</td>" in text

@@ -1,6 +1,7 @@
 """Figures: all that the chapters draw, by subject. The only place that imports a plotting library."""
 
 from lib.figures.average import accuracy_by_corruption, agreement, change_by_corruption, corrupted_and_alpha, corrupted_and_clean, corrupted_examples
+from lib.figures.explore import explored, explorer, interactive, show_interactive
 from lib.figures.inside import by_layer, change_and_change, dimensions_by_layer
 from lib.figures.inside import ledger as ledger_of_parts
 from lib.figures.selectivity import (
@@ -55,6 +56,9 @@ __all__ = [
     "dead_units",
     "dimensions_by_layer",
     "example_units",
+    "explored",
+    "explorer",
+    "interactive",
     "jacobian_and_alpha",
     "ledger_of_parts",
     "ratios",
@@ -64,6 +68,7 @@ __all__ = [
     "selectivity_by_layer",
     "setup",
     "show",
+    "show_interactive",
     "show_table",
     "survival",
     "transferred_and_alpha",

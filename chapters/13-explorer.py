@@ -1,0 +1,77 @@
+# %% [markdown]
+# # Explore α
+#
+# **Key points**
+#
+# - One slider sets α. Accuracy, selectivity by layer and dimensionality by layer move with it.
+# - Every position of the slider is an α at which networks were trained. Nothing is drawn in between.
+# - It works without a network. With scripts off, and in a notebook, the figure below the slider holds the same numbers.
+#
+# *Run time: seconds from the cache.*
+#
+# **Question.** The paper's claims are about what happens to several measures of a network when α is changed {cite}`leavitt2020linking`. What does that look like
+# for one network at a time? The verdicts are those of the chapters, not of this page: {doc}`04-average-case`, {doc}`05-worst-case`.
+
+# %% tags=["parameters"]
+dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
+model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+seeds: list[int] = [0, 1]  # one network for each alpha and seed
+recipe: str = "fast"  # fast or paper
+
+# %% tags=["hide-input"]
+from lib import chapters, figures, runs
+
+here = chapters.parameters(globals())
+from myst_nb import glue
+
+figures.setup()
+summary = chapters.measured(runs.summary(here.trainings), here.trainings)
+dimensionality = chapters.cached("dimensionality", here.trainings)
+shown = figures.explored(summary, runs.table("selectivity", here.trainings), dimensionality)
+count = {one["name"]: sum(one["networks"]) for one in shown["measures"]}
+networks = f"{len(summary)} networks ({here.setting})"
+glue("networks", networks, display=False)
+glue("counts", f"{count['corrupted']} of them tested on corrupted images, {count['attacked']} attacked, {count['dimension']} measured for dimensionality", display=False)
+
+# %% [markdown]
+# *Shown here: {glue:text}`networks`, {glue:text}`counts`; each is listed in {doc}`03-runs`.*
+#
+# ## The slider
+
+# %% tags=["hide-input"]
+figures.show_interactive(shown)
+
+# %% [markdown]
+# Dimensionality is the number of principal components that hold 95 % of the variance, over the number of units; of clean activations, and of what corruptions or
+# PGD change in them, on the same images. In the table it is the mean over the early layers. Accuracy under attack is the lowest of those under three attacks.
+# Selectivity is that of all units, dead ones counting as 0. Values are means over the networks that have the measurement.
+#
+# ## The same on paper
+
+# %% tags=["hide-input"]
+means = summary.groupby("alpha")[["clean_accuracy", "corrupted_accuracy", "ball_worst", "mean_selectivity"]].mean()
+low, high = means.iloc[0], means.iloc[-1]
+told = "; ".join(
+    f"{words} {factor * low[column]:.{digits}f} and {factor * high[column]:.{digits}f}"
+    for column, words, factor, digits in (
+        ("clean_accuracy", "clean accuracy in percent", 100, 1),
+        ("corrupted_accuracy", "on corrupted images", 100, 1),
+        ("ball_worst", "under attack", 100, 1),
+        ("mean_selectivity", "mean selectivity", 1, 2),
+    )
+    if low[column] == low[column] and high[column] == high[column]
+)
+unmeasured = "" if len(dimensionality) else " The third panel is empty: nothing is measured yet."
+figures.show(
+    figures.explorer(shown),
+    name="fig-explorer",
+    alt=f"""Three panels: three accuracies against α, selectivity by layer and dimensionality by layer, a line an α. At the lowest α, {means.index[0]:g}, and at the
+    highest, {means.index[-1]:g}: {told}.{unmeasured}""",
+    caption=f"""What the slider shows, for all α at once: accuracy on clean images, on corrupted ones and under the strongest of three attacks (a point a network, lines
+    through means); selectivity and dimensionality of each ReLU layer (means over seeds). {networks}, {count["corrupted"]} of them tested on corrupted images,
+    {count["attacked"]} attacked, {count["dimension"]} measured for dimensionality.""",
+)
+
+# %% [markdown]
+# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

@@ -1,0 +1,149 @@
+"""Every measure of the book over α at once: one set of numbers, drawn once for paper and once for a page with a slider."""
+
+from __future__ import annotations
+
+import html
+import json
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lib import layers, robustness
+from lib.figures.style import alpha_axis, alpha_colour, alpha_legend
+
+ID = "alpha-explorer"
+SCRIPTS = ("plotly.min.js", "explorer.js")  # which `lib.book` lays into _static, of this page alone: the former has megabytes
+_MARKERS = {"clean": "o", "corrupted": "s", "attacked": "D"}
+_DASHES = {layers.NONE: "-", layers.CORRUPTION: "--", layers.ATTACK: ":"}
+_CHANGES = {layers.NONE: "clean images", layers.CORRUPTION: "change by corruptions", layers.ATTACK: "change by PGD"}
+
+
+def _plain(values: object) -> list:
+    """Numbers as JSON has them: six digits, null for NaN."""
+    if isinstance(values, list | tuple | np.ndarray | pd.Series):
+        return [_plain(value) for value in values]
+    return None if pd.isna(values) else float(f"{values:.6g}")
+
+
+def _by_layer(rows: pd.DataFrame, column: str, alphas: list[float], depths: list[int]) -> list[list[float | None]]:
+    """Means over seeds: a row an alpha, a column a layer."""
+    wide = rows.groupby(["alpha", "seed", "depth"])[column].mean().groupby(["alpha", "depth"]).mean().unstack("depth")
+    return _plain(wide.reindex(index=alphas, columns=depths).to_numpy())
+
+
+def explored(summary: pd.DataFrame, units: pd.DataFrame, dimensionality: pd.DataFrame) -> dict[str, object]:
+    """The numbers of the page, ready for JSON. Means are over the seeds that have the measurement.
+
+    summary         of `chapters.measured`
+    units           a `selectivity` table of the same networks
+    dimensionality  a table of that name, of some of them, or without any rows
+
+    alphas, colours            of the palette, in ascending order of alpha
+    measures                   name, label, digits, unit; means and numbers of networks for each alpha; values and their alphas, one a network
+    depths, selectivity        means of all units of a layer, [alpha][layer]
+    dimensionality             {change: the same of components for 95 % of the variance over units}, {} where nothing is measured
+    """
+    summary = layers.with_dimensions(summary, dimensionality)
+    alphas, depths = sorted(set(summary.alpha)), sorted(set(units.depth))
+    ball = f"{255 * robustness.strengths(summary.dataset.iloc[0]).ball:g}/255"
+    columns = {
+        "clean": ("clean_accuracy", "accuracy on clean images", 1, "%"),
+        "corrupted": ("corrupted_accuracy", "accuracy on corrupted images", 1, "%"),
+        "attacked": ("ball_worst", f"accuracy under attack, radius {ball}", 1, "%"),
+        "selectivity": ("mean_selectivity", "mean class selectivity", 3, ""),
+        "dimension": ("dimension_same", "dimensions over units, early layers", 3, ""),
+    }
+    measures = []
+    for name, (column, label, digits, unit) in columns.items():
+        values = summary[column].astype(float) * (100 if unit else 1)
+        there, groups = values.notna(), values.groupby(summary.alpha)
+        facts = {"means": _plain(groups.mean().reindex(alphas)), "networks": [int(n) for n in groups.count().reindex(alphas)]}
+        points = {"values": _plain(values[there]), "at": _plain(summary.alpha[there])}
+        measures.append({"name": name, "label": label, "digits": digits, "unit": unit} | facts | points)
+    found = layers.dimensions(dimensionality) if len(dimensionality) else None
+    changes = {} if found is None else {change: _by_layer(found[found.change == change], "per_unit_95", alphas, depths) for change in _CHANGES}
+    return {
+        "alphas": _plain(alphas),
+        "colours": [to_hex(alpha_colour(alpha)) for alpha in alphas],
+        "measures": measures,
+        "depths": [int(depth) for depth in depths],
+        "selectivity": _by_layer(units, "selectivity", alphas, depths),
+        "dimensionality": changes,
+        "changes": _CHANGES,
+    }
+
+
+def _numbers(values: list) -> np.ndarray:
+    return np.array(values, dtype=float)  # null becomes NaN
+
+
+def explorer(shown: dict[str, object]) -> Figure:
+    """What `explored` gives, for paper: accuracies against alpha, selectivity and dimensionality by layer."""
+    figure = Figure(figsize=(8.6, 7.6))
+    above, below = figure.subfigures(2, 1, height_ratios=(0.85, 1))
+    accuracy, (selectivity, dimensions) = above.subplots(), below.subplots(1, 2)
+    alphas, handles = shown["alphas"], []
+    for measure in shown["measures"][:3]:
+        marker = _MARKERS[measure["name"]]
+        accuracy.plot(alphas, _numbers(measure["means"]), color="0.6", linewidth=1, zorder=1)
+        accuracy.scatter(measure["at"], measure["values"], color=[alpha_colour(alpha) for alpha in measure["at"]], marker=marker, s=30, zorder=2)
+        handles.append(Line2D([], [], color="0.6", marker=marker, markerfacecolor="0.3", markeredgecolor="0.3", label=measure["name"]))
+    alpha_axis(accuracy, alphas)
+    accuracy.set(ylabel="accuracy (%)", ylim=(0, 105), title="accuracy")
+    accuracy.legend(handles=handles, frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    panels = {selectivity: {layers.NONE: shown["selectivity"]}, dimensions: shown["dimensionality"]}
+    for axes, lines in panels.items():
+        for change, by_alpha in lines.items():
+            for alpha, values in zip(alphas, by_alpha, strict=True):
+                mark = "o" if change == layers.NONE else ""
+                axes.plot(shown["depths"], _numbers(values), color=alpha_colour(alpha), linestyle=_DASHES[change], linewidth=1.3, marker=mark, markersize=3)
+        axes.set_xlabel("ReLU layer, from the input")
+        axes.set_ylim(bottom=0)
+    selectivity.set(ylabel="mean class selectivity of the layer", title="selectivity")
+    dimensions.set(ylabel="components for 95 % of the variance / units", title="dimensionality")
+    if shown["dimensionality"]:
+        named = [Line2D([], [], color="0.3", linestyle=_DASHES[change], label=words) for change, words in _CHANGES.items()]
+        dimensions.add_artist(dimensions.legend(handles=named, frameon=False, fontsize=9))
+    else:
+        dimensions.text(0.5, 0.5, "not measured yet", ha="center", transform=dimensions.transAxes)
+        dimensions.set(xlim=selectivity.get_xlim(), ylim=(0, 1))
+    alpha_legend(dimensions, alphas, loc="center left", bbox_to_anchor=(1, 0.5))
+    above.subplots_adjust(left=0.09, right=0.8, top=0.9, bottom=0.2)
+    below.subplots_adjust(left=0.09, right=0.88, top=0.9, bottom=0.14, wspace=0.28)
+    return figure
+
+
+def interactive(shown: dict[str, object]) -> str:
+    """The same as HTML: a slider, a table of what it points at, and places for three panels; hidden until its scripts have drawn them."""
+    data = json.dumps(shown, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    rows = "".join(f'<tr><th scope="row">{html.escape(one["label"])}</th><td></td><td></td><td></td></tr>' for one in shown["measures"])
+    missing = "" if shown["dimensionality"] else "<p>The dimensionality of these networks has not been measured yet.</p>"
+    middle = min(range(len(shown["alphas"])), key=lambda place: abs(shown["alphas"][place]))
+    panels = "".join(f'<div class="panel" id="{ID}-{name}" role="img"></div>' for name in ("accuracy", "selectivity", "dimensionality"))
+    return f"""<noscript><p>The slider needs scripts. The figure below holds the same numbers.</p></noscript>
+<div class="{ID}" id="{ID}" hidden>
+<script type="application/json" id="{ID}-data">{data}</script>
+<div class="controls">
+<label for="{ID}-alpha">selectivity scale α</label>
+<button type="button" id="{ID}-lower" aria-label="lower α">−</button>
+<input type="range" id="{ID}-alpha" min="0" max="{len(shown["alphas"]) - 1}" step="1" value="{middle}" autocomplete="off">
+<button type="button" id="{ID}-higher" aria-label="higher α">+</button>
+<output for="{ID}-alpha" id="{ID}-now"></output>
+</div>
+<p class="said" id="{ID}-said" role="status" aria-live="polite"></p>
+<div class="values"><table class="table" id="{ID}-values"><thead>
+<tr><th scope="col">mean over networks</th><th scope="col">here</th><th scope="col">against α = {f"{shown['alphas'][middle]:g}".replace("-", "−")}</th>
+<th scope="col">networks</th></tr></thead><tbody>{rows}</tbody></table></div>
+<div class="panels">{panels}</div>{missing}
+</div>
+{"".join(f'<script defer src="../_static/{name}"></script>' for name in SCRIPTS)}"""
+
+
+def show_interactive(shown: dict[str, object]) -> None:
+    """Display the page's interactive part. Where its scripts are not, as in a notebook, nothing is seen of it."""
+    from IPython.display import display
+
+    display({"text/html": interactive(shown), "text/plain": "Interactive on the book's pages; the figure below holds the same numbers."}, raw=True)
