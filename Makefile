@@ -9,10 +9,11 @@ UV := .venv/bin/uv
 # make rerun CHAPTER=approach ALPHA=0.7 [DATASET=digits] [SEED=1] [RECIPE=paper]; lists in quotes: ALPHA="0.7 -0.7"
 RERUN = $(foreach a,$(ALPHA),--alpha=$(a)) $(foreach s,$(SEED),--seed=$(s)) $(if $(DATASET),--dataset=$(DATASET)) $(if $(RECIPE),--recipe=$(RECIPE))
 
-.PHONY: help env book test rerun chapters bench lock clean
+.PHONY: help env book pdf test rerun chapters bench lock clean
 
 help:
 	@echo 'make book                                          the book from cached runs: _build/html/index.html'
+	@echo 'make pdf                                           the same on paper, printed by Chromium: _build/book.pdf'
 	@echo 'make test                                          unit tests and every cell of every chapter'
 	@echo 'make rerun CHAPTER=approach ALPHA=0.7              a chapter with one more alpha; DATASET=digits is a matter of seconds'
 	@echo 'make chapters                                      execute the chapters and publish their notebooks'
@@ -30,6 +31,9 @@ env: .venv/synced
 
 book: env
 	@$(PY) -m lib book
+
+pdf: env
+	@$(PY) -m lib pdf
 
 chapters: env
 	@$(PY) -m lib chapters

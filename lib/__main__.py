@@ -209,6 +209,14 @@ def build_book() -> None:
 
 
 @app.command()
+def pdf() -> None:
+    """Print the whole book through a browser: _build/book.pdf; builds it first where it is older than its sources."""
+    from lib import pdf as paper
+
+    print(f"the book: {paper.make()}")
+
+
+@app.command()
 def rerun(
     chapter: Annotated[str, typer.Argument(help="its name, with or without the number: approach")],
     dataset: Dataset = "cifar10",

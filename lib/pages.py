@@ -11,6 +11,7 @@ MENDS = (
     ("its script", r"<script[^>]*sphinx-thebe\.js[^>]*></script>", ""),
     ("its settings", r'<script type="text/x-thebe-config">.*?</script>\s*<script>kernelName[^<]*</script>', ""),
     ("1.5 MB for fifteen icons; book.css takes them from the theme's own font", r"<script[^>]*scripts/fontawesome\.js[^>]*></script>", ""),
+    ("no colour mode is a warning on the console", r'(localStorage\.getItem\("mode"\) \|\| |data-default-mode=)""', r'\1"auto"'),
     ("an empty place for advertisements", r'<div class="sidebar-primary-item">\s*<div id="ethical-ad-placement"[^>]*>\s*</div>\s*</div>', ""),
     ("title and search lie in no landmark", r'<div id="pst-primary-sidebar"', '<div id="pst-primary-sidebar" role="navigation" aria-label="Book"'),
     ("the corner of a table heads nothing", r"<th[^>]*>(?:<p></p>)?</th>", "<td></td>"),
@@ -19,6 +20,7 @@ MENDS = (
     ("cells of text stay wide enough to be read, in a table that scrolls", r"<td>([^<]{30,})</td>", r'<td class="prose">\1</td>'),
 )
 
+_MATHS = re.compile(r"<script>window\.MathJax.*?</script>|<script[^>]*/mathjax/[^>]*></script>", re.DOTALL)  # 1.2 MB
 _FIGURE = re.compile(r'(<img alt="[^"]*" )(src="([^"]+\.svg)")')
 _WIDTH = re.compile(r'<svg[^>]*\swidth="([\d.]+)pt"')
 
@@ -35,7 +37,9 @@ def _sized(page: Path, text: str) -> str:
 
 
 def mended(text: str) -> str:
-    """The HTML of one page without the faults listed in `MENDS`."""
+    """The HTML of one page without the faults listed in `MENDS`, and without MathJax where it has nothing to set."""
+    if 'class="math' not in text:
+        text = _MATHS.sub("", text)
     for _, pattern, replacement in MENDS:
         text = re.sub(pattern, replacement, text, flags=re.DOTALL)
     return text

@@ -72,6 +72,5 @@ def test_colours_are_named_in_one_place_so_that_alpha_has_the_same_in_every_figu
     """A figure takes its colours from `style`; by itself it names greys and white alone."""
     for file in sorted((paths.ROOT / "lib" / "figures").glob("*.py")):
         if file.name != "style.py":
-            text = file.read_text()
-            assert not re.search(r"#[0-9a-fA-F]{6}\b|_palette\(|cmap=\"|\"C\d\"|\"tab:|\"(red|blue|green|orange|purple)\"", text.replace("alpha_palette(", "")), file.name
-            assert not re.search(r"cmap=(?!CHANGE)", text), file.name
+            text = file.read_text().replace("alpha_palette(", "").replace("cmap=CHANGE", "")
+            assert not re.search(r"#[0-9a-fA-F]{6}\b|_palette\(|cmap=|\"C\d\"|\"tab:|\"(red|blue|green|orange|purple)\"", text), file.name

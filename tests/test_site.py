@@ -1,0 +1,445 @@
+"""The built book in a real browser: from the file system and from a plain web server, on a phone, in the dark, without scripts, and on paper.
+
+It is the book in _build/html where that is newer than its sources (`make book`), else one that is built for these tests.
+"""
+
+import functools
+import html
+import os
+import re
+import subprocess
+import sys
+import threading
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+
+from lib import __main__ as command_line
+from lib import book, browser, pages, paths, pdf
+from lib.errors import InputError
+
+NO_BROWSER = browser.missing()
+in_browser = pytest.mark.skipif(bool(NO_BROWSER), reason=f"the pages are not tested in a browser: {NO_BROWSER}")
+MOST_BYTES = 1_500_000  # of the landing page, as transferred
+
+# what axe-core may say of the theme and cannot be mended in lib/pages.py: {rule: reason}
+THE_THEMES = {}
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> Path:
+    """The folder that holds html/ and book/."""
+    if book.fresh(paths.BUILD):
+        return paths.BUILD
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNS_FROZEN", "1")
+        target = tmp_path_factory.mktemp("site")
+        book.build(target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def site(built) -> Path:
+    return built / "html"
+
+
+@pytest.fixture(scope="session")
+def names(site) -> list[str]:
+    """Every page: "index.html", "chapters/01-introduction.html", ..."""
+    found = sorted(str(file.relative_to(site)) for file in site.rglob("*.html") if "_static" not in file.relative_to(site).parts)
+    assert "index.html" in found and "search.html" in found and len(found) > 8
+    return found
+
+
+# ---- what the files say ----------------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """Ids, links, pictures and headings of a page."""
+
+    def __init__(self, file: Path):
+        super().__init__()
+        self.ids, self.links, self.pictures, self.headings, self.icons = set(), [], [], [], set()
+        self.inside = False  # of the article: the theme repeats the title outside of it
+        self.feed(file.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.inside |= tag == "article"
+        self.ids |= {given["id"]} if given.get("id") else set()
+        self.icons |= set(re.findall(r"fa-[a-z-]+", given.get("class") or ""))
+        self.links += [given[key] for key in ("href", "src", "action") if given.get(key)]
+        if tag == "img":
+            self.pictures.append(given)
+        if re.fullmatch("h[1-6]", tag) and self.inside:
+            self.headings.append(int(tag[1]))
+
+    def handle_endtag(self, tag):
+        self.inside &= tag != "article"
+
+
+@pytest.fixture(scope="session")
+def parsed(site, names) -> dict[str, Page]:
+    return {name: Page(site / name) for name in names}
+
+
+def test_every_link_anchor_and_picture_is_there(site, parsed):
+    broken, anchors = [], {(site / name).resolve(): page.ids for name, page in parsed.items()}
+    for name, page in parsed.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme in ("https", "http", "mailto", "data"):
+                continue
+            target = ((site / name).parent / unquote(parts.path)).resolve() if parts.path else (site / name).resolve()
+            if not target.is_file() or (parts.fragment and target in anchors and unquote(parts.fragment) not in anchors[target]):
+                broken.append(f"{name}: {link}")
+    assert broken == []
+
+
+def test_every_figure_is_described_in_a_sentence_and_every_picture_says_something(parsed):
+    pictures = [(name, picture) for name, page in parsed.items() for picture in page.pictures]
+    assert len(pictures) >= 10
+    for name, picture in pictures:
+        alt = picture.get("alt") or ""
+        assert alt and "_images" not in alt and Path(picture["src"]).name not in alt, f"{name}: {picture}"
+        if picture["src"].endswith(".svg"):
+            assert len(alt.split()) >= 10, f"{name}: {alt}"
+
+
+def test_headings_begin_with_one_title_and_skip_no_level(parsed):
+    for name, page in parsed.items():
+        if name == "search.html":  # no article; axe looks at its headings
+            continue
+        assert page.headings.count(1) == 1 and page.headings[0] == 1, f"{name}: {page.headings}"
+        assert all(after <= before + 1 for before, after in zip(page.headings, page.headings[1:], strict=False)), f"{name}: {page.headings}"
+
+
+def test_no_page_names_a_script_style_or_picture_elsewhere(site, names):
+    for name in names:
+        text = (site / name).read_text()
+        loaded = re.findall(r'<(?:script|img|iframe|source|video)[^>]*\ssrc="((?:https?:)?//[^"]+)|<link[^>]*\shref="((?:https?:)?//[^"]+)', text)
+        assert not loaded, f"{name}: {loaded}"
+        assert "unpkg.com" not in text and "cdn" not in re.sub(r"<article.*</article>", "", text, flags=re.DOTALL), name
+
+
+def test_every_icon_has_its_glyph(parsed):
+    sheet = (paths.ROOT / "_static" / "book.css").read_text()
+    used = set().union(*(page.icons for page in parsed.values())) - {"fa-solid", "fa-lg"}
+    assert used and used <= set(re.findall(r"\.(fa-[a-z-]+)::before", sheet))
+
+
+def test_each_mend_is_of_something_that_is_still_written_and_leaves_the_rest():
+    page = (
+        '<script>const THEBE_JS_URL = "https://a"; const b</script><script async="async" src="../_static/sphinx-thebe.js?v=1"></script><script type='
+        '"text/x-thebe-config">{}</script> <script>kernelName = \'python3\'</script><script defer src="_static/scripts/fontawesome.js?digest=1"></script>'
+        '<div class="sidebar-primary-item"> <div id="ethical-ad-placement" class="flat"> </div></div><div role="list" class="citation-list">'
+        '<div id="id1" role="doc-biblioentry"><table><th class="head"><p></p></th><th></th><th>α</th><td>short</td>'
+        "<td>from −2 to 0: +3.8 points; 2 of 3 seeds</td></table>"
+    )
+    kept = (
+        '<div class="citation-list"><div id="id1"><table><td></td><td></td><th>α</th><td>short</td>'
+        '<td class="prose">from −2 to 0: +3.8 points; 2 of 3 seeds</td></table>'
+    )
+    assert pages.mended(page).strip() == kept
+    assert pages.mended("<p>α < 0</p>") == "<p>α < 0</p>"
+    maths = '<script>window.MathJax = {}</script><script defer="defer" src="_static/mathjax/tex-chtml.js"></script>'
+    assert pages.mended(maths + "<p>α</p>") == "<p>α</p>"
+    assert pages.mended(maths + '<span class="math">') == maths + '<span class="math">'
+
+
+def test_a_book_is_fresh_until_a_source_of_it_changes(tmp_path, monkeypatch):
+    for name in ("lib", "chapters", "_static"):
+        (tmp_path / name).mkdir()
+    sources = [tmp_path / name for name in ("lib/a.py", "chapters/01.py", "_toc.yml", "_config.yml", "references.bib", "_static/book.css")]
+    for file in sources:
+        file.write_text("")
+        os.utime(file, (1000, 1000))
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "CHAPTERS", tmp_path / "chapters")
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "no runs"))
+    assert not book.fresh(tmp_path / "_build")
+    (tmp_path / "_build" / "html").mkdir(parents=True)
+    index = tmp_path / "_build" / "html" / "index.html"
+    index.write_text("")
+    os.utime(index, (2000, 2000))
+    (tmp_path / "chapters" / "01.ipynb").write_text("made from 01.py")
+    assert book.fresh(tmp_path / "_build")
+    for file in sources:
+        os.utime(file, (3000, 3000))
+        assert not book.fresh(tmp_path / "_build"), file
+        os.utime(file, (1000, 1000))
+
+
+# ---- in the browser --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    with browser.chromium() as found:
+        yield found
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    """The site on a plain web server of this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def watched(context, own: str) -> tuple:
+    """A new page, and what it complains of: requests that leave the site, failed ones, errors and warnings on the console."""
+    page, complaints = context.new_page(), []
+    page.route(lambda url: not url.startswith((own, "data:", "blob:")), lambda route: (complaints.append(f"outside: {route.request.url}"), route.abort()))
+    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+    page.on("response", lambda response: response.status >= 400 and complaints.append(f"{response.status}: {response.url}"))
+    page.on("console", lambda message: message.type in ("error", "warning") and complaints.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
+    return page, complaints
+
+
+SETTLED = """async () => {
+  if (window.MathJax?.startup?.promise) await MathJax.startup.promise;
+  await document.fonts.ready;
+  document.head.insertAdjacentHTML('beforeend', '<style>* { transition: none !important; animation: none !important }</style>');
+}"""
+BROKEN = "[...document.images].filter(one => one.complete && !one.naturalWidth).map(one => one.src)"
+UNSET = "[...document.querySelectorAll('.math')].filter(one => !one.querySelector('mjx-container')).map(one => one.textContent)"
+# what reaches beyond the screen and lies in no box that scrolls
+TOO_WIDE = """() => {
+  const wide = document.documentElement.scrollWidth - window.innerWidth;
+  const main = document.querySelector('main').getBoundingClientRect();
+  return wide > 0 || main.right > window.innerWidth + 1 ? [`${wide} pixels`] : [];
+}"""
+# labels of figures, in pixels on the screen: they are drawn for --drawn pixels
+SHRUNK = """[...document.querySelectorAll('article figure img')].map(one =>
+  [one.src.split('/').pop(), one.getBoundingClientRect().width / parseFloat(getComputedStyle(one).getPropertyValue('--drawn'))]
+).filter(([, by]) => !(by > 0.6))"""
+# rows of a table are alike, and so are cells of code; axe takes its time with each
+FEW_ROWS = """document.querySelectorAll('tbody tr:nth-child(n+4)').forEach(one => one.remove());
+[...document.querySelectorAll('article div.cell')].filter(one => !one.querySelector('figure, table')).slice(3).forEach(one => one.remove())"""
+RESIZED = 500  # milliseconds after which the theme has looked again for boxes that scroll
+
+
+def dark(page) -> None:
+    page.evaluate("document.documentElement.dataset.theme = document.documentElement.dataset.mode = 'dark'")
+
+
+def axe(page, **options) -> list[str]:
+    found = page.evaluate("options => axe.run(options)", {"preload": False, "resultTypes": ["violations"], **options})
+    return [f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes'][:3]]}" for one in found["violations"] if one["id"] not in THE_THEMES]
+
+
+@pytest.fixture(scope="session")
+def visits(chromium, site, names) -> dict[str, SimpleNamespace]:
+    """Every page opened from the file system once, and looked at in all ways."""
+    import axe_playwright_python
+
+    script = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+    own, found = site.resolve().as_uri(), {}
+    with chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light") as context:
+        for name in names:
+            page, complaints = watched(context, own)
+            page.goto(f"{own}/{name}")
+            page.evaluate(SETTLED)
+            here = SimpleNamespace(complaints=complaints, broken=page.evaluate(BROKEN), unset=page.evaluate(UNSET), wide={}, axe={})
+            for what, width in (("wide screen", 1280), ("200 % zoom", 640), ("phone", 360)):
+                page.set_viewport_size({"width": width, "height": 740})
+                here.wide[what] = page.evaluate(TOO_WIDE)
+            here.shrunk = page.evaluate(SHRUNK)
+            page.evaluate(f"{script}; undefined")
+            page.evaluate(FEW_ROWS)
+            page.wait_for_timeout(RESIZED)
+            here.axe["phone"] = axe(page, rules={"color-contrast": {"enabled": False}})
+            page.set_viewport_size({"width": 1280, "height": 900})
+            page.wait_for_timeout(RESIZED)
+            here.axe["wide screen"] = axe(page)
+            dark(page)
+            here.axe["dark"] = axe(page, runOnly=["color-contrast", "link-in-text-block"])
+            found[name] = here
+            page.close()
+    return found
+
+
+def every(visits, what) -> dict:
+    """{page: what is wrong}, of pages where something is."""
+    return {name: wrong for name, visit in visits.items() if (wrong := what(visit))}
+
+
+@in_browser
+def test_every_page_opens_from_the_file_system_with_no_outside_request_and_no_error(visits):
+    assert every(visits, lambda visit: visit.complaints) == {}
+
+
+@in_browser
+def test_every_page_opens_from_a_web_server_with_no_outside_request_and_no_error(chromium, address, names):
+    wrong = {}
+    with chromium.new_context() as context:
+        page, complaints = watched(context, address)
+        for name in names:
+            page.goto(f"{address}/{name}")
+            page.evaluate(SETTLED)
+            wrong |= {name: [*complaints]} if complaints else {}
+            complaints.clear()
+    assert wrong == {}
+
+
+@in_browser
+def test_every_picture_is_shown_and_every_formula_set(visits):
+    assert every(visits, lambda visit: visit.broken + visit.unset) == {}
+
+
+@in_browser
+def test_axe_finds_nothing_on_a_wide_screen_in_the_dark_and_on_a_phone(visits):
+    assert every(visits, lambda visit: {how: found for how, found in visit.axe.items() if found}) == {}
+
+
+@in_browser
+def test_no_page_scrolls_sideways_at_1280_and_360_pixels_and_at_200_percent(visits):
+    assert every(visits, lambda visit: {how: found for how, found in visit.wide.items() if found}) == {}
+
+
+@in_browser
+def test_labels_of_figures_stay_readable_on_a_phone(visits):
+    assert every(visits, lambda visit: visit.shrunk) == {}
+
+
+@in_browser
+@pytest.mark.parametrize("how", ["file", "server"])
+def test_search_finds_a_chapter(chromium, site, request, how):
+    own = site.resolve().as_uri() if how == "file" else request.getfixturevalue("address")
+    with chromium.new_context() as context:
+        page, complaints = watched(context, own)
+        page.goto(f"{own}/search.html?q=jacobian")
+        page.wait_for_selector("#search-results li a", timeout=20_000)
+        page.wait_for_function("/found/.test(document.querySelector('#search-results').textContent)", timeout=20_000)
+        assert any("05-worst-case.html" in link.get_attribute("href") for link in page.query_selector_all("#search-results li a"))
+        assert complaints == [] or how == "file"  # excerpts are read from the pages, which a browser does not let files do
+
+
+@in_browser
+def test_the_landing_page_is_light(chromium, address):
+    with chromium.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page, sizes = context.new_page(), []
+        session = context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+        page.goto(f"{address}/index.html", wait_until="networkidle")
+    print(f"the landing page: {sum(sizes):,.0f} bytes in {len(sizes)} answers, not compressed")
+    assert 50_000 < sum(sizes) < MOST_BYTES
+
+
+@in_browser
+def test_the_landing_page_is_read_without_scripts(chromium, address):
+    with chromium.new_context(java_script_enabled=False, viewport={"width": 360, "height": 740}) as context:
+        page = context.new_page()
+        page.goto(f"{address}/index.html")
+        assert page.locator("article h1").is_visible() and page.locator("article p").first.is_visible()
+        assert page.locator("article figure img").first.is_visible()
+        assert page.locator("article table").first.is_visible()
+        assert page.locator("article h1").bounding_box()["y"] < 300
+
+
+@in_browser
+def test_the_theme_can_be_switched_and_a_figure_lies_on_a_light_card_in_the_dark(chromium, address):
+    with chromium.new_context(color_scheme="light") as context:
+        page = context.new_page()
+        page.goto(f"{address}/index.html")
+        before = page.evaluate("document.documentElement.dataset.theme")
+        for _ in range(3):
+            page.locator(".theme-switch-button").first.click()
+            if page.evaluate("document.documentElement.dataset.theme") != before:
+                break
+        assert (before, page.evaluate("document.documentElement.dataset.theme")) == ("light", "dark")
+        style = page.evaluate("(({backgroundColor, filter}) => [backgroundColor, filter])(getComputedStyle(document.querySelector('figure img')))")
+        assert style == ["rgb(255, 255, 255)", "brightness(0.9)"]
+
+
+# ---- on paper --------------------------------------------------------------------------------------------------------
+
+
+def test_contents_are_read_in_order_with_parts_and_sections():
+    toc = {"format": "jb-book", "root": "index", "parts": [{"caption": "One", "chapters": [{"file": "a", "sections": [{"file": "b"}]}, {"file": "c"}]}]}
+    assert pdf.contents(toc) == ["index", "a", "b", "c"]
+    assert pdf.contents({"root": "index", "chapters": [{"file": "a"}, {"url": "https://x.org"}]}) == ["index", "a"]
+
+
+def test_a_printed_page_has_ids_and_links_of_its_own_and_no_hidden_code():
+    page = """<h1>no</h1><article class="bd-article"><h1 id="top">T<a class="headerlink" href="#top">#</a></h1><details class="admonition hide above-input">x
+    </details><a href="#top">1</a><a href="../index.html">2</a><a href="b.html#s">3</a><a href="../_sources/a.ipynb">4</a><a href="https://x.org/#y">5</a>
+    <img alt="a" src="../_images/p.svg"/><script>move()</script><noscript><p>still</p></noscript></article>"""
+    found = pdf.article("chapters/a", page, ["index", "chapters/a", "chapters/b"])
+    assert re.findall(r'<a( href="[^"]*")?>(\d)', found) == [
+        (' href="#chapters-a--top"', "1"), (' href="#index"', "2"), (' href="#chapters-b--s"', "3"), ("", "4"), (' href="https://x.org/#y"', "5")
+    ]  # fmt: skip
+    assert '<article id="chapters-a"><h1 id="chapters-a--top">T</h1>' in found and 'src="../html/_images/p.svg"' in found
+    assert "details" not in found and "move" not in found and "<p>still</p>" in found
+    with pytest.raises(InputError, match="chapters/a.html holds no article; build the book again"):
+        pdf.article("chapters/a", "<p></p>", [])
+
+
+@pytest.mark.parametrize("case", ["no playwright", "no program", "not that program"])
+def test_without_a_browser_the_pdf_is_one_line_and_exit_code_2(monkeypatch, capsys, case):
+    if case == "no playwright":
+        monkeypatch.setitem(sys.modules, "playwright.sync_api", None)
+        wanted = "error: playwright, which drives the browser, is not installed; make env installs it"
+    elif case == "no program":
+        monkeypatch.delenv("CHROMIUM", raising=False)
+        monkeypatch.setattr(browser, "NAMES", ("no-such-browser",))
+        monkeypatch.setattr(browser, "_own", lambda: None)
+        wanted = "error: no Chromium is installed; install one (apt-get install chromium"
+    else:
+        monkeypatch.setenv("CHROMIUM", "/no/chromium")
+        wanted = "error: CHROMIUM=/no/chromium is not a program; install one"
+    monkeypatch.setattr("sys.argv", ["lib", "pdf"])
+    with pytest.raises(SystemExit) as leaving:
+        command_line.main()
+    said = capsys.readouterr().err.strip()
+    assert leaving.value.code == 2 and said.startswith(wanted) and "\n" not in said
+
+
+@in_browser
+def test_a_browser_that_does_not_start_is_said_in_one_line(tmp_path):
+    program = tmp_path / "chromium"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    code = "from lib import browser\ntry:\n    browser.chromium().__enter__()\nexcept browser.InputError as error:\n    print(error)"
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"CHROMIUM": str(program)}, cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{program} does not start: ") and done.stdout.count("\n") == 1
+
+
+@in_browser
+def test_the_whole_book_is_printed_with_links_numbers_and_uncut_figures(built, chromium, parsed, tmp_path):
+    for name in ("html", "book"):
+        (tmp_path / name).symlink_to(built / name)
+    order = pdf.contents(yaml.safe_load((built / "book" / "_toc.yml").read_text()))
+    text = pdf.printed(tmp_path, within=chromium).read_bytes()
+    assert text.startswith(b"%PDF") and len(re.findall(rb"/Type /Page\b", text)) > 2 * len(order)
+    assert b"/Outlines" in text and b"/URI" in text and b"/Dest" in text and b"file:" not in text
+    source = tmp_path / "pdf" / "book.html"
+    one = Page(source)
+    assert [name for name in order if f'<article id="{name.replace("/", "-")}">' not in source.read_text()] == []
+    assert {link[1:] for link in one.links if link.startswith("#")} <= {html.unescape(name) for name in one.ids}
+    assert len(one.pictures) == sum(len(page.pictures) for page in parsed.values())
+    with chromium.new_context(viewport={"width": pdf.WIDTH, "height": 1000}) as context:
+        page = context.new_page()
+        page.emulate_media(media="print")
+        page.goto(source.as_uri())
+        page.evaluate(SETTLED)
+        assert page.evaluate("document.documentElement.scrollWidth") <= pdf.WIDTH, "something is too wide for the paper: the browser shrinks the book"
+        heights = page.evaluate("[...document.querySelectorAll('figure')].map(one => one.getBoundingClientRect().height)")
+        assert max(heights) < 940  # what A4 has between its margins, in pixels
