@@ -87,6 +87,14 @@ DEFINED = {
         "0.002": "the paper's ε", "0.0001": "the paper's step", "steps of 1/255": "of the curve on digits", "(95 %, t)": "the kind of interval",
         "95 % t": "the kind of interval",
     },
+    "06-gradients": {"(95 %, t)": "the kind of interval"},
+    "07-dimensionality": {
+        "95 %": "the share of variance that defines the measure", "With 90 % and 99 %": "the other shares", "first 9/17": "the definition of early",
+        "ResNet18's 17 layers": "another network's", "up to the 9th": "what the paper is recalled to say",
+    },
+    "08-discussion": {
+        "95 %": "the kind of interval", "95 percent": "the kind of interval", "Beyond 12, at 12": "where the axis ends", "20 seeds": "the paper's",
+    },
     "09-other-way-round": {"(95 %, t)": "the kind of interval"},
     "10-corruptions": {
         "first 32 test images": "the reference kept in the tests", "mean over 20 of its seeds": "the reference kept in the tests",
