@@ -99,15 +99,16 @@ def ledger(rows: pd.DataFrame) -> Figure:
 
     rows  a row a part: claim (id), part, estimate, low, high, verdict; positive speaks for the claim, and an interval that leaves out 0 decides
     """
-    colours = {"reproduced": "#1b7a5a", "not reproduced": "#b0413e", "inconclusive": "0.45"}
-    figure = Figure(figsize=(8.4, 0.6 + 0.28 * len(rows)))
+    # colour is α's: what speaks for a claim is a full dot, what speaks against it a hollow square, what decides nothing is pale
+    looks = {1: ("0.1", "o", "0.1"), -1: ("0.1", "s", "white"), 0: ("0.65", "o", "0.65")}
+    figure = Figure(figsize=(8.4, 0.9 + 0.28 * len(rows)))
     axes = figure.subplots()
-    half = (rows.high - rows.low) / 2
-    for place, (one, width) in enumerate(zip(rows.itertuples(), half, strict=True)):
-        verdict = "reproduced" if one.low > 0 else "not reproduced" if one.high < 0 else "inconclusive"
+    for place, one in enumerate(rows.itertuples()):
+        line, marker, face = looks[(one.low > 0) - (one.high < 0)]
+        width = (one.high - one.low) / 2
         middle = max(min(one.estimate / width, 12.0), -12.0) if width > 0 else 12.0 * (1 if one.estimate > 0 else -1)
-        axes.hlines(place, middle - 1, middle + 1, color=colours[verdict], linewidth=2)
-        axes.plot([middle], [place], marker="o", markersize=4, color=colours[verdict])
+        axes.hlines(place, middle - 1, middle + 1, color=line, linewidth=2, zorder=1)
+        axes.plot([middle], [place], marker=marker, markersize=5, color=line, markerfacecolor=face, zorder=2)
     axes.axvline(0, color="0.5", linewidth=1, zorder=0)
     axes.set_yticks(range(len(rows)), [f"{one.claim}  {one.part}".strip() for one in rows.itertuples()], fontsize=8)
     axes.invert_yaxis()
