@@ -61,7 +61,15 @@ def test_the_commands_do_what_the_page_says(project):
     first = next(iter(said.values()))
     assert re.search(r"\d+ cached, 3 to train\n", first) and first.count("\nnew: alpha0.7-seed") == 3
     page = Path(first.splitlines()[-1].removeprefix("the page: "))
-    assert page.is_relative_to(root) and "3 were made now" in page.read_text()
+    head = page.read_text().split("This page is a rerun")[1][:2500]
+    assert page.is_relative_to(root) and "3 were made now" in head and "alpha0.7-seed0-fast-" in head and "<p>made now</p>" in head
+    images = [(page.parent / source).resolve() for source in re.findall(r'<img[^>]+src="([^"]+\.svg)"', page.read_text())]
+    assert any("<!-- 0.7 -->" in image.read_text() and "<!-- −2 -->" in image.read_text() for image in images)
+    for file in [chapters.published("02-approach"), *(paths.ROOT / "runs").glob("digits-*/*/config.json")]:  # what was published and cached stays
+        assert (root / file.relative_to(paths.ROOT)).read_bytes() == file.read_bytes()
+    reference = page.parent.parent / "reference"
+    assert 'id="lib.selectivity.class_selectivity"' in (reference / "api-training.html").read_text()
+    assert "--engine" in (reference / "command-line.html").read_text() and "best_class" in (reference / "run-files.html").read_text()
     table = pd.read_csv(root / "selectivity.csv")
     assert 0.7 in set(table.alpha[table.dataset == "digits"])
     notebook = (root / "mine.ipynb").read_text()
