@@ -74,8 +74,12 @@ def start_reading() -> None:
 
 
 def read_so_far() -> Mapping[Training, tuple[str, ...]]:
-    """{training: names of the files of its run that were read}, in the order of dataset, model, recipe, epochs, variant, alpha and seed."""
-    ordered = sorted(_READ, key=lambda one: (one.dataset, one.model, one.recipe, one.settings.epochs, one.variant, one.alpha, one.seed))
+    """{training: names of the files of its run that were read}, sorted by what decides a training; plain ones come before the other variants."""
+
+    def place(one: Training) -> tuple:
+        return one.dataset, one.model, one.recipe, one.settings.epochs, one.variant != "plain", len(one.variant), one.variant, one.alpha, one.seed
+
+    ordered = sorted(_READ, key=place)
     return {training: tuple(sorted(_READ[training])) for training in ordered}
 
 
