@@ -26,7 +26,9 @@ BATCH = 125  # of activations as a forward pass gives them
 WIDE = 2048  # of ResNet50's last layers
 PASSED = {"cpu": 1000, "cuda": 10_000}  # images of the forward pass
 DIFFERENTIATED = 16  # images of the gradients: 688 units, each with a pass of its own
-TOLERANCE = {"float32": 1e-4, "bfloat16": 0.02}  # of a gradient's length, as a share of the layer's largest
+# of a layer's lengths in all, as a share; and of each, as a share of the largest: a unit within rounding of 0 at some pixel fires on one side alone, which in
+# float32 moved one length of ResNet20's by 0.06 %
+TOLERANCE, EACH = {"float32": 1e-4, "bfloat16": 0.01}, 0.02
 ESTIMATE = 0.02  # of TwoNN, as a share
 
 
@@ -207,14 +209,15 @@ def shared_gradients(device: str) -> Work:
 
 
 def gradients_parity(device: str, *, precision: str, peer: Callable[[str], Work]) -> str | None:
-    """Every length of every layer, within a share of the layer's largest."""
+    """Lengths layer by layer, in all and each."""
     ours, theirs = our_gradients(device, precision=precision)(), peer(device)()
     if list(ours) != list(theirs):
         return f"layers {', '.join(ours)}, not {', '.join(theirs)}"
     for layer, lengths in ours.items():
-        off = float(((lengths - theirs[layer]).abs().max() / theirs[layer].max()).cpu())
-        if not off <= TOLERANCE[precision]:
-            return f"{layer}: lengths are off by up to {off:.2g} of the largest"
+        apart = (lengths - theirs[layer]).abs()
+        whole, most = float(apart.sum() / theirs[layer].sum()), float(apart.max() / theirs[layer].max())
+        if not (whole <= TOLERANCE[precision] and most <= EACH):
+            return f"{layer}: lengths are off by {whole:.2g} in all, by up to {most:.2g} of the largest"
     return None
 
 

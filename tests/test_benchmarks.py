@@ -456,5 +456,9 @@ def test_gradients_agree_with_loops_over_units(small, precision, peer, monkeypat
     assert represented.gradients_parity("cpu", precision=precision, peer=peer) is None
     assert all(one.requires_grad and one.grad is None for one in small.parameters())
     real = represented.input_unit_gradients
-    monkeypatch.setattr(represented, "input_unit_gradients", lambda *args, **how: {name: 1.05 * found for name, found in real(*args, **how).items()})
-    assert "lengths are off by up to 0.05" in represented.gradients_parity("cpu", precision=precision, peer=peer)
+    found = real(*represented._differentiated("cpu"), precision=precision)
+    larger = {name: 1.02 * lengths for name, lengths in found.items()}
+    one_larger = {name: lengths.where(lengths < lengths.max(), 1.04 * lengths) for name, lengths in found.items()}
+    for wrong in (larger, one_larger):
+        monkeypatch.setattr(represented, "input_unit_gradients", lambda *args, wrong=wrong, **how: wrong)
+        assert "relu: lengths are off by" in represented.gradients_parity("cpu", precision=precision, peer=peer)
