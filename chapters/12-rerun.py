@@ -7,7 +7,7 @@
 # - The same command does it for CIFAR-10, on a CPU or a GPU; it says how long the training will take before it starts.
 # - A rerun keeps what is cached, trains what is missing, and its page opens with a table that says which is which.
 #
-# *Run time: seconds. Every command on this page is run by a test; those marked "needs …" are only checked as far as a machine without it can.*
+# *Run time: seconds. Every command on this page is run by a test; those that are marked are only checked as far as any machine can.*
 
 # %% tags=["parameters", "remove-input"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet; this page shows the same for all

@@ -125,6 +125,11 @@ def _rows(columns: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n"
 
 
+def _said(text: str) -> str:
+    """Help as Markdown: options as code, whose two hyphens would become a dash."""
+    return re.sub(r"--[a-z][\w=.-]*", lambda option: f"`{option[0]}`", text)
+
+
 def _commands(group: object, before: str) -> Iterator[tuple[str, object]]:
     for name, command in group.commands.items():
         yield f"{before} {name}", command
@@ -138,7 +143,7 @@ def _parameters(command: object) -> Iterator[tuple[str, str, str]]:
         default = one.default() if callable(one.default) else one.default
         shown = ", ".join(map(str, default)) if isinstance(default, list | tuple) else default
         given = "required" if one.required else "" if shown in (None, "", False) else f"`{shown}`"
-        yield f"`{one.name.upper().rstrip('_') if argument else ', '.join(one.opts)}`", given, one.help
+        yield f"`{one.name.upper().rstrip('_') if argument else ', '.join(one.opts)}`", given, _said(one.help)
 
 
 def command_line() -> str:
@@ -148,11 +153,11 @@ def command_line() -> str:
     from lib.__main__ import app  # the one look upwards: this page is about the floor above
 
     top = typer.main.get_command(app)
-    parts = ["# The command line\n", f"{top.help}\n", "Made from the help that the commands print. Bad input is one line on stderr and exit code 2.\n"]
+    parts = ["# The command line\n", f"{_said(top.help)}\n", "Made from the help that the commands print. Bad input is one line on stderr and exit code 2.\n"]
     for words, command in _commands(top, "python -m lib"):
         rows = list(_parameters(command))
         table = _rows(("", "by default", ""), rows) if rows else ""
-        parts.append(f"## `{words}`\n\n{command.help}\n\n{table}")
+        parts.append(f"## `{words}`\n\n{_said(command.help)}\n\n{table}")
     targets = re.findall(r"^\t@echo '(.+?) {2,}(.+)'$", (paths.ROOT / "Makefile").read_text(), re.MULTILINE)
     parts.append("## make\n\nThe same for a fresh machine: each of these makes the environment first.\n\n")
     parts.append(_rows(("", ""), [(f"`{words}`", text) for words, text in targets]))

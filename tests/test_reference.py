@@ -76,9 +76,11 @@ def test_the_command_line_is_all_there():
     assert len(found) >= 10 and re.findall(r"^## `(python .+)`$", page, re.MULTILINE) == [words for words, _ in found]
     for words, command in found:
         section = page.split(f"## `{words}`\n")[1].split("\n## ")[0]
-        assert command.help in section
+        assert reference._said(command.help) in section
         for one in command.params:
-            assert reference._cell(one.help) in section and (one.param_type_name == "argument" or all(option in section for option in one.opts))
+            assert reference._cell(reference._said(one.help)) in section
+            assert one.param_type_name == "argument" or all(f"`{option}" in section or f", {option}" in section for option in one.opts)
+    assert "several times: `--alpha=-0.7` |" in page and "COMMAND `--help` says" in page
     assert "| `--recipe` | `fast` |" in page and "| `FILE` | required |" in page and "| `make book` |" in page
 
 
