@@ -48,7 +48,7 @@ def measures(shown: dict) -> dict[str, dict]:
 
 
 def test_numbers_in_the_page_are_those_of_the_tables():
-    shown = in_page(figures.interactive(figures.explored(SUMMARY, UNITS, DIMENSIONALITY)))
+    shown = in_page(figures.interactive(figures.explored(layers.with_dimensions(SUMMARY, DIMENSIONALITY), UNITS, DIMENSIONALITY)))
     found = measures(shown)
     assert shown["alphas"] == list(ALPHAS) and shown["depths"] == list(DEPTHS)
     assert found["clean"]["means"] == pytest.approx([85.0] * 3) and found["clean"]["networks"] == [2, 2, 2]
@@ -63,7 +63,7 @@ def test_numbers_in_the_page_are_those_of_the_tables():
 
 
 def test_colours_are_those_of_the_book():
-    shown = figures.explored(SUMMARY, UNITS, NOTHING)
+    shown = figures.explored(layers.with_dimensions(SUMMARY, NOTHING), UNITS, NOTHING)
     assert [tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5)) for colour in shown["colours"]] == [
         tuple(round(255 * part) for part in figures.alpha_colour(alpha)[:3]) for alpha in ALPHAS
     ]
@@ -79,18 +79,18 @@ def test_numbers_of_real_tables(store_dir, trainings):
 
 @pytest.mark.parametrize("table", [DIMENSIONALITY, NOTHING], ids=["measured", "not measured"])
 def test_same_tables_same_bytes(table):
-    first, second = (figures.interactive(figures.explored(SUMMARY, UNITS, table)) for _ in range(2))
+    first, second = (figures.interactive(figures.explored(layers.with_dimensions(SUMMARY, table), UNITS, table)) for _ in range(2))
     assert first == second and len(first) < 20_000
     ids = re.findall(r' id="([^"]+)"', first)
     assert len(ids) == len(set(ids)) and all(one.startswith("alpha-explorer") for one in ids)
     assert ("has not been measured yet" in first) == table.empty
     figures.setup()
-    figures.explorer(figures.explored(SUMMARY, UNITS, table))
-    figures.explorer(figures.explored(SUMMARY[:1], UNITS[:6], table[:9]))
+    figures.explorer(figures.explored(layers.with_dimensions(SUMMARY, table), UNITS, table))
+    figures.explorer(figures.explored(layers.with_dimensions(SUMMARY[:1], table[:9]), UNITS[:6], table[:9]))
 
 
 def test_text_cannot_end_the_script():
-    shown = figures.explored(SUMMARY, UNITS, NOTHING) | {"setting": "</script><b>"}
+    shown = figures.explored(layers.with_dimensions(SUMMARY, NOTHING), UNITS, NOTHING) | {"setting": "</script><b>"}
     assert in_page(figures.interactive(shown))["setting"] == "</script><b>"
 
 
@@ -132,7 +132,7 @@ def site(tmp_path_factory):
     pages = {}
     for name, table in (("measured", DIMENSIONALITY), ("not measured", NOTHING)):
         pages[name] = root / "chapters" / f"{name.replace(' ', '-')}.html"
-        pages[name].write_text(head + figures.interactive(figures.explored(SUMMARY, UNITS, table)) + "</body></html>")
+        pages[name].write_text(head + figures.interactive(figures.explored(layers.with_dimensions(SUMMARY, table), UNITS, table)) + "</body></html>")
     return pages
 
 
@@ -190,7 +190,7 @@ def test_the_slider_moves_every_panel_by_keyboard_and_by_buttons(opened):
 def test_what_is_drawn_are_the_numbers_of_the_page(opened):
     page = opened("measured")
     page.wait_for_selector("#alpha-explorer-dimensionality .main-svg")
-    shown = figures.explored(SUMMARY, UNITS, DIMENSIONALITY)
+    shown = figures.explored(layers.with_dimensions(SUMMARY, DIMENSIONALITY), UNITS, DIMENSIONALITY)
     drawn = page.evaluate("document.getElementById('alpha-explorer-accuracy').data.filter(one => one.x[0] !== null).map(one => one.y)")
     assert drawn == [one["means"] for one in shown["measures"][:3]]
     lines = page.evaluate("document.getElementById('alpha-explorer-selectivity').data.map(one => [one.y, one.line.color])")

@@ -46,7 +46,6 @@ def explored(summary: pd.DataFrame, units: pd.DataFrame, dimensionality: pd.Data
     depths, selectivity        means of all units of a layer, [alpha][layer]
     dimensionality             {change: the same of components for 95 % of the variance over units}, {} where nothing is measured
     """
-    summary = layers.with_dimensions(summary, dimensionality)
     alphas, depths = sorted(set(summary.alpha)), sorted(set(units.depth))
     ball = f"{255 * robustness.strengths(summary.dataset.iloc[0]).ball:g}/255"
     columns = {
