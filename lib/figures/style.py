@@ -144,7 +144,7 @@ class Link(NamedTuple):
 
 
 def show_table(rows: pd.DataFrame, *, anchors: bool = False) -> None:
-    """Display a table without its index, as plain HTML that is the same on every run; cells may be `Link`s.
+    """Display a table without its index, as plain HTML that is the same on every run; a cell may be a `Link`.
 
     anchors  the first column holds keys of runs: links below figures lead to them
     """
