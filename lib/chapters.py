@@ -195,9 +195,14 @@ def execute_all(names: list[str], given: Mapping[str, object] | None = None, *, 
             if parameter not in known:
                 raise InputError(f"unknown parameter {parameter!r}; chapter {name!r} takes {', '.join(sorted(known))}")
     setting = {"RUNS_FROZEN": "1" if frozen else os.environ.get("RUNS_FROZEN", ""), "PYTHONHASHSEED": "0"}
-    with _environment(**setting), _kernels_to(paths.BUILD / "kernels.log"), ThreadPoolExecutor(os.cpu_count()) as pool:
-        done = pool.map(lambda name: _run(name, given, seconds=CELL_SECONDS if frozen else None), names)
-        return dict(zip(names, done, strict=True))
+    done = {}
+    with _environment(**setting), _kernels_to(paths.BUILD / "kernels.log"):
+        # a kernel starts in the folder of its notebook, as in Jupyter; that of this process, which threads share, so one folder after the other
+        for folder in dict.fromkeys(published(name).parent for name in names):
+            there = [name for name in names if published(name).parent == folder]
+            with contextlib.chdir(folder), ThreadPoolExecutor(os.cpu_count()) as pool:
+                done |= zip(there, pool.map(lambda name: _run(name, given, seconds=CELL_SECONDS if frozen else None), there), strict=True)
+    return {name: done[name] for name in names}
 
 
 def _run(name: str, given: Mapping[str, object], *, seconds: int | None) -> NotebookNode:
@@ -206,7 +211,7 @@ def _run(name: str, given: Mapping[str, object], *, seconds: int | None) -> Note
 
     try:
         notebook = papermill.execute_notebook(
-            read(name), None, given, cwd=str(published(name).parent), kernel_name=KERNEL["name"], language=KERNEL["language"],
+            read(name), None, given, kernel_name=KERNEL["name"], language=KERNEL["language"],
             progress_bar=False, execution_timeout=seconds,
         )  # fmt: skip
     except PapermillExecutionError as error:

@@ -43,9 +43,9 @@ AREAS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "api-claims": (
         "Claims, figures and the book", "Statistics, verdicts, figures, chapters, pages, and the command line.",
-        ("claims", "effects", "published", "figures", "figures.style", "figures.headline", "figures.selectivity", "figures.average", "figures.worst", "figures.inside", "figures.explore",
-         "figures.speed", "provenance", "chapters", "book", "pages", "anchors", "browser", "pdf", "rerun", "times", "readme", "reference", "docstrings",
-         "__main__"),
+        ("claims", "effects", "published", "figures", "figures.style", "figures.headline", "figures.selectivity", "figures.average", "figures.worst",
+         "figures.inside", "figures.explore", "figures.speed", "provenance", "chapters", "book", "pages", "anchors",
+         "browser", "pdf", "rerun", "times", "readme", "reference", "docstrings", "__main__"),
     ),
 }  # fmt: skip
 
