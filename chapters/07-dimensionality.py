@@ -78,6 +78,8 @@ for name, alpha in (("middle", middle), ("low", low), ("high", high)):
 # the first {glue:text}`images` images. Corruptions: all {glue:text}`cells` pairs of type and severity, one count each, then averaged (recalled). Attack: PGD against
 # this very network, {glue:text}`steps` steps of {glue:text}`step` (both recalled), on the cross-entropy.
 #
+# A layer all of whose samples are equal has no dimension: it counts as 0, also where α is so high that the layer is dead, and draws the mean of its network down.
+#
 # *Early* are the first 9/17 of the layers, here {glue:text}`early` of {glue:text}`layers`: of ResNet18's 17 layers the paper speaks of those up to the 9th (recalled).
 
 # %% tags=["hide-input"]
@@ -153,7 +155,8 @@ figures.show(
     {twonn.twonn_corruption[low]:.1f}, {twonn.twonn_corruption[middle]:.1f} and {twonn.twonn_corruption[high]:.1f}; the change by PGD
     {twonn.twonn_attack[low]:.1f}, {twonn.twonn_attack[middle]:.1f} and {twonn.twonn_attack[high]:.1f}.""",
     caption=f"""Intrinsic dimension by TwoNN, clean and of both changes, all on the first {images:,} test images: means over seeds; {networks}; bands (95 %, t) from
-    {claims.LEAST_SEEDS} seeds on. The paper shows this in its figure A22. So few images bias TwoNN; they bias all α alike.""",
+    {claims.LEAST_SEEDS} seeds on. The paper shows this in its figure A22. So few images bias TwoNN; they bias all α alike. So does that the
+    ratios' distribution is counted from 0, which is our choice.""",
 )
 
 # %% [markdown]

@@ -61,12 +61,12 @@ for verdict in claims.VERDICTS:
 
 # %% tags=["remove-input"]
 places = {one.id: one.shown for one in claims.CLAIMS if one.statistic}
-links = {name: figures.Link(chapters.title(chapter), f"{chapter}.ipynb#{figure}") for name, (chapter, figure) in places.items()}
-ledger = ledger.assign(figure=ledger.id.map(links))
-figures.show_table(ledger[["id", "claim", "certainty", "ours", "verdict", "asked together", "figure"]])
+links = {name: figures.Link(name, f"{chapter}.ipynb#{figure}") for name, (chapter, figure) in places.items()}
+shown = ledger.assign(id=[links.get(name, name) for name in ledger.id])
+figures.show_table(shown[["id", "claim", "certainty", "ours", "verdict", "asked together"]])
 
 # %% [markdown]
-# *Certainty* is about the claim, not the result: *established* was read in the authors' own words, figures or replies to reviewers, *recalled* is from general
+# Each *id* leads to the figure that shows it. *Certainty* is about the claim, not the result: *established* was read in the authors' own words, figures or replies to reviewers, *recalled* is from general
 # knowledge of the paper and is not vouched for. Estimates are means over seeds with 95 % t intervals, positive where they speak for the claim.
 #
 # ## The evidence at a glance

@@ -148,11 +148,6 @@ def published(name: str) -> Path:
     return (paths.ROOT if name == "index" else paths.CHAPTERS) / f"{name}.ipynb"
 
 
-def title(name: str) -> str:
-    """The heading of a chapter."""
-    return next(line.removeprefix("# # ") for line in sources()[name].read_text().splitlines() if line.startswith("# # "))
-
-
 def read(name: str) -> NotebookNode:
     """A chapter's script as a notebook without outputs, its cell ids made from their position."""
     notebook = jupytext.read(sources()[name])

@@ -136,7 +136,8 @@ def twonn(activations: Tensor, *, discarded: float = DISCARDED) -> float:
     returns      float > 0; 0.0 where all samples are equal
     raises       InputError for other shapes, values that are not finite, fewer than three different samples, or samples on a grid, whose neighbours are all
                  equally far
-    source       Facco et al. 2017, Scientific Reports 7; that duplicates count once is our choice
+    source       Facco et al. 2017, Scientific Reports 7. That duplicates count once is our choice, and so is that F of the smallest ratio is 0 rather than 1/n,
+                 which makes the estimate 3.3/n smaller, as a share
     """
     _check(activations)
     if isinstance(discarded, bool) or not isinstance(discarded, int | float) or not 0 <= discarded < 1:

@@ -13,6 +13,15 @@ from lib import claims, effects
 from lib.figures.style import alpha_colour, alpha_legend
 
 LAYER_LABEL = "ReLU layer, from the input"
+WIDEST = 9.6  # inches: on a page, the labels of what is wider are too small to read
+
+
+def _key(panels: Sequence[Axes], alphas: pd.Series) -> None:
+    """The key to the colours of alpha: beside two panels, above three."""
+    if len(panels) < 3:
+        alpha_legend(panels[-1], alphas, loc="center left", bbox_to_anchor=(1, 0.5))
+    else:
+        alpha_legend(panels[1], alphas, loc="lower center", bbox_to_anchor=(0.5, 1.1), ncols=len(set(alphas)), columnspacing=1, handletextpad=0.1)
 
 
 def _by_layer(axes: Axes, rows: pd.DataFrame, column: str, scale: float) -> None:
@@ -24,8 +33,8 @@ def _by_layer(axes: Axes, rows: pd.DataFrame, column: str, scale: float) -> None
         if len(full.columns):
             band = pd.DataFrame({depth: effects.t_interval(full[depth].dropna()) for depth in full})
             axes.fill_between(band.columns, *band.to_numpy(), color=alpha_colour(alpha), alpha=0.2, linewidth=0)
-    axes.set_xlabel(LAYER_LABEL)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(LAYER_LABEL, fontsize="small")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 
 
 def by_layer(rows: pd.DataFrame, columns: Mapping[str, str], *, labels: Sequence[str] | str = "", log: bool = False, scale: float = 1.0) -> Figure:
@@ -35,7 +44,7 @@ def by_layer(rows: pd.DataFrame, columns: Mapping[str, str], *, labels: Sequence
     columns  {column: title of its panel}
     labels   of the vertical axes
     """
-    figure = Figure(figsize=(1.2 + 3.9 * len(columns), 3.9))
+    figure = Figure(figsize=(min(1.2 + 3.9 * len(columns), WIDEST), 3.9))
     panels = figure.subplots(1, len(columns), squeeze=False)[0]
     labels = [labels] * len(columns) if isinstance(labels, str) else labels
     for axes, (column, title), label in zip(panels, columns.items(), labels, strict=True):
@@ -45,12 +54,12 @@ def by_layer(rows: pd.DataFrame, columns: Mapping[str, str], *, labels: Sequence
             axes.set_yscale("log")
         else:
             axes.set_ylim(bottom=0)
-    alpha_legend(panels[-1], rows.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
+    _key(panels, rows.alpha)
     figure.tight_layout()
     return figure
 
 
-TITLES = {"none": "clean activations", "corruption": "change by corruptions", "attack": "change by PGD, 40 steps"}
+TITLES = {"none": "clean activations", "corruption": "change by corruptions", "attack": "change by PGD"}
 
 
 def dimensions_by_layer(clean: pd.DataFrame, changes: pd.DataFrame, column: str, *, label: str, scale: float = 1.0, early: float | None = None) -> Figure:
@@ -59,7 +68,7 @@ def dimensions_by_layer(clean: pd.DataFrame, changes: pd.DataFrame, column: str,
     clean, changes  rows of `layers.dimensions`; of `changes`, those of both changes are drawn
     early           a vertical line after this layer
     """
-    figure = Figure(figsize=(12.4, 3.9))
+    figure = Figure(figsize=(WIDEST, 3.9))
     first, second, third = figure.subplots(1, 3)
     third.sharey(second)
     for axes, rows, change in ((first, clean, "none"), (second, changes, "corruption"), (third, changes, "attack")):
@@ -67,16 +76,16 @@ def dimensions_by_layer(clean: pd.DataFrame, changes: pd.DataFrame, column: str,
         axes.set_title(TITLES[change])
         if early:
             axes.axvline(early + 0.5, color="0.85", zorder=0)
+    first.set_ylabel(label)
     for axes in (first, second):
-        axes.set_ylabel(label)
         axes.set_ylim(bottom=0)
-    alpha_legend(third, clean.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
+    _key((first, second, third), clean.alpha)
     figure.tight_layout()
     return figure
 
 
 def change_and_change(rows: pd.DataFrame, column: str, *, label: str, scale: float = 1.0) -> Figure:
-    """A panel a row of changes would hide what one axis shows: dimensions of the change by PGD against those of the change by corruptions, a point a layer.
+    """Dimensions of the change by PGD against those of the change by corruptions, a point a layer and alpha.
 
     Means over seeds; early layers filled, late ones hollow; the diagonal is where both are alike.
     """
