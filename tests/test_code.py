@@ -289,7 +289,8 @@ ALL_SELECTIVITY = {f"selectivity {model}" for model in models.MODELS}
 ALL_CLASS_MEANS = {f"class_means {model}" for model in models.MODELS}
 ALL_CORRUPTION = {f"{table} {model}" for table in ("corruption", "corruption_examples") for model in models.MODELS}
 ALL_ATTACKS = {f"{table} {model}" for table in ("attack", "transfer", "jacobian", "autoattack") for model in models.MODELS}
-ALL = ALL_TRAININGS | ALL_SELECTIVITY | ALL_CLASS_MEANS | ALL_CORRUPTION | ALL_ATTACKS
+ALL_INSIDE = {f"{table} {model}" for table in ("gradient", "dimensionality") for model in models.MODELS}
+ALL = ALL_TRAININGS | ALL_SELECTIVITY | ALL_CLASS_MEANS | ALL_CORRUPTION | ALL_ATTACKS | ALL_INSIDE
 CIFAR = {name for name in ALL if "resnet8" in name or "resnet20" in name}
 IMAGENET = ALL - CIFAR
 
@@ -315,13 +316,16 @@ EDITS = {
     "AugMix's mixtures": (("augmix", "div_(255).clamp_", "div_(256).clamp_"), of("augmix")),
     "adversarial images": (("objective", 'reduction="sum"', 'reduction="mean"'), of("pgd-3")),
     "the step of an attack": (("attacks", "found + step_size", "found - step_size"), of("pgd-3")),
-    "the step of PGD": (("attacks", "x + step_size * ball", "x - step_size * ball"), tables("attack", "transfer")),
-    "a loss": (("attacks", "_others(logits, labels).amax(1)", "logits.amax(1)"), ALL_ATTACKS - tables("autoattack")),
+    "the step of PGD": (("attacks", "x + step_size * ball", "x - step_size * ball"), tables("attack", "transfer", "dimensionality")),
+    "a loss": (("attacks", "_others(logits, labels).amax(1)", "logits.amax(1)"), ALL_ATTACKS - tables("autoattack") | tables("dimensionality")),
     "which α = 0 networks": (("attacked", "seed != training.seed", "seed < training.seed"), tables("transfer")),
-    "the stand-in": (("folded", "PROBES = 3", "PROBES = 4"), tables("attack", "transfer", "jacobian")),
+    "the stand-in": (("folded", "PROBES = 3", "PROBES = 4"), tables("attack", "transfer", "jacobian") | ALL_INSIDE),
+    "a gate": (("gradients", "return x * mask", "return 2 * x * mask"), tables("gradient")),
+    "how components are counted": (("dimensionality", "values > ROUNDING", "values >= ROUNDING"), tables("dimensionality")),
+    "a change": (("represented", "clean[layer] - means", "means - clean[layer]"), tables("dimensionality")),
     "a table's column": (("measurements", 'var_name="class"', 'var_name="kind"'), ALL_CLASS_MEANS),
-    "a severity": (("corruptions/severities", "(0.04,), (0.06,), (0.08,)", "(0.04,), (0.07,), (0.08,)"), ALL_CORRUPTION),
-    "a corruption": (("corruptions/weather", "mul_(1.5).add_(0.5)", "mul_(1.5).add_(0.6)"), ALL_CORRUPTION),
+    "a severity": (("corruptions/severities", "(0.04,), (0.06,), (0.08,)", "(0.04,), (0.07,), (0.08,)"), ALL_CORRUPTION | tables("dimensionality")),
+    "a corruption": (("corruptions/weather", "mul_(1.5).add_(0.5)", "mul_(1.5).add_(0.6)"), ALL_CORRUPTION | tables("dimensionality")),
     "counts of right answers": (("measurements", "pixels) == labels", "pixels) != labels"), {f"corruption {model}" for model in models.MODELS}),
     "a docstring": (("selectivity", "Units that never fire", "Silent units"), set()),
     "the store": (("store", "MANIFEST =", "MANIFEST = OTHER ="), set()),
