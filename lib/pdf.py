@@ -23,6 +23,7 @@ _TITLE = re.compile(r'<article class="bd-article">.*?<h1>(.*?)<a class="headerli
 _TAG = re.compile(r"<[a-zA-Z][^>]*>")
 _NOT_PRINTED = (
     r'<details class="admonition hide[^"]*">.*?</details>',  # collapsed input cells
+    r'<details class="made-from">.*?</details>',  # a fold-out, whose links lead to cells that are not printed
     r"<script.*?</script>",  # what moves on a screen stands still on paper, as it does without scripts
     r"</?noscript[^>]*>",
     r'<a class="headerlink".*?</a>',
