@@ -22,7 +22,8 @@ BINDER = "https://mybinder.org"
 
 def repository() -> str:
     """The project's public address, from [project.urls] in pyproject.toml; "" while it is not filled in."""
-    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
+    file = paths.ROOT / "pyproject.toml"
+    project = tomllib.loads(file.read_text())["project"] if file.exists() else {}
     return project.get("urls", {}).get("Repository", "").rstrip("/")
 
 

@@ -101,6 +101,7 @@ DEFINED = {
         "severity 3": "a quirk of the original", "OpenCV 4": "a version", "OpenCV 5": "a version",
     },
     "11-speed": {"A ratio of 2": "explains a ratio", "(target: 8)": "a target", "23 α, 20 seeds and 200 epochs": "the paper's study, as assumed"},
+    "12-rerun": {"α = 0.7": "of the command below it"},
     "13-explorer": {"95 %": "the share of variance that defines the measure"},
 }  # fmt: skip
 NUMBER = re.compile(r"(?<![\w./-])[−+-]?\d+(?:[.,/]\d+)*(?:e-?\d+)?(?!\w)")
