@@ -23,7 +23,7 @@ seeds: list[int] = [0, 1]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %%
-from lib import chapters, claims, figures, published, runs
+from lib import chapters, claims, figures, published, runs, verdicts
 
 here = chapters.parameters(globals())
 from myst_nb import glue
@@ -178,7 +178,7 @@ figures.show_table(chapters.hyperparameters(here.trainings[0]))
 
 # %%
 glue("rule", claims.RULE, display=False)
-ledger = claims.ledger(summary)
+ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "certainty", "published", "statistic", "ours", "verdict"]
 figures.show_table(ledger.loc[ledger.id.isin(["LM-1", "LM-2", "LM-19"]), columns])
 

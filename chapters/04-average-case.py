@@ -27,7 +27,7 @@ seeds: list[int] = [0, 1]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %%
-from lib import accuracy, chapters, claims, corruptions, data, figures, runs
+from lib import accuracy, chapters, claims, corruptions, data, estimates, figures, runs, verdicts
 
 here = chapters.parameters(globals())
 from myst_nb import glue
@@ -160,7 +160,7 @@ glue("published-types", claims.claim("LM-4").published, display=False)
 # ## All the numbers
 
 # %% tags=["hide-input"]
-figures.show_table(claims.by_alpha(summary))
+figures.show_table(estimates.by_alpha(summary))
 
 # %% [markdown]
 # *Means over seeds, in percent; in brackets their t interval from three seeds on. α that ruin clean accuracy are in the table like all others.*
@@ -171,7 +171,7 @@ figures.show_table(claims.by_alpha(summary))
 
 # %%
 glue("rule", claims.RULE, display=False)
-ledger = claims.ledger(summary)
+ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "certainty", "published", "statistic", "ours", "verdict"]
 figures.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), columns])
 
@@ -185,11 +185,11 @@ figures.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), columns]
 # claims are about the paper's data sets, so this table enters no ledger.
 
 # %%
-small = chapters.Parameters("digits", "resnet8", alphas=(-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0), seeds=(0, 1, 2), recipe="fast")
+small = chapters.on_digits()
 digits = chapters.measured(chapters.at_hand(small.trainings), small.trainings)
 glue("digits", f"{digits.corrupted_accuracy.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
-ledger = claims.ledger(digits)
+ledger = verdicts.ledger(digits)
 figures.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), ["id", "claim", "statistic", "ours", "verdict"]])
 
 # %% [markdown]

@@ -31,7 +31,7 @@ seeds: list[int] = [0, 1]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %%
-from lib import attacked, chapters, claims, diagnosis, effects, figures, published, robustness, runs
+from lib import attacked, chapters, claims, diagnosis, effects, estimates, figures, published, robustness, runs, verdicts
 
 here = chapters.parameters(globals())
 from myst_nb import glue
@@ -217,7 +217,7 @@ figures.show(
 # ## All the numbers
 
 # %% tags=["hide-input"]
-figures.show_table(claims.attacked_by_alpha(summary))
+figures.show_table(estimates.attacked_by_alpha(summary))
 
 # %% [markdown]
 # *Means over seeds, in percent but for the Jacobian; in brackets their t interval from three seeds on.*
@@ -228,7 +228,7 @@ figures.show_table(claims.attacked_by_alpha(summary))
 
 # %%
 glue("rule", claims.RULE, display=False)
-ledger = claims.ledger(summary)
+ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "certainty", "published", "statistic", "ours", "verdict"]
 figures.show_table(ledger.loc[ledger.id.isin(["LM-7", "LM-8", "LM-9", "LM-10"]), columns])
 
@@ -236,7 +236,7 @@ figures.show_table(ledger.loc[ledger.id.isin(["LM-7", "LM-8", "LM-9", "LM-10"]),
 # And the question that the paper did not ask, by the same rule: does the ordering hold under attacks that do not depend on how sure a network is?
 
 # %%
-figures.show_table(claims.table(claims.SURVIVES, summary)[["claim", "statistic", "ours", "verdict"]])
+figures.show_table(verdicts.table(claims.SURVIVES, summary)[["claim", "statistic", "ours", "verdict"]])
 
 # %% [markdown]
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of
@@ -249,7 +249,7 @@ figures.show_table(claims.table(claims.SURVIVES, summary)[["claim", "statistic",
 # {glue:text}`digits-transfer`; the statistics are otherwise the same. The claims are about the paper's data sets, so this table enters no ledger.
 
 # %%
-small = chapters.Parameters("digits", "resnet8", alphas=(-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0), seeds=(0, 1, 2), recipe="fast")
+small = chapters.on_digits()
 digits = chapters.measured(chapters.at_hand(small.trainings), small.trainings)
 standing = robustness.strengths("digits")
 glue("digits", f"{digits.ball_worst.notna().sum()} of {len(digits)}", display=False)
@@ -257,10 +257,10 @@ glue("digits-setting", small.setting, display=False)
 glue("digits-steps", f"{standing.steps}", display=False)
 for name in ("fgsm", "ball", "transfer"):
     glue(f"digits-{name}", f"{255 * getattr(standing, name):g}/255", display=False)
-ledger = claims.ledger(digits)
+ledger = verdicts.ledger(digits)
 own = ledger.loc[ledger.id.isin(["LM-7", "LM-8", "LM-9", "LM-10"]), ["id", "claim", "ours", "verdict"]]
 figures.show_table(own)
-figures.show_table(claims.table(claims.SURVIVES, digits)[["claim", "ours", "verdict"]])
+figures.show_table(verdicts.table(claims.SURVIVES, digits)[["claim", "ours", "verdict"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

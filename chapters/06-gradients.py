@@ -29,7 +29,7 @@ seeds: list[int] = [0, 1]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %%
-from lib import chapters, claims, figures, layers, runs
+from lib import chapters, claims, figures, layers, runs, verdicts
 
 here = chapters.parameters(globals())
 from myst_nb import glue
@@ -143,7 +143,7 @@ figures.show(
 
 # %%
 glue("rule", claims.RULE, display=False)
-ledger = claims.ledger(summary)
+ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "certainty", "published", "statistic", "ours", "verdict"]
 figures.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), columns])
 
@@ -157,11 +157,11 @@ figures.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), columns])
 # table enters no ledger.
 
 # %%
-small = chapters.Parameters("digits", "resnet8", alphas=(-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0), seeds=(0, 1, 2), recipe="fast")
+small = chapters.on_digits()
 digits = layers.with_gradients(chapters.at_hand(small.trainings), chapters.cached("gradient", small.trainings))
 glue("digits", f"{digits.cv_samples.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
-ledger = claims.ledger(digits)
+ledger = verdicts.ledger(digits)
 figures.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), ["id", "claim", "ours", "verdict"]])
 
 # %% [markdown]

@@ -27,7 +27,7 @@ seeds: list[int] = [0, 1]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %%
-from lib import attacked, chapters, claims, figures, layers, represented, runs
+from lib import attacked, chapters, claims, figures, layers, represented, runs, verdicts
 
 here = chapters.parameters(globals())
 from myst_nb import glue
@@ -172,7 +172,7 @@ figures.show(
 # %%
 glue("rule", claims.RULE, display=False)
 ids = ["LM-15", "LM-16", "LM-17", "LM-18"]
-ledger = claims.ledger(summary)
+ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "certainty", "published", "statistic", "ours", "verdict"]
 figures.show_table(ledger.loc[ledger.id.isin(ids), columns])
 
@@ -186,11 +186,11 @@ figures.show_table(ledger.loc[ledger.id.isin(ids), columns])
 # take larger changes. The claims are about the paper's data sets, so this table enters no ledger.
 
 # %%
-small = chapters.Parameters("digits", "resnet8", alphas=(-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0), seeds=(0, 1, 2), recipe="fast")
+small = chapters.on_digits()
 digits = layers.with_dimensions(chapters.at_hand(small.trainings), chapters.cached("dimensionality", small.trainings))
 glue("digits", f"{digits.dimension_clean.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
-ledger = claims.ledger(digits)
+ledger = verdicts.ledger(digits)
 figures.show_table(ledger.loc[ledger.id.isin(ids), ["id", "claim", "ours", "verdict"]])
 
 # %% [markdown]

@@ -17,7 +17,7 @@ seeds: list[int] = [0, 1]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %%
-from lib import chapters, claims, figures, runs
+from lib import chapters, claims, figures, runs, verdicts
 
 here = chapters.parameters(globals())
 from myst_nb import glue
@@ -25,7 +25,7 @@ from myst_nb import glue
 figures.setup()
 summary = chapters.measured(runs.summary(here.trainings), here.trainings)
 others = chapters.at_hand(here.with_variants.trainings)
-ledger = claims.ledger(summary, others)
+ledger = verdicts.ledger(summary, others)
 networks = f"{len(summary)} networks ({here.setting}), trained on {', '.join(sorted(set(summary.device)))}"
 
 # %% tags=["remove-input"]
@@ -40,7 +40,7 @@ glue("others", f"{others.mean_selectivity.notna().sum()} of {len(others)} ({here
 glue("rule", claims.RULE, display=False)
 glue("seeds", f"{len(here.seeds)}", display=False)
 glue("least", f"{claims.LEAST_SEEDS}", display=False)
-smallest = claims.detectable(len(here.seeds))
+smallest = verdicts.detectable(len(here.seeds))
 glue("detectable", chapters.number(smallest, ".1f"), display=False)
 for verdict in claims.VERDICTS:
     words = ", ".join(ledger.id[ledger.verdict == verdict]) or "none"
@@ -72,7 +72,7 @@ figures.show_table(shown[["id", "claim", "certainty", "ours", "verdict", "asked 
 # ## The evidence at a glance
 
 # %% tags=["hide-input"]
-parts = claims.parts([*claims.CLAIMS, *claims.SURVIVES], summary, others)
+parts = verdicts.parts([*claims.CLAIMS, *claims.SURVIVES], summary, others)
 decided = parts[parts.low.notna()]
 if len(decided):
     ours = decided.claim == "LM-X2"
@@ -91,8 +91,8 @@ else:
 # %% [markdown]
 # ## When each rule was written, and what was known
 #
-# A rule cannot see its result: claims, statistics and rules are data in the repository (`lib/claims.py`), older than the runs that decide them; the tests turn the
-# data of each claim around and see the verdict turn.
+# A rule cannot see its result: claims, statistics and rules are data in the repository (`lib/claims.py`), and the tests turn the numbers of each claim around and see
+# the verdict turn. What was known when each was written, and whether it was revised since, stands here.
 
 # %% tags=["hide-input"]
 figures.show_table(claims.written())

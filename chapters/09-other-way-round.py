@@ -31,7 +31,7 @@ epochs: int = 0  # 0: half of the recipe's own in the fast recipe, all of them i
 variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of training; pgd-K is PGD training with K steps
 
 # %%
-from lib import chapters, claims, effects, figures, runs
+from lib import chapters, claims, effects, estimates, figures, runs, verdicts
 
 here = chapters.parameters(globals())
 from myst_nb import glue
@@ -142,7 +142,7 @@ glue("steps", steps, display=False)
 # ## All the numbers
 
 # %% tags=["hide-input"]
-figures.show_table(claims.by_training(summary))
+figures.show_table(estimates.by_training(summary))
 accuracies = ", ".join(f"{chapters.number(100 * value, '.1f')} ({effects.variant_name(name)})" for name, value in means.clean_accuracy.items())
 glue("accuracies", accuracies, display=False)
 glue("epochs", f"{summary.epochs.iloc[0]} epochs", display=False)
@@ -172,7 +172,7 @@ figures.show_table(chapters.variant_settings(here.trainings))
 
 # %%
 glue("rule", claims.RULE, display=False)
-ledger = claims.ledger(variants=summary)
+ledger = verdicts.ledger(variants=summary)
 columns = ["id", "claim", "certainty", "published", "statistic", "ours", "verdict"]
 figures.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), columns])
 
@@ -183,11 +183,11 @@ figures.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), columns])
 # claims are about the paper's data sets, so this table enters no ledger.
 
 # %%
-small = chapters.Parameters("digits", "resnet8", alphas=(0.0,), seeds=(0, 1, 2), recipe="fast").with_variants
+small = chapters.on_digits().with_variants
 digits = chapters.at_hand(small.trainings)
 glue("digits", f"{digits.mean_selectivity.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
-ledger = claims.ledger(variants=digits)
+ledger = verdicts.ledger(variants=digits)
 figures.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), ["id", "claim", "statistic", "ours", "verdict"]])
 
 # %% [markdown]

@@ -17,7 +17,7 @@ seeds: list[int] = [0, 1]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %% tags=["remove-input"]
-from lib import chapters, claims, figures, runs
+from lib import chapters, claims, figures, runs, verdicts
 
 here = chapters.parameters(globals())
 from myst_nb import glue
@@ -42,7 +42,7 @@ figures.show(
 
 # %% tags=["remove-input"]
 others = chapters.at_hand(here.with_variants.trainings)
-ledger = claims.ledger(summary, others)
+ledger = verdicts.ledger(summary, others)
 count = ledger.verdict.value_counts().reindex(claims.VERDICTS, fill_value=0)
 for verdict in claims.VERDICTS:
     glue(verdict.replace(" ", "-"), f"{count[verdict]}", display=False)

@@ -148,7 +148,7 @@ def recheck(
 
 @app.command()
 def table(
-    measurement: Annotated[str, typer.Argument(help="selectivity, class_means, corruption, attack, transfer, jacobian, autoattack")],
+    measurement: Annotated[str, typer.Argument(help="such as selectivity, attack or dimensionality; an unknown name lists all")],
     csv: Csv = False,
 ) -> None:
     """A measurement's tidy table over all cached runs; what was not measured yet is measured now, where the weights are kept."""
@@ -193,10 +193,9 @@ def data(
 @app.command()
 def chapters() -> None:
     """Execute all chapters with their defaults, from cached runs alone; write their published notebooks, and what the README shows of them."""
-    from lib import chapters as all_chapters
-    from lib import readme
+    from lib import notebooks, readme
 
-    changed = all_chapters.publish() + readme.write()
+    changed = notebooks.publish() + readme.write()
     print("\n".join(f"written: {file}" for file in changed) or "nothing changed")
 
 

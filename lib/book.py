@@ -15,7 +15,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from lib import catalogue, chapters, pages, paths, provenance, readme, reference
+from lib import catalogue, notebooks, pages, paths, provenance, readme, reference
 from lib.errors import InputError
 
 RUNS = Path(provenance.LEDGER).stem  # the chapter that lists all runs
@@ -47,16 +47,16 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
         shutil.rmtree(old, ignore_errors=True)
     (source / "chapters").mkdir(parents=True)
     if only:
-        notebooks = {name: nbformat.read(chapters.published(name), as_version=4) for name in chapters.sources() if name != only}
-        notebooks |= chapters.execute_all([only], given, frozen=False)
-        if only != RUNS and RUNS in notebooks:  # figures lead to the rows of runs that may be new
-            notebooks |= chapters.execute_all([RUNS], frozen=True)
+        executed = {name: nbformat.read(notebooks.published(name), as_version=4) for name in notebooks.sources() if name != only}
+        executed |= notebooks.execute_all([only], given, frozen=False)
+        if only != RUNS and RUNS in executed:  # figures lead to the rows of runs that may be new
+            executed |= notebooks.execute_all([RUNS], frozen=True)
         if head:
-            notebooks[only].cells.insert(1, nbformat.v4.new_markdown_cell(head(), id="cell-head"))
+            executed[only].cells.insert(1, nbformat.v4.new_markdown_cell(head(), id="cell-head"))
     else:
-        notebooks = chapters.execute_all(list(chapters.sources()), given, frozen=True)
-    for name, notebook in notebooks.items():
-        file = chapters.published(name).relative_to(paths.ROOT)
+        executed = notebooks.execute_all(list(notebooks.sources()), given, frozen=True)
+    for name, notebook in executed.items():
+        file = notebooks.published(name).relative_to(paths.ROOT)
         if wrong := stored_errors(notebook):
             raise InputError(f"{file} holds an error: {wrong[0]}")
         (source / file).write_text(page(notebook))
@@ -92,7 +92,7 @@ def page(notebook: NotebookNode) -> str:
         cells.append(NotebookNode(cell | {"outputs": [output for output in outputs if output not in below]}))
         facts = {"id": f"{cell.id}-from", "metadata": {"tags": ["remove-input"]}, "execution_count": cell.execution_count, "outputs": below}
         cells.append(nbformat.v4.new_code_cell("# what the figure above was made from", **facts))
-    text = chapters.text(NotebookNode(notebook | {"cells": cells}))
+    text = notebooks.text(NotebookNode(notebook | {"cells": cells}))
     return re.sub(r'(href=\\"[^"\\:]*)\.ipynb(?=[#\\])', r"\1.html", text)
 
 

@@ -92,8 +92,12 @@ def refuse_damaged(rows: pd.DataFrame) -> None:
         raise InputError(notes[0] + (f" (and {len(notes) - 1} more damaged runs)" if len(notes) > 1 else ""))
 
 
+def folders() -> list[Path]:
+    """The folders of all whole runs, in order."""
+    return sorted(file.parent for file in paths.runs().glob(f"*/[!.]*/{store.MANIFEST}"))
+
+
 def cached() -> list[Training]:
     """The training of every cached run that today's recipes describe; raises InputError at a damaged one."""
-    folders = sorted(file.parent for file in paths.runs().glob(f"*/[!.]*/{store.MANIFEST}"))
-    found = [recipes.described(runs.config(store.Folder(folder)).get("training")) for folder in folders]
+    found = [recipes.described(runs.config(store.Folder(folder)).get("training")) for folder in folders()]
     return sorted((training for training in found if training), key=lambda t: (t.dataset, t.model, t.recipe, t.variant, t.alpha, t.seed))

@@ -1,25 +1,15 @@
-"""Chapters: percent scripts executed with parameters into notebooks that are equal byte for byte."""
+"""What chapters call: their parameters checked, numbers of the networks that are cached, and words and tables of their text."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
-import sys
-import tempfile
 import types
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-import jupytext
-import nbformat
 import pandas as pd
-from nbformat import NotebookNode
 
 from lib import accuracy, layers, measurements, models, paths, recipes, robustness, runs, selectivity, store
-from lib.errors import InputError, unknown
+from lib.errors import InputError
 
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 VARIANTS = ("plain", "augmix", "pgd-1", "pgd-2", "pgd-4")  # of the chapter that compares ways of training, and of the ledger
@@ -61,6 +51,11 @@ class Parameters:
     def with_variants(self) -> Parameters:
         """The same with α = 0 and the usual ways of training, as the chapter that compares them has by default."""
         return replace(self, alphas=(0.0,), variants=VARIANTS, epochs=_epochs(self.dataset, self.model, self.recipe, 0))
+
+
+def on_digits() -> Parameters:
+    """The small networks that chapters show beside the others: all that `sweeps/digits.yml` makes."""
+    return Parameters("digits", "resnet8", alphas=(-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0), seeds=(0, 1, 2), recipe="fast")
 
 
 def _epochs(dataset: str, model: str, recipe: str, chosen: object) -> int | None:
@@ -124,155 +119,6 @@ def parameters(namespace: Mapping[str, object]) -> Parameters:
     _ = given.trainings  # raises for what does not fit together
     runs.start_reading()
     return given
-
-
-# ---- chapters as files -----------------------------------------------------------------------------------------------
-
-
-def sources() -> dict[str, Path]:
-    """{name: percent script} of every chapter: "02-approach" and so on, the landing page "index" first."""
-    found = {file.stem: file for file in sorted(paths.CHAPTERS.glob("*.py"))}
-    return {"index": found.pop("index")} | found if "index" in found else found
-
-
-def find(name: str) -> str:
-    """The full name of a chapter given as "02-approach" or "approach"; raises InputError for an unknown one."""
-    for full in sources():
-        if name in (full, re.sub(r"^\d+-", "", full)):
-            return full
-    raise unknown("chapter", name, sources())
-
-
-def published(name: str) -> Path:
-    """The committed notebook of a chapter. The landing page lies at the root, where the book's index has to be."""
-    return (paths.ROOT if name == "index" else paths.CHAPTERS) / f"{name}.ipynb"
-
-
-def read(name: str) -> NotebookNode:
-    """A chapter's script as a notebook without outputs, its cell ids made from their position."""
-    notebook = jupytext.read(sources()[name])
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{number:02d}"
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
-    return notebook
-
-
-def declared(name: str) -> dict[str, str]:
-    """{parameter: its default, as written} of a chapter."""
-    import papermill
-
-    with tempfile.TemporaryDirectory() as folder:  # papermill inspects files alone
-        file = Path(folder, f"{name}.ipynb")
-        nbformat.write(read(name), file)
-        return {parameter: facts["default"] for parameter, facts in papermill.inspect_notebook(file).items()}
-
-
-# ---- execution -------------------------------------------------------------------------------------------------------
-
-
-def execute(name: str, given: Mapping[str, object] | None = None, *, frozen: bool = False) -> NotebookNode:
-    """Run a chapter with parameters in place of its defaults; two runs from the same cache are equal byte for byte.
-
-    frozen  run under RUNS_FROZEN=1: a missing run is an error
-    raises  InputError for an unknown chapter or parameter, and for a cell that raises, with the cell's own message
-    """
-    return execute_all([name], given, frozen=frozen)[find(name)]
-
-
-def execute_all(names: list[str], given: Mapping[str, object] | None = None, *, frozen: bool) -> dict[str, NotebookNode]:
-    """Run chapters side by side: each kernel is a process, the threads only wait."""
-    names, given = [find(name) for name in names], dict(given or {})
-    for name in names:
-        known = declared(name)
-        for parameter in given:
-            if parameter not in known:
-                raise InputError(f"unknown parameter {parameter!r}; chapter {name!r} takes {', '.join(sorted(known))}")
-    setting = {"RUNS_FROZEN": "1" if frozen else os.environ.get("RUNS_FROZEN", ""), "PYTHONHASHSEED": "0"}
-    done = {}
-    with _environment(**setting), _kernels_to(paths.BUILD / "kernels.log"):
-        # a kernel starts in the folder of its notebook, as in Jupyter; that of this process, which threads share, so one folder after the other
-        for folder in dict.fromkeys(published(name).parent for name in names):
-            there = [name for name in names if published(name).parent == folder]
-            with contextlib.chdir(folder), ThreadPoolExecutor(os.cpu_count()) as pool:
-                done |= zip(there, pool.map(lambda name: _run(name, given, seconds=CELL_SECONDS if frozen else None), there), strict=True)
-    return {name: done[name] for name in names}
-
-
-def _run(name: str, given: Mapping[str, object], *, seconds: int | None) -> NotebookNode:
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-
-    try:
-        notebook = papermill.execute_notebook(
-            read(name), None, given, kernel_name=KERNEL["name"], language=KERNEL["language"],
-            progress_bar=False, execution_timeout=seconds,
-        )  # fmt: skip
-    except PapermillExecutionError as error:
-        raise InputError(f"{sources()[name].relative_to(paths.ROOT)}, cell {error.exec_count}: {error.ename}: {error.evalue}") from None
-    return _clean(notebook)
-
-
-@contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    """Environment variables for the kernels that are started meanwhile."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-
-
-@contextlib.contextmanager
-def _kernels_to(log: Path) -> Iterator[None]:
-    """Send what kernels write to their stderr to a file: each of them warns of its TCP port, which would bury the one line that matters."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with log.open("a") as out:
-        os.dup2(out.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _clean(notebook: NotebookNode) -> NotebookNode:
-    """Drop times and random ids, hide the injected cell, and move what `figures.show` said of a figure to where MyST-NB reads it."""
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
-    for cell in notebook.cells:
-        tags = [tag for tag in cell.metadata.get("tags", []) if tag != "papermill-error-cell-tag"]
-        if "injected-parameters" in tags:
-            cell["id"], tags = "cell-injected", [*tags, "hide-input"]
-        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k not in ("papermill", "execution", "tags")})
-        if tags:
-            cell.metadata["tags"] = tags
-        for output in cell.get("outputs", []):
-            if figure := output.get("metadata", {}).pop("figure", None):
-                cell.metadata["mystnb"] = {"image": {"alt": figure["alt"]}, "figure": {"caption": figure["caption"], "name": figure["name"]}}
-    nbformat.validate(notebook)
-    return notebook
-
-
-def text(notebook: NotebookNode) -> str:
-    """The notebook as it is written to a file."""
-    return nbformat.writes(notebook) + "\n"
-
-
-def publish(names: list[str] | None = None) -> list[Path]:
-    """Execute chapters with their defaults from the cache alone and write their committed notebooks; returns those that changed."""
-    changed = []
-    for name, notebook in execute_all(names or list(sources()), frozen=True).items():
-        file = published(name)
-        if not file.exists() or file.read_text() != text(notebook):
-            file.write_text(text(notebook))
-            changed.append(file)
-    return changed
 
 
 # ---- words and tables of the chapters --------------------------------------------------------------------------------

@@ -1,19 +1,15 @@
-"""The paper's claims, the rule that decides on each, written down before the numbers, and the verdict."""
+"""The paper's claims as data, and the rule that decides on each; `lib.verdicts` applies it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from lib import effects
-from lib.effects import LEAST_STRENGTHS, t_interval, variant_name
 
 VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not tested")
-CONFIDENCE = 0.95
 LEAST_SEEDS = 3  # fewer give no interval worth the name, hence no verdict
 
 
@@ -44,50 +40,6 @@ class Claim:
     lacks: str = ""
 
 
-@dataclass(frozen=True)
-class Part:
-    """Mean over seeds of a statistic, or of one of its parts, with its 95 % t interval; NaN for the interval of too few seeds."""
-
-    name: str  # "" where there is only one
-    estimate: float
-    low: float = float("nan")
-    high: float = float("nan")
-    p: float = float("nan")  # two-sided, of Student's t test against 0: below 0.05 exactly where the interval leaves out 0
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the cached networks say on a claim; `estimate`, `low` and `high` are those of the part that speaks for it least."""
-
-    claim: Claim
-    verdict: str
-    seeds: int = 0
-    parts: tuple[Part, ...] = ()
-    reason: str = ""
-
-    def _least(self) -> Part:
-        return min(self.parts, key=lambda part: part.estimate, default=Part("", float("nan")))
-
-    @property
-    def estimate(self) -> float:
-        return self._least().estimate
-
-    @property
-    def low(self) -> float:
-        return self._least().low
-
-    @property
-    def high(self) -> float:
-        return self._least().high
-
-    @property
-    def p(self) -> float:
-        """Of the verdict: where every part must hold, the largest; where one against the claim suffices, the smallest of these, times the parts."""
-        if self.verdict == "not reproduced":
-            return min(1.0, len(self.parts) * min(part.p for part in self.parts if part.high < 0))
-        return max((part.p for part in self.parts), default=float("nan"))
-
-
 # Written 2026-11-21, when of the CIFAR-10 networks only that of alpha = 0 had been trained; the sentence on parts later that day, for the claims about
 # attacks, when α = −2 and 0, seed 0, had been attacked. No earlier claim has parts.
 RULE = (
@@ -102,7 +54,7 @@ FIRST = "2026-11-21, when of the CIFAR-10 networks only that of α = 0 had been 
 CORRUPTED = "2026-11-21, when one network had been measured on corrupted images: digits, α = 0, seed 0"
 VARIANTS = "2026-11-21, before the first network trained with AugMix or PGD was finished"
 ATTACKED = "2026-11-21, when five networks had been attacked on some images; revised that day, when α = −2 and 0 of CIFAR-10, seed 0, had been seen whole"
-INSIDE = "2026-11-21, before any network, on any data set, had been measured in this way"
+INSIDE = "2026-11-21, when the code had been tried on a few images of three networks (digits, α = 0; CIFAR-10, α = 0 and 2), and no table had been made"
 
 CLAIMS = (
     Claim(
@@ -262,197 +214,6 @@ def claim(identifier: str) -> Claim:
     return next(one for one in CLAIMS if one.id == identifier)
 
 
-def decide(one: Claim, summary: pd.DataFrame | None) -> Verdict:
-    """Apply the rule to the networks of a summary table (one data set and model).
-
-    summary  rows without numbers stand for networks that are not cached; rows that the claim is not about are ignored; None: no networks given
-    """
-    if one.statistic is None:
-        return Verdict(one, "not tested", reason=one.lacks)
-    if summary is None:
-        return Verdict(one, "not tested", reason="its networks are not among those shown here")
-    if one.needs and (one.needs not in summary or summary[one.needs].isna().all()):
-        return Verdict(one, "not tested", reason="its networks are not measured yet")
-    found = one.statistic(summary)
-    values = found.to_frame("") if isinstance(found, pd.Series) else found
-    n = len(values)
-    if n == 0:
-        return _without_a_seed(one, summary)
-    means = values.mean()
-    if n < LEAST_SEEDS:
-        parts = tuple(Part(str(name), float(mean)) for name, mean in means.items())
-        return Verdict(one, "inconclusive", n, parts, reason=f"{n} of the {LEAST_SEEDS} seeds that an interval needs")
-    parts = tuple(Part(str(name), float(means[name]), *t_interval(values[name]), _p(values[name])) for name in values)
-    verdict = "reproduced" if all(part.low > 0 for part in parts) else "not reproduced" if any(part.high < 0 for part in parts) else "inconclusive"
-    return Verdict(one, verdict, n, parts)
-
-
-def _p(values: pd.Series) -> float:
-    """Two-sided p of Student's t test against a mean of 0; of values that are all equal, 1 where they are 0 and else 0."""
-    error = stats.sem(values)
-    if not error:
-        return float(values.iloc[0] == 0)
-    return float(2 * stats.t.sf(abs(values.mean()) / error, len(values) - 1))
-
-
-def corrected(verdicts: Iterable[Verdict]) -> list[tuple[float, str]]:
-    """Each verdict's p and itself when all of them are asked together: where the corrected p is 0.05 or more, it becomes inconclusive.
-
-    Benjamini and Yekutieli's correction, which keeps the expected share of wrong verdicts among the decided ones below 5 % however the claims depend on each
-    other: all are about the same networks. NaN for what has no interval, which is not counted among those asked.
-    """
-    verdicts = list(verdicts)
-    asked = [place for place, one in enumerate(verdicts) if not np.isnan(one.p)]
-    found = [(float("nan"), one.verdict) for one in verdicts]
-    if asked:
-        for place, p in zip(asked, stats.false_discovery_control([verdicts[place].p for place in asked], method="by"), strict=True):
-            found[place] = (float(p), verdicts[place].verdict if p < 1 - CONFIDENCE else "inconclusive")
-    return found
-
-
-def _without_a_seed(one: Claim, summary: pd.DataFrame) -> Verdict:
-    """The verdict where no seed has all that the statistic needs, and the reason."""
-    if not one.compares:
-        return Verdict(one, "inconclusive", reason="no seed has all the α that the statistic needs")
-    rows = summary[(summary.alpha == 0) & summary.variant.str.split("-").str[0].isin(one.compares)]
-    there = rows.mean_selectivity.notna()
-    lacking = [kind for kind in one.compares if not rows.variant.str.startswith(kind).any()]
-    for variant, seeds in rows[~there].groupby("variant", sort=False).seed:
-        some = f" (seed {', '.join(map(str, seeds))})" if rows[there].variant.eq(variant).any() else ""
-        lacking.append(variant + some)
-    missing = ", ".join(lacking) or f"PGD training of at least {LEAST_STRENGTHS} strengths"
-    verdict = "inconclusive" if there.any() else "not tested"
-    return Verdict(one, verdict, reason=f"no seed has all the networks that the statistic needs; missing: {missing}")
-
-
-def ledger(alphas: pd.DataFrame | None = None, variants: pd.DataFrame | None = None) -> pd.DataFrame:
-    """A row a claim: id, claim, certainty, published, statistic, ours, verdict, asked together. Numbers are formatted to be read.
-
-    alphas    runs.summary table of the plain networks over α, for most claims
-    variants  the same of networks trained in other ways, for the claims that compare those; they may have another number of epochs
-    """
-    return _table(_decided(CLAIMS, alphas, variants))
-
-
-def table(some: Iterable[Claim], summary: pd.DataFrame | None) -> pd.DataFrame:
-    """The same rows for some claims, all about the networks of one summary; asked together: of these alone."""
-    return _table(_decided(some, summary, summary))
-
-
-def _decided(some: Iterable[Claim], alphas: pd.DataFrame | None, variants: pd.DataFrame | None) -> list[Verdict]:
-    return [decide(one, variants if one.compares else alphas) for one in some]
-
-
-def _table(verdicts: list[Verdict]) -> pd.DataFrame:
-    rows = []
-    for verdict, (_, together) in zip(verdicts, corrected(verdicts), strict=True):
-        one = verdict.claim
-        rows.append(
-            {
-                "id": one.id,
-                "claim": one.statement,
-                "certainty": one.certainty,
-                "published": one.published,
-                "statistic": one.rule,
-                "ours": describe(verdict),
-                "verdict": verdict.verdict,
-                "asked together": together,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def parts(some: Iterable[Claim], alphas: pd.DataFrame | None, variants: pd.DataFrame | None = None) -> pd.DataFrame:
-    """A row a part of a claim that has an estimate: claim (id), statement, part, verdict of the claim, estimate, low, high and p (NaN without an interval)."""
-    rows = [
-        {"claim": verdict.claim.id, "statement": verdict.claim.statement, "part": part.name, "verdict": verdict.verdict}
-        | {"estimate": part.estimate, "low": part.low, "high": part.high, "p": part.p}
-        for verdict in _decided(some, alphas, variants)
-        for part in verdict.parts
-    ]
-    return pd.DataFrame(rows, columns=["claim", "statement", "part", "estimate", "low", "high", "p", "verdict"])
-
-
 def written() -> pd.DataFrame:
     """A row a claim: id, statistic, and when its rule was written and what was known then; what is lacking where there is no statistic."""
     return pd.DataFrame([{"id": one.id, "statistic": one.rule or "none", "rule written": one.written or f"not: {one.lacks}"} for one in CLAIMS])
-
-
-def detectable(seeds: int) -> float:
-    """How many standard deviations between seeds a mean must be away from 0 for its interval to leave out 0; NaN for fewer than two seeds."""
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1) / np.sqrt(seeds)) if seeds > 1 else float("nan")
-
-
-def describe(verdict: Verdict) -> str:
-    """Our estimate in words: value, unit, interval, seeds, and the reason where there is no verdict; part by part."""
-    if not verdict.seeds:
-        return verdict.reason
-    unit = f" {verdict.claim.unit}" if verdict.claim.unit else ""
-    parts = []
-    for part in verdict.parts:
-        words = (f"{part.name}: " if part.name else "") + f"{part.estimate:+.3g}{unit}".replace("-", "−")
-        parts.append(words if np.isnan(part.low) else words + f", 95 % interval {part.low:+.3g} to {part.high:+.3g}".replace("-", "−"))
-    return "; ".join(parts) + (f"; {verdict.reason}" if verdict.reason else f", {verdict.seeds} seeds")
-
-
-def estimate(values: pd.Series, form: str) -> str:
-    """Mean over seeds, and its 95 % t interval in brackets where there are seeds enough for one.
-
-    >>> estimate(pd.Series([1.0, 2.0, 3.0]), ".1f")
-    '2.0 (−0.5 to 4.5)'
-    """
-    values = values.dropna()
-    if values.empty:
-        return "not measured"
-    words = f"{values.mean():{form}}"
-    if len(values) >= LEAST_SEEDS:
-        low, high = t_interval(values)
-        words += f" ({low:{form}} to {high:{form}})"
-    return words.replace("-", "−")
-
-
-def _means(summary: pd.DataFrame, by: list[str], names: Callable[..., dict[str, str]], columns: dict[str, tuple[str, float, str]]) -> pd.DataFrame:
-    """A row a group, in the order of the table: what it is, n, and each column as mean over seeds and interval.
-
-    names    of the values of `by`: the first columns
-    columns  {label: (column of the summary, factor, format)}
-    """
-    rows = []
-    for key, networks in summary.groupby(by, sort=False):
-        diverged = (networks.status == "diverged").sum()
-        row = names(*key) | {"n": f"{len(networks)}" + (f", {diverged} diverged" if diverged else "")}
-        rows.append(row | {label: estimate(factor * networks[column], form) for label, (column, factor, form) in columns.items()})
-    return pd.DataFrame(rows)
-
-
-def _alpha(alpha: float) -> dict[str, str]:
-    return {"α": f"{alpha:g}".replace("-", "−")}
-
-
-def by_training(summary: pd.DataFrame) -> pd.DataFrame:
-    """A row a way of training (and α, where there are several), in the order of the table: n, and each measured column as mean and interval."""
-    columns = {
-        "clean accuracy, %": ("clean_accuracy", 100, ".1f"),
-        "mean selectivity": ("mean_selectivity", 1, ".3f"),
-        "dead units left out": ("live_selectivity", 1, ".3f"),
-        "dead units, %": ("dead", 100, ".1f"),
-    }
-    rows = _means(summary, ["variant", "alpha"], lambda variant, alpha: {"training": variant_name(variant)} | _alpha(alpha), columns)
-    return rows if summary.alpha.nunique() > 1 else rows.drop(columns="α")
-
-
-def by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
-    """A row an α: n, and accuracy on clean and corrupted images, and the one over the other, as mean and interval; see lib/accuracy.py."""
-    columns = {"clean, %": "subset_accuracy", "corrupted, %": "corrupted_accuracy", "corrupted / clean, %": "relative_accuracy"}
-    return _means(summary.sort_values("alpha"), ["alpha"], _alpha, {label: (column, 100, ".1f") for label, column in columns.items()})
-
-
-def attacked_by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
-    """A row an α: n, accuracy under each attack at the strength that stands for the data set, and the Jacobian's norm; see lib/robustness.py."""
-    columns = {
-        "clean, %": "attacked_clean", "FGSM, %": "fgsm_accuracy", "PGD, %": "pgd_accuracy", "ball: cross-entropy, %": "ball_cross_entropy",
-        "ball: margin, %": "ball_margin", "ball: temperature, %": "ball_temperature", "made for others, %": "transfer_accuracy",
-        "AutoAttack, %": "autoattack_accuracy",
-    }  # fmt: skip
-    measured = {label: (column, 100, ".1f") for label, column in columns.items() if summary[column].notna().any()}
-    return _means(summary.sort_values("alpha"), ["alpha"], _alpha, measured | {"Jacobian": ("jacobian", 1, ".3g")})

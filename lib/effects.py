@@ -151,7 +151,8 @@ def ordered(column: str, *, ends: str = "spared", falling: bool = False, reverse
     return statistic
 
 
-# The ones below and their rules: written 2026-11-21, before any network, on any data set, had been measured in this way. On the columns see lib/layers.py.
+# The ones below and their rules: written 2026-11-21, when the code had been tried on a few images of three networks and no table had been made. That `fall`
+# takes both columns between the same ends is younger; where every α is measured it changes nothing. On the columns see lib/layers.py.
 
 
 def _ends(summary: pd.DataFrame, column: str) -> tuple[pd.DataFrame, float, float]:

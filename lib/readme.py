@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from lib import chapters, figures, paths, robustness, runs, store
+from lib import chapters, figures, notebooks, paths, robustness, runs, store
 from lib.errors import InputError
 from lib.figures.headline import headline
 
@@ -55,7 +55,7 @@ def rows(notebook: nbformat.NotebookNode, column: str) -> list[dict[str, str]]:
 
 def claims() -> str:
     """The claims and their verdicts as Markdown, as the published landing page has them."""
-    page = nbformat.read(chapters.published("index"), as_version=4)
+    page = nbformat.read(notebooks.published("index"), as_version=4)
     said, table = glued(page), rows(page, "verdict")
     counts = f"{said['reproduced']} reproduced, {said['not-reproduced']} not reproduced, {said['inconclusive']} inconclusive, {said['not-tested']} not tested"
     lines = [f"Of {said['claims']} claims, on {said['networks']}: **{counts}**. {said['rule']}", ""]
@@ -68,7 +68,7 @@ def claims() -> str:
 
 def summary() -> tuple[pd.DataFrame, str]:
     """The networks of the landing page, with all that was measured on them; and what they are, in words."""
-    defaults = {name: ast.literal_eval(value) for name, value in chapters.declared("index").items()}
+    defaults = {name: ast.literal_eval(value) for name, value in notebooks.declared("index").items()}
     here = chapters.parameters(defaults | {"__annotations__": dict.fromkeys(defaults)})
     return chapters.measured(runs.summary(here.trainings), here.trainings), here.setting
 

@@ -121,7 +121,7 @@ def _groups() -> tuple[dict[_Group, list[_Member]], list[str]]:
     """Everything in the store that other code than today's has made, recorded as the same or not; and lines about what no code here can repeat."""
     found: dict[_Group, list[_Member]] = {}
     trainings = catalogue.cached()
-    others = len(list(paths.runs().glob(f"*/[!.]*/{store.MANIFEST}"))) - len(trainings)
+    others = len(catalogue.folders()) - len(trainings)
     lost = [f"no longer described by the recipes: {others} runs; they stay stale"] if others else []
     for training in trainings:
         run = store.Folder(paths.runs() / training.name)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from lib import measurements, paths, recipes, runs, store
+from lib import catalogue, measurements, paths, recipes, runs, store
 from lib.docstrings import markup
 
 # page: (title, what it is about, modules in reading order); every module of lib is on one of them
@@ -43,8 +43,8 @@ AREAS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "api-claims": (
         "Claims, figures and the book", "Statistics, verdicts, figures, chapters, pages, and the command line.",
-        ("claims", "effects", "published", "figures", "figures.style", "figures.headline", "figures.selectivity", "figures.average", "figures.worst",
-         "figures.inside", "figures.explore", "figures.speed", "provenance", "chapters", "book", "pages", "anchors",
+        ("claims", "effects", "verdicts", "estimates", "published", "figures", "figures.style", "figures.headline", "figures.selectivity", "figures.average",
+         "figures.worst", "figures.inside", "figures.explore", "figures.speed", "provenance", "chapters", "notebooks", "book", "pages", "anchors",
          "browser", "pdf", "rerun", "times", "readme", "reference", "docstrings", "__main__"),
     ),
 }  # fmt: skip
@@ -185,7 +185,7 @@ def _columns(file: str, folders: list[store.Folder]) -> str:
 
 def run_files() -> str:
     """The page about the files of a run, from docstrings and cached runs."""
-    folders = [store.Folder(file.parent) for file in sorted(paths.runs().glob(f"*/[!.]*/{store.MANIFEST}"))]
+    folders = [store.Folder(folder) for folder in catalogue.folders()]
     example = fields(runs.config(folders[0])) if folders else {}
     config = _rows(
         ("field", "meaning", f"in `{folders[0].path.name}`" if folders else ""),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib import book, catalogue, chapters, paths, recipes, runs, store, sweep, train
+from lib import book, catalogue, chapters, notebooks, paths, recipes, runs, store, sweep, train
 
 
 def rerun(
@@ -27,8 +27,8 @@ def rerun(
     say     is told what will happen, how long it takes, and what is read from the cache
     raises  InputError for bad values, missing data or a full disk; finished runs are kept
     """
-    name = chapters.find(chapter)
-    defaults = {parameter: ast.literal_eval(value) for parameter, value in chapters.declared(name).items()}
+    name = notebooks.find(chapter)
+    defaults = {parameter: ast.literal_eval(value) for parameter, value in notebooks.declared(name).items()}
     own = sorted(float(alpha) for alpha in defaults["alphas"])
     given = {"dataset": dataset, "model": model or "usual", "alphas": own, "seeds": list(seeds) or defaults["seeds"], "recipe": recipe}
     known = {"__annotations__": dict.fromkeys(defaults)}
@@ -50,7 +50,7 @@ def rerun(
         run = runs.make(training)
         say(f"new: {run.path.name}, clean accuracy {runs.config(run)['result']['clean_accuracy']:.1%}")
     pages = book.build(paths.BUILD / "rerun" / f"{name}-{dataset}", given, only=name, head=lambda: marked(before))
-    return pages / chapters.published(name).relative_to(paths.ROOT).with_suffix(".html")
+    return pages / notebooks.published(name).relative_to(paths.ROOT).with_suffix(".html")
 
 
 def tables(training: recipes.Training) -> frozenset[str] | None:

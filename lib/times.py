@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lib import catalogue, paths, store
+from lib import catalogue, store
 from lib.sweep import duration
 
 NETWORK = ["dataset", "model", "recipe", "epochs", "variant"]
@@ -20,9 +20,9 @@ def training() -> pd.DataFrame:
 def measuring() -> pd.DataFrame:
     """One row a measurement, network and machine: dataset, model, measurement, device, tables (how many), seconds (their median), least, most."""
     rows = []
-    for file in sorted(paths.runs().glob(f"*/[!.]*/{store.MANIFEST}")):
-        dataset, model = file.parent.parent.name.rsplit("-", 1)
-        for entry in store.Folder(file.parent).files.values():
+    for folder in catalogue.folders():
+        dataset, model = folder.parent.name.rsplit("-", 1)
+        for entry in store.Folder(folder).files.values():
             if "measurement" in entry:
                 made = entry["provenance"]
                 rows.append((dataset, model, entry["measurement"], made["device"], made["seconds"]))

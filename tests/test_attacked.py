@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import attacked, attacks, chapters, claims, diagnosis, effects, measurements, models, robustness, runs
+from lib import attacked, attacks, chapters, claims, diagnosis, effects, measurements, models, robustness, runs, verdicts
 from lib.attacked import BALLS, CLEAN, FGSM_EPSILONS
 from lib.data import Images
 from lib.errors import InputError
@@ -327,13 +327,13 @@ def test_an_ordering_needs_both_rises():
 def test_each_part_of_a_claim_has_its_interval():
     rising = {-2.0: (0.9, 0.1), 0.0: (0.9, 0.2), 0.4: (0.86, 0.25)}
     one = claims.claim("LM-8")
-    good = claims.decide(one, summary(rising))
+    good = verdicts.decide(one, summary(rising))
     assert good.verdict == "reproduced" and [part.name for part in good.parts] == ["from −2 to 0", "from 0 to 0.4"] and good.estimate == good.parts[1].estimate
-    assert "from −2 to 0: +10.2 points, 95 % interval" in claims.describe(good) and claims.describe(good).endswith("3 seeds")
-    assert claims.decide(one, summary(rising | {-2.0: (0.9, 0.3)})).verdict == "not reproduced"
-    assert claims.decide(one, summary(rising | {0.4: (0.86, 0.1996)})).verdict == "inconclusive"
-    assert claims.decide(one, summary(rising, seeds=2)).verdict == "inconclusive"
-    assert claims.decide(one, summary(rising).drop(columns="pgd_accuracy")).verdict == "not tested"
+    assert "from −2 to 0: +10.2 points, 95 % interval" in verdicts.describe(good) and verdicts.describe(good).endswith("3 seeds")
+    assert verdicts.decide(one, summary(rising | {-2.0: (0.9, 0.3)})).verdict == "not reproduced"
+    assert verdicts.decide(one, summary(rising | {0.4: (0.86, 0.1996)})).verdict == "inconclusive"
+    assert verdicts.decide(one, summary(rising, seeds=2)).verdict == "inconclusive"
+    assert verdicts.decide(one, summary(rising).drop(columns="pgd_accuracy")).verdict == "not tested"
     assert {claim.id for claim in claims.SURVIVES} == {"LM-X2"} and not {"LM-X2"} & {claim.id for claim in claims.CLAIMS}
 
 

@@ -12,11 +12,11 @@ import nbformat
 import pandas as pd
 import pytest
 
-from lib import book, chapters, paths, provenance, runs
+from lib import book, chapters, notebooks, paths, provenance, runs
 from lib.errors import InputError
 
-NAMES = list(chapters.sources())
-PUBLISHED = {name: nbformat.read(chapters.published(name), as_version=4) for name in NAMES if chapters.published(name).exists()}
+NAMES = list(notebooks.sources())
+PUBLISHED = {name: nbformat.read(notebooks.published(name), as_version=4) for name in NAMES if notebooks.published(name).exists()}
 FIGURES = [(name, cell) for name, notebook in PUBLISHED.items() for cell in notebook.cells if "figure" in cell.metadata.get("mystnb", {})]
 
 
@@ -33,21 +33,21 @@ def test_every_chapter_is_published_and_in_the_contents(name):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_notebook_is_made_from_its_source(name):
-    source, notebook = chapters.read(name), PUBLISHED[name]
+    source, notebook = notebooks.read(name), PUBLISHED[name]
     wanted = [(cell.id, cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in source.cells]
     found = [(cell.id, cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
     assert found == wanted, "run: python -m lib chapters"
 
 
 def test_executed_again_they_are_equal_byte_for_byte():
-    for name, notebook in chapters.execute_all(list(PUBLISHED), frozen=True).items():
-        assert chapters.text(notebook) == chapters.published(name).read_text(), f"{name}: run python -m lib chapters"
+    for name, notebook in notebooks.execute_all(list(PUBLISHED), frozen=True).items():
+        assert notebooks.text(notebook) == notebooks.published(name).read_text(), f"{name}: run python -m lib chapters"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_chapter_takes_the_common_parameters_typed_and_commented(name):
-    assert {"dataset", "model", "alphas", "seeds", "recipe"} <= set(chapters.declared(name))
-    cell = next(cell for cell in chapters.read(name).cells if "parameters" in cell.metadata.get("tags", []))
+    assert {"dataset", "model", "alphas", "seeds", "recipe"} <= set(notebooks.declared(name))
+    cell = next(cell for cell in notebooks.read(name).cells if "parameters" in cell.metadata.get("tags", []))
     assert all(re.match(r"\w+: .+ = .+  # .+", line) for line in cell.source.splitlines())
 
 
@@ -71,9 +71,9 @@ def test_figures_are_described(name, cell):
 
 
 def test_every_run_that_a_figure_names_is_in_the_list_of_runs():
-    listed = set(re.findall(r'id=\\"run-(\w+)\\"', chapters.published("03-runs").read_text()))
+    listed = set(re.findall(r'id=\\"run-(\w+)\\"', notebooks.published("03-runs").read_text()))
     for name, notebook in PUBLISHED.items():
-        assert set(re.findall(r"03-runs\.ipynb#run-(\w+)", chapters.text(notebook))) <= listed, name
+        assert set(re.findall(r"03-runs\.ipynb#run-(\w+)", notebooks.text(notebook))) <= listed, name
 
 
 # ---- no number is typed ----------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def words(node: ast.expr) -> str:
 def texts(name: str) -> dict[str, str]:
     """All that a chapter says: {where: text} of its prose, and of what its code hands to figures and to glue."""
     found = {}
-    for cell in chapters.read(name).cells:
+    for cell in notebooks.read(name).cells:
         if cell.cell_type == "markdown":
             found[cell.id] = cell.source
             continue
@@ -256,19 +256,19 @@ def test_chapters_without_variants_are_as_before_and_lead_to_those_of_the_chapte
     assert {(one.variant, one.epochs) for one in here.trainings} == {("plain", None)}
     assert here.setting == "resnet8 on digits, fast recipe, 1 seed for each α"
     assert here.with_variants == varied()
-    assert chapters.declared("09-other-way-round")["variants"] == str(list(chapters.VARIANTS)).replace("'", '"')
+    assert notebooks.declared("09-other-way-round")["variants"] == str(list(chapters.VARIANTS)).replace("'", '"')
 
 
 def test_execute_refuses_an_unknown_parameter_before_it_starts():
     with pytest.raises(InputError, match="unknown parameter 'alpah'; chapter '02-approach' takes alphas"):
-        chapters.execute("approach", {"alpah": 1})
+        notebooks.execute("approach", {"alpah": 1})
     with pytest.raises(InputError, match="unknown chapter 'aproach'; known: 01-introduction"):
-        chapters.execute("aproach")
+        notebooks.execute("aproach")
 
 
 def test_plain_papermill_fails_on_a_mistyped_parameter(tmp_path):
     papermill = Path(sysconfig.get_path("scripts"), "papermill")
-    command = [papermill, chapters.published("index"), tmp_path / "out.ipynb", "-p", "alpah", "1", "--no-progress-bar"]
+    command = [papermill, notebooks.published("index"), tmp_path / "out.ipynb", "-p", "alpah", "1", "--no-progress-bar"]
     done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode != 0
     assert "unknown parameter 'alpah'" in done.stderr

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import claims, effects, paths
+from lib import claims, effects, estimates, paths, verdicts
 from lib.errors import InputError
 
 
@@ -113,7 +113,7 @@ CASES = {
 @pytest.mark.parametrize("identifier", CASES)
 def test_flipping_the_data_flips_the_verdict(identifier):
     for summary, expected in zip(CASES[identifier], ("reproduced", "not reproduced"), strict=True):
-        assert claims.decide(claims.claim(identifier), summary).verdict == expected
+        assert verdicts.decide(claims.claim(identifier), summary).verdict == expected
 
 
 def test_every_claim_that_can_be_decided_has_a_case():
@@ -132,52 +132,52 @@ def test_p_is_below_five_percent_exactly_where_the_interval_leaves_out_zero():
     for _ in range(200):
         values = pd.Series(random.normal(random.uniform(-1.5, 1.5), 1, int(random.integers(3, 8))))
         low, high = effects.t_interval(values)
-        assert (claims._p(values) < 0.05) == (low > 0 or high < 0)
-    assert claims._p(pd.Series([2.0, 2.0, 2.0])) == 0 and claims._p(pd.Series([0.0, 0.0, 0.0])) == 1
+        assert (verdicts._p(values) < 0.05) == (low > 0 or high < 0)
+    assert verdicts._p(pd.Series([2.0, 2.0, 2.0])) == 0 and verdicts._p(pd.Series([0.0, 0.0, 0.0])) == 1
 
 
 def test_many_claims_asked_together_need_more_than_one_alone():
-    strong = claims.decide(claims.claim("LM-1"), networks(RISING))
-    assert claims.corrected([strong])[0] == (pytest.approx(strong.p), "reproduced")
-    weak = claims.Verdict(claims.claim("LM-2"), "reproduced", 3, (claims.Part("", 1.0, 0.1, 1.9, 0.04),))
-    untested = claims.decide(claims.claim("LM-11"), networks(RISING))
-    (p, verdict), _, (none, left) = claims.corrected([weak, strong, untested])
+    strong = verdicts.decide(claims.claim("LM-1"), networks(RISING))
+    assert verdicts.corrected([strong])[0] == (pytest.approx(strong.p), "reproduced")
+    weak = verdicts.Verdict(claims.claim("LM-2"), "reproduced", 3, (verdicts.Part("", 1.0, 0.1, 1.9, 0.04),))
+    untested = verdicts.decide(claims.claim("LM-11"), networks(RISING))
+    (p, verdict), _, (none, left) = verdicts.corrected([weak, strong, untested])
     assert p > weak.p and verdict == "inconclusive" and np.isnan(none) and left == "not tested"
-    assert claims.corrected([]) == []
+    assert verdicts.corrected([]) == []
 
 
 def test_the_p_of_a_claim_with_parts_is_that_of_what_decided_it():
-    parts = (claims.Part("a", 1.0, 0.5, 1.5, 0.01), claims.Part("b", -1.0, -1.9, -0.1, 0.03), claims.Part("c", 1.0, 0.1, 1.9, 0.04))
-    assert claims.Verdict(claims.claim("LM-16"), "not reproduced", 3, parts).p == pytest.approx(0.09)
-    assert claims.Verdict(claims.claim("LM-16"), "reproduced", 3, parts[::2]).p == 0.04
+    parts = (verdicts.Part("a", 1.0, 0.5, 1.5, 0.01), verdicts.Part("b", -1.0, -1.9, -0.1, 0.03), verdicts.Part("c", 1.0, 0.1, 1.9, 0.04))
+    assert verdicts.Verdict(claims.claim("LM-16"), "not reproduced", 3, parts).p == pytest.approx(0.09)
+    assert verdicts.Verdict(claims.claim("LM-16"), "reproduced", 3, parts[::2]).p == 0.04
 
 
 def test_noise_that_hides_the_sign_is_inconclusive():
-    assert claims.decide(claims.claim("LM-2"), networks(RISING, noise=0.2)).verdict == "inconclusive"
+    assert verdicts.decide(claims.claim("LM-2"), networks(RISING, noise=0.2)).verdict == "inconclusive"
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_few_seeds_give_an_estimate_but_no_verdict(seeds):
-    verdict = claims.decide(claims.claim("LM-1"), networks(RISING, seeds=seeds))
+    verdict = verdicts.decide(claims.claim("LM-1"), networks(RISING, seeds=seeds))
     assert (verdict.verdict, verdict.seeds) == ("inconclusive", seeds)
     assert verdict.estimate == pytest.approx(0.15, abs=0.01) and np.isnan(verdict.low)
-    assert "seeds that an interval needs" in claims.describe(verdict)
+    assert "seeds that an interval needs" in verdicts.describe(verdict)
 
 
 def test_one_flat_step_is_enough_against_monotony():
     flat = networks({-1.0: 0.2, 0.0: 0.35, 0.5: 0.30, 1.0: 0.8})
-    assert claims.decide(claims.claim("LM-1"), flat).verdict == "not reproduced"
+    assert verdicts.decide(claims.claim("LM-1"), flat).verdict == "not reproduced"
 
 
 def test_seeds_that_lack_an_alpha_are_left_out():
     summary = networks(RISING, seeds=4)
     summary = summary[~((summary.seed == 3) & (summary.alpha == 0.0))]
-    assert claims.decide(claims.claim("LM-1"), summary).seeds == 3
-    assert claims.decide(claims.claim("LM-19"), summary[summary.alpha != 0.0]).reason
+    assert verdicts.decide(claims.claim("LM-1"), summary).seeds == 3
+    assert verdicts.decide(claims.claim("LM-19"), summary[summary.alpha != 0.0]).reason
 
 
 def test_one_strength_out_of_order_is_enough_against_a_rise():
-    assert claims.decide(claims.claim("LM-12"), varied(UP | {"pgd-2": 0.41})).verdict == "not reproduced"
+    assert verdicts.decide(claims.claim("LM-12"), varied(UP | {"pgd-2": 0.41})).verdict == "not reproduced"
 
 
 @pytest.mark.parametrize("identifier", CASES)
@@ -185,7 +185,7 @@ def test_statistics_ignore_rows_of_the_other_kind(identifier):
     one, summary = claims.claim(identifier), CASES[identifier][0]
     plain, varying = networks({-1.0: 0.9, 1.0: 0.1}).assign(live_selectivity=0.5), varied({"augmix": 0.9, "pgd-1": 0.1, "pgd-2": 0.0})
     others = plain if one.compares else varying
-    assert claims.decide(one, pd.concat([summary, others])) == claims.decide(one, summary)
+    assert verdicts.decide(one, pd.concat([summary, others])) == verdicts.decide(one, summary)
 
 
 @pytest.mark.parametrize("identifier", CASES)
@@ -193,7 +193,7 @@ def test_networks_of_different_length_are_never_compared(identifier):
     summary = CASES[identifier][0]
     mixed = pd.concat([summary[summary.seed > 0], summary[summary.seed == 0].assign(epochs=4)])
     with pytest.raises(InputError, match="of equal length, these were trained 4 and (8|16) epochs"):
-        claims.decide(claims.claim(identifier), mixed)
+        verdicts.decide(claims.claim(identifier), mixed)
 
 
 MISSING = {
@@ -211,7 +211,7 @@ MISSING = {
 @pytest.mark.parametrize("case", MISSING)
 def test_missing_networks_give_no_verdict_but_the_reason(case):
     identifier, mean, verdict, reason = MISSING[case]
-    found = claims.decide(claims.claim(identifier), varied(mean))
+    found = verdicts.decide(claims.claim(identifier), varied(mean))
     assert (found.verdict, found.seeds) == (verdict, 0)
     assert found.reason.endswith(reason)
 
@@ -219,23 +219,23 @@ def test_missing_networks_give_no_verdict_but_the_reason(case):
 def test_a_seed_that_lacks_a_network_is_left_out_of_the_claims_that_need_it():
     summary = varied(UP, seeds=4)
     summary.loc[(summary.seed == 3) & (summary.variant == "pgd-2"), ["mean_selectivity", "live_selectivity"]] = NONE
-    assert (claims.decide(claims.claim("LM-12"), summary).seeds, claims.decide(claims.claim("LM-6"), summary).seeds) == (3, 4)
+    assert (verdicts.decide(claims.claim("LM-12"), summary).seeds, verdicts.decide(claims.claim("LM-6"), summary).seeds) == (3, 4)
     scattered = varied(UP, seeds=2)
     scattered.loc[(scattered.seed == 0) & (scattered.variant == "augmix"), "mean_selectivity"] = NONE
     scattered.loc[(scattered.seed == 1) & (scattered.variant == "plain"), "mean_selectivity"] = NONE
-    assert claims.decide(claims.claim("LM-6"), scattered).reason.endswith("missing: augmix (seed 0), plain (seed 1)")
+    assert verdicts.decide(claims.claim("LM-6"), scattered).reason.endswith("missing: augmix (seed 0), plain (seed 1)")
 
 
 def test_claims_on_corrupted_images_are_not_tested_before_they_are_measured():
     measured = corrupted({"fog": 0.7})
     for summary in (networks(RISING), measured.assign(corrupted_accuracy=NONE, relative_accuracy=NONE)):
         for identifier in ("LM-3", "LM-4", "LM-5"):
-            verdict = claims.decide(claims.claim(identifier), summary)
+            verdict = verdicts.decide(claims.claim(identifier), summary)
             assert (verdict.verdict, verdict.reason) == ("not tested", "its networks are not measured yet")
     some = measured.copy()
     some.loc[some.seed == 2, ["corrupted_accuracy", "corrupted_fog"]] = NONE
-    assert claims.decide(claims.claim("LM-3"), some).seeds == claims.decide(claims.claim("LM-4"), some).seeds == 2
-    assert claims.decide(claims.claim("LM-3"), measured[measured.alpha >= 0]).verdict == "inconclusive"  # no α below 0
+    assert verdicts.decide(claims.claim("LM-3"), some).seeds == verdicts.decide(claims.claim("LM-4"), some).seeds == 2
+    assert verdicts.decide(claims.claim("LM-3"), measured[measured.alpha >= 0]).verdict == "inconclusive"  # no α below 0
 
 
 def test_statistics_on_corrupted_images_by_hand():
@@ -247,7 +247,7 @@ def test_statistics_on_corrupted_images_by_hand():
 
 def test_table_by_alpha():
     summary = corrupted({"fog": 0.7}).assign(subset_accuracy=0.9, status="ok")
-    rows = claims.by_alpha(summary)
+    rows = estimates.by_alpha(summary)
     assert list(rows["α"]) == ["−1", "0", "1"] and (rows.n == "3").all() and (rows["clean, %"] == "90.0 (90.0 to 90.0)").all()
     assert rows["corrupted, %"][1].startswith("50.1 (")
 
@@ -259,29 +259,29 @@ def test_interval_is_students():
 
 
 def test_ledger_takes_both_kinds_of_networks_apart():
-    both = claims.ledger(networks(RISING), varied(DOWN)).set_index("id")
+    both = verdicts.ledger(networks(RISING), varied(DOWN)).set_index("id")
     assert (both.verdict["LM-1"], both.verdict["LM-6"], both.verdict["LM-12"]) == ("reproduced", "not reproduced", "not reproduced")
-    assert claims.ledger(networks(RISING)).set_index("id").verdict["LM-6"] == "not tested"
-    alone = claims.ledger(variants=varied(UP)).set_index("id")
+    assert verdicts.ledger(networks(RISING)).set_index("id").verdict["LM-6"] == "not tested"
+    alone = verdicts.ledger(variants=varied(UP)).set_index("id")
     assert (alone.verdict["LM-1"], alone.verdict["LM-12"]) == ("not tested", "reproduced")
 
 
 def test_table_of_trainings_has_intervals_from_three_seeds_on():
-    few, enough = (claims.by_training(varied(UP, seeds=seeds)) for seeds in (2, 3))
+    few, enough = (estimates.by_training(varied(UP, seeds=seeds)) for seeds in (2, 3))
     assert list(enough.training) == ["plain", "AugMix", "PGD, 1 step", "PGD, 2 steps", "PGD, 10 steps"]
     assert (enough.n == "3").all() and enough["mean selectivity"].str.fullmatch(r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)").all()
     assert few["mean selectivity"].str.fullmatch(r"0\.\d{3}").all() and "α" not in few
-    two = claims.by_training(pd.concat([varied(UP), varied(UP).assign(alpha=-1.0, status="diverged")]))
+    two = estimates.by_training(pd.concat([varied(UP), varied(UP).assign(alpha=-1.0, status="diverged")]))
     assert list(two["α"].unique()) == ["0", "−1"] and two.n.iloc[-1] == "3, 3 diverged"
 
 
 def test_estimate_writes_a_true_minus():
-    assert claims.estimate(pd.Series([1.0, 2.0, 3.0]), ".1f") == "2.0 (−0.5 to 4.5)"
-    assert claims.estimate(pd.Series([-1.0, -2.0]), ".1f") == "−1.5"
+    assert estimates.estimate(pd.Series([1.0, 2.0, 3.0]), ".1f") == "2.0 (−0.5 to 4.5)"
+    assert estimates.estimate(pd.Series([-1.0, -2.0]), ".1f") == "−1.5"
 
 
 def test_ledger_has_every_claim_of_the_protocol():
-    ledger = claims.ledger(networks(RISING))
+    ledger = verdicts.ledger(networks(RISING))
     assert list(ledger.id) == [f"LM-{number}" for number in range(1, 20)]
     assert set(ledger.verdict) <= set(claims.VERDICTS)
     assert ledger.certainty.str.match("established|recalled").all()

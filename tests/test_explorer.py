@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import book, chapters, figures, layers, paths, runs
+from lib import book, chapters, figures, layers, notebooks, paths, runs
 from lib.figures.explore import SCRIPTS
 
 ALPHAS, DEPTHS, SEEDS = (-1.0, 0.0, 2.0), (1, 2, 3), (0, 1)
@@ -95,7 +95,7 @@ def test_text_cannot_end_the_script():
 
 
 def test_published_page_holds_no_plotly_and_no_address():
-    file = chapters.published("13-explorer")
+    file = notebooks.published("13-explorer")
     notebook = nbformat.read(file, as_version=4)
     markup = next(text for cell in notebook.cells for out in cell.get("outputs", []) if "alpha-explorer" in (text := out.get("data", {}).get("text/html", "")))
     assert file.stat().st_size < 1_000_000 and "http" not in markup

@@ -11,7 +11,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from lib import book, catalogue, chapters, figures, paths, provenance, runs
+from lib import book, catalogue, chapters, figures, notebooks, paths, provenance, runs
 from lib.errors import InputError
 from lib.figures import style
 
@@ -128,7 +128,7 @@ def test_a_figure_without_runs_needs_a_file(reading, shown):
 
 def test_chapters_draw_figures_through_show_alone():
     """So each has its fold-out: nothing else of a chapter displays a picture."""
-    for name, file in chapters.sources().items():
+    for name, file in notebooks.sources().items():
         calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
         named = {ast.unparse(call.func) for call in calls}
         assert not {one for one in named if re.search(r"pyplot|savefig|^display|plt\.|\.display$", one)}, name
@@ -148,11 +148,11 @@ def test_links_lead_to_the_page_of_runs_from_wherever_the_notebook_lies(monkeypa
 def test_on_a_page_the_fold_out_is_no_second_figure(reading):
     outputs = [nbformat.v4.new_output("display_data", data) for data in ({"text/plain": "picture"}, provenance.bundle("fig-x", {}, source="README.md"))]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("draw()", metadata={"mystnb": {"figure": {"name": "fig-x"}}}, outputs=outputs)])
-    before = chapters.text(notebook)
+    before = notebooks.text(notebook)
     figure, below = nbformat.reads(book.page(notebook), as_version=4).cells
     assert (len(figure.outputs), len(below.outputs)) == (1, 1) and figure.metadata.mystnb.figure.name == "fig-x"
     assert below.metadata == {"tags": ["remove-input"]} and provenance.MARK in below.outputs[0].data["text/html"]
-    assert chapters.text(notebook) == before
+    assert notebooks.text(notebook) == before
 
 
 def test_the_table_of_runs_has_the_rows_that_links_lead_to(shown):

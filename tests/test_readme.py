@@ -4,10 +4,11 @@ import json
 import os
 import re
 
+import nbformat
 import pytest
 import yaml
 
-from lib import book, chapters, paths, readme
+from lib import book, paths, readme
 
 WORKFLOWS = sorted((paths.ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -27,7 +28,7 @@ def test_the_claims_are_those_of_the_landing_page():
 
 
 def page_of(*outputs):
-    return chapters.nbformat.from_dict({"cells": [{"outputs": [{"data": data, "metadata": metadata} for data, metadata in outputs]}]})
+    return nbformat.from_dict({"cells": [{"outputs": [{"data": data, "metadata": metadata} for data, metadata in outputs]}]})
 
 
 def test_a_published_table_is_read_back():

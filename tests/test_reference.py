@@ -12,7 +12,7 @@ import pytest
 import typer
 import yaml
 
-from lib import chapters, measurements, paths, reference, runs
+from lib import chapters, measurements, notebooks, paths, reference, runs
 from lib.__main__ import app
 from lib.docstrings import markup
 
@@ -145,8 +145,8 @@ def test_the_example_of_a_chapter_runs(tmp_path, monkeypatch):
     ((file, source),) = added("A chapter").items()
     (tmp_path / "chapters").mkdir()
     (tmp_path / file).write_text(source)
-    monkeypatch.setattr(chapters, "sources", lambda: {"99-best": tmp_path / file})
-    notebook = chapters.execute("best", {"dataset": "digits", "alphas": [0.0, 2.0], "seeds": [0]}, frozen=True)
+    monkeypatch.setattr(notebooks, "sources", lambda: {"99-best": tmp_path / file})
+    notebook = notebooks.execute("best", {"dataset": "digits", "alphas": [0.0, 2.0], "seeds": [0]}, frozen=True)
     assert any(output.get("metadata", {}).get("scrapbook", {}).get("name") == "best" for cell in notebook.cells for output in cell.get("outputs", []))
     with pytest.raises(chapters.InputError, match="unknown parameter 'alpah'"):
-        chapters.execute("best", {"alpah": 1})
+        notebooks.execute("best", {"alpah": 1})

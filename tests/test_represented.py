@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import attacks, claims, corruptions, effects, layers, measurements, models, runs
+from lib import attacks, claims, corruptions, effects, layers, measurements, models, runs, verdicts
 from lib.data import Images
 from lib.dimensionality import twonn
 from lib.errors import InputError
@@ -418,19 +418,19 @@ def holding() -> pd.DataFrame:
 @pytest.mark.parametrize("identifier", OURS)
 @pytest.mark.parametrize("seeds", [3, 4])
 def test_claims_are_reproduced_where_they_hold(identifier, seeds, holding):
-    found = claims.decide(claims.claim(identifier), holding[holding.seed < seeds])
+    found = verdicts.decide(claims.claim(identifier), holding[holding.seed < seeds])
     assert (found.verdict, found.seeds) == ("reproduced", seeds) and all(part.low > 0 for part in found.parts)
 
 
 def test_claims_are_about_networks_and_not_the_order_of_rows(holding):
     shuffled = holding.sample(frac=1, random_state=1).reset_index(drop=True)
-    assert [claims.decide(claims.claim(one), shuffled) for one in OURS] == [claims.decide(claims.claim(one), holding) for one in OURS]
+    assert [verdicts.decide(claims.claim(one), shuffled) for one in OURS] == [verdicts.decide(claims.claim(one), holding) for one in OURS]
 
 
 def test_mirrored_networks_turn_the_verdicts():
     mirrored = summed(mirrored=True)
-    verdicts = {one: claims.decide(claims.claim(one), mirrored).verdict for one in OURS}
-    assert verdicts == dict.fromkeys(OURS, "not reproduced") | {"LM-17": "reproduced"}  # which compares two changes of the same network
+    decided = {one: verdicts.decide(claims.claim(one), mirrored).verdict for one in OURS}
+    assert decided == dict.fromkeys(OURS, "not reproduced") | {"LM-17": "reproduced"}  # which compares two changes of the same network
 
 
 TURNED = [
@@ -461,13 +461,13 @@ TURNED = [
 
 @pytest.mark.parametrize(("identifier", "changes", "part"), TURNED, ids=[f"{one}, {part}, {place}" for place, (one, _, part) in enumerate(TURNED)])
 def test_one_part_that_does_not_hold_is_enough(identifier, changes, part):
-    found = claims.decide(claims.claim(identifier), summed(**changes))
+    found = verdicts.decide(claims.claim(identifier), summed(**changes))
     assert found.verdict == "not reproduced"
     assert part in {one.name for one in found.parts if one.high < 0}
 
 
 def test_every_part_of_every_claim_is_turned_once(holding):
-    parts = {identifier: {part.name for part in claims.decide(claims.claim(identifier), holding).parts} for identifier in OURS}
+    parts = {identifier: {part.name for part in verdicts.decide(claims.claim(identifier), holding).parts} for identifier in OURS}
     turned = {identifier: {part for one, _, part in TURNED if one == identifier} for identifier in OURS}
     spoken_for = {"LM-16": {"corruptions, from −2 to 0", "PGD, from 0 to 2"}}  # their twins are
     assert {identifier: parts[identifier] - turned[identifier] for identifier in OURS} == {one: spoken_for.get(one, set()) for one in OURS}
@@ -476,7 +476,7 @@ def test_every_part_of_every_claim_is_turned_once(holding):
 def test_dimensions_are_those_of_early_layers(holding):
     other = summed(late=lambda alpha: 0.5 + 0.1 * alpha)
     for identifier in ("LM-15", "LM-16", "LM-17"):
-        assert claims.decide(claims.claim(identifier), other) == claims.decide(claims.claim(identifier), holding)
+        assert verdicts.decide(claims.claim(identifier), other) == verdicts.decide(claims.claim(identifier), holding)
 
 
 def test_estimates_by_hand(holding):
@@ -488,7 +488,7 @@ def test_estimates_by_hand(holding):
         "LM-17": [10, 10, 10],
         "LM-18": [2, 1.6, 1.2, 2, 2, 4],
     }.items():
-        found = claims.decide(claims.claim(identifier), holding[holding.seed == 0])
+        found = verdicts.decide(claims.claim(identifier), holding[holding.seed == 0])
         assert [part.estimate for part in found.parts] == pytest.approx(estimates), identifier
 
 
@@ -496,15 +496,15 @@ def test_estimates_by_hand(holding):
 def test_what_is_not_measured_is_not_tested(identifier, holding):
     one, bare = claims.claim(identifier), networks(ALPHAS, SEEDS)
     for summary in (bare, layers.with_dimensions(layers.with_gradients(bare, pd.DataFrame()), pd.DataFrame())):
-        assert (claims.decide(one, summary).verdict, claims.decide(one, summary).reason) == ("not tested", "its networks are not measured yet")
-    assert claims.decide(one, None).verdict == "not tested"
+        assert (verdicts.decide(one, summary).verdict, verdicts.decide(one, summary).reason) == ("not tested", "its networks are not measured yet")
+    assert verdicts.decide(one, None).verdict == "not tested"
     for some in (holding[holding.alpha >= 0], holding[holding.alpha != 0], holding[holding.alpha <= 0]):
-        assert (claims.decide(one, some).verdict, claims.decide(one, some).seeds) == ("inconclusive", 0)
-    few = claims.decide(one, holding[holding.seed < 2])
+        assert (verdicts.decide(one, some).verdict, verdicts.decide(one, some).seeds) == ("inconclusive", 0)
+    few = verdicts.decide(one, holding[holding.seed < 2])
     assert (few.verdict, few.seeds) == ("inconclusive", 2)
     holes = holding.copy()
     holes.loc[(holes.seed == 1) & (holes.alpha == 2), one.needs] = np.nan
-    assert claims.decide(one, holes).seeds == 3
+    assert verdicts.decide(one, holes).seeds == 3
 
 
 def test_two_falls_are_compared_between_the_same_alphas():

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 import typer
 
-from lib import chapters, paths, times
+from lib import notebooks, paths, times
 from lib.__main__ import app
 
-TEXT = "\n".join(cell.source for cell in chapters.read("12-rerun").cells if cell.cell_type == "markdown")
+TEXT = "\n".join(cell.source for cell in notebooks.read("12-rerun").cells if cell.cell_type == "markdown")
 FENCES = re.findall(r"^```(.+?)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 RUN = [body for kind, body in FENCES if kind == "bash"]
 PYTHON = [body for kind, body in FENCES if kind == "python"]
@@ -38,7 +38,7 @@ def project(tmp_path_factory):
     left_out = shutil.ignore_patterns(".git", ".venv", "_build", ".cache", "data", "__pycache__", ".pytest_cache", ".locks", ".partial")
     shutil.copytree(paths.ROOT, root, ignore=left_out, symlinks=True)
     (root / ".venv").symlink_to(sys.prefix)
-    environment = {name: value for name, value in os.environ.items() if name not in ("RUNS_DIR", "RUNS_FROZEN", "DATA_DIR", "MAKEFLAGS")}
+    environment = {name: value for name, value in os.environ.items() if name not in ("RUNS_DIR", "RUNS_FROZEN", "DATA_DIR", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     return root, environment | {"PYTHONPATH": str(root), "LIB_CACHE": str(paths.cache())}
 
 
@@ -65,7 +65,7 @@ def test_the_commands_do_what_the_page_says(project):
     assert page.is_relative_to(root) and "3 were made now" in head and "alpha0.7-seed0-fast-" in head and "<p>made now</p>" in head
     images = [(page.parent / source).resolve() for source in re.findall(r'<img[^>]+src="([^"]+\.svg)"', page.read_text())]
     assert any("<!-- 0.7 -->" in image.read_text() and "<!-- −2 -->" in image.read_text() for image in images)
-    for file in [chapters.published("02-approach"), *(paths.ROOT / "runs").glob("digits-*/*/config.json")]:  # what was published and cached stays
+    for file in [notebooks.published("02-approach"), *(paths.ROOT / "runs").glob("digits-*/*/config.json")]:  # what was published and cached stays
         assert (root / file.relative_to(paths.ROOT)).read_bytes() == file.read_bytes()
     reference = page.parent.parent / "reference"
     assert 'id="lib.selectivity.class_selectivity"' in (reference / "api-training.html").read_text()
@@ -103,7 +103,7 @@ def test_what_cannot_be_run_here_is_at_least_well_formed(mark, line, project):
     command = typer.main.get_command(app).commands[name]
     given = command.make_context(name, arguments).params  # raises for an unknown option, a missing or a superfluous argument
     if name == "rerun":
-        assert chapters.find(given["chapter"]) and [float(alpha) for alpha in given["alpha"]] and given["recipe"] in ("fast", "paper")
+        assert notebooks.find(given["chapter"]) and [float(alpha) for alpha in given["alpha"]] and given["recipe"] in ("fast", "paper")
     if mark == "needs-cluster":  # a dry run: the file, the engine and the part are read before the missing runs are refused
         done = shell(project, line, RUNS_FROZEN="1", RUNS_DIR="_build/empty-store")
         assert done.returncode == 2 and done.stderr.startswith("error: RUNS_FROZEN=1 and run cifar10-resnet20/"), done.stderr

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib import layers, robustness
-from lib.figures.style import alpha_axis, alpha_colour, alpha_legend
+from lib.figures.style import LAYER_LABEL, alpha_axis, alpha_colour, alpha_legend
 
 ID = "alpha-explorer"
 SCRIPTS = ("plotly.min.js", "explorer.js")  # which `lib.book` lays into _static, of this page alone: the former has megabytes
@@ -99,7 +99,7 @@ def explorer(shown: dict[str, object]) -> Figure:
             for alpha, values in zip(alphas, by_alpha, strict=True):
                 mark = "o" if change == layers.NONE else ""
                 axes.plot(shown["depths"], _numbers(values), color=alpha_colour(alpha), linestyle=_DASHES[change], linewidth=1.3, marker=mark, markersize=3)
-        axes.set_xlabel("ReLU layer, from the input")
+        axes.set_xlabel(LAYER_LABEL)
         axes.set_ylim(bottom=0)
     selectivity.set(ylabel="mean class selectivity of the layer", title="selectivity")
     dimensions.set(ylabel="components for 95 % of the variance / units", title="dimensionality")

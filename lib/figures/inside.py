@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lib import claims, effects
-from lib.figures.style import alpha_colour, alpha_legend
+from lib.figures.style import LAYER_LABEL, alpha_colour, alpha_legend
 
-LAYER_LABEL = "ReLU layer, from the input"
 WIDEST = 9.6  # inches: on a page, the labels of what is wider are too small to read
 
 

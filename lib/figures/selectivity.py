@@ -11,7 +11,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib import claims, effects
-from lib.figures.style import PALE, POINTED, SI_LABEL, against_alpha, alpha_colour, alpha_legend, alpha_palette, dashes, variant_colour, variant_legend
+from lib.figures.style import (
+    LAYER_LABEL,
+    PALE,
+    POINTED,
+    SI_LABEL,
+    against_alpha,
+    alpha_colour,
+    alpha_legend,
+    alpha_palette,
+    dashes,
+    variant_colour,
+    variant_legend,
+)
 
 
 def selectivity_and_alpha(summary: pd.DataFrame, published: pd.DataFrame | None = None) -> Figure:
@@ -42,7 +54,7 @@ def selectivity_by_layer(units: pd.DataFrame, *, by: str = "alpha") -> Figure:
     for axes, rows, title in zip(panels, (units, units[~units.dead]), ("all units", "dead units left out"), strict=True):
         means = rows.groupby(sorted({"alpha", by}) + ["seed", "depth"], as_index=False).selectivity.mean()
         sns.lineplot(means, x="depth", y="selectivity", **how, errorbar=None, marker="o", markersize=4, legend=False, ax=axes)
-        axes.set(title=title, xlabel="ReLU layer, from the input", ylabel="mean class selectivity of the layer")
+        axes.set(title=title, xlabel=LAYER_LABEL, ylabel="mean class selectivity of the layer")
     place = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
     variant_legend(panels[1], units, **place) if by == "variant" else alpha_legend(panels[1], units.alpha, **place)
     figure.tight_layout()

@@ -22,6 +22,7 @@ matplotlib.use("agg", force=False)
 
 ALPHA_LABEL = "selectivity scale α"
 SI_LABEL = "mean class selectivity"
+LAYER_LABEL = "ReLU layer, from the input"
 # blue for alpha < 0, nearly black for 0, orange for alpha > 0: told apart with any of the common colour blindnesses, and in grey by lightness
 _PALETTE = sns.diverging_palette(250, 30, s=95, l=62, center="dark", as_cmap=True)
 _FULL = 2.0  # |alpha| from which the colour is full; beyond it the paper calls the networks degenerate

@@ -1,0 +1,190 @@
+"""Verdicts on claims: the rule applied to the numbers of networks, one claim alone and all asked together, and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from lib.claims import CLAIMS, LEAST_SEEDS, Claim
+from lib.effects import LEAST_STRENGTHS, t_interval
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Part:
+    """Mean over seeds of a statistic, or of one of its parts, with its 95 % t interval; NaN for the interval of too few seeds."""
+
+    name: str  # "" where there is only one
+    estimate: float
+    low: float = float("nan")
+    high: float = float("nan")
+    p: float = float("nan")  # two-sided, of Student's t test against 0: below 0.05 exactly where the interval leaves out 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the cached networks say on a claim; `estimate`, `low` and `high` are those of the part that speaks for it least."""
+
+    claim: Claim
+    verdict: str
+    seeds: int = 0
+    parts: tuple[Part, ...] = ()
+    reason: str = ""
+
+    def _least(self) -> Part:
+        return min(self.parts, key=lambda part: part.estimate, default=Part("", float("nan")))
+
+    @property
+    def estimate(self) -> float:
+        return self._least().estimate
+
+    @property
+    def low(self) -> float:
+        return self._least().low
+
+    @property
+    def high(self) -> float:
+        return self._least().high
+
+    @property
+    def p(self) -> float:
+        """Of the verdict: where every part must hold, the largest; where one against the claim suffices, the smallest of these, times the parts."""
+        if self.verdict == "not reproduced":
+            return min(1.0, len(self.parts) * min(part.p for part in self.parts if part.high < 0))
+        return max((part.p for part in self.parts), default=float("nan"))
+
+
+def decide(one: Claim, summary: pd.DataFrame | None) -> Verdict:
+    """Apply the rule to the networks of a summary table (one data set and model).
+
+    summary  rows without numbers stand for networks that are not cached; rows that the claim is not about are ignored; None: no networks given
+    """
+    if one.statistic is None:
+        return Verdict(one, "not tested", reason=one.lacks)
+    if summary is None:
+        return Verdict(one, "not tested", reason="its networks are not among those shown here")
+    if one.needs and (one.needs not in summary or summary[one.needs].isna().all()):
+        return Verdict(one, "not tested", reason="its networks are not measured yet")
+    found = one.statistic(summary)
+    values = found.to_frame("") if isinstance(found, pd.Series) else found
+    n = len(values)
+    if n == 0:
+        return _without_a_seed(one, summary)
+    means = values.mean()
+    if n < LEAST_SEEDS:
+        parts = tuple(Part(str(name), float(mean)) for name, mean in means.items())
+        return Verdict(one, "inconclusive", n, parts, reason=f"{n} of the {LEAST_SEEDS} seeds that an interval needs")
+    parts = tuple(Part(str(name), float(means[name]), *t_interval(values[name]), _p(values[name])) for name in values)
+    verdict = "reproduced" if all(part.low > 0 for part in parts) else "not reproduced" if any(part.high < 0 for part in parts) else "inconclusive"
+    return Verdict(one, verdict, n, parts)
+
+
+def _p(values: pd.Series) -> float:
+    """Two-sided p of Student's t test against a mean of 0; of values that are all equal, 1 where they are 0 and else 0."""
+    error = stats.sem(values)
+    if not error:
+        return float(values.iloc[0] == 0)
+    return float(2 * stats.t.sf(abs(values.mean()) / error, len(values) - 1))
+
+
+def corrected(verdicts: Iterable[Verdict]) -> list[tuple[float, str]]:
+    """Each verdict's p and itself when all of them are asked together: where the corrected p is 0.05 or more, it becomes inconclusive.
+
+    Benjamini and Yekutieli's correction, which keeps the expected share of wrong verdicts among the decided ones below 5 % however the claims depend on each
+    other: all are about the same networks. NaN for what has no interval, which is not counted among those asked.
+    """
+    verdicts = list(verdicts)
+    asked = [place for place, one in enumerate(verdicts) if not np.isnan(one.p)]
+    found = [(float("nan"), one.verdict) for one in verdicts]
+    if asked:
+        for place, p in zip(asked, stats.false_discovery_control([verdicts[place].p for place in asked], method="by"), strict=True):
+            found[place] = (float(p), verdicts[place].verdict if p < 1 - CONFIDENCE else "inconclusive")
+    return found
+
+
+def _without_a_seed(one: Claim, summary: pd.DataFrame) -> Verdict:
+    """The verdict where no seed has all that the statistic needs, and the reason."""
+    if not one.compares:
+        return Verdict(one, "inconclusive", reason="no seed has all the α that the statistic needs")
+    rows = summary[(summary.alpha == 0) & summary.variant.str.split("-").str[0].isin(one.compares)]
+    there = rows.mean_selectivity.notna()
+    lacking = [kind for kind in one.compares if not rows.variant.str.startswith(kind).any()]
+    for variant, seeds in rows[~there].groupby("variant", sort=False).seed:
+        some = f" (seed {', '.join(map(str, seeds))})" if rows[there].variant.eq(variant).any() else ""
+        lacking.append(variant + some)
+    missing = ", ".join(lacking) or f"PGD training of at least {LEAST_STRENGTHS} strengths"
+    verdict = "inconclusive" if there.any() else "not tested"
+    return Verdict(one, verdict, reason=f"no seed has all the networks that the statistic needs; missing: {missing}")
+
+
+def detectable(seeds: int) -> float:
+    """How many standard deviations between seeds a mean must be away from 0 for its interval to leave out 0; NaN for fewer than two seeds."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1) / np.sqrt(seeds)) if seeds > 1 else float("nan")
+
+
+# ---- The ledger ------------------------------------------------------------------------------------------------------
+
+
+def ledger(alphas: pd.DataFrame | None = None, variants: pd.DataFrame | None = None) -> pd.DataFrame:
+    """A row a claim: id, claim, certainty, published, statistic, ours, verdict, asked together. Numbers are formatted to be read.
+
+    alphas    runs.summary table of the plain networks over α, for most claims
+    variants  the same of networks trained in other ways, for the claims that compare those; they may have another number of epochs
+    """
+    return _table(_decided(CLAIMS, alphas, variants))
+
+
+def table(some: Iterable[Claim], summary: pd.DataFrame | None) -> pd.DataFrame:
+    """The same rows for some claims, all about the networks of one summary; asked together: of these alone."""
+    return _table(_decided(some, summary, summary))
+
+
+def _decided(some: Iterable[Claim], alphas: pd.DataFrame | None, variants: pd.DataFrame | None) -> list[Verdict]:
+    return [decide(one, variants if one.compares else alphas) for one in some]
+
+
+def _table(verdicts: list[Verdict]) -> pd.DataFrame:
+    rows = []
+    for verdict, (_, together) in zip(verdicts, corrected(verdicts), strict=True):
+        one = verdict.claim
+        rows.append(
+            {
+                "id": one.id,
+                "claim": one.statement,
+                "certainty": one.certainty,
+                "published": one.published,
+                "statistic": one.rule,
+                "ours": describe(verdict),
+                "verdict": verdict.verdict,
+                "asked together": together,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def parts(some: Iterable[Claim], alphas: pd.DataFrame | None, variants: pd.DataFrame | None = None) -> pd.DataFrame:
+    """A row a part of a claim that has an estimate: claim (id), statement, part, verdict of the claim, estimate, low, high and p (NaN without an interval)."""
+    rows = [
+        {"claim": verdict.claim.id, "statement": verdict.claim.statement, "part": part.name, "verdict": verdict.verdict}
+        | {"estimate": part.estimate, "low": part.low, "high": part.high, "p": part.p}
+        for verdict in _decided(some, alphas, variants)
+        for part in verdict.parts
+    ]
+    return pd.DataFrame(rows, columns=["claim", "statement", "part", "estimate", "low", "high", "p", "verdict"])
+
+
+def describe(verdict: Verdict) -> str:
+    """Our estimate in words: value, unit, interval, seeds, and the reason where there is no verdict; part by part."""
+    if not verdict.seeds:
+        return verdict.reason
+    unit = f" {verdict.claim.unit}" if verdict.claim.unit else ""
+    parts = []
+    for part in verdict.parts:
+        words = (f"{part.name}: " if part.name else "") + f"{part.estimate:+.3g}{unit}".replace("-", "−")
+        parts.append(words if np.isnan(part.low) else words + f", 95 % interval {part.low:+.3g} to {part.high:+.3g}".replace("-", "−"))
+    return "; ".join(parts) + (f"; {verdict.reason}" if verdict.reason else f", {verdict.seeds} seeds")
