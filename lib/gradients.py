@@ -87,6 +87,8 @@ class _Linear:
             def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
                 if layer in fires:
                     raise InputError(f"{layer} is used twice in one pass; give each use an nn.ReLU of its own")
+                if output.ndim != 4:
+                    raise InputError(f"{layer} gives {tuple(output.shape)}; units are feature maps (n, units, h, w), such as follow a convolution")
                 fires[layer] = (output > 0).to(self.dtype).contiguous(memory_format=torch.channels_last)
 
             return hook
@@ -116,7 +118,8 @@ def input_unit_gradients(network: nn.Module, pixels: Tensor, *, precision: str =
     precision  of the passes back: "float32", that of the network; or "bfloat16", half the time, each length within 2 %. Which units fire is decided in the
                network's own precision in either case
     returns    {layer: (n, units) float64}, in activation for a change of the pixels of length 1; 0 for a unit that does not fire on an image
-    raises     InputError for images that are not float or leave [0, 1], an unknown precision, no ReLU, or one that is used twice
+    raises     InputError for no images, images that are not float, not of the parameters' dtype or leave [0, 1], an unknown precision, no ReLU, one that is
+               used twice, or one that follows no convolution
     source     Leavitt & Morcos 2020, input-unit gradients; that units are averaged over space is our choice
 
     >>> network = models.build("resnet8", classes=10)
@@ -128,6 +131,11 @@ def input_unit_gradients(network: nn.Module, pixels: Tensor, *, precision: str =
         raise unknown("precision", precision, PRECISIONS)
     if not isinstance(network, nn.Module):
         raise InputError(f"units are those of a module's nn.ReLU layers, got {type(network).__name__}")
+    if not len(pixels):
+        raise InputError("units are found by passing images through the network, got 0 images")
+    kinds = {parameter.dtype for parameter in network.parameters() if parameter.is_floating_point()} - {pixels.dtype}
+    if kinds:
+        raise InputError(f"images of {pixels.dtype} do not pass a network whose parameters are {', '.join(map(str, kinds))}; convert one with .to(...)")
     size = 250 if pixels.is_cuda else 16  # on a CPU, what more images hold leaves its cache
     parts: dict[str, list[Tensor]] = {}
     with still(network), torch.inference_mode(False), torch.enable_grad():

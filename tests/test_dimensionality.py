@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from lib import dimensionality
 from lib.dimensionality import Covariance, components, participation_ratio, pca_dimension, twonn
 from lib.errors import InputError
 
@@ -29,10 +30,14 @@ def fired(n: int, d: int, *, seed: int = 0) -> torch.Tensor:
     return (torch.randn(n, 6, generator=random) @ torch.randn(6, d, generator=random) + 0.3 * torch.randn(n, d, generator=random)).relu()
 
 
-def spectrum(activations: torch.Tensor) -> torch.Tensor:
+def added(activations: torch.Tensor) -> Covariance:
     found = Covariance()
     found.add(activations)
-    return found.spectrum()
+    return found
+
+
+def spectrum(activations: torch.Tensor) -> torch.Tensor:
+    return added(activations).spectrum()
 
 
 # ---- Principal components --------------------------------------------------------------------------------------------
@@ -76,11 +81,16 @@ def test_the_matrices_differ_in_their_answers():
 
 @pytest.mark.parametrize("sizes", [[1] * 60, [7] * 8 + [4], [59, 1], [0, 30, 0, 30], [60]])
 @pytest.mark.parametrize("offset", [0.0, 1e4])
-def test_streaming_in_any_batches_is_one_shot(sizes, offset):
+@pytest.mark.parametrize("rows", [1, 7, 60, dimensionality.LEAST_ROWS])
+def test_streaming_in_any_batches_is_one_shot(monkeypatch, sizes, offset, rows):
+    monkeypatch.setattr(dimensionality, "BLOCK", 0)
+    monkeypatch.setattr(dimensionality, "LEAST_ROWS", rows)  # of a block that is multiplied at once
     activations = fired(60, 20) + offset
     found = Covariance()
-    for batch in activations.split(sizes):
+    for asked, batch in enumerate(activations.split(sizes)):
         found.add(batch)
+        if asked == 1:  # in between changes nothing
+            found.matrix()
     expected = torch.cov(activations.double().T)
     assert found.count == 60
     torch.testing.assert_close(found.matrix(), expected, rtol=1e-10, atol=1e-12)
@@ -94,6 +104,17 @@ def test_first_samples_that_are_far_from_the_rest_cost_no_digits():
     for batch in activations.split(3):
         found.add(batch)
     torch.testing.assert_close(found.matrix(), torch.cov(activations.T), rtol=1e-9, atol=1e-6)
+
+
+def test_units_far_from_0_keep_their_digits_beside_others():
+    """A block whose products have lost digits is multiplied again, from its differences."""
+    activations = torch.cat([fired(5000, 12).double(), correlated(5000, 4) + 1e6], dim=1)
+    torch.testing.assert_close(added(activations).matrix(), torch.cov(activations.T), rtol=1e-9, atol=1e-9)
+
+
+def test_gradients_of_activations_are_not_kept():
+    activations = fired(600, 12).requires_grad_()
+    assert not added(activations * 2).spectrum().requires_grad
 
 
 def unchanged(activations: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -317,7 +338,10 @@ def test_duplicates_count_once():
     assert twonn(torch.cat([points, points[:70], points[:3]])) == pytest.approx(twonn(points), rel=1e-12)
 
 
-@pytest.mark.parametrize("points", [torch.zeros(40, 5), torch.full((40, 5), 0.3), torch.ones(1, 3)], ids=["dead", "constant", "single"])
+ALIKE = {"dead": torch.zeros(40, 5), "constant": torch.full((40, 5), 0.3), "single": torch.ones(1, 3), "no units": torch.ones(9, 0)}
+
+
+@pytest.mark.parametrize("points", ALIKE.values(), ids=ALIKE)
 def test_twonn_of_equal_samples_is_0(points):
     assert twonn(points) == 0.0
 
@@ -336,10 +360,7 @@ GRIDS = {
 }
 
 
-ROUNDED = pytest.mark.xfail(strict=True, reason="the distances of these, once centred and scaled, differ by their rounding")
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=ROUNDED) if name in ("a line", "a square") else name for name in GRIDS])
+@pytest.mark.parametrize("name", GRIDS)
 def test_twonn_has_no_answer_on_a_grid(name):
     with pytest.raises(InputError, match="each sample's two nearest are equally far, as on a grid"):
         twonn(GRIDS[name])
