@@ -11,16 +11,12 @@ from lib.errors import InputError
 
 LEAST_POINTS = 3  # that TwoNN needs, after duplicates are dropped
 DISCARDED = 0.1  # share of the largest distance ratios that TwoNN leaves out: Facco et al. 2017
-BLOCK, LEAST_ROWS = 2**16, 250  # values of a block of activations that is multiplied at once: what a core's cache holds; and its least samples
-FAR = 1e4  # times a unit's variance, its squared mean: beyond, products of activations have lost digits that products of differences keep
 EQUALLY_FAR = 1e-9  # logarithm of a ratio of distances: smaller ones are rounding
 ROUNDING = 1e-12  # of the largest eigenvalue: smaller ones are what float64 leaves of directions without variance
 
 
 class Covariance:
-    """Streaming covariance of activations: float64, one pass, no more activations kept than a block of half a megabyte.
-
-    Blocks are merged by their means and their scatter around them: Chan, Golub & LeVeque 1983.
+    """Streaming covariance of activations: float64, one pass, no activation is kept.
 
     >>> found = Covariance()
     >>> for batch in torch.eye(4).split(2):
@@ -30,67 +26,39 @@ class Covariance:
     """
 
     def __init__(self) -> None:
-        self._merged = self._waiting = 0  # samples that are in mean and scatter, and that wait in the block
-        self._block = self._mean = self._scatter = None
-
-    @property
-    def count(self) -> int:
-        """Samples so far."""
-        return self._merged + self._waiting
+        self.count = 0
+        self._origin = self._sum = self._products = None
 
     def add(self, activations: Tensor) -> None:
         """More samples, (n, d) float, of the same d as before."""
         _check(activations)
-        n, d = activations.shape
-        if not n:
+        activations = activations.detach()
+        if not len(activations):
             return
-        if self._block is None:
-            self._block = activations.new_empty(max(BLOCK // max(d, 1), LEAST_ROWS), d, dtype=torch.float64, requires_grad=False)
-            self._mean, self._scatter = self._block.new_zeros(d), self._block.new_zeros(d, d)
-        rows, width = self._block.shape
-        if d != width:
-            raise InputError(f"activations of {width} dimensions so far, then of {d}")
-        start, activations = 0, activations.detach()
-        while start < n:
-            taken = min(n - start, rows - self._waiting)
-            self._block[self._waiting : self._waiting + taken].copy_(activations[start : start + taken])
-            start, self._waiting = start + taken, self._waiting + taken
-            if self._waiting == rows:
-                self._merge()
-
-    def _merge(self) -> None:
-        """Take the samples that wait in the block into mean and scatter."""
-        before, n = self._merged, self._waiting
-        block = self._block[:n]
-        mean = block.mean(0)
-        scatter = _products(block).addr_(mean, mean, alpha=-n)
-        if (mean.square() * n > FAR * scatter.diagonal()).any():  # the subtraction has cost digits
-            scatter = _products(block - mean)
-        apart = mean - self._mean
-        self._scatter.add_(scatter).addr_(apart, apart, alpha=before * n / (before + n))
-        self._mean.add_(apart, alpha=n / (before + n))
-        self._merged, self._waiting = before + n, 0
+        if self._origin is None:
+            # any point near the mean will do: what is far from 0 would lose its digits in the products
+            self._origin = activations.double().mean(0)
+            self._sum = torch.zeros_like(self._origin)
+            self._products = self._origin.new_zeros(activations.shape[1], activations.shape[1])
+        if activations.shape[1] != len(self._origin):
+            raise InputError(f"activations of {len(self._origin)} dimensions so far, then of {activations.shape[1]}")
+        centred = activations.double() - self._origin
+        self.count += len(centred)
+        self._sum += centred.sum(0)
+        self._products.addmm_(centred.T, centred)
 
     def matrix(self) -> Tensor:
         """(d, d) float64, divided by n - 1; raises InputError for fewer than two samples."""
         if self.count < 2:
             raise InputError(f"a covariance needs at least 2 samples, got {self.count}")
-        if self._waiting:
-            self._merge()
-        return self._scatter / (self.count - 1)
+        return (self._products - torch.outer(self._sum, self._sum) / self.count) / (self.count - 1)
 
     def spectrum(self) -> Tensor:
         """Variance along each principal component: (d,) float64 on the CPU, descending; what rounding leaves of no variance is 0."""
         # GPUs are slower at this, and have given wrong results
         values = torch.linalg.eigvalsh(self.matrix().cpu()).flip(0)
-        scale = max(float(values[0]), float(self._mean.abs().max()) ** 2 * torch.finfo(torch.float64).eps) if len(values) else 0.0
+        scale = max(float(values[0]), float(self._origin.abs().max()) ** 2 * torch.finfo(torch.float64).eps) if len(values) else 0.0
         return values.where(values > ROUNDING * scale, 0.0)
-
-
-def _products(block: Tensor) -> Tensor:
-    """(d, d) sums over samples (n, d) float64."""
-    # NumPy sees that one factor is the other, and computes half the products
-    return block.T @ block if block.is_cuda else torch.from_numpy(block.numpy().T @ block.numpy())
 
 
 def _check(activations: Tensor) -> None:

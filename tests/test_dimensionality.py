@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from lib import dimensionality
 from lib.dimensionality import Covariance, components, participation_ratio, pca_dimension, twonn
 from lib.errors import InputError
 
@@ -81,10 +80,7 @@ def test_the_matrices_differ_in_their_answers():
 
 @pytest.mark.parametrize("sizes", [[1] * 60, [7] * 8 + [4], [59, 1], [0, 30, 0, 30], [60]])
 @pytest.mark.parametrize("offset", [0.0, 1e4])
-@pytest.mark.parametrize("rows", [1, 7, 60, dimensionality.LEAST_ROWS])
-def test_streaming_in_any_batches_is_one_shot(monkeypatch, sizes, offset, rows):
-    monkeypatch.setattr(dimensionality, "BLOCK", 0)
-    monkeypatch.setattr(dimensionality, "LEAST_ROWS", rows)  # of a block that is multiplied at once
+def test_streaming_in_any_batches_is_one_shot(sizes, offset):
     activations = fired(60, 20) + offset
     found = Covariance()
     for asked, batch in enumerate(activations.split(sizes)):
@@ -107,7 +103,6 @@ def test_first_samples_that_are_far_from_the_rest_cost_no_digits():
 
 
 def test_units_far_from_0_keep_their_digits_beside_others():
-    """A block whose products have lost digits is multiplied again, from its differences."""
     activations = torch.cat([fired(5000, 12).double(), correlated(5000, 4) + 1e6], dim=1)
     torch.testing.assert_close(added(activations).matrix(), torch.cov(activations.T), rtol=1e-9, atol=1e-9)
 
