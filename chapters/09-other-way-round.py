@@ -173,7 +173,7 @@ figures.show_table(chapters.variant_settings(here.trainings))
 # %%
 glue("rule", claims.RULE, display=False)
 ledger = verdicts.ledger(variants=summary)
-columns = ["id", "claim", "certainty", "published", "statistic", "ours", "verdict"]
+columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
 figures.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), columns])
 
 # %% [markdown]
@@ -188,7 +188,7 @@ digits = chapters.at_hand(small.trainings)
 glue("digits", f"{digits.mean_selectivity.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
 ledger = verdicts.ledger(variants=digits)
-figures.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), ["id", "claim", "statistic", "ours", "verdict"]])
+figures.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), ["id", "claim", "verdict", "ours", "statistic"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

@@ -45,7 +45,7 @@ def rows(notebook: nbformat.NotebookNode, column: str) -> list[dict[str, str]]:
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
         table = output.get("data", {}).get("text/html", "")
         names, *lines = [
-            [html.unescape(re.sub(r"<[^>]+>", "", cell)) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)]
+            [html.unescape(re.sub(r"<[^>]+>", "", cell.replace("<br>", " "))) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)]
             for row in re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.DOTALL)
         ] or [[]]
         if column in names:

@@ -179,7 +179,7 @@ def parts(some: Iterable[Claim], alphas: pd.DataFrame | None, variants: pd.DataF
 
 
 def describe(verdict: Verdict) -> str:
-    """Our estimate in words: value, unit, interval, seeds, and the reason where there is no verdict; part by part."""
+    """Our estimate in words: value, unit, interval, seeds, and the reason where there is no verdict; a line a part."""
     if not verdict.seeds:
         return verdict.reason
     unit = f" {verdict.claim.unit}" if verdict.claim.unit else ""
@@ -187,4 +187,4 @@ def describe(verdict: Verdict) -> str:
     for part in verdict.parts:
         words = (f"{part.name}: " if part.name else "") + f"{part.estimate:+.3g}{unit}".replace("-", "−")
         parts.append(words if np.isnan(part.low) else words + f", 95 % interval {part.low:+.3g} to {part.high:+.3g}".replace("-", "−"))
-    return "; ".join(parts) + (f"; {verdict.reason}" if verdict.reason else f", {verdict.seeds} seeds")
+    return ";\n".join(parts) + (f"; {verdict.reason}" if verdict.reason else f", {verdict.seeds} seeds")

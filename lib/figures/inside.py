@@ -10,17 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lib import claims, effects
-from lib.figures.style import LAYER_LABEL, alpha_colour, alpha_legend
-
-WIDEST = 9.6  # inches: on a page, the labels of what is wider are too small to read
-
-
-def _key(panels: Sequence[Axes], alphas: pd.Series) -> None:
-    """The key to the colours of alpha: beside two panels, above three."""
-    if len(panels) < 3:
-        alpha_legend(panels[-1], alphas, loc="center left", bbox_to_anchor=(1, 0.5))
-    else:
-        alpha_legend(panels[1], alphas, loc="lower center", bbox_to_anchor=(0.5, 1.1), ncols=len(set(alphas)), columnspacing=1, handletextpad=0.1)
+from lib.figures.style import LAYER_LABEL, WIDEST, alpha_colour, alpha_key, alpha_legend
 
 
 def _by_layer(axes: Axes, rows: pd.DataFrame, column: str, scale: float) -> None:
@@ -43,7 +33,7 @@ def by_layer(rows: pd.DataFrame, columns: Mapping[str, str], *, labels: Sequence
     columns  {column: title of its panel}
     labels   of the vertical axes
     """
-    figure = Figure(figsize=(min(1.2 + 3.9 * len(columns), WIDEST), 3.9))
+    figure = Figure(figsize=(min(1.2 + 3.9 * len(columns), WIDEST), 3.9), layout="constrained")
     panels = figure.subplots(1, len(columns), squeeze=False)[0]
     labels = [labels] * len(columns) if isinstance(labels, str) else labels
     for axes, (column, title), label in zip(panels, columns.items(), labels, strict=True):
@@ -53,8 +43,7 @@ def by_layer(rows: pd.DataFrame, columns: Mapping[str, str], *, labels: Sequence
             axes.set_yscale("log")
         else:
             axes.set_ylim(bottom=0)
-    _key(panels, rows.alpha)
-    figure.tight_layout()
+    alpha_key(figure, rows.alpha)
     return figure
 
 
@@ -67,7 +56,7 @@ def dimensions_by_layer(clean: pd.DataFrame, changes: pd.DataFrame, column: str,
     clean, changes  rows of `layers.dimensions`; of `changes`, those of both changes are drawn
     early           a vertical line after this layer
     """
-    figure = Figure(figsize=(WIDEST, 3.9))
+    figure = Figure(figsize=(WIDEST, 3.9), layout="constrained")
     first, second, third = figure.subplots(1, 3)
     third.sharey(second)
     for axes, rows, change in ((first, clean, "none"), (second, changes, "corruption"), (third, changes, "attack")):
@@ -78,8 +67,7 @@ def dimensions_by_layer(clean: pd.DataFrame, changes: pd.DataFrame, column: str,
     first.set_ylabel(label)
     for axes in (first, second):
         axes.set_ylim(bottom=0)
-    _key((first, second, third), clean.alpha)
-    figure.tight_layout()
+    alpha_key(figure, clean.alpha)
     return figure
 
 

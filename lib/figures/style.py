@@ -23,6 +23,7 @@ matplotlib.use("agg", force=False)
 ALPHA_LABEL = "selectivity scale α"
 SI_LABEL = "mean class selectivity"
 LAYER_LABEL = "ReLU layer, from the input"
+WIDEST = 9.6  # inches: on a page, the labels of what is wider are too small to read
 # blue for alpha < 0, nearly black for 0, orange for alpha > 0: told apart with any of the common colour blindnesses, and in grey by lightness
 _PALETTE = sns.diverging_palette(250, 30, s=95, l=62, center="dark", as_cmap=True)
 _FULL = 2.0  # |alpha| from which the colour is full; beyond it the paper calls the networks degenerate
@@ -98,10 +99,18 @@ def alpha_axis(axes: Axes, alphas: pd.Series) -> None:
     axes.axvline(0, color="0.85", zorder=0)
 
 
-def alpha_legend(axes: Axes, alphas: pd.Series, **where: object) -> None:
-    """The key to the colours of alpha."""
+def alpha_legend(beside: Axes | Figure, alphas: pd.Series, **where: object) -> None:
+    """The key to the colours of alpha, of a panel or of a whole figure."""
     handles = [Line2D([], [], marker="o", linestyle="", color=colour, label=f"{alpha:g}".replace("-", "−")) for alpha, colour in alpha_palette(alphas).items()]
-    axes.legend(handles=handles, title="α", frameon=False, **where)
+    beside.legend(handles=handles, title="α", frameon=False, **where)
+
+
+def alpha_key(figure: Figure, alphas: pd.Series) -> None:
+    """The same for a figure of several panels in constrained layout: beside two, above three."""
+    if len(figure.axes) < 3:
+        alpha_legend(figure, alphas, loc="outside right center")
+    else:
+        alpha_legend(figure, alphas, loc="outside upper center", ncols=len(set(alphas)), columnspacing=1, handletextpad=0.1)
 
 
 def dashes(alphas: pd.Series) -> dict[float, object]:
@@ -145,16 +154,17 @@ class Link(NamedTuple):
 
 
 def show_table(rows: pd.DataFrame, *, anchors: bool = False) -> None:
-    """Display a table without its index, as plain HTML that is the same on every run; a cell may be a `Link`.
+    """Display a table without its index, as plain HTML that is the same on every run; a cell may be a `Link`, and a string may have several lines.
 
     anchors  the first column holds keys of runs: links below figures lead to them
     """
     from IPython.display import HTML, display
 
-    links = [column for column in rows if rows[column].map(lambda cell: isinstance(cell, Link)).any()]
-    if links:  # pandas escapes all cells or none
-        rows = rows.map(lambda cell: cell.html() if isinstance(cell, Link) else escape(cell) if isinstance(cell, str) else cell)
-    text = rows.to_html(index=False, border=0, justify="left", na_rep="", classes=["table"], escape=not links)
+    def markup(cell: object) -> object:
+        return cell.html() if isinstance(cell, Link) else escape(cell).replace("\n", "<br>") if isinstance(cell, str) else cell
+
+    rows = rows.rename(columns=lambda name: escape(str(name))).map(markup)
+    text = rows.to_html(index=False, border=0, justify="left", na_rep="", classes=["table"], escape=False)
     if anchors:
         text = re.sub(r"(<tr>\s*)<td>(\w+)</td>", lambda found: f'{found[1]}<td id="{provenance.anchor(found[2])}">{found[2]}</td>', text)
     display(HTML(text))

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from lib import claims, effects
-from lib.figures.style import against_alpha, alpha_axis, alpha_colour, alpha_legend
+from lib.figures.style import WIDEST, against_alpha, alpha_axis, alpha_colour, alpha_key, alpha_legend
 
 # attacks are told apart by marker and by a grey, so that colour stays alpha's
 _MARKERS = ("o", "s", "^", "D", "v")
@@ -37,7 +37,7 @@ def accuracy_by_strength(
     published  alpha, epsilon, accuracy (percent)
     doubtful   the alphas that are drawn hollow, of FGSM and of PGD
     """
-    figure = Figure(figsize=(11 if published is not None else 8.4, 4))
+    figure = Figure(figsize=(WIDEST if published is not None else 8.4, 4), layout="constrained")
     panels = figure.subplots(1, 3 if published is not None else 2)
     _curves(panels[0], fgsm, "epsilon", "accuracy", doubtful[0])
     panels[0].set(xlabel="FGSM: ε, in pixels of [0, 1]", ylabel="accuracy (%)", title="FGSM")
@@ -48,8 +48,7 @@ def accuracy_by_strength(
             panels[2].plot(rows.epsilon, rows.accuracy, color=alpha_colour(alpha), marker="s", markersize=4, linestyle=":")
         panels[2].set(xlabel="FGSM: ε", title="published: ResNet18,\nTiny ImageNet")
         panels[2].set_ylim(bottom=0)
-    alpha_legend(panels[-1], fgsm.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.tight_layout()
+    alpha_key(figure, fgsm.alpha)
     return figure
 
 
@@ -92,7 +91,7 @@ def survival(summary: pd.DataFrame, attacks: dict[str, str], doubtful: dict[str,
     attacks   {column: its name}
     doubtful  {column: (networks,) bool, in the order of the summary}: drawn hollow
     """
-    figure = Figure(figsize=(10, 4.2))
+    figure = Figure(figsize=(9.2, 4.6), layout="constrained")
     panels = figure.subplots(1, 2)
     for axes, relative, label in ((panels[0], False, "accuracy (%)"), (panels[1], True, "accuracy / clean accuracy (%)")):
         for place, (column, name) in enumerate(attacks.items()):
@@ -110,8 +109,7 @@ def survival(summary: pd.DataFrame, attacks: dict[str, str], doubtful: dict[str,
         alpha_axis(axes, summary.alpha)
         axes.set(ylabel=label)
         axes.set_ylim(bottom=0)
-    panels[1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.tight_layout()
+    figure.legend(*panels[0].get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=len(attacks))
     return figure
 
 
