@@ -15,7 +15,7 @@ help:
 	@echo 'make book                                          the book from cached runs: _build/html/index.html'
 	@echo 'make pdf                                           the same on paper, printed by Chromium: _build/book.pdf'
 	@echo 'make test                                          unit tests and every cell of every chapter'
-	@echo 'make rerun CHAPTER=approach ALPHA=0.7              a chapter with one more alpha; DATASET=digits is a matter of seconds'
+	@echo 'make rerun CHAPTER=approach ALPHA=0.7              a chapter with one more alpha; DATASET=digits trains for about a minute'
 	@echo 'make chapters                                      execute the chapters and publish their notebooks'
 	@echo 'make bench                                         speed against what people would use instead; NAME=train-step for one of them'
 	@echo 'python -m lib --help (in .venv)                    everything else'

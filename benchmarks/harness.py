@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from lib import runs, store
+from lib import origin, store
 from lib.errors import InputError, unknown
 
 Work = Callable[[], object]  # what is timed, once a call
@@ -156,10 +156,10 @@ def row(
         "note": note,
         "clock": clock,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "commit": runs._commit(),
+        "commit": origin.commit(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "machine": runs._device(device),
+        "machine": origin.device(device),
     }
 
 

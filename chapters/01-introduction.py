@@ -58,7 +58,7 @@ summary = runs.summary(here.trainings)
 # %% tags=["remove-input"]
 means = summary.groupby("alpha")[["mean_selectivity", "clean_accuracy"]].mean()
 for place, alpha in (("lowest", means.index.min()), ("highest", means.index.max())):
-    glue(f"{place}-alpha", f"{alpha:g}".replace("-", "−"), display=False)
+    glue(f"{place}-alpha", chapters.number(alpha, "g"), display=False)
     glue(f"{place}-si", f"{means.mean_selectivity[alpha]:.3f}", display=False)
     glue(f"{place}-accuracy", f"{100 * means.clean_accuracy[alpha]:.1f} %", display=False)
 glue("networks", f"{len(summary)}", display=False)

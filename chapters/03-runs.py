@@ -3,7 +3,7 @@
 #
 # Every figure and number of the book is made from the runs listed here; nothing is trained or measured while the book is built. A run's name ends in the
 # hash of everything that determines it. Its folder below `runs/` holds its configuration and provenance (`config.json`), its history, a table for each
-# measurement, and for seed 0 its weights; `manifest.json` holds the SHA-256 of each file, which is checked on every reading.
+# measurement, and for seed 0, and α = 0 of seed 1, its weights; `manifest.json` holds the SHA-256 of each file, which is checked on every reading.
 #
 # *Run time: seconds.*
 
@@ -26,7 +26,8 @@ glue("runs", f"{len(cached)}", display=False)
 glue("status", ", ".join(f"{n} {name}" for name, n in status.items()), display=False)
 
 # %% [markdown]
-# **{glue:text}`runs` runs: {glue:text}`status`.** A run is *stale* when library code that it depends on has changed since it was made, *diverged* when its loss
+# **{glue:text}`runs` runs: {glue:text}`status`.** A run is *stale* when library code that it depends on has changed since it was made
+# and is not known to give the same bits, *diverged* when its loss
 # stopped being finite or it ended at chance accuracy (kept, because that is a result), *damaged* when a file fails its checksum. `python -m lib runs`
 # prints this table, `python -m lib runs --csv` the whole of it.
 

@@ -31,7 +31,7 @@ epochs: int = 0  # 0: half of the recipe's own in the fast recipe, all of them i
 variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of training; pgd-K is PGD training with K steps
 
 # %%
-from lib import chapters, claims, effects, estimates, figures, runs, verdicts
+from lib import chapters, claims, effects, estimates, figures, runs, verdicts, words
 
 here = chapters.parameters(globals())
 from myst_nb import glue
@@ -47,7 +47,7 @@ glue("devices", ", ".join(sorted(set(summary.device))), display=False)
 middle = min(here.alphas, key=abs)  # the prose is about the networks closest to plain cross-entropy
 central, columns = summary[summary.alpha == middle], ["clean_accuracy", "mean_selectivity", "live_selectivity", "dead"]
 means = central.groupby("variant", sort=False)[columns].mean()
-glue("middle", f"{middle:g}".replace("-", "−"), display=False)
+glue("middle", chapters.number(middle, "g"), display=False)
 
 # %% [markdown]
 # *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`03-runs`. Numbers in the text are
@@ -87,7 +87,7 @@ glue("augmix-published", claims.claim("LM-6").published, display=False)
 # {glue:text}`augmix-clean_accuracy`, the share of dead units {glue:text}`plain-dead` and {glue:text}`augmix-dead`.
 #
 # The paper gives the size of the effect too: {glue:text}`augmix-published`. Networks at these α are not among ours, so the size is not compared. What the
-# figure does not show: that the change of selectivity is what makes a network robust, or that these networks are robust at all. Neither was measured here.
+# figure does not show: that the change of selectivity is what makes a network robust, or that these networks are robust at all. Neither is shown here.
 #
 # ## PGD training
 #
@@ -102,12 +102,12 @@ figures.show(
     figures.selectivity_by_layer(units[units.variant.isin(ladder.index)], by="variant"),
     name="fig-pgd-layers",
     alt=f"""Two panels, mean selectivity against layer, one line a strength of PGD training, from nearly black (plain) over pink to purple; left all units,
-    right live units. Against plain training, the live units of {effects.variant_name(strongest)}: {attacked}.""",
+    right live units. Against plain training, the live units of {words.variant_name(strongest)}: {attacked}.""",
     caption=f"""Mean selectivity of each ReLU layer by strength of PGD training; {here.setting}, {count} networks, mean over seeds. Left: all units, dead ones
     counting as 0. Right: live units alone; a layer without a live unit has no point.""",
 )
 glue("attacked", attacked, display=False)
-glue("strongest", effects.variant_name(strongest), display=False)
+glue("strongest", words.variant_name(strongest), display=False)
 
 # %% [markdown]
 # The live units of the strongest training ({glue:text}`strongest`) against those of plain training: {glue:text}`attacked`.
@@ -126,8 +126,8 @@ figures.show(
     training; {here.setting}, {count} networks, a point each; intervals (95 %, t) from {claims.LEAST_SEEDS} seeds on. The paper shows this in its figure A16,
     whose curves we have not read off.""",
 )
-for column, words in series.items():
-    glue(f"pgd-{column}", words, display=False)
+for column, values in series.items():
+    glue(f"pgd-{column}", values, display=False)
     glue(f"pgd-{column}-order", chapters.rising(ladder[column]), display=False)
 glue("steps", steps, display=False)
 
@@ -143,7 +143,7 @@ glue("steps", steps, display=False)
 
 # %% tags=["hide-input"]
 figures.show_table(estimates.by_training(summary))
-accuracies = ", ".join(f"{chapters.number(100 * value, '.1f')} ({effects.variant_name(name)})" for name, value in means.clean_accuracy.items())
+accuracies = ", ".join(f"{chapters.number(100 * value, '.1f')} ({words.variant_name(name)})" for name, value in means.clean_accuracy.items())
 glue("accuracies", accuracies, display=False)
 glue("epochs", f"{summary.epochs.iloc[0]} epochs", display=False)
 glue("least", f"{claims.LEAST_SEEDS}", display=False)

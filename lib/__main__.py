@@ -64,7 +64,7 @@ def train(
 def sweep(
     file: Annotated[Path, typer.Argument(help="such as sweeps/digits.yml")],
     shard: Annotated[str, typer.Option(help="i/n: the i-th of n equal parts, to be made on different machines")] = "1/1",
-    budget: Annotated[str, typer.Option(help="minutes: begin no epoch that would end later; what is begun goes on next time")] = "",
+    budget: Annotated[str, typer.Option(help="minutes: begin no epoch and no table that would end later; what is begun goes on next time")] = "",
     pack: Annotated[str, typer.Option(help="name.tar: afterwards put the finished runs of this sweep there, for runs import elsewhere")] = "",
     engine: Annotated[str, typer.Option(help="here: in this process; local: as processes of their own; slurm: as jobs of a cluster")] = "here",
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import measurements, models, paths, recipes, runs, samecode, store
+from lib import measurements, models, origin, paths, recipes, runs, samecode, store
 from lib.errors import InputError
 from lib.recipes import Training
 
@@ -54,13 +54,13 @@ def _stale(run: store.Folder, training: Training | None, model: str, made: dict[
         yield "recipe"
     else:
         about = {"model": model, "variant": training.variant, "recipe": training.recipe} | _of(made, "engine", "device", "torch")
-        if not samecode.same("training", made.get("code", ""), runs.training_digest(training), **about):
+        if not samecode.same("training", made.get("code", ""), origin.training_digest(training), **about):
             yield "training"
     for entry in run.files.values():
         if name := entry.get("measurement"):
             about = {"model": model, "measurement": name} | _of(entry.get("provenance", {}), "device", "torch")
             known = name in measurements.MEASUREMENTS
-            if not (known and samecode.same("table", entry.get("code", ""), runs.table_digest(name, model), **about)):
+            if not (known and samecode.same("table", entry.get("code", ""), origin.table_digest(name, model), **about)):
                 yield name
 
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from lib import accuracy, layers, measurements, models, paths, recipes, robustness, runs, selectivity, store
+from lib import accuracy, layers, measurements, models, paths, readlog, recipes, robustness, runs, selectivity, store, words
 from lib.errors import InputError
 
-KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 VARIANTS = ("plain", "augmix", "pgd-1", "pgd-2", "pgd-4")  # of the chapter that compares ways of training, and of the ledger
-CELL_SECONDS = 600  # execution limit of one cell; jupyter-book's own default of 30 s is for notebooks that compute nothing
 
 
 # ---- parameters ------------------------------------------------------------------------------------------------------
@@ -39,7 +37,7 @@ class Parameters:
         start = f"{self.model} on {self.dataset}, {self.recipe} recipe" + (f" with {self.epochs} instead of {own} epochs" if self.epochs else "")
         if not self.variants:
             return f"{start}, {seeds} for each α"
-        alphas = ", ".join(f"{alpha:g}".replace("-", "−") for alpha in self.alphas)
+        alphas = ", ".join(map(words.number, self.alphas))
         return f"{start}, α = {alphas}, {seeds} for each way of training" + (" and α" if len(self.alphas) > 1 else "")
 
     @property
@@ -117,7 +115,7 @@ def parameters(namespace: Mapping[str, object]) -> Parameters:
         variants=_variants(namespace["variants"]) if "variants" in known else (),
     )
     _ = given.trainings  # raises for what does not fit together
-    runs.start_reading()
+    readlog.start()
     return given
 
 
@@ -189,7 +187,7 @@ def measured(summary: pd.DataFrame, trainings: list[runs.Training]) -> pd.DataFr
 
 def number(value: float, form: str = ".3f") -> str:
     """A number in prose, with a true minus sign; NaN stands for networks that a chapter was not asked to show."""
-    return "(not shown here)" if pd.isna(value) else f"{value:{form}}".replace("-", "−")
+    return "(not shown here)" if pd.isna(value) else words.number(value, form)
 
 
 def rising(values: pd.Series) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 from lib import robustness
 from lib.attacked import CLEAN, CURVES
 from lib.recipes import LABELS
+from lib.words import number
 
 CROSS_ENTROPY = ("fgsm", *CURVES, "ball-cross-entropy")  # attacks along the gradient of the plain cross-entropy
 
@@ -113,7 +114,7 @@ def by_alpha(checks: pd.DataFrame) -> pd.DataFrame:
     tripped = checks[checks.tripped]
     groups = tripped.groupby(["alpha", "check"])
     rows = groups.agg(attacks=("attack", lambda names: ", ".join(dict.fromkeys(names))), networks=("seed", "nunique")).reset_index()
-    return rows.assign(alpha=rows.alpha.map(lambda alpha: f"{alpha:g}".replace("-", "−"))).rename(columns={"alpha": "α"})
+    return rows.assign(alpha=rows.alpha.map(number)).rename(columns={"alpha": "α"})
 
 
 def overview(checks: pd.DataFrame) -> pd.DataFrame:
@@ -130,8 +131,8 @@ def overview(checks: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             row
             | {
-                "largest": f"{top.value:.3f}".replace("-", "−"),
-                "where": "" if top.value <= 0 else f"α = {top.alpha:g}".replace("-", "−") + f", seed {top.seed}, {top.attack}",
+                "largest": number(top.value, ".3f"),
+                "where": "" if top.value <= 0 else f"α = {number(top.alpha)}, seed {top.seed}, {top.attack}",
                 "networks flagged": f"{len(flagged)} of {len(own[LABELS].drop_duplicates())}",
             }
         )

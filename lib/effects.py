@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from lib.errors import InputError
+from lib.words import number
 
 LEAST_STRENGTHS = 2  # of PGD training: one says nothing of how selectivity follows strength
 # of accuracy: the outermost α that cost no more of it on clean images stand for low and high selectivity where accuracies under attack are compared
@@ -23,13 +24,6 @@ def _wide(summary: pd.DataFrame, column: str, across: str = "alpha") -> pd.DataF
     if rows.epochs.nunique() > 1:
         raise InputError(f"a claim compares networks of equal length, these were trained {' and '.join(map(str, sorted(set(rows.epochs))))} epochs")
     return rows.pivot(index="seed", columns=across, values=column).sort_index(axis=1).dropna()
-
-
-def variant_name(variant: str) -> str:
-    """A way of training as figures and tables call it: plain, AugMix, or PGD, 4 steps."""
-    if variant.startswith("pgd-"):
-        return f"PGD, {variant[4:]} step{'' if variant == 'pgd-1' else 's'}"
-    return {"augmix": "AugMix"}.get(variant, variant)
 
 
 def strength(variant: str) -> float:
@@ -142,10 +136,10 @@ def ordered(column: str, *, ends: str = "spared", falling: bool = False, reverse
             return pd.DataFrame()
         sign, parts = (-scale if falling else scale), {}
         for one, other in ((low, 0.0), (0.0, high)):
-            parts[f"from {one:g} to {other:g}".replace("-", "−")] = sign * (wide[other] - wide[one])
+            parts[f"from {number(one)} to {number(other)}"] = sign * (wide[other] - wide[one])
         if reverses:
             clean = _pivot(summary, "clean_accuracy")
-            parts[f"clean, from {high:g} to {low:g}".replace("-", "−")] = scale * (clean[low] - clean[high])
+            parts[f"clean, from {number(high)} to {number(low)}"] = scale * (clean[low] - clean[high])
         return pd.DataFrame(parts).dropna()
 
     return statistic
@@ -187,7 +181,7 @@ def excess(column: str, over: str, *, everywhere: bool = True, scale: float = 1.
         if 0.0 not in wide or (everywhere and not low < 0 < high):
             return pd.DataFrame()
         places = (low, 0.0, high) if everywhere else (0.0,)
-        return pd.DataFrame({f"at {alpha:g}".replace("-", "−"): scale * (wide[alpha] - other[alpha]) for alpha in places}).dropna()
+        return pd.DataFrame({f"at {number(alpha)}": scale * (wide[alpha] - other[alpha]) for alpha in places}).dropna()
 
     return statistic
 

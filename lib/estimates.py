@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 
 from lib.claims import LEAST_SEEDS
-from lib.effects import t_interval, variant_name
+from lib.effects import t_interval
+from lib.words import number, variant_name
 
 
 def estimate(values: pd.Series, form: str) -> str:
@@ -19,11 +20,11 @@ def estimate(values: pd.Series, form: str) -> str:
     values = values.dropna()
     if values.empty:
         return "not measured"
-    words = f"{values.mean():{form}}"
+    words = number(values.mean(), form)
     if len(values) >= LEAST_SEEDS:
         low, high = t_interval(values)
-        words += f" ({low:{form}} to {high:{form}})"
-    return words.replace("-", "−")
+        words += f" ({number(low, form)} to {number(high, form)})"
+    return words
 
 
 def _means(summary: pd.DataFrame, by: list[str], names: Callable[..., dict[str, str]], columns: dict[str, tuple[str, float, str]]) -> pd.DataFrame:
@@ -41,7 +42,20 @@ def _means(summary: pd.DataFrame, by: list[str], names: Callable[..., dict[str, 
 
 
 def _alpha(alpha: float) -> dict[str, str]:
-    return {"α": f"{alpha:g}".replace("-", "−")}
+    return {"α": number(alpha)}
+
+
+def changes(rows: pd.DataFrame, by: str, column: str, pairs: Iterable[tuple[float, float]], *, scale: float = 1.0, form: str = "+.1f") -> pd.DataFrame:
+    """A row a value of `by`, in the order of the table: the change of a column from one α to another, paired by seed, as mean and interval.
+
+    rows   alpha, seed, `by` and the column; where a network has several numbers for a value of `by`, their mean
+    pairs  (from, to); those with an α that is not there, such as NaN, are passed over
+    scale  factor of the numbers
+    """
+    found = rows.groupby([by, "seed", "alpha"], sort=False)[column].mean().mul(scale).unstack("alpha")
+    there = [(one, other) for one, other in dict.fromkeys(pairs) if one in found and other in found and one != other]
+    moved = {f"from {number(one)} to {number(other)}": found[other] - found[one] for one, other in there}
+    return pd.DataFrame([{by: value} | {name: estimate(change.xs(value), form) for name, change in moved.items()} for value in rows[by].unique()])
 
 
 def by_training(summary: pd.DataFrame) -> pd.DataFrame:

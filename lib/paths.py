@@ -21,7 +21,7 @@ def runs() -> Path:
 
 
 def cache() -> Path:
-    """Decoded data sets and compiled kernels, safe to delete: $LIB_CACHE, or .cache/ in the project."""
+    """Decoded data sets, corrupted and adversarial images, safe to delete: $LIB_CACHE, or .cache/ in the project."""
     return (ROOT / (os.environ.get("LIB_CACHE") or ".cache")).resolve()
 
 

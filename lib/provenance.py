@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from lib import effects, paths, runs
+from lib import paths, runs
 from lib.errors import InputError
 from lib.recipes import Training
+from lib.words import number, variant_name
 
 LEDGER = "03-runs.ipynb"  # the chapter that lists every run; `lib.book` turns the link into one to its page
 MARK = '<details class="made-from">'  # how the fold-out begins
@@ -40,10 +41,6 @@ class Group:
     read: tuple[str, ...]  # a line for each kind of file that was read of them
 
 
-def _number(value: float) -> str:
-    return f"{value:g}".replace("-", "−")
-
-
 def _counted(values: Iterable[str]) -> str:
     """The different values, each with how often it occurs where there are several."""
     found = Counter(values)
@@ -65,7 +62,7 @@ def _line(file: str, entries: list[Mapping[str, object]]) -> str:
 
 
 def groups(read: Mapping[Training, tuple[str, ...]]) -> list[Group]:
-    """The runs of `runs.read_so_far`, by data set, model, recipe and epochs; raises InputError for a run that has gone since."""
+    """The runs of `readlog.so_far`, by data set, model, recipe and epochs; raises InputError for a run that has gone since."""
     found = []
     for (dataset, model, recipe, epochs), some in groupby(read, key=lambda one: (one.dataset, one.model, one.recipe, one.settings.epochs)):
         folders = {training: runs.cached(training) for training in some}
@@ -100,7 +97,7 @@ def _matrix(group: Group, link: str) -> str:
     head = "".join(f'<th scope="col">seed {seed}</th>' for seed in seeds)
     rows = []
     for variant, alpha in dict.fromkeys(key[:2] for key in cells):
-        name = (f"{effects.variant_name(variant)}, " if varied else "") + f"α = {_number(alpha)}"
+        name = (f"{variant_name(variant)}, " if varied else "") + f"α = {number(alpha)}"
         keys = (cells.get((variant, alpha, seed)) for seed in seeds)
         ids = "".join(f'<td><a href="{link}#{anchor(key)}">{key}</a></td>' if key else "<td></td>" for key in keys)
         rows.append(f'<tr><th scope="row">{html.escape(name)}</th>{ids}</tr>')
@@ -112,7 +109,7 @@ def bundle(name: str, read: Mapping[Training, tuple[str, ...]], *, source: str =
     """The fold-out of a figure, by MIME type: HTML for pages and notebooks, a sentence for print.
 
     name    the figure's: "fig-..."
-    read    what `runs.read_so_far` says
+    read    what `readlog.so_far` says
     source  a file of the project that the figure's numbers are from, where they are from no run
     raises  InputError when there is neither, or the file is not there
     """

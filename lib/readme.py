@@ -15,6 +15,7 @@ import pandas as pd
 from lib import chapters, figures, notebooks, paths, robustness, runs, store
 from lib.errors import InputError
 from lib.figures.headline import headline
+from lib.words import number
 
 FIGURE = Path("_static", "headline.svg")
 BINDER = "https://mybinder.org"
@@ -88,7 +89,7 @@ def figure() -> tuple[bytes, str]:
     for column, (_, _, label) in panels.items():
         means, count = 100 * networks.groupby("alpha")[column].mean(), networks[column].notna().sum()
         ends = [alpha for alpha in means.index if alpha in (means.index.min(), 0.0, means.index.max())]
-        numbers = ", ".join(f"{means[alpha]:.1f} % at α = {chapters.number(alpha, 'g')}" for alpha in ends)
+        numbers = ", ".join(f"{means[alpha]:.1f} % at α = {number(alpha)}" for alpha in ends)
         said.append(f"{label.removesuffix(' (%)')} ({count} networks): {numbers}")
     return buffer.getvalue(), f"Against α, {'; '.join(said)}. A point a network; {setting}."
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import torch
 
-from lib import catalogue, data, measurements, paths, runs, samecode, store, train
+from lib import catalogue, data, measurements, origin, paths, runs, samecode, store, train
 from lib.engines import exact
 from lib.errors import InputError
 from lib.recipes import Training
@@ -76,7 +76,7 @@ def recheck(*, say: Callable[[str], None] = print, epochs: int = 1) -> bool:
     """
     if runs.frozen():
         raise InputError("RUNS_FROZEN=1 and recheck trains; unset it for this command")
-    commit = runs._commit()
+    commit = origin.commit()
     groups, lost = _groups()
     samecode.keep({(group.kind, group.old, group.new) for group in groups})
     open_groups = {group: members for group, members in groups.items() if not group.recorded()}
@@ -128,12 +128,12 @@ def _groups() -> tuple[dict[_Group, list[_Member]], list[str]]:
         made = runs.config(run)["provenance"]
         about = {"model": training.model, "variant": training.variant, "recipe": training.recipe}
         about |= {name: made.get(name, "") for name in ("engine", "device", "torch")}
-        results = [("training", made.get("code", ""), runs.training_digest(training), about, runs.HISTORY)]
+        results = [("training", made.get("code", ""), origin.training_digest(training), about, runs.HISTORY)]
         for file, entry in run.files.items():
             name = entry.get("measurement")
             if name in measurements.MEASUREMENTS:
                 about = {"model": training.model, "measurement": name} | {fact: entry["provenance"].get(fact, "") for fact in ("device", "torch")}
-                results.append(("table", entry.get("code", ""), runs.table_digest(name, training.model), about, file))
+                results.append(("table", entry.get("code", ""), origin.table_digest(name, training.model), about, file))
             elif name:
                 lost.append(f"the library has no measurement {name!r} any more: that table of {training.name} stays stale")
         for kind, old, new, about, file in results:
@@ -170,7 +170,7 @@ def _threads(device: str) -> Iterator[None]:
 def _hindrance(group: _Group, chosen: list[_Member]) -> str:
     """Why results of today's code could not be compared with this group's, to the bit, on this machine; "" if they can."""
     with _threads(group["device"]):
-        here = runs._device("cuda" if torch.cuda.is_available() else "cpu")
+        here = origin.device("cuda" if torch.cuda.is_available() else "cpu")
     if here != group["device"]:
         return f"made on {group['device']}, this is {here}"
     if torch.__version__ != group["torch"]:

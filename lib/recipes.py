@@ -80,7 +80,6 @@ class Adversarial:
 
 # The paper's attack, 1e-4 a step (recalled), needs tens of steps to matter; the fast recipe takes as few as possible (our choice).
 PGD_STEP = {"paper": 1e-4, "fast": 1 / 255}
-VARIANTS = ("plain", "augmix", "pgd-K")  # K is the number of steps
 
 
 def variant_settings(name: str, recipe: str) -> AugMix | Adversarial | None:

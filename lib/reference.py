@@ -38,14 +38,14 @@ AREAS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "api-runs": (
         "Runs and store", "Trained networks by name, what was measured on them, and the sweeps that make them.",
-        ("runs", "measurements", "store", "catalogue", "code", "samecode", "recheck", "archive", "sweep", "sweepfile", "sweepplan", "sweeptext", "jobs",
-         "cluster", "interrupt", "paths", "errors"),
+        ("runs", "origin", "readlog", "measurements", "store", "catalogue", "code", "samecode", "recheck", "archive", "sweep", "sweepfile", "sweepplan",
+         "sweeptext", "jobs", "cluster", "interrupt", "paths", "errors"),
     ),
     "api-claims": (
         "Claims, figures and the book", "Statistics, verdicts, figures, chapters, pages, and the command line.",
-        ("claims", "effects", "verdicts", "estimates", "published", "figures", "figures.style", "figures.headline", "figures.selectivity", "figures.average",
-         "figures.worst", "figures.inside", "figures.explore", "figures.speed", "provenance", "chapters", "notebooks", "book", "pages", "anchors",
-         "browser", "pdf", "rerun", "times", "readme", "reference", "docstrings", "__main__"),
+        ("claims", "effects", "verdicts", "estimates", "published", "words", "figures", "figures.style", "figures.headline", "figures.selectivity",
+         "figures.average", "figures.worst", "figures.inside", "figures.explore", "figures.speed", "provenance", "chapters", "notebooks", "book", "pages",
+         "anchors", "browser", "pdf", "rerun", "times", "readme", "reference", "docstrings", "__main__"),
     ),
 }  # fmt: skip
 
@@ -54,12 +54,12 @@ CONFIG_FIELDS = {
     "training.dataset": "data set",
     "training.model": "architecture",
     "training.alpha": "selectivity scale α: the loss is cross-entropy − α · mean selectivity",
-    "training.seed": "source of the seeds for weights, order and augmentation",
+    "training.seed": "source of the seeds for weights, order, augmentation and which images are for validation",
     "training.recipe": "name of the recipe",
     "training.settings": "what the recipe says for this architecture, epochs included",
     "training.augmentation": "how training images are flipped and cropped",
     "training.variant": "another way of training and its settings; absent for plain training",
-    "result.status": "ok, or diverged: the loss stopped being finite, or accuracy ended at chance",
+    "result.status": "ok, or diverged: loss or weights stopped being finite, or accuracy ended at chance",
     "result.clean_accuracy": "share of the test set, unperturbed, that is recognised",
     "result.clean_n": "images in the test set",
     "result.validation_accuracy": "share of the validation images that is recognised, at the best epoch",
@@ -85,7 +85,7 @@ ENTRY_FIELDS = {
     "measurement": "of a table: which one",
     "settings": "of a table: the measurement's settings; their hash is in the file's name",
     "code": "of a table: digest of the code that decides it",
-    "provenance": "of a table: when, where and how long it was measured, with the fields of config.json",
+    "provenance": "of a table: when, where and how long it was measured, with the fields of config.json but engine and code",
 }
 INTRODUCTION = """# The files of a run
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib import book, catalogue, chapters, notebooks, paths, recipes, runs, store, sweep, train
+from lib import book, catalogue, chapters, notebooks, paths, recipes, runs, store, train
+from lib.words import duration, number
 
 
 def rerun(
@@ -45,7 +46,7 @@ def rerun(
         first = {training.variant: training for training in reversed(missing)}  # one of each way of training: they differ in cost
         one = {variant: train.estimate_seconds(training, engine) for variant, training in first.items()}
         total = sum(one[training.variant] for training in missing)
-        say(f"training takes about {sweep.duration(total)} here ({engine}); it can be interrupted and goes on where it was")
+        say(f"training takes about {duration(total)} here ({engine}); it can be interrupted and goes on where it was")
     for training in missing:
         run = runs.make(training)
         say(f"new: {run.path.name}, clean accuracy {runs.config(run)['result']['clean_accuracy']:.1%}")
@@ -69,7 +70,7 @@ def marked(before: Mapping[recipes.Training, frozenset[str] | None]) -> str:
     new, old = [], []
     for training, there in before.items():
         measured = sorted((tables(training) or frozenset()) - (there or frozenset()))
-        row = f"| `{Path(training.name).name}` | {chapters.number(training.alpha, 'g')} | {training.seed} | {'made now' if there is None else 'cached'} "
+        row = f"| `{Path(training.name).name}` | {number(training.alpha)} | {training.seed} | {'made now' if there is None else 'cached'} "
         (new if there is None or measured else old).append(f"{row}| {', '.join(measured) or 'cached'} |")
     trained = sum(there is None for there in before.values())
     counts = f"Of its {len(before)} networks, {trained} {'was' if trained == 1 else 'were'} made now and {len(before) - trained} came from the cache."

@@ -5,12 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
-import platform
 import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -19,13 +16,13 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from lib import __version__, code, data, measurements, models, objective, paths, store
+from lib import data, measurements, models, origin, paths, readlog, store
 from lib import train as training_code
 from lib.engines import exact
 from lib.errors import InputError
 from lib.recipes import Training, labels
 
-__all__ = ["Training", "grid", "history", "load", "make", "missing", "read_so_far", "start_reading", "summary", "table"]
+__all__ = ["Training", "grid", "history", "load", "make", "missing", "summary", "table"]
 
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.parquet", "weights.safetensors"
 
@@ -63,86 +60,6 @@ def command(training: Training) -> str:
     )
 
 
-# ---- what has been read ----------------------------------------------------------------------------------------------
-
-_READ: dict[Training, set[str]] = {}  # files of each run that this process has read: a figure says from them what it was made from
-
-
-def start_reading() -> None:
-    """Forget what was read so far; a chapter calls it, through `chapters.parameters`, before it reads anything."""
-    _READ.clear()
-
-
-def read_so_far() -> Mapping[Training, tuple[str, ...]]:
-    """{training: names of the files of its run that were read}, sorted by what decides a training; plain ones come before the other variants."""
-
-    def place(one: Training) -> tuple:
-        return one.dataset, one.model, one.recipe, one.settings.epochs, one.variant != "plain", len(one.variant), one.variant, one.alpha, one.seed
-
-    ordered = sorted(_READ, key=place)
-    return {training: tuple(sorted(_READ[training])) for training in ordered}
-
-
-def _read(training: Training, run: store.Folder, file: str) -> bytes:
-    """A file of a run, verified, and remembered as read."""
-    content = run.read(file)
-    _READ.setdefault(training, set()).add(file)
-    return content
-
-
-# ---- provenance ------------------------------------------------------------------------------------------------------
-
-
-def _commit() -> str:
-    """The commit the library is at, with a + when tracked files of lib/ differ from it; "" outside a checkout."""
-    git = ["git", "-C", str(paths.ROOT)]
-    try:
-        head = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run([*git, "status", "--porcelain", "--", "lib"], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return head + ("+" if changed else "")
-
-
-def _device(device: str) -> str:
-    if device == "cuda":
-        return torch.cuda.get_device_name()
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return f"{name}, {torch.get_num_threads()} threads"
-
-
-def _provenance(device: str, seconds: float) -> dict[str, object]:
-    return {
-        "version": __version__,
-        "commit": _commit(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "device": _device(device),
-        "seconds": round(seconds, 1),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-    }
-
-
-def _digest(entries: list[Callable], model: str) -> str:
-    constructor, arguments, side = models.MODELS[model]
-    blocks = [value for value in arguments.values() if isinstance(value, type)]
-    # of the tables of models and objectives, the entries that are used
-    return code.digest([*entries, constructor, *blocks], arguments, side, skip=["lib.models.MODELS", "lib.objective.OBJECTIVES"])
-
-
-def training_digest(training: Training) -> str:
-    """Digest of the code that decides a trained network: of this architecture, with this objective."""
-    return _digest([training_code.train, objective.OBJECTIVES[objective.kind(training)]], training.model)
-
-
-def table_digest(name: str, model: str) -> str:
-    """Digest of the code that decides a measurement's table."""
-    one = measurements.MEASUREMENTS[name]
-    return _digest([one.function, *([one.sources] if one.sources else [])], model)
-
-
 # ---- making and reading ----------------------------------------------------------------------------------------------
 
 
@@ -150,6 +67,13 @@ def _parquet(table: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False, compression="zstd")
     return buffer.getvalue()
+
+
+def _read(training: Training, run: store.Folder, file: str) -> bytes:
+    """A file of a run, verified, and noted as read."""
+    content = run.read(file)
+    readlog.note(training, file)
+    return content
 
 
 def _find(training: Training) -> store.Folder | None:
@@ -180,7 +104,7 @@ def make(
 ) -> store.Folder:
     """The run's folder, trained now if it is not cached; goes on from a checkpoint where an interrupted training left one.
 
-    weights             also insist on the weights, which the repository keeps for seed 0 only: train them again where they are missing
+    weights             also insist on the weights, which the repository keeps for few runs only: train them again where they are missing
     on_epoch, deadline  as in `train.train`
     raises              InputError when it is missing and RUNS_FROZEN=1, or damaged, or cannot be written; train.OutOfTime at the deadline
     """
@@ -206,8 +130,8 @@ def make(
 
 def _train(training: Training, partial: Path, **how: object) -> dict[str, bytes]:
     """The files of a run; `partial` is where its checkpoint lies, named by the code that made it: other code does not go on from it."""
-    digest = training_digest(training)  # of the code as imported, before hours of training in which it may be edited
-    commit = _commit()
+    digest = origin.training_digest(training)  # of the code as imported, before hours of training in which it may be edited
+    commit = origin.commit()
     trained = training_code.train(training, training_code.best_engine(training), checkpoint=partial / f"checkpoint-{digest}", **how)
     return as_files(trained, training, digest, commit)
 
@@ -222,7 +146,7 @@ def as_files(trained: training_code.Trained, training: Training, digest: str, co
     config = {
         "training": training.canonical(),
         "result": trained.result,
-        "provenance": _provenance(trained.engine.device, trained.result["seconds"]) | {"commit": commit, "engine": str(trained.engine), "code": digest},
+        "provenance": origin.provenance(trained.engine.device, trained.result["seconds"]) | {"commit": commit, "engine": str(trained.engine), "code": digest},
     }
     return {
         CONFIG: json.dumps(config, indent=1).encode() + b"\n",
@@ -252,7 +176,7 @@ def load(training: Training) -> nn.Module:
     if WEIGHTS not in run:
         raise InputError(f"the weights of {training.name} are not kept here; make them with: {command(training)} --weights")
     network = _network(training, run)
-    _READ.setdefault(training, set()).add(WEIGHTS)
+    readlog.note(training, WEIGHTS)
     return network
 
 
@@ -311,8 +235,8 @@ def _measure(measurement: str, training: Training, run: store.Folder, settings: 
     facts = {
         "measurement": measurement,
         "settings": settings,
-        "code": table_digest(measurement, training.model),
-        "provenance": _provenance(device, time.monotonic() - start),
+        "code": origin.table_digest(measurement, training.model),
+        "provenance": origin.provenance(device, time.monotonic() - start),
     }
     with store.lock(paths.runs(), f"{training.key}-manifest"):
         run.add(measurements.file_name(measurement, settings), _parquet(made), **facts)

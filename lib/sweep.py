@@ -19,9 +19,10 @@ from lib.errors import InputError
 from lib.recipes import Training
 from lib.sweepfile import Sweep, read
 from lib.sweepplan import Outcome, Plan, check_budget, kind, parse_shard, plan
-from lib.sweeptext import closing, duration, label, opening, picture
+from lib.sweeptext import closing, label, opening, picture
+from lib.words import duration
 
-__all__ = ["Outcome", "Plan", "Sweep", "check_budget", "duration", "parse_shard", "plan", "read", "run"]
+__all__ = ["Outcome", "Plan", "Sweep", "check_budget", "parse_shard", "plan", "read", "run"]
 
 POLL_SECONDS = 0.5  # between two looks at the networks that other processes are making
 
@@ -39,7 +40,7 @@ def run(
 ) -> Outcome:
     """Train and measure what a plan lacks, one network at a time; processes that run the same sweep share the work.
 
-    budget_minutes  begin nothing that would end later; the network at work then keeps a checkpoint
+    budget_minutes  begin no epoch and no table that would end later, as far as it is known how long they take; the network at work then keeps a checkpoint
     say             is told what will happen and what happened; without a live table also each finished network
     live            a table that follows the work; None shows it on a terminal only
     raises          InputError for what is missing under RUNS_FROZEN=1, damaged, or cannot be written; what is finished is kept
@@ -122,6 +123,7 @@ class _Work:
         wanted = {*plan.training, *(training for training, _ in plan.tables)}
         # what was begun first, then seed by seed: an unfinished sweep then has whole curves over alpha
         self.queue = sorted((t for t in plan.trainings if t in wanted), key=lambda t: (t not in plan.begun, t.seed))
+        self.lacking = frozenset(plan.to_measure)
         self.begun = dict(plan.begun)
         self.made: list[Training] = []
         self.diverged: list[Training] = []
@@ -165,7 +167,7 @@ class _Work:
         again = training in self.plan.again
         made = runs.make(training, weights=again, on_epoch=on_epoch, deadline=self.deadline, progress=False)
         for name in self.plan.sweep.measurements:
-            runs.table(name, [training], progress=False)
+            self.measure(training, name)
         diverged = runs.config(made)["result"]["status"] == "diverged"
         trained = missing or again
         if trained:
@@ -176,6 +178,12 @@ class _Work:
             what = "diverged" if diverged else "trained" if trained else "measured"
             count, took = len(self.plan.trainings) - len(self.queue) + 1, duration(time.monotonic() - times[0])
             self.say(f"{count} of {len(self.plan.trainings)}: {what} {label(training)}, accuracy {_accuracy(training)}, {took}")
+
+    def measure(self, training: Training, name: str) -> None:
+        late = self.deadline is not None and time.monotonic() + self.plan.table_seconds(training, name) > self.deadline
+        if late and (training, name) in self.lacking:
+            raise training_code.OutOfTime
+        runs.table(name, [training], progress=False)
 
     def epoch_seconds(self, training: Training) -> float:
         """Expected time of one epoch: as measured here, or as the plan says; 0 for what needs no training."""

@@ -9,7 +9,7 @@ import statistics
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from lib import measurements, paths, runs, store
+from lib import measurements, origin, paths, runs, store, times
 from lib import train as training_code
 from lib.errors import InputError
 from lib.recipes import Training
@@ -28,6 +28,7 @@ class Plan:
     tables: tuple[tuple[Training, str], ...] = ()  # measurements missing of what is cached
     begun: dict[Training, int] = field(default_factory=dict)  # epochs done, of those that were interrupted
     whole: dict[Training, float] = field(default_factory=dict)  # expected seconds of each training, from its first epoch
+    each: dict[tuple[str, str, str], float] = field(default_factory=dict)  # expected seconds of a table: (dataset, model, measurement); as far as known
     source: str = ""  # where the expectation comes from
     where: str = ""  # device and engine
 
@@ -40,6 +41,20 @@ class Plan:
     def seconds(self) -> float:
         """Expected time for the training that is left, on this machine."""
         return sum(self.whole.get(t, 0.0) * (1 - self.begun.get(t, 0) / t.settings.epochs) for t in self.training)
+
+    def table_seconds(self, training: Training, name: str) -> float:
+        """Expected time of one table; 0 where no cached one says."""
+        return self.each.get((training.dataset, training.model, name), 0.0)
+
+    @property
+    def to_measure(self) -> tuple[tuple[Training, str], ...]:
+        """All tables that are missing, those of networks that are not trained yet included."""
+        return self.tables + tuple((training, name) for training in self.missing for name in self.sweep.measurements)
+
+    @property
+    def measuring_seconds(self) -> float:
+        """Expected time for the tables, as far as it is known."""
+        return sum(self.table_seconds(*one) for one in self.to_measure)
 
     @property
     def command(self) -> str:
@@ -92,6 +107,8 @@ def plan(sweep: Sweep, *, shard: tuple[int, int] = (1, 1)) -> Plan:
             again.append(training)
     begun = {training: done for training in (*missing, *again) if (done := _epochs_begun(training))}
     found = Plan(sweep, (i, n), part, missing, tuple(again), tuple(tables), begun)
+    if found.to_measure and not runs.frozen():
+        found = replace(found, each=times.expected())
     return found if runs.frozen() or not found.training else _with_durations(found)
 
 
@@ -104,7 +121,7 @@ def _with_durations(plan: Plan) -> Plan:
         kind: statistics.median(known[kind]) if known[kind] else training_code.estimate_seconds(training, engines[kind]) for kind, training in examples.items()
     }
     source = f"the time that {sum(map(len, known.values()))} cached networks took" if all(known.values()) else "a few timed steps, so roughly"
-    where = ", ".join(dict.fromkeys([runs._device(engine.device) for engine in engines.values()] + list(map(str, engines.values()))))
+    where = ", ".join(dict.fromkeys([origin.device(engine.device) for engine in engines.values()] + list(map(str, engines.values()))))
     return replace(plan, whole={training: seconds[kind(training)] for training in plan.training}, source=source, where=where)
 
 
@@ -117,14 +134,14 @@ def kind(training: Training) -> str:
 def _epochs_begun(training: Training) -> int:
     """Epochs in the checkpoint of an interrupted training that today's code would go on from; raises InputError if it is damaged."""
     with suppress(FileNotFoundError):  # none, or finished by another process since
-        file = paths.runs() / ".partial" / training.key / f"checkpoint-{runs.training_digest(training)}"
+        file = paths.runs() / ".partial" / training.key / f"checkpoint-{origin.training_digest(training)}"
         return int(store.read_checkpoint(file)[1]["epoch"])
     return 0
 
 
 def _durations(training: Training, engine: training_code.Engine) -> list[float]:
     """Seconds that cached networks which differ in alpha and seed alone took on this device with this engine."""
-    here, found = (runs._device(engine.device), str(engine)), []
+    here, found = (origin.device(engine.device), str(engine)), []
     for file in (paths.runs() / training.name).parent.glob(f"[!.]*/{runs.CONFIG}"):
         with suppress(InputError, KeyError):  # not part of this sweep, so not its trouble
             facts = runs.config(store.Folder(file.parent))

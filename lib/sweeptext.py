@@ -12,18 +12,11 @@ from rich.text import Text
 from lib import paths
 from lib.recipes import Training
 from lib.sweepplan import Outcome, Plan
+from lib.words import duration
 
+WORTH_SAYING = 30.0  # seconds that measuring takes
 # what a network's cell begins with, and how it looks
 STYLES = {"cached": "dim", "waiting": "dim", "elsewhere": "yellow", "epoch": "cyan", "done": "green", "diverged": "red"}
-
-
-def duration(seconds: float) -> str:
-    """A time for people: 40 seconds, 13 minutes, 2.5 hours.
-
-    >>> duration(780)
-    '13 minutes'
-    """
-    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
 def _network(training: Training) -> str:
@@ -50,6 +43,9 @@ def opening(plan: Plan, budget: float | None) -> Iterator[str]:
     if plan.training and plan.source:
         limit = f"; stops after {budget:g} minutes" if budget else ""
         yield f"training takes about {duration(plan.seconds)} here ({plan.where}), judged by {plan.source}{limit}"
+    if plan.measuring_seconds > WORTH_SAYING:
+        unknown = sorted({name for one, name in plan.to_measure if not plan.table_seconds(one, name)})
+        yield f"measuring takes about {duration(plan.measuring_seconds)} here, as it did before" + (f"; not counted: {', '.join(unknown)}" if unknown else "")
     if plan.training or plan.tables:
         yield "Ctrl-C is safe: what is finished is kept, the network at work keeps its last checkpoint, and the same command goes on from there"
         yield f"results go to {paths.runs()}"

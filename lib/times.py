@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
+import torch
 
-from lib import catalogue, store
-from lib.sweep import duration
+from lib import catalogue, origin, store
+from lib.words import duration
 
 NETWORK = ["dataset", "model", "recipe", "epochs", "variant"]
 
@@ -28,6 +29,13 @@ def measuring() -> pd.DataFrame:
                 rows.append((dataset, model, entry["measurement"], made["device"], made["seconds"]))
     columns = ["dataset", "model", "measurement", "device"]
     return _spread(pd.DataFrame(rows, columns=[*columns, "seconds"]), columns, "tables")
+
+
+def expected() -> dict[tuple[str, str, str], float]:
+    """Seconds that a table takes on this machine, as far as cached ones say: {(dataset, model, measurement): their median}."""
+    rows = measuring()
+    rows = rows[rows.device == origin.device("cuda" if torch.cuda.is_available() else "cpu")]
+    return {(one.dataset, one.model, one.measurement): one.seconds for one in rows.itertuples()}
 
 
 def _spread(rows: pd.DataFrame, by: list[str], counted: str) -> pd.DataFrame:

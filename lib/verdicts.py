@@ -11,6 +11,7 @@ from scipy import stats
 
 from lib.claims import CLAIMS, LEAST_SEEDS, Claim
 from lib.effects import LEAST_STRENGTHS, t_interval
+from lib.words import number
 
 CONFIDENCE = 0.95
 
@@ -24,6 +25,8 @@ class Part:
     low: float = float("nan")
     high: float = float("nan")
     p: float = float("nan")  # two-sided, of Student's t test against 0: below 0.05 exactly where the interval leaves out 0
+    above: int = 0  # seeds whose value is above 0
+    below: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,15 @@ def decide(one: Claim, summary: pd.DataFrame | None) -> Verdict:
         return _without_a_seed(one, summary)
     means = values.mean()
     if n < LEAST_SEEDS:
-        parts = tuple(Part(str(name), float(mean)) for name, mean in means.items())
+        parts = tuple(Part(str(name), float(mean), **_sides(values[name])) for name, mean in means.items())
         return Verdict(one, "inconclusive", n, parts, reason=f"{n} of the {LEAST_SEEDS} seeds that an interval needs")
-    parts = tuple(Part(str(name), float(means[name]), *t_interval(values[name]), _p(values[name])) for name in values)
+    parts = tuple(Part(str(name), float(means[name]), *t_interval(values[name]), **_sides(values[name]), p=_p(values[name])) for name in values)
     verdict = "reproduced" if all(part.low > 0 for part in parts) else "not reproduced" if any(part.high < 0 for part in parts) else "inconclusive"
     return Verdict(one, verdict, n, parts)
+
+
+def _sides(values: pd.Series) -> dict[str, int]:
+    return {"above": int((values > 0).sum()), "below": int((values < 0).sum())}
 
 
 def _p(values: pd.Series) -> float:
@@ -122,9 +129,13 @@ def _without_a_seed(one: Claim, summary: pd.DataFrame) -> Verdict:
     return Verdict(one, verdict, reason=f"no seed has all the networks that the statistic needs; missing: {missing}")
 
 
-def detectable(seeds: int) -> float:
-    """How many standard deviations between seeds a mean must be away from 0 for its interval to leave out 0; NaN for fewer than two seeds."""
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1) / np.sqrt(seeds)) if seeds > 1 else float("nan")
+def detectable(seeds: int, claims: int = 1) -> float:
+    """How many standard deviations between seeds a mean must be away from 0 for its interval to leave out 0; NaN for fewer than two seeds.
+
+    claims  that are asked together: what it takes to be the only one that is left after Benjamini and Yekutieli's correction
+    """
+    p = (1 - CONFIDENCE) / (claims * (1 / np.arange(1, claims + 1)).sum())
+    return float(stats.t.isf(p / 2, seeds - 1) / np.sqrt(seeds)) if seeds > 1 else float("nan")
 
 
 # ---- The ledger ------------------------------------------------------------------------------------------------------
@@ -168,14 +179,18 @@ def _table(verdicts: list[Verdict]) -> pd.DataFrame:
 
 
 def parts(some: Iterable[Claim], alphas: pd.DataFrame | None, variants: pd.DataFrame | None = None) -> pd.DataFrame:
-    """A row a part of a claim that has an estimate: claim (id), statement, part, verdict of the claim, estimate, low, high and p (NaN without an interval)."""
+    """A row a part of a claim that has an estimate: claim (id), statement, part, estimate, low, high and p (NaN without an interval), verdict of the claim.
+
+    seeds, above, below  how many there are, and how many of them lie on either side of 0
+    """
     rows = [
         {"claim": verdict.claim.id, "statement": verdict.claim.statement, "part": part.name, "verdict": verdict.verdict}
         | {"estimate": part.estimate, "low": part.low, "high": part.high, "p": part.p}
+        | {"seeds": verdict.seeds, "above": part.above, "below": part.below}
         for verdict in _decided(some, alphas, variants)
         for part in verdict.parts
     ]
-    return pd.DataFrame(rows, columns=["claim", "statement", "part", "estimate", "low", "high", "p", "verdict"])
+    return pd.DataFrame(rows, columns=["claim", "statement", "part", "estimate", "low", "high", "p", "verdict", "seeds", "above", "below"])
 
 
 def describe(verdict: Verdict) -> str:
@@ -183,8 +198,13 @@ def describe(verdict: Verdict) -> str:
     if not verdict.seeds:
         return verdict.reason
     unit = f" {verdict.claim.unit}" if verdict.claim.unit else ""
-    parts = []
-    for part in verdict.parts:
-        words = (f"{part.name}: " if part.name else "") + f"{part.estimate:+.3g}{unit}".replace("-", "−")
-        parts.append(words if np.isnan(part.low) else words + f", 95 % interval {part.low:+.3g} to {part.high:+.3g}".replace("-", "−"))
-    return ";\n".join(parts) + (f"; {verdict.reason}" if verdict.reason else f", {verdict.seeds} seeds")
+
+    def words(part: Part) -> str:
+        estimate = (f"{part.name}: " if part.name else "") + f"{number(part.estimate, '+.3g')}{unit}"
+        if np.isnan(part.low):
+            return estimate
+        if part.low == part.high:
+            return f"{estimate} for every seed"
+        return f"{estimate}, 95 % interval {number(part.low, '+.3g')} to {number(part.high, '+.3g')}"
+
+    return ";\n".join(map(words, verdict.parts)) + (f"; {verdict.reason}" if verdict.reason else f", {verdict.seeds} seeds")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import attacked, attacks, chapters, claims, diagnosis, effects, measurements, models, robustness, runs, verdicts
+from lib import attacked, attacks, chapters, claims, diagnosis, effects, measurements, models, origin, robustness, runs, verdicts
 from lib.attacked import BALLS, CLEAN, FGSM_EPSILONS
 from lib.data import Images
 from lib.errors import InputError
@@ -151,7 +151,7 @@ def test_runs_hand_the_sources_over(own_store, trainings, monkeypatch):
         return [trainings[0]] if training != trainings[0] else []
 
     monkeypatch.setitem(measurements.MEASUREMENTS, "toy", measurements.Measurement(toy, "for tests", {"limit": 3}, others))
-    monkeypatch.setattr(runs, "table_digest", lambda *args: "0" * 12)
+    monkeypatch.setattr(origin, "table_digest", lambda *args: "0" * 12)
     assert runs.table("toy", trainings, progress=False).n.tolist() == [0, 1]
     assert list(seen) == [trainings[0]] and not seen[trainings[0]].training
 

@@ -152,6 +152,35 @@ def test_the_p_of_a_claim_with_parts_is_that_of_what_decided_it():
     assert verdicts.Verdict(claims.claim("LM-16"), "reproduced", 3, parts[::2]).p == 0.04
 
 
+def test_what_can_be_detected_is_where_the_interval_begins_to_leave_out_zero():
+    for seeds in (3, 5, 20):
+        values = pd.Series(np.linspace(-1, 1, seeds))
+        values /= values.std()
+        for factor in (0.999, 1.001):
+            assert (effects.t_interval(values + factor * verdicts.detectable(seeds))[0] > 0) == (factor > 1)
+    assert np.isnan(verdicts.detectable(1)) and verdicts.detectable(3, 1) == verdicts.detectable(3)
+
+
+@pytest.mark.parametrize("factor", [0.99, 1.01])
+def test_the_only_claim_left_of_many_must_be_as_strong_as_said(factor):
+    values = pd.Series([-1.0, 0.0, 1.0]) + factor * verdicts.detectable(3, 4)
+    strong = verdicts.Verdict(claims.claim("LM-1"), "reproduced", 3, (verdicts.Part("", 1.0, 0.5, 1.5, verdicts._p(values)),))
+    weak = verdicts.Verdict(claims.claim("LM-2"), "inconclusive", 3, (verdicts.Part("", 1.0, -1.0, 3.0, 0.9),))
+    assert verdicts.corrected([strong, weak, weak, weak])[0][1] == ("reproduced" if factor > 1 else "inconclusive")
+
+
+def test_parts_say_on_which_side_of_zero_seeds_lie():
+    rows = verdicts.parts([claims.claim("LM-1")], networks(RISING, seeds=2))
+    assert rows[["seeds", "above", "below"]].values.tolist() == [[2, 2, 0]] and rows.low.isna().all()
+    rows = verdicts.parts([claims.claim("LM-2")], networks(RISING, noise=0.2, seeds=5))
+    assert int(rows.above.iloc[0] + rows.below.iloc[0]) == 5 and 0 < rows.above.iloc[0] < 5
+
+
+def test_an_estimate_that_is_the_same_for_every_seed_says_so():
+    same = verdicts.decide(claims.claim("LM-2"), networks(RISING, noise=0.0, accuracy={-1.0: 0.9, 1.0: 0.8}))
+    assert same.verdict == "reproduced" and verdicts.describe(same) == "+10 points for every seed, 3 seeds"
+
+
 def test_noise_that_hides_the_sign_is_inconclusive():
     assert verdicts.decide(claims.claim("LM-2"), networks(RISING, noise=0.2)).verdict == "inconclusive"
 
@@ -273,6 +302,24 @@ def test_table_of_trainings_has_intervals_from_three_seeds_on():
     assert few["mean selectivity"].str.fullmatch(r"0\.\d{3}").all() and "α" not in few
     two = estimates.by_training(pd.concat([varied(UP), varied(UP).assign(alpha=-1.0, status="diverged")]))
     assert list(two["α"].unique()) == ["0", "−1"] and two.n.iloc[-1] == "3, 3 diverged"
+
+
+def test_changes_are_paired_by_seed():
+    rows = pd.DataFrame(
+        [
+            (where, seed, alpha, base + gain * (alpha + 2))
+            for where, gain in (("b", 1.0), ("a", 2.0))
+            for seed, base in enumerate((0.0, 50.0, 7.0))
+            for alpha in (-2.0, 0.0, 1.0)
+        ],
+        columns=["where", "seed", "alpha", "value"],
+    )
+    found = estimates.changes(rows, "where", "value", [(-2.0, 0.0), (0.0, 1.0), (0.0, float("nan")), (0.0, 5.0), (0.0, 0.0), (-2.0, 0.0)], scale=10)
+    assert list(found.columns) == ["where", "from −2 to 0", "from 0 to 1"] and list(found["where"]) == ["b", "a"]
+    assert found["from −2 to 0"].tolist() == ["+20.0 (+20.0 to +20.0)", "+40.0 (+40.0 to +40.0)"]
+    twice = pd.concat([rows, rows.assign(value=rows.value + 2 * (rows.alpha == 0))])  # a network's several numbers count as their mean
+    assert estimates.changes(twice, "where", "value", [(-2.0, 0.0)])["from −2 to 0"].tolist() == ["+3.0 (+3.0 to +3.0)", "+5.0 (+5.0 to +5.0)"]
+    assert list(estimates.changes(rows[rows.alpha == 0], "where", "value", [(-2.0, 0.0)]).columns) == ["where"]
 
 
 def test_estimate_writes_a_true_minus():

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lib import code, measurements, models, runs, selectivity, train
+from lib import code, measurements, models, origin, selectivity, train
 from lib import data as pixels
 from lib.recipes import Training
 
@@ -280,8 +280,8 @@ def example(model: str, variant: str) -> Training:
 
 
 def digests() -> dict[str, str]:
-    found = {f"training {model} {variant}": runs.training_digest(example(model, variant)) for model in models.MODELS for variant in VARIANTS}
-    return found | {f"{table} {model}": runs.table_digest(table, model) for table in measurements.MEASUREMENTS for model in models.MODELS}
+    found = {f"training {model} {variant}": origin.training_digest(example(model, variant)) for model in models.MODELS for variant in VARIANTS}
+    return found | {f"{table} {model}": origin.table_digest(table, model) for table in measurements.MEASUREMENTS for model in models.MODELS}
 
 
 ALL_TRAININGS = {f"training {model} {variant}" for model in models.MODELS for variant in VARIANTS}

@@ -11,7 +11,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from lib import book, catalogue, chapters, figures, notebooks, paths, provenance, runs
+from lib import book, catalogue, chapters, figures, notebooks, paths, provenance, readlog, runs
 from lib.errors import InputError
 from lib.figures import style
 
@@ -43,35 +43,35 @@ def shown(monkeypatch):
 
 @pytest.fixture
 def reading():
-    runs.start_reading()
+    readlog.start()
     yield
-    runs.start_reading()
+    readlog.start()
 
 
 def test_all_that_is_read_is_recorded_and_nothing_else(store_dir, trainings, reading):
-    assert runs.read_so_far() == {}
+    assert readlog.so_far() == {}
     runs.history(trainings[1:])
     runs.table("selectivity", trainings)
     units = runs.measurements.file_name("selectivity", {})
-    assert runs.read_so_far() == {trainings[0]: (units,), trainings[1]: (runs.HISTORY, units)}
+    assert readlog.so_far() == {trainings[0]: (units,), trainings[1]: (runs.HISTORY, units)}
     runs.summary(trainings[:1])
     runs.load(trainings[0])
-    assert runs.read_so_far()[trainings[0]] == (runs.CONFIG, units, runs.WEIGHTS)
+    assert readlog.so_far()[trainings[0]] == (runs.CONFIG, units, runs.WEIGHTS)
     catalogue.catalogue()
     chapters.at_hand([replace(trainings[0], seed=7)])
-    assert list(runs.read_so_far()) == trainings
+    assert list(readlog.so_far()) == trainings
 
 
 def test_a_chapter_begins_anew(store_dir, trainings, reading):
     runs.history(trainings)
     given = {"dataset": "digits", "model": "usual", "alphas": [0.0], "seeds": [0], "recipe": "fast"}
     chapters.parameters(given | {"__annotations__": dict.fromkeys(given)})
-    assert runs.read_so_far() == {}
+    assert readlog.so_far() == {}
 
 
 def test_the_fold_out_names_every_run_with_seed_recipe_device_and_commit(store_dir, trainings, reading):
     runs.summary(trainings)
-    made = provenance.bundle("fig-x", runs.read_so_far())
+    made = provenance.bundle("fig-x", readlog.so_far())
     text = made["text/html"]
     tags = Tags()
     tags.feed(text)
@@ -88,11 +88,11 @@ def test_the_fold_out_names_every_run_with_seed_recipe_device_and_commit(store_d
 def test_it_is_the_same_whatever_the_order_of_reading(store_dir, trainings, reading):
     runs.table("selectivity", trainings)
     runs.history(trainings)
-    first = provenance.bundle("fig-x", runs.read_so_far())
-    runs.start_reading()
+    first = provenance.bundle("fig-x", readlog.so_far())
+    readlog.start()
     runs.history(trainings[::-1])
     runs.table("selectivity", trainings[::-1])
-    assert provenance.bundle("fig-x", runs.read_so_far()) == first
+    assert provenance.bundle("fig-x", readlog.so_far()) == first
 
 
 def test_a_missing_seed_leaves_its_cell_empty_and_variants_are_named():
@@ -113,7 +113,7 @@ def test_every_figure_is_shown_with_it(store_dir, trainings, reading, shown):
     figures.show(figures.dead_units(summary), name="fig-x", alt="An alt text.", caption="A caption.")
     (_, how), (made, raw) = shown
     assert how["metadata"]["figure"]["name"] == "fig-x" and raw == {"raw": True}
-    assert made == provenance.bundle("fig-x", runs.read_so_far())
+    assert made == provenance.bundle("fig-x", readlog.so_far())
 
 
 def test_a_figure_without_runs_needs_a_file(reading, shown):

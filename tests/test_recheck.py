@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import catalogue, measurements, recheck, runs, samecode, selectivity, store, train
+from lib import catalogue, measurements, origin, recheck, runs, samecode, selectivity, store, train
 from lib.errors import InputError
 from lib.recipes import Training
 from lib.runs import CONFIG, HISTORY, WEIGHTS
@@ -98,9 +98,9 @@ def test_nothing_stale_is_nothing_to_do(again, own_store, nothing_is_trained):
 
 
 def test_equal_code_is_recorded(again, own_store, trainings, edit, monkeypatch):
-    olds = {runs.training_digest(training) for training in trainings}
+    olds = {origin.training_digest(training) for training in trainings}
     edit(*TRAIN)
-    new = runs.training_digest(trainings[0])
+    new = origin.training_digest(trainings[0])
     assert set(catalogue.catalogue().status) == {"stale"}
     settled, lines = again()
     assert settled and set(catalogue.catalogue().status) == {"ok"}
@@ -256,7 +256,7 @@ def test_missing_data_is_said(again, own_store, trainings, edit, nothing_is_trai
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
 def test_as_many_threads_as_were_recorded(again, own_store, trainings, edit, replayed):
-    here = runs._device("cpu")
+    here = origin.device("cpu")
     for training in trainings:
         remake(own_store, training, device=here.replace(", 1 threads", ", 2 threads"))
     edit(*TRAIN)
@@ -289,12 +289,12 @@ def test_which_are_repeated(own_store, trainings, edit):
 
 
 def test_equal_tables_are_recorded(again, own_store, trainings, edit, nothing_is_trained):
-    old = runs.table_digest("selectivity", "resnet8")
+    old = origin.table_digest("selectivity", "resnet8")
     edit(*TABLES)
     settled, lines = again()
     assert settled and lines[0].startswith("repeating 0 trainings (0 epochs) and 1 tables: about")
     (record,) = records(own_store)
-    assert (record["kind"], record["old"], record["new"]) == ("table", old, runs.table_digest("selectivity", "resnet8"))
+    assert (record["kind"], record["old"], record["new"]) == ("table", old, origin.table_digest("selectivity", "resnet8"))
     assert (record["measurement"], record["model"]) == ("selectivity", "resnet8") and "variant" not in record
     assert record["evidence"] == [{"run": trainings[1].name, "what": "table"}]
     assert samecode.same("table", old, record["new"]) and not samecode.same("training", old, record["new"])
@@ -389,7 +389,7 @@ def test_a_later_edit_needs_evidence_of_its_own(again, own_store, trainings, edi
     edit("train", "passed + 0", "0 + passed")
     assert again()[0]
     (second,) = records(own_store)
-    assert first["old"] == second["old"] and first["new"] != second["new"] == runs.training_digest(trainings[0])
+    assert first["old"] == second["old"] and first["new"] != second["new"] == origin.training_digest(trainings[0])
 
 
 def test_the_catalogue_stays_as_it_is_with_the_file_in_the_store(own_store):

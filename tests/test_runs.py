@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import EPOCHS
 
-from lib import augmentation, catalogue, data, measurements, paths, recipes, runs, samecode, store, train
+from lib import augmentation, catalogue, data, measurements, origin, paths, recipes, runs, samecode, store, train
 from lib.errors import InputError
 from lib.recipes import Training
 from lib.runs import CONFIG, HISTORY, WEIGHTS
@@ -158,7 +158,7 @@ def test_measuring_is_exact_and_leaves_the_settings_as_they_were(own_store, trai
         return pd.DataFrame({"unit": [0]})
 
     monkeypatch.setitem(measurements.MEASUREMENTS, "class_means", replace(measurements.MEASUREMENTS["class_means"], function=measure))
-    monkeypatch.setattr(runs, "table_digest", lambda name, model: "0" * 12)
+    monkeypatch.setattr(origin, "table_digest", lambda name, model: "0" * 12)
     before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
     try:
         cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = True, True, True
@@ -346,7 +346,7 @@ def test_a_checkpoint_made_by_other_code_is_not_gone_on_from(empty_store, digits
     monkeypatch.setattr(augmentation, "draw", stop)
     with pytest.raises(KeyboardInterrupt):
         runs.make(training, progress=False)
-    monkeypatch.setattr(runs, "training_digest", lambda training: "other")
+    monkeypatch.setattr(origin, "training_digest", lambda training: "other")
     try:
         runs.make(training, progress=False)
     except InputError:
@@ -556,9 +556,10 @@ def test_code_that_is_known_to_give_the_same_is_not_stale(own_store, trainings, 
     edit("selectivity", "EPSILON = 1e-6", "EPSILON = 1e-5")
     assert (catalogue.catalogue().note == "changed since it was made: code of selectivity, training").all()
     where = {"device": made["device"], "torch": made["torch"]}
-    training = {"kind": "training", "old": old["training"], "new": runs.training_digest(trainings[0]), "model": "resnet8", "variant": "plain"} | where
+    training = {"kind": "training", "old": old["training"], "new": origin.training_digest(trainings[0]), "model": "resnet8", "variant": "plain"} | where
     training |= {"recipe": "fast", "engine": made["engine"]}
-    table = {"kind": "table", "old": old["table"], "new": runs.table_digest("selectivity", "resnet8"), "model": "resnet8", "measurement": "selectivity"} | where
+    table = {"kind": "table", "old": old["table"], "new": origin.table_digest("selectivity", "resnet8"), "model": "resnet8"}
+    table |= {"measurement": "selectivity"} | where
 
     def note(*records: dict) -> list[str]:
         samecode.keep(set())
@@ -582,10 +583,10 @@ def test_an_edited_objective_is_stale_for_its_own_variant_alone(own_store, train
     for name in ("augmix", "pgd-2", "pgd-4"):
         run = forge(own_store, variants[name], source)
         facts = runs.config(run)
-        facts["provenance"]["code"] = runs.training_digest(variants[name])
+        facts["provenance"]["code"] = origin.training_digest(variants[name])
         shutil.rmtree(run.path)
         store.create(run.path, {CONFIG: json.dumps(facts).encode(), HISTORY: source.read(HISTORY), WEIGHTS: source.read(WEIGHTS)}, optional=(WEIGHTS,))
-    assert runs.training_digest(variants["pgd-2"]) == runs.training_digest(variants["pgd-4"])  # one code, two settings
+    assert origin.training_digest(variants["pgd-2"]) == origin.training_digest(variants["pgd-4"])  # one code, two settings
     assert set(catalogue.catalogue().status) == {"ok"}
     edit("objective", "settings.jsd * consistency(logits)", "settings.jsd * 2 * consistency(logits)")
     rows = catalogue.catalogue()
@@ -608,9 +609,9 @@ def test_cached_lists_trainings_and_stops_at_damage(own_store, trainings):
 def test_commit_outside_a_checkout_is_empty(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert runs._commit() == ""
+    assert origin.commit() == ""
     monkeypatch.setenv("PATH", "")  # no git at all
-    assert runs._commit() == ""
+    assert origin.commit() == ""
 
 
 def test_commit_says_whether_the_library_was_changed(tmp_path, monkeypatch):
@@ -625,9 +626,9 @@ def test_commit_says_whether_the_library_was_changed(tmp_path, monkeypatch):
     do("add", ".")
     do("commit", "-m", "first")
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    clean = runs._commit()
+    clean = origin.commit()
     assert len(clean) == 10 and int(clean, 16) >= 0
     (tmp_path / "notes.md").write_text("not of the library")
-    assert runs._commit() == clean
+    assert origin.commit() == clean
     (tmp_path / "lib" / "a.py").write_text("A = 2\n")
-    assert runs._commit() == clean + "+"
+    assert origin.commit() == clean + "+"

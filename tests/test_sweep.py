@@ -16,7 +16,7 @@ import pytest
 from conftest import EPOCHS
 from rich.console import Console
 
-from lib import catalogue, data, measurements, paths, runs, store, sweep, sweepplan, train
+from lib import catalogue, data, measurements, origin, paths, runs, store, sweep, sweepplan, times, train
 from lib.errors import InputError
 from lib.recipes import Training
 from lib.runs import CONFIG, HISTORY, WEIGHTS
@@ -59,7 +59,7 @@ def test_a_grid_has_the_names_of_runs_made_one_by_one(write):
 
 
 COUNTS = {
-    "digits": 21, "cifar10": 14, "cifar10-paper": 55, "tiny-imagenet-resnet18": 33,
+    "digits": 21, "cifar10": 21, "cifar10-paper": 55, "tiny-imagenet-resnet18": 33,
     "digits-augmix-pgd": 15, "cifar10-augmix-pgd": 15, "cifar10-augmix-pgd-paper": 15,
 }  # fmt: skip
 
@@ -265,7 +265,7 @@ def test_a_shard_without_networks_has_nothing_to_do(own_store, write):
 
 
 def test_the_time_is_that_of_cached_runs_like_these(own_store, write, trainings, source, steady):
-    here = {"device": runs._device("cpu"), "engine": "cpu float32 eager", "epochs_run": 3}
+    here = {"device": origin.device("cpu"), "engine": "cpu float32 eager", "epochs_run": 3}
     for seed, seconds in enumerate([10.0, 30.0, 20.0]):
         forge(Training("digits", "resnet8", 1, seed, "fast", 3), source, **here | {"seconds": seconds})
     forge(Training("digits", "resnet8", 1, 3, "fast", 3), source, **here | {"seconds": 999.0, "device": "another machine"})
@@ -281,7 +281,7 @@ def test_the_time_is_that_of_cached_runs_like_these(own_store, write, trainings,
 def test_an_interrupted_training_counts_by_what_is_left(own_store, write, steady):
     asked = sweep.read(write(alphas="[2]", epochs=4))
     training = asked.trainings[0]
-    digest = runs.training_digest(training)
+    digest = origin.training_digest(training)
     partial = own_store / ".partial" / training.key
     store.write_checkpoint(partial / "checkpoint-of-other-code", {}, {"epoch": 3})
     assert sweep.plan(asked).begun == {}
@@ -335,7 +335,7 @@ def test_the_lines_tell_what_will_happen_and_what_happened(forged, own_store, wr
     asked = sweep.read(write(alphas="[0, 2]", seeds="[0, 1]", epochs=EPOCHS))
     lines = []
     outcome = sweep.run(sweep.plan(asked), say=lines.append, live=False)
-    here = runs._device("cpu")
+    here = origin.device("cpu")
     assert lines[:4] == [
         "small: 4 networks (resnet8 on digits, fast recipe): 1 cached, 3 to train",
         f"training takes about 5 minutes here ({here}, cpu float32 eager), judged by a few timed steps, so roughly",
@@ -350,9 +350,13 @@ def test_the_lines_tell_what_will_happen_and_what_happened(forged, own_store, wr
     assert sweep.plan(asked).training == ()
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(12, "12 seconds"), (300, "5 minutes"), (9000, "2.5 hours")])
-def test_durations_are_said_as_people_do(seconds, words):
-    assert sweep.duration(seconds) == words
+def test_tables_are_announced_and_kept_within_the_budget(forged, write, monkeypatch):
+    monkeypatch.setattr(times, "expected", lambda: {("digits", "resnet8", "selectivity"): 7200.0})
+    asked, lines = sweep.read(write(alphas="[2, 3]", measurements="[selectivity, class_means]", epochs=EPOCHS)), []
+    outcome = sweep.run(sweep.plan(asked), budget_minutes=90, say=lines.append, live=False)
+    assert "measuring takes about 4.0 hours here, as it did before; not counted: class_means" in lines
+    assert outcome.out_of_time and outcome.left == asked.trainings and forged.made == [asked.trainings[0]]  # it is trained, and not measured
+    assert sweep.run(sweep.plan(asked), budget_minutes=130, say=lines.append, live=False).left == () and forged.made == [*asked.trainings]
 
 
 def test_a_run_that_diverged_is_made_and_said(forged, write):
@@ -407,7 +411,7 @@ def test_a_budget_is_above_zero(budget, forged, write):
 def test_what_was_begun_is_finished_first(forged, own_store, write):
     asked = sweep.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
     last = asked.trainings[-1]
-    store.write_checkpoint(own_store / ".partial" / last.key / f"checkpoint-{runs.training_digest(last)}", {}, {"epoch": 1})
+    store.write_checkpoint(own_store / ".partial" / last.key / f"checkpoint-{origin.training_digest(last)}", {}, {"epoch": 1})
     lines = []
     sweep.run(sweep.plan(asked), say=lines.append, live=False)
     assert forged.made[0] == last and "3 to train, 1 of them begun" in lines[0]

@@ -105,7 +105,7 @@ def water_masks(drops: Tensor, mix: float) -> Tensor:
 
     OpenCV's, on the CPU. What it does with every point alike takes the images as the channels of one picture.
     """
-    import cv2  # half a second to import, and needed here alone
+    import cv2  # half a second to import, so only where it is used
 
     n, height, width = drops.shape
 

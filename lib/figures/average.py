@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lib.figures.style import ALPHA_LABEL, CHANGE, POINTED, WRONG, against_alpha, alpha_colour, alpha_legend
+from lib.words import number
 
 
 def corrupted_examples(examples: pd.DataFrame) -> Figure:
@@ -78,9 +79,9 @@ def change_by_corruption(changes: pd.DataFrame) -> Figure:
     """Change of accuracy against alpha = 0 in points: a row a corruption, a column an alpha; colours end at 10 points, the numbers do not."""
     figure = Figure(figsize=(1.9 + 0.8 * changes.shape[1], 0.9 + 0.32 * len(changes)))
     axes = figure.subplots()
-    labels = changes.map(lambda value: f"{value:+.1f}".replace("-", "−"))
+    labels = changes.map(lambda value: number(value, "+.1f"))
     sns.heatmap(changes, ax=axes, cmap=CHANGE, vmin=-10, vmax=10, annot=labels, fmt="", annot_kws={"fontsize": 8.5}, cbar=False, linewidths=0.5)
-    axes.set_xticklabels([f"{alpha:g}".replace("-", "−") for alpha in changes.columns], rotation=0)
+    axes.set_xticklabels([number(alpha) for alpha in changes.columns], rotation=0)
     axes.set_yticklabels([name.replace("_", " ") for name in changes.index], rotation=0, fontsize=9)
     axes.set(xlabel=ALPHA_LABEL, ylabel="")
     axes.tick_params(length=0)

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from lib import layers, robustness
 from lib.figures.style import LAYER_LABEL, alpha_axis, alpha_colour, alpha_legend
+from lib.words import number
 
 ID = "alpha-explorer"
 SCRIPTS = ("plotly.min.js", "explorer.js")  # which `lib.book` lays into _static, of this page alone: the former has megabytes
@@ -134,7 +135,7 @@ def interactive(shown: dict[str, object]) -> str:
 </div>
 <p class="said" id="{ID}-said" role="status" aria-live="polite"></p>
 <div class="values"><table class="table" id="{ID}-values"><thead>
-<tr><th scope="col">mean over networks</th><th scope="col">here</th><th scope="col">against α = {f"{shown['alphas'][middle]:g}".replace("-", "−")}</th>
+<tr><th scope="col">mean over networks</th><th scope="col">here</th><th scope="col">against α = {number(shown["alphas"][middle])}</th>
 <th scope="col">networks</th></tr></thead><tbody>{rows}</tbody></table></div>
 <div class="panels">{panels}</div>{missing}
 </div>

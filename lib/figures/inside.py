@@ -102,7 +102,7 @@ def ledger(rows: pd.DataFrame) -> Figure:
     for place, one in enumerate(rows.itertuples()):
         line, marker, face = looks[(one.low > 0) - (one.high < 0)]
         width = (one.high - one.low) / 2
-        middle = max(min(one.estimate / width, 12.0), -12.0) if width > 0 else 12.0 * (1 if one.estimate > 0 else -1)
+        middle = max(min(one.estimate / width, 12.0), -12.0) if width > 0 else 12.0 * ((one.estimate > 0) - (one.estimate < 0))
         axes.hlines(place, middle - 1, middle + 1, color=line, linewidth=2, zorder=1)
         axes.plot([middle], [place], marker=marker, markersize=5, color=line, markerfacecolor=face, zorder=2)
     axes.axvline(0, color="0.5", linewidth=1, zorder=0)

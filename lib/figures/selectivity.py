@@ -24,6 +24,7 @@ from lib.figures.style import (
     variant_colour,
     variant_legend,
 )
+from lib.words import number
 
 
 def selectivity_and_alpha(summary: pd.DataFrame, published: pd.DataFrame | None = None) -> Figure:
@@ -75,7 +76,7 @@ def selectivity_and_steps(summary: pd.DataFrame) -> Figure:
             middle = networks.groupby("steps")[y].mean()
             axes.plot(middle.index, middle.values, color="0.6", linewidth=1, linestyle=line, zorder=1)
             if rows.alpha.nunique() > 1 and line == "-":
-                axes.annotate(f"α = {alpha:g}".replace("-", "−"), (middle.index[-1], middle.iloc[-1]), (6, -3), textcoords="offset points", fontsize=9)
+                axes.annotate(f"α = {number(alpha)}", (middle.index[-1], middle.iloc[-1]), (6, -3), textcoords="offset points", fontsize=9)
             for steps, values in networks.groupby("steps")[y]:
                 if len(values) >= claims.LEAST_SEEDS:
                     axes.vlines(steps, *effects.t_interval(values), color="0.6", linewidth=1.5, linestyle=line, zorder=1)
@@ -132,7 +133,7 @@ def scale_of_selectivity(summary: pd.DataFrame) -> Figure:
     axes.scatter(summary.mean_selectivity, np.zeros(len(summary)), color=[alpha_colour(alpha) for alpha in summary.alpha], s=90)
     means = summary.groupby("alpha").mean_selectivity.mean()
     for place, (alpha, x) in enumerate(means.items()):
-        axes.annotate(f"{alpha:g}".replace("-", "−"), (x, 0), (0, 10 if place % 2 else -19), textcoords="offset points", ha="center", fontsize=9)
+        axes.annotate(number(alpha), (x, 0), (0, 10 if place % 2 else -19), textcoords="offset points", ha="center", fontsize=9)
     room = 0.08 * (means.max() - means.min()) or 0.05
     for x, align, words in (
         (0.0, "left", "← low selectivity: more dimensions,\nrobust to corruptions, weak against attacks"),

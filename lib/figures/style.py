@@ -16,7 +16,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib import claims, effects, provenance, runs
+from lib import claims, effects, provenance, readlog
+from lib.words import number, variant_name
 
 matplotlib.use("agg", force=False)
 
@@ -52,7 +53,7 @@ def setup() -> None:
 def show(figure: Figure, *, name: str, alt: str, caption: str, source: str = "") -> None:
     """Display a figure with its alt text and caption, which may hold numbers, and a fold-out below it that says which runs it was made from.
 
-    `chapters` puts the former where the book looks for them.
+    `notebooks` puts the former where the book looks for them.
 
     name    the label other pages refer to: "fig-..."
     alt     a sentence: what is seen, and in which direction
@@ -62,7 +63,7 @@ def show(figure: Figure, *, name: str, alt: str, caption: str, source: str = "")
     from IPython.display import display
     from matplotlib import pyplot
 
-    made = provenance.bundle(name, runs.read_so_far(), source=source)
+    made = provenance.bundle(name, readlog.so_far(), source=source)
     display(figure, metadata={"figure": {"name": name, "alt": " ".join(alt.split()), "caption": " ".join(caption.split())}})
     display(made, raw=True)
     pyplot.close(figure)
@@ -93,7 +94,7 @@ def alpha_axis(axes: Axes, alphas: pd.Series) -> None:
     """A horizontal axis for alpha: linear near 0, logarithmic outside, a tick at every network's alpha."""
     axes.set_xscale("symlog", linthresh=0.4, linscale=0.6)
     ticks = sorted(set(alphas))
-    axes.set_xticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
+    axes.set_xticks(ticks, [number(tick) for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel(ALPHA_LABEL)
     axes.axvline(0, color="0.85", zorder=0)
@@ -101,7 +102,7 @@ def alpha_axis(axes: Axes, alphas: pd.Series) -> None:
 
 def alpha_legend(beside: Axes | Figure, alphas: pd.Series, **where: object) -> None:
     """The key to the colours of alpha, of a panel or of a whole figure."""
-    handles = [Line2D([], [], marker="o", linestyle="", color=colour, label=f"{alpha:g}".replace("-", "−")) for alpha, colour in alpha_palette(alphas).items()]
+    handles = [Line2D([], [], marker="o", linestyle="", color=colour, label=number(alpha)) for alpha, colour in alpha_palette(alphas).items()]
     beside.legend(handles=handles, title="α", frameon=False, **where)
 
 
@@ -121,11 +122,11 @@ def dashes(alphas: pd.Series) -> dict[float, object]:
 def variant_legend(axes: Axes, rows: pd.DataFrame, **where: object) -> None:
     """The key to the colours of ways of training, in the order of the table, and to the dashes of its alphas where there are several."""
     handles = [
-        Line2D([], [], marker="o", linestyle="", color=variant_colour(variant), label=effects.variant_name(variant)) for variant in rows.variant.unique()
+        Line2D([], [], marker="o", linestyle="", color=variant_colour(variant), label=variant_name(variant)) for variant in rows.variant.unique()
     ]
     found = dashes(rows.alpha)
     if len(found) > 1:
-        named = {f"α = {alpha:g}".replace("-", "−"): (0, dash) if dash else "-" for alpha, dash in found.items()}
+        named = {f"α = {number(alpha)}": (0, dash) if dash else "-" for alpha, dash in found.items()}
         handles += [Line2D([], [], color="0.4", linestyle=style, label=label) for label, style in named.items()]
     axes.legend(handles=handles, title="training", frameon=False, **where)
 

@@ -1,0 +1,67 @@
+"""Where results come from: the commit, the machine, and the digest of the code that decides them."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from lib import __version__, code, measurements, models, objective, paths
+from lib import train as training_code
+from lib.recipes import Training
+
+
+def commit() -> str:
+    """The commit the library is at, with a + when tracked files of lib/ differ from it; "" outside a checkout."""
+    git = ["git", "-C", str(paths.ROOT)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*git, "status", "--porcelain", "--", "lib"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head + ("+" if changed else "")
+
+
+def device(kind: str) -> str:
+    """What "cuda" or "cpu" is on this machine: the GPU's name, or the processor's and how many threads torch uses."""
+    if kind == "cuda":
+        return torch.cuda.get_device_name()
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return f"{name}, {torch.get_num_threads()} threads"
+
+
+def provenance(kind: str, seconds: float) -> dict[str, object]:
+    """What stands beside a result that this process has made on "cuda" or "cpu" in so many seconds; the date is UTC."""
+    return {
+        "version": __version__,
+        "commit": commit(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": device(kind),
+        "seconds": round(seconds, 1),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+
+
+def _digest(entries: list[Callable], model: str) -> str:
+    constructor, arguments, side = models.MODELS[model]
+    blocks = [value for value in arguments.values() if isinstance(value, type)]
+    # of the tables of models and objectives, the entries that are used
+    return code.digest([*entries, constructor, *blocks], arguments, side, skip=["lib.models.MODELS", "lib.objective.OBJECTIVES"])
+
+
+def training_digest(training: Training) -> str:
+    """Digest of the code that decides a trained network: of this architecture, with this objective."""
+    return _digest([training_code.train, objective.OBJECTIVES[objective.kind(training)]], training.model)
+
+
+def table_digest(name: str, model: str) -> str:
+    """Digest of the code that decides a measurement's table."""
+    one = measurements.MEASUREMENTS[name]
+    return _digest([one.function, *([one.sources] if one.sources else [])], model)
