@@ -157,7 +157,8 @@ def unpack(archive: Path) -> Imported:
 
     All of the archive is verified before the first run gets its name; then each run is moved in whole. Two makings of one training count
     as the same network when their weights are equal to the bit.
-    raises  InputError when the archive, or a run of that name in the store, is damaged in any way, and then nothing has changed
+    raises  InputError when the archive, or a run of that name in the store, is damaged in any way, and then nothing has changed; or when the store cannot be
+            written: what was moved in before stays, and unpacking again brings the rest
     """
     archive, root, found = Path(archive), paths.runs(), _Found()
     if not archive.exists():  # before the store gets its first lock

@@ -256,8 +256,11 @@ PARTS = ("apgd-ce", "apgd-t", "fab-t", "square")  # standard AutoAttack, in its 
 
 
 def autoattack(network: nn.Module, images: Images, *, limit: int, epsilon: float, seed: int) -> pd.DataFrame:
-    """One row a part and class: part ("clean", then those of the standard version in order), class, images, standing (after this part and all before).
+    """One row a part and class: part ("clean", then those of the standard version in order), epsilon, class, images, standing (after this part and all before).
 
+    limit    the first so many images; 0: all
+    epsilon  radius of the L-infinity ball, pixels in [0, 1]
+    seed     of its random starts
     Croce & Hein 2020, arXiv 2003.01690, through pyautoattack: an optional extra. Fewer than ten classes have fewer targets.
     raises  InputError where pyautoattack is not installed, or for fewer than four classes, which its loss cannot do with
     """

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from lib import catalogue, notebooks, pages, paths, provenance, readme, reference
 from lib.errors import InputError
 
-RUNS = Path(provenance.LEDGER).stem  # the chapter that lists all runs
+RUNS = Path(provenance.RUNS_PAGE).stem  # the chapter that lists all runs
 STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static", "reference")
 
 

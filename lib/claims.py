@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -32,7 +31,7 @@ class Claim:
     published: str = ""
     rule: str = ""  # what the statistic is, in words
     unit: str = ""
-    statistic: Callable[[pd.DataFrame], pd.Series | pd.DataFrame] | None = None
+    statistic: effects.Statistic | None = None
     compares: tuple[str, ...] = ()
     needs: str = ""
     written: str = ""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
-import os
-import warnings
-import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lib import paths
+from lib import paths, store
 from lib.errors import InputError, unknown
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -224,27 +220,15 @@ def _cached(name: str, split: str, source: Source) -> Images:
     stamp = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in source.files]
     key = hashlib.sha256(json.dumps([str(source.where), stamp]).encode()).hexdigest()[:12]
     file = paths.cache() / "data" / f"{name}-{split}-{key}.npz"
-    if file.is_file():
-        try:
-            with np.load(file) as kept:  # an npz checks the CRC of every array it reads
-                return Images(torch.from_numpy(kept["pixels"]), torch.from_numpy(kept["labels"]), tuple(kept["classes"].tolist()))
-        except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError, NotImplementedError, RuntimeError):
-            file.unlink()  # only a copy of what lies in the data set: made again
-    images = source.read()
-    if name == "cifar10" and content(images) != CIFAR10_CONTENT[split]:
-        raise InputError(f"{source.where} does not hold CIFAR-10's {split} split ({len(images)} images, other content); get it again: {DATASETS[name][2]}")
-    draft = file.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as out:
-            np.savez(out, pixels=images.pixels.numpy(), labels=images.labels.numpy(), classes=np.array(images.classes))
-        os.replace(draft, file)
-    except OSError as error:
-        warnings.warn(f"the decoded {name} could not be kept in {file.parent} ({error.strerror}): it is decoded anew each time", stacklevel=2)
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-    return images
+
+    def decode() -> dict[str, np.ndarray]:
+        images = source.read()
+        if name == "cifar10" and content(images) != CIFAR10_CONTENT[split]:
+            raise InputError(f"{source.where} does not hold CIFAR-10's {split} split ({len(images)} images, other content); get it again: {DATASETS[name][2]}")
+        return {"pixels": images.pixels.numpy(), "labels": images.labels.numpy(), "classes": np.array(images.classes)}
+
+    found = store.kept(file, decode, what=f"the decoded {name}")
+    return Images(torch.from_numpy(found["pixels"]), torch.from_numpy(found["labels"]), tuple(found["classes"].tolist()))
 
 
 def download_cifar10() -> Path:

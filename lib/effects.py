@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from lib.errors import InputError
 from lib.words import number
+
+Statistic = Callable[[pd.DataFrame], pd.Series | pd.DataFrame]  # of a summary: a number a seed, or a table of them with a column a part
 
 LEAST_STRENGTHS = 2  # of PGD training: one says nothing of how selectivity follows strength
 # of accuracy: the outermost α that cost no more of it on clean images stand for low and high selectivity where accuracies under attack are compared
@@ -20,10 +24,15 @@ def _wide(summary: pd.DataFrame, column: str, across: str = "alpha") -> pd.DataF
     across  "alpha": of the plain networks; "variant" or "steps", which is their strength: of those with α = 0
     raises  InputError where numbers of epochs are mixed
     """
+    return _pivot(summary, column, across).dropna()
+
+
+def _pivot(summary: pd.DataFrame, column: str, across: str = "alpha") -> pd.DataFrame:
+    """The same with all seeds; what is missing is NaN."""
     rows = summary[summary.variant == "plain"] if across == "alpha" else summary[summary.alpha == 0]
     if rows.epochs.nunique() > 1:
         raise InputError(f"a claim compares networks of equal length, these were trained {' and '.join(map(str, sorted(set(rows.epochs))))} epochs")
-    return rows.pivot(index="seed", columns=across, values=column).sort_index(axis=1).dropna()
+    return rows.pivot(index="seed", columns=across, values=column).sort_index(axis=1)
 
 
 def strength(variant: str) -> float:
@@ -98,14 +107,6 @@ def relative_gain(summary: pd.DataFrame) -> pd.Series:
 # accuracy, each of two rises has its own interval, and LM-7 counts the clean ordering. On the columns see lib/robustness.py.
 
 
-def _pivot(summary: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A row a seed, a column an alpha of the plain networks; what is missing is NaN."""
-    rows = summary[summary.variant == "plain"]
-    if rows.epochs.nunique() > 1:
-        raise InputError(f"a claim compares networks of equal length, these were trained {' and '.join(map(str, sorted(set(rows.epochs))))} epochs")
-    return rows.pivot(index="seed", columns="alpha", values=column).sort_index(axis=1)
-
-
 def spared(summary: pd.DataFrame, column: str = "clean_accuracy") -> tuple[float, float]:
     """The lowest and the highest α, of those that have the column, whose networks lose at most SPARED of clean accuracy against α = 0 of the same seeds.
 
@@ -119,7 +120,7 @@ def spared(summary: pd.DataFrame, column: str = "clean_accuracy") -> tuple[float
     return min((alpha for alpha in kept if alpha < 0), default=float("nan")), max((alpha for alpha in kept if alpha > 0), default=float("nan"))
 
 
-def ordered(column: str, *, ends: str = "spared", falling: bool = False, reverses: bool = False, scale: float = 1.0):
+def ordered(column: str, *, ends: str = "spared", falling: bool = False, reverses: bool = False, scale: float = 1.0) -> Statistic:
     """The statistic: two rises of a column, from a low α to 0 and from 0 to a high one, each of which must hold. A row a seed, a column a rise.
 
     ends      "spared": the outermost α that keep clean accuracy, since a network that recognises little cannot show more; "all": the outermost
@@ -129,10 +130,10 @@ def ordered(column: str, *, ends: str = "spared", falling: bool = False, reverse
 
     def statistic(summary: pd.DataFrame) -> pd.DataFrame:
         """A row a seed, a column a part; no rows where an end is missing."""
-        wide = _pivot(summary, column)
-        there = wide.dropna(axis=1, how="all").columns
-        low, high = spared(summary, column) if ends == "spared" else (min(there, default=0.0), max(there, default=0.0))
-        if 0.0 not in there or not low < 0 < high:
+        wide, low, high = _ends(summary, column)
+        if ends == "spared":
+            low, high = spared(summary, column)
+        if wide.get(0.0, pd.Series(dtype=float)).isna().all() or not low < 0 < high:
             return pd.DataFrame()
         sign, parts = (-scale if falling else scale), {}
         for one, other in ((low, 0.0), (0.0, high)):
@@ -156,8 +157,8 @@ def _ends(summary: pd.DataFrame, column: str) -> tuple[pd.DataFrame, float, floa
     return wide, min(there, default=0.0), max(there, default=0.0)
 
 
-def fall(column: str, *, beyond: str | None = None, scale: float = 1.0):
-    """The statistic: a column at the lowest α minus the same at the highest, for each seed; `beyond`: minus another column's fall between the same two."""
+def fall(column: str, *, beyond: str | None = None, scale: float = 1.0) -> Statistic:
+    """The statistic, a number a seed: a column at the lowest α minus the same at the highest; `beyond`: minus another column's fall between the same two."""
 
     def statistic(summary: pd.DataFrame) -> pd.Series:
         columns, values = [column, *([beyond] if beyond else [])], []
@@ -172,8 +173,11 @@ def fall(column: str, *, beyond: str | None = None, scale: float = 1.0):
     return statistic
 
 
-def excess(column: str, over: str, *, everywhere: bool = True, scale: float = 1.0):
-    """The statistic: how much larger a column is than another: at the lowest α, at 0 and at the highest, each of which must hold; or at 0 alone."""
+def excess(column: str, over: str, *, everywhere: bool = True, scale: float = 1.0) -> Statistic:
+    """The statistic, a table with a column an α: how much larger a column is than another.
+
+    everywhere  at the lowest α, at 0 and at the highest, each of which must hold; otherwise at 0 alone
+    """
 
     def statistic(summary: pd.DataFrame) -> pd.DataFrame:
         wide, low, high = _ends(summary, column)
@@ -186,8 +190,8 @@ def excess(column: str, over: str, *, everywhere: bool = True, scale: float = 1.
     return statistic
 
 
-def together(**statistics):
-    """The statistic whose parts are those of several, each of which must hold; seeds that lack one are left out.
+def together(**statistics: Statistic) -> Statistic:
+    """The statistic, a table, whose parts are those of several, each of which must hold; seeds that lack one are left out.
 
     `first_name=statistic` gives a part "first name", or parts "first name, ..." where it has some itself
     """

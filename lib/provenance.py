@@ -16,7 +16,7 @@ from lib.errors import InputError
 from lib.recipes import Training
 from lib.words import number, variant_name
 
-LEDGER = "03-runs.ipynb"  # the chapter that lists every run; `lib.book` turns the link into one to its page
+RUNS_PAGE = "03-runs.ipynb"  # the chapter that lists every run; `lib.book` turns the link into one to its page
 MARK = '<details class="made-from">'  # how the fold-out begins
 _KINDS = {runs.CONFIG: "configuration and result", runs.HISTORY: "history", runs.WEIGHTS: "weights"}  # what is no table
 
@@ -26,9 +26,9 @@ def anchor(key: str) -> str:
     return f"run-{key}"
 
 
-def ledger() -> str:
+def runs_page() -> str:
     """The way to that chapter from the notebook that is running, wherever it lies."""
-    return os.path.relpath(paths.CHAPTERS / LEDGER) if Path.cwd().is_relative_to(paths.ROOT) else LEDGER
+    return os.path.relpath(paths.CHAPTERS / RUNS_PAGE) if Path.cwd().is_relative_to(paths.ROOT) else RUNS_PAGE
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def bundle(name: str, read: Mapping[Training, tuple[str, ...]], *, source: str =
     """
     if not read and not source:
         raise InputError(f"figure {name!r} has read no run; say which file of the project it is made from: show(..., source=...)")
-    words, link, parts = f"Made {sentence(read, source)} ({name})", html.escape(ledger(), quote=True), []
+    words, link, parts = f"Made {sentence(read, source)} ({name})", html.escape(runs_page(), quote=True), []
     if source:
         parts.append(f"<p>The file <code>{html.escape(source)}</code> of this project, SHA-256 <code>{_checked(source)}</code>….</p>")
     found = groups(read)

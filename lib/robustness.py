@@ -31,6 +31,7 @@ BALL_COLUMNS = {name: name.replace("-", "_") for name in IN_BALLS}  # of a summa
 
 
 def strengths(dataset: str) -> Strengths:
+    """Those of a data set; larger ones where its margins are larger."""
     return STRENGTHS.get(dataset, USUAL)
 
 

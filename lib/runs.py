@@ -249,7 +249,7 @@ def _label(rows: pd.DataFrame, training: Training) -> pd.DataFrame:
 
 
 def history(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
-    """One row an epoch: loss, selectivity (mean over the minibatches), validation_accuracy."""
+    """One row an epoch, after the columns that say which network: epoch, loss, selectivity (mean over the minibatches), validation_accuracy."""
     files = ((training, _read(training, make(training, progress=progress), HISTORY)) for training in trainings)
     return _concat([_label(pd.read_parquet(io.BytesIO(content)), training) for training, content in files])
 
@@ -260,8 +260,8 @@ def network_selectivity(units: pd.DataFrame, by: list[str]) -> pd.Series:
 
 
 def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
-    """One row a network: alpha, seed, clean_accuracy (share of the test set), mean_selectivity, live_selectivity (dead units left out),
-    dead (share of all units), status, device and the key of the run."""
+    """One row a network, after dataset, model, alpha, seed, recipe, variant and epochs: clean_accuracy (share of the test set), mean_selectivity,
+    live_selectivity (dead units left out), dead (share of all units), status, device and the key of the run."""
     rows = []
     for training in trainings:
         units = table("selectivity", [training], progress=progress)

@@ -23,6 +23,7 @@ from lib.errors import InputError
 
 
 def damaged(file: Path, what: str, way_out: str = "restore it (git checkout) or delete its folder to make it again") -> InputError:
+    """The error for a file that is not what it was written as: what is wrong with it, and what to do."""
     return InputError(f"damaged: {file} {what}; {way_out}")
 
 

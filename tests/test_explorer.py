@@ -1,7 +1,6 @@
 """The page with a slider over α: its numbers are those of the tables, its bytes the same each time, and in a browser everything moves."""
 
 import json
-import os
 import re
 import shutil
 import warnings
@@ -12,6 +11,7 @@ import pandas as pd
 import pytest
 
 from lib import book, chapters, figures, layers, notebooks, paths, runs
+from lib import browser as windowless
 from lib.figures.explore import SCRIPTS
 
 ALPHAS, DEPTHS, SEEDS = (-1.0, 0.0, 2.0), (1, 2, 3), (0, 1)
@@ -107,16 +107,12 @@ def test_published_page_holds_no_plotly_and_no_address():
 
 @pytest.fixture(scope="module")
 def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="no playwright: the page with the slider is not tried in a browser")
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if not found:
-        warnings.filterwarnings("default", message="no browser")
-        warnings.warn("no browser (chromium) here: the page with the slider is not tried in one", stacklevel=1)
-        pytest.skip("no browser (chromium) here: the page with the slider is NOT tried in one")
-    with api.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+    if why := windowless.missing():
+        warnings.filterwarnings("default", message="the page with the slider")
+        warnings.warn(f"the page with the slider is not tried in a browser: {why}", stacklevel=1)
+        pytest.skip(f"the page with the slider is NOT tried in a browser: {why}")
+    with windowless.chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

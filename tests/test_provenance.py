@@ -137,8 +137,8 @@ def test_chapters_draw_figures_through_show_alone():
 def test_links_lead_to_the_page_of_runs_from_wherever_the_notebook_lies(monkeypatch, tmp_path):
     for folder, link in ((paths.ROOT, "chapters/03-runs.ipynb"), (paths.CHAPTERS, "03-runs.ipynb"), (tmp_path, "03-runs.ipynb")):
         monkeypatch.chdir(folder)
-        assert provenance.ledger() == link
-    assert (paths.CHAPTERS / provenance.LEDGER).is_file()
+        assert provenance.runs_page() == link
+    assert (paths.CHAPTERS / provenance.RUNS_PAGE).is_file()
     links = ['href="03-runs.{}#run-1"', 'href="chapters/03-runs.{}"', 'href="https://a.b/c.ipynb"']
     output = nbformat.v4.new_output("display_data", {"text/html": " ".join(links).format("ipynb", "ipynb")})
     found = book.page(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[output])]))

@@ -9,19 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lib import claims, effects
-from lib.figures.style import LAYER_LABEL, WIDEST, alpha_colour, alpha_key, alpha_legend
+from lib.figures.style import LAYER_LABEL, WIDEST, alpha_colour, alpha_key, alpha_legend, curve_with_band
 
 
 def _by_layer(axes: Axes, rows: pd.DataFrame, column: str, scale: float) -> None:
-    """A line an alpha through the means over seeds, and their 95 % t interval as a band from three seeds on; gaps where no seed has a number."""
+    """A line an alpha, see `curve_with_band`."""
     for alpha, networks in rows.groupby("alpha"):
-        wide = scale * networks.pivot(index="seed", columns="depth", values=column)
-        axes.plot(wide.columns, wide.mean(), color=alpha_colour(alpha), marker="o", markersize=3, linewidth=1.3)
-        full = wide.dropna(axis=1, thresh=claims.LEAST_SEEDS)
-        if len(full.columns):
-            band = pd.DataFrame({depth: effects.t_interval(full[depth].dropna()) for depth in full})
-            axes.fill_between(band.columns, *band.to_numpy(), color=alpha_colour(alpha), alpha=0.2, linewidth=0)
+        curve_with_band(axes, scale * networks.pivot(index="seed", columns="depth", values=column), alpha)
     axes.set_xlabel(LAYER_LABEL, fontsize="small")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 

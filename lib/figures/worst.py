@@ -10,21 +10,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from lib import claims, effects
-from lib.figures.style import WIDEST, against_alpha, alpha_axis, alpha_colour, alpha_key, alpha_legend
+from lib.figures.style import WIDEST, against_alpha, alpha_axis, alpha_colour, alpha_key, alpha_legend, curve_with_band
 
 # attacks are told apart by marker and by a grey, so that colour stays alpha's
 _MARKERS = ("o", "s", "^", "D", "v")
 
 
 def _curves(axes: Axes, rows: pd.DataFrame, x: str, y: str, hollow: frozenset[float]) -> None:
-    """A line an alpha through the means over seeds, in percent, with their 95 % t interval as a band from three seeds on; doubtful alphas hollow."""
+    """A line an alpha, in percent, see `curve_with_band`; doubtful alphas hollow."""
     for alpha, networks in rows.groupby("alpha"):
         wide = 100 * networks.pivot(index="seed", columns=x, values=y)
-        face = "white" if alpha in hollow else alpha_colour(alpha)
-        axes.plot(wide.columns, wide.mean(), color=alpha_colour(alpha), marker="o", markersize=4, markerfacecolor=face, linewidth=1.4)
-        if len(wide) >= claims.LEAST_SEEDS:
-            band = pd.DataFrame({at: effects.t_interval(wide[at]) for at in wide}).clip(0, 100)
-            axes.fill_between(band.columns, *band.to_numpy(), color=alpha_colour(alpha), alpha=0.2, linewidth=0)
+        curve_with_band(axes, wide, alpha, face="white" if alpha in hollow else None, size=4, clip=(0, 100))
     axes.set_ylim(bottom=0)
 
 
