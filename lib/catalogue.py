@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -29,7 +30,7 @@ def _status(folder: Path) -> dict[str, object]:
     training = recipes.described(facts["training"])
     if training and folder != paths.runs() / training.name:
         return row | {"status": "damaged", "note": f"damaged: {folder} holds the run {training.name}; give it its name back"}
-    stale = sorted(_stale(run, training, row["model"], facts["provenance"]))
+    stale = sorted(_stale(run, training, row["model"]))
     return row | ({"status": "stale", "note": f"changed since it was made: code of {', '.join(stale)}"} if stale else {"note": ""})
 
 
@@ -48,20 +49,37 @@ def _facts(run: store.Folder) -> dict[str, object]:
     return row
 
 
-def _stale(run: store.Folder, training: Training | None, model: str, made: dict[str, object]) -> Iterator[str]:
+class Result(NamedTuple):
+    """What a run holds that code has decided: the training, or a table."""
+
+    kind: str  # "training" or "table"
+    name: str  # "training", or the measurement
+    file: str
+    old: str  # digest of the code that made it
+    new: str  # of today's; "" for a measurement that the library has no more
+    about: dict[str, str]  # on what `samecode` keeps evidence apart: model, and variant, recipe and engine or measurement, device, torch
+
+
+def results(run: store.Folder, training: Training | None, model: str) -> Iterator[Result]:
+    """The training, where the recipes still describe it, then every table."""
+    if training:
+        made = runs.config(run)["provenance"]
+        about = {"model": model, "variant": training.variant, "recipe": training.recipe} | _of(made, "engine", "device", "torch")
+        yield Result("training", "training", runs.HISTORY, made.get("code", ""), origin.training_digest(training), about)
+    for file, entry in run.files.items():
+        if name := entry.get("measurement"):
+            new = origin.table_digest(name, model) if name in measurements.MEASUREMENTS else ""
+            about = {"model": model, "measurement": name} | _of(entry.get("provenance", {}), "device", "torch")
+            yield Result("table", name, file, entry.get("code", ""), new, about)
+
+
+def _stale(run: store.Folder, training: Training | None, model: str) -> Iterator[str]:
     """What of a run was made by other code than today's, and is not known to come out the same: recipe, training, and names of tables."""
     if training is None:
         yield "recipe"
-    else:
-        about = {"model": model, "variant": training.variant, "recipe": training.recipe} | _of(made, "engine", "device", "torch")
-        if not samecode.same("training", made.get("code", ""), origin.training_digest(training), **about):
-            yield "training"
-    for entry in run.files.values():
-        if name := entry.get("measurement"):
-            about = {"model": model, "measurement": name} | _of(entry.get("provenance", {}), "device", "torch")
-            known = name in measurements.MEASUREMENTS
-            if not (known and samecode.same("table", entry.get("code", ""), origin.table_digest(name, model), **about)):
-                yield name
+    for one in results(run, training, model):
+        if not (one.new and samecode.same(one.kind, one.old, one.new, **one.about)):
+            yield one.name
 
 
 def _of(made: dict[str, object], *names: str) -> dict[str, object]:

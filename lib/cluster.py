@@ -56,11 +56,10 @@ def run(
     for name, value, least in (("jobs", jobs, 1), ("minutes", minutes, 1), ("cpus", cpus, 1), ("gpus", gpus, 0)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
-    lacking = {*plan.training, *(training for training, _ in plan.tables)}
-    if runs.frozen() or not lacking:
+    wanted = list(plan.wanted)
+    if runs.frozen() or not wanted:
         return sweep.run(plan, say=say, live=False)  # makes nothing: says that all is there, or raises
     _check(engine)
-    wanted = sorted((t for t in plan.trainings if t in lacking), key=lambda t: (t not in plan.begun, t.seed))  # the sweep's own order
     earlier, home = engines.under_way(plan, wanted, engine), engines.home()
     fresh = [t for t in wanted if not any(t.name in job.networks for job in earlier)]
     say(f"{plan.sweep.name}: {len(plan.trainings)} networks, {len(plan.trainings) - len(wanted)} done, {len(wanted)} to train or measure")

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import torch
 
-from lib import catalogue, data, measurements, origin, paths, runs, samecode, store, train
+from lib import catalogue, data, origin, paths, runs, samecode, store, train
 from lib.engines import exact
 from lib.errors import InputError
 from lib.recipes import Training
@@ -125,20 +125,11 @@ def _groups() -> tuple[dict[_Group, list[_Member]], list[str]]:
     lost = [f"no longer described by the recipes: {others} runs; they stay stale"] if others else []
     for training in trainings:
         run = store.Folder(paths.runs() / training.name)
-        made = runs.config(run)["provenance"]
-        about = {"model": training.model, "variant": training.variant, "recipe": training.recipe}
-        about |= {name: made.get(name, "") for name in ("engine", "device", "torch")}
-        results = [("training", made.get("code", ""), origin.training_digest(training), about, runs.HISTORY)]
-        for file, entry in run.files.items():
-            name = entry.get("measurement")
-            if name in measurements.MEASUREMENTS:
-                about = {"model": training.model, "measurement": name} | {fact: entry["provenance"].get(fact, "") for fact in ("device", "torch")}
-                results.append(("table", entry.get("code", ""), origin.table_digest(name, training.model), about, file))
-            elif name:
-                lost.append(f"the library has no measurement {name!r} any more: that table of {training.name} stays stale")
-        for kind, old, new, about, file in results:
-            if old != new:
-                found.setdefault(_Group(kind, old, new, tuple(about.items())), []).append(_Member(training, run, file))
+        for one in catalogue.results(run, training, training.model):
+            if not one.new:
+                lost.append(f"the library has no measurement {one.name!r} any more: that table of {training.name} stays stale")
+            elif one.old != one.new:
+                found.setdefault(_Group(one.kind, one.old, one.new, tuple(one.about.items())), []).append(_Member(training, run, one.file))
     return found, lost
 
 

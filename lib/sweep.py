@@ -120,16 +120,14 @@ class _Work:
 
     def __init__(self, plan: Plan, say: Callable[[str], None], live: bool, deadline: float | None) -> None:
         self.plan, self.say, self.live, self.deadline = plan, say, live, deadline
-        wanted = {*plan.training, *(training for training, _ in plan.tables)}
-        # what was begun first, then seed by seed: an unfinished sweep then has whole curves over alpha
-        self.queue = sorted((t for t in plan.trainings if t in wanted), key=lambda t: (t not in plan.begun, t.seed))
+        self.queue = list(plan.wanted)
         self.lacking = frozenset(plan.to_measure)
         self.begun = dict(plan.begun)
         self.made: list[Training] = []
         self.diverged: list[Training] = []
         self.took: dict[str, list[float]] = {}  # kind of training: seconds an epoch of those made here
         self.check: Callable[[], None] = lambda: None  # raises KeyboardInterrupt where an earlier one was lost
-        self.cells = {t: ("waiting", "") if t in wanted else ("cached", _accuracy(t)) for t in plan.trainings}
+        self.cells = {t: ("waiting", "") if t in self.queue else ("cached", _accuracy(t)) for t in plan.trainings}
 
     def do(self) -> bool:
         """Make all that is left; False when the next network has no time."""

@@ -42,6 +42,12 @@ class Plan:
         """Expected time for the training that is left, on this machine."""
         return sum(self.whole.get(t, 0.0) * (1 - self.begun.get(t, 0) / t.settings.epochs) for t in self.training)
 
+    @property
+    def wanted(self) -> tuple[Training, ...]:
+        """All that must be trained or measured: what was begun first, then seed by seed, so that an unfinished sweep has whole curves over alpha."""
+        lacking = {*self.training, *(training for training, _ in self.tables)}
+        return tuple(sorted((one for one in self.trainings if one in lacking), key=lambda one: (one not in self.begun, one.seed)))
+
     def table_seconds(self, training: Training, name: str) -> float:
         """Expected time of one table; 0 where no cached one says."""
         return self.each.get((training.dataset, training.model, name), 0.0)
