@@ -33,7 +33,7 @@ summary = runs.summary(here.trainings)
 units = runs.table("selectivity", here.trainings)
 glue("n", f"{len(summary)}", display=False)
 glue("setting", here.setting, display=False)
-glue("devices", ", ".join(sorted(set(summary.device))), display=False)
+glue("devices", chapters.machines(summary), display=False)
 
 # %% [markdown]
 # *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`03-runs`.*

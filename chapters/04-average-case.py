@@ -46,7 +46,7 @@ middle = min(here.alphas, key=abs)
 low, best = min(here.alphas), means.corrupted_accuracy.idxmax()
 size = corruptions.TABLES[data.image_side(here.dataset)][0]
 glue("networks", networks, display=False)
-glue("devices", ", ".join(sorted(set(summary.device))), display=False)
+glue("devices", chapters.machines(summary), display=False)
 glue("count", f"{len(names)}", display=False)
 glue("table", size, display=False)
 glue("middle", chapters.number(middle, "g"), display=False)

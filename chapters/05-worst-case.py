@@ -53,7 +53,7 @@ percent = means.filter(regex="accuracy|ball_|attacked").mul(100)
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
 low_spared, high_spared = effects.spared(summary, "ball_worst")
 glue("networks", networks, display=False)
-glue("devices", ", ".join(sorted(set(summary.device))), display=False)
+glue("devices", chapters.machines(summary), display=False)
 for name, alpha in (("middle", middle), ("low", low), ("high", high), ("low-spared", low_spared), ("high-spared", high_spared)):
     glue(name, chapters.number(alpha, "g"), display=False)
     for column in percent:
@@ -96,8 +96,8 @@ figures.show(
     alt=f"""Accuracy against the strength of two attacks, a line an α; all fall. Under FGSM with ε = {at.fgsm:.3g}: {percent.fgsm_accuracy[low]:.1f} percent at
     α = {low:g}, {percent.fgsm_accuracy[middle]:.1f} at {middle:g}, {percent.fgsm_accuracy[high]:.1f} at {high:g}. After {at.steps} steps of PGD:
     {percent.pgd_accuracy[low]:.1f}, {percent.pgd_accuracy[middle]:.1f} and {percent.pgd_accuracy[high]:.1f}.{" A third panel holds the paper's FGSM numbers." if others is not None else ""}""",
-    caption=f"""Accuracy under FGSM against ε, and under PGD against the number of steps: means over seeds; {networks}; bands (95 %, t) from
-    {claims.LEAST_SEEDS} seeds on. Hollow: a check below says that this attack may have failed there.
+    caption=f"""Accuracy under FGSM against ε, and under PGD against the number of steps: means over seeds; {networks}; bands from the
+    lowest seed to the highest. Hollow: a check below says that this attack may have failed there.
     {"The dotted lines are the paper's, of another network on another data set: orders can be compared, levels not." if others is not None else ""} The paper
     shows these in its figures 2a and 2b (that the axis of 2b is the number of steps is recalled).""",
 )

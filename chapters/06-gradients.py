@@ -54,7 +54,7 @@ low_spared, high_spared = effects.spared(summary)
 glue("rarely", f"{RARELY}", display=False)
 glue("ceiling", f"{images**0.5:.1f}", display=False)
 glue("networks", networks, display=False)
-glue("devices", ", ".join(sorted(set(summary.device))), display=False)
+glue("devices", chapters.machines(summary), display=False)
 glue("images", f"{images:,}", display=False)
 glue("units", f"{rows.groupby(['alpha', 'seed']).units.sum().max():,}", display=False)
 glue("layers", f"{rows.depth.max()}", display=False)
@@ -93,7 +93,7 @@ figures.show(
     {means.cv_samples[middle]:.2f} at {middle:g}, {means.cv_samples[high]:.2f} at {high:g}. Right, over units: {means.cv_units[low]:.2f},
     {means.cv_units[middle]:.2f} and {means.cv_units[high]:.2f}.""",
     caption=f"""Coefficient of variation of the length of the input-unit gradient, over images (mean of the layer's live units) and over units, layer by layer:
-    means over seeds; {networks}; bands (95 %, t) from {claims.LEAST_SEEDS} seeds on. The paper shows these in its figures 3a (recalled) and 3b, for ResNet18
+    means over seeds; {networks}; bands from the lowest seed to the highest. The paper shows these in its figures 3a (recalled) and 3b, for ResNet18
     on Tiny ImageNet.""",
 )
 
@@ -130,7 +130,7 @@ figures.show(
     alt=f"""Three panels against the layer, logarithmic, a line an α: the mean length of the gradient, its deviation over images and its deviation over units. Mean over
     layers of the mean: {apart.mu[low]:.3g} at α = {low:g}, {apart.mu[middle]:.3g} at {middle:g}, {apart.mu[high]:.3g} at {high:g}.""",
     caption=f"""Numerators and denominators of the coefficients: mean over live units of μ, of the deviation over images, and the deviation of the μ over units; means
-    over seeds; {networks}; bands (95 %, t) from {claims.LEAST_SEEDS} seeds on. The paper shows them in its appendix (which figures is recalled weakly).""",
+    over seeds; {networks}; bands from the lowest seed to the highest. The paper shows them in its appendix (which figures is recalled weakly).""",
 )
 
 # %% [markdown]
@@ -152,7 +152,7 @@ figures.show(
     α = {low:g}, {means.cv_firing[middle]:.2f} at {middle:g}, {means.cv_firing[high]:.2f} at {high:g}. Right, the share of images on which a live unit fires:
     {shares[low]:.0f}, {shares[middle]:.0f} and {shares[high]:.0f} percent.""",
     caption=f"""Left: coefficient of variation over those images on which the unit fires, two at least, mean of the layer's units. Right: share of the images on which a
-    live unit fires. Means over seeds; {networks}; bands (95 %, t) from {claims.LEAST_SEEDS} seeds on.""",
+    live unit fires. Means over seeds; {networks}; bands from the lowest seed to the highest.""",
 )
 
 # %% [markdown]

@@ -57,7 +57,7 @@ accuracy, dead = (100 * summary.groupby("alpha")[column].mean() for column in ("
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
 low_spared, high_spared = effects.spared(summary)
 glue("networks", networks, display=False)
-glue("devices", ", ".join(sorted(set(summary.device))), display=False)
+glue("devices", chapters.machines(summary), display=False)
 glue("images", f"{images:,}", display=False)
 glue("everything", f"{everything:,}", display=False)
 glue("early", f"{early}", display=False)
@@ -103,7 +103,7 @@ figures.show(
     {means.dimension_corruption[low]:.0f}, {means.dimension_corruption[middle]:.0f} and {means.dimension_corruption[high]:.0f}; the change by PGD
     {means.dimension_attack[low]:.0f}, {means.dimension_attack[middle]:.0f} and {means.dimension_attack[high]:.0f}.""",
     caption=f"""Dimensionality of clean activations ({everything:,} test images), of the change by corruptions and of the change by PGD (the first {images:,}); the last two
-    share an axis. Means over seeds; {networks}; bands (95 %, t) from {claims.LEAST_SEEDS} seeds on. Left of the grey line: early layers. The paper shows these
+    share an axis. Means over seeds; {networks}; bands from the lowest seed to the highest. Left of the grey line: early layers. The paper shows these
     in its figure 4, a to c for ResNet18, d to f for ResNet20 (the latter recalled).""",
 )
 
@@ -178,8 +178,8 @@ figures.show(
     α = {low:g}, {twonn.twonn_clean[middle]:.1f} at {middle:g}, {twonn.twonn_clean[high]:.1f} at {high:g}; the change by corruptions
     {twonn.twonn_corruption[low]:.1f}, {twonn.twonn_corruption[middle]:.1f} and {twonn.twonn_corruption[high]:.1f}; the change by PGD
     {twonn.twonn_attack[low]:.1f}, {twonn.twonn_attack[middle]:.1f} and {twonn.twonn_attack[high]:.1f}.""",
-    caption=f"""Intrinsic dimension by TwoNN, clean and of both changes, all on the first {images:,} test images: means over seeds; {networks}; bands (95 %, t) from
-    {claims.LEAST_SEEDS} seeds on. The paper shows this in its figure A22. So few images bias TwoNN, and the more so the more dimensions there are or the
+    caption=f"""Intrinsic dimension by TwoNN, clean and of both changes, all on the first {images:,} test images: means over seeds; {networks}; bands from the
+    lowest seed to the highest. The paper shows this in its figure A22. So few images bias TwoNN, and the more so the more dimensions there are or the
     fewer of the images differ: down to {int(table.points.min())} in some layer. That the ratios' distribution is counted from 0 is our choice.""",
 )
 

@@ -26,7 +26,7 @@ figures.setup()
 summary = chapters.measured(runs.summary(here.trainings), here.trainings)
 others = chapters.at_hand(here.with_variants.trainings)
 ledger = verdicts.ledger(summary, others)
-networks = f"{len(summary)} networks ({here.setting}), trained on {', '.join(sorted(set(summary.device)))}"
+networks = f"{len(summary)} networks ({here.setting}), trained on {chapters.machines(summary)}"
 
 # %% tags=["remove-input"]
 count = ledger.verdict.value_counts().reindex(claims.VERDICTS, fill_value=0)

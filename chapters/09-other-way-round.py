@@ -41,7 +41,7 @@ summary = runs.summary(here.trainings)
 units = runs.table("selectivity", here.trainings)
 glue("n", f"{len(summary)}", display=False)
 glue("setting", here.setting, display=False)
-glue("devices", ", ".join(sorted(set(summary.device))), display=False)
+glue("devices", chapters.machines(summary), display=False)
 
 # %% tags=["remove-input"]
 middle = min(here.alphas, key=abs)  # the prose is about the networks closest to plain cross-entropy

@@ -24,7 +24,7 @@ from myst_nb import glue
 
 figures.setup()
 summary = chapters.measured(runs.summary(here.trainings), here.trainings)
-networks = f"{len(summary)} networks ({here.setting}), trained on {', '.join(sorted(set(summary.device)))}"
+networks = f"{len(summary)} networks ({here.setting}), trained on {chapters.machines(summary)}"
 
 # %% [markdown]
 # ## The question in one figure

@@ -190,6 +190,11 @@ def number(value: float, form: str = ".3f") -> str:
     return "(not shown here)" if pd.isna(value) else words.number(value, form)
 
 
+def machines(summary: pd.DataFrame) -> str:
+    """What the networks of a `runs.summary` table were trained on."""
+    return words.machines(summary.device.dropna())
+
+
 def rising(values: pd.Series) -> str:
     """Whether values rise from each to the next, in words."""
     if len(values) < 2:

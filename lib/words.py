@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 
 def number(value: float, form: str = "g") -> str:
-    """A number with a minus sign where Python puts a hyphen.
+    """A number with a minus sign where Python puts a hyphen, and without one where it is 0 when rounded.
 
     >>> number(-0.4)
     '−0.4'
     >>> number(-1.25, "+.1f")
     '−1.2'
     """
-    return f"{value:{form}}".replace("-", "−")
+    said = f"{value:{form}}"
+    if said.startswith("-") and not any(digit in said for digit in "123456789inf"):
+        said = f"{0:{form}}"
+    return said.replace("-", "−")
 
 
 def duration(seconds: float) -> str:
@@ -21,6 +27,25 @@ def duration(seconds: float) -> str:
     '13 minutes'
     """
     return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def machines(devices: Iterable[str]) -> str:
+    """What results were made on, from the descriptions that stand beside them: each machine once, with the numbers of threads that were used.
+
+    >>> machines(["AMD EPYC, 2 threads", "NVIDIA H200", "AMD EPYC, 1 threads"])
+    'AMD EPYC (1 and 2 threads), NVIDIA H200'
+    """
+    threads: dict[str, set[int]] = {}
+    for device in devices:
+        name, _, count = device.rpartition(", ")
+        found = re.fullmatch(r"(\d+) threads", count)
+        threads.setdefault(name if found else device, set()).update([int(found[1])] if found else [])
+
+    def said(counts: set[int]) -> str:
+        *first, last = map(str, sorted(counts))
+        return f" ({', '.join(first)}{' and ' if first else ''}{last} thread{'' if counts == {1} else 's'})"
+
+    return ", ".join(name + (said(threads[name]) if threads[name] else "") for name in sorted(threads))
 
 
 def variant_name(variant: str) -> str:

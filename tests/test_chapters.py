@@ -84,12 +84,12 @@ DEFINED = {
     "02-approach": {"20 seeds": "of the published curve", "(95 %, t)": "the kind of interval"},
     "04-average-case": {"severity 3": "which images are shown", "(95 %, t)": "the kind of interval", "10 points": "where the colours end"},
     "05-worst-case": {
-        "0.002": "the paper's ε", "0.0001": "the paper's step", "steps of 1/255": "of the curve on digits", "(95 %, t)": "the kind of interval",
-        "95 % t": "the kind of interval",
+        "0.002": "the paper's ε", "0.0001": "the paper's step", "steps of 1/255": "of the curve on digits", "95 % t": "the kind of interval",
     },
-    "06-gradients": {"(95 %, t)": "the kind of interval"},
+    "06-gradients": {"95 % t": "the kind of interval"},
     "07-dimensionality": {
-        "95 %": "the share of variance that defines the measure", "With 90 % and 99 %": "the other shares", "first 9/17": "the definition of early",
+        "95 % t": "the kind of interval", "95 %": "the share of variance that defines the measure",
+        "With 90 % and 99 %": "the other shares", "first 9/17": "the definition of early",
         "ResNet18's 17 layers": "another network's", "up to the 9th": "what the paper is recalled to say",
     },
     "08-discussion": {

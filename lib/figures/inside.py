@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lib.figures.style import LAYER_LABEL, WIDEST, alpha_colour, alpha_key, alpha_legend, curve_with_band
+from lib.figures.style import LAYER_LABEL, WIDEST, alpha_colour, alpha_key, alpha_legend, curve_with_range
 
 
 def _by_layer(axes: Axes, rows: pd.DataFrame, column: str, scale: float) -> None:
-    """A line an alpha, see `curve_with_band`."""
+    """A line an alpha, see `curve_with_range`."""
     for alpha, networks in rows.groupby("alpha"):
-        curve_with_band(axes, scale * networks.pivot(index="seed", columns="depth", values=column), alpha)
+        curve_with_range(axes, scale * networks.pivot(index="seed", columns="depth", values=column), alpha)
     axes.set_xlabel(LAYER_LABEL, fontsize="small")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 

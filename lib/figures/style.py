@@ -131,18 +131,15 @@ def variant_legend(axes: Axes, rows: pd.DataFrame, **where: object) -> None:
     axes.legend(handles=handles, title="training", frameon=False, **where)
 
 
-def curve_with_band(axes: Axes, wide: pd.DataFrame, alpha: float, *, face: object = None, size: float = 3, clip: tuple[float, float] | None = None) -> None:
-    """A line in the colour of alpha through the means over seeds, and their 95 % t interval as a band where there are three seeds; gaps where there is none.
+def curve_with_range(axes: Axes, wide: pd.DataFrame, alpha: float, *, face: object = None, size: float = 3) -> None:
+    """A line in the colour of alpha through the means over seeds, and a band from the lowest seed to the highest; gaps where no seed has a number.
 
+    The band is the range and no interval: with few seeds, intervals of seven alphas would cover each other and say nothing.
     wide  a row a seed, a column a place on the horizontal axis
-    clip  what the band cannot leave
     """
     colour = alpha_colour(alpha)
     axes.plot(wide.columns, wide.mean(), color=colour, marker="o", markersize=size, markerfacecolor=colour if face is None else face, linewidth=1.3)
-    full = wide.dropna(axis=1, thresh=claims.LEAST_SEEDS)
-    if len(full.columns):
-        band = pd.DataFrame({place: effects.t_interval(full[place].dropna()) for place in full})
-        axes.fill_between(band.columns, *(band.clip(*clip) if clip else band).to_numpy(), color=colour, alpha=0.2, linewidth=0)
+    axes.fill_between(wide.columns, wide.min(), wide.max(), color=colour, alpha=0.18, linewidth=0)
 
 
 def against_alpha(axes: Axes, summary: pd.DataFrame, y: str, *, label: str) -> None:

@@ -10,17 +10,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from lib import claims, effects
-from lib.figures.style import WIDEST, against_alpha, alpha_axis, alpha_colour, alpha_key, alpha_legend, curve_with_band
+from lib.figures.style import WIDEST, against_alpha, alpha_axis, alpha_colour, alpha_key, alpha_legend, curve_with_range
 
 # attacks are told apart by marker and by a grey, so that colour stays alpha's
 _MARKERS = ("o", "s", "^", "D", "v")
 
 
 def _curves(axes: Axes, rows: pd.DataFrame, x: str, y: str, hollow: frozenset[float]) -> None:
-    """A line an alpha, in percent, see `curve_with_band`; doubtful alphas hollow."""
+    """A line an alpha, in percent, see `curve_with_range`; doubtful alphas hollow."""
     for alpha, networks in rows.groupby("alpha"):
         wide = 100 * networks.pivot(index="seed", columns=x, values=y)
-        curve_with_band(axes, wide, alpha, face="white" if alpha in hollow else None, size=4, clip=(0, 100))
+        curve_with_range(axes, wide, alpha, face="white" if alpha in hollow else None, size=4)
     axes.set_ylim(bottom=0)
 
 
