@@ -49,14 +49,10 @@ glue("networks", networks, display=False)
 glue("devices", chapters.machines(summary), display=False)
 glue("count", f"{len(names)}", display=False)
 glue("table", size, display=False)
-glue("middle", chapters.number(middle, "g"), display=False)
-glue("low", chapters.number(low, "g"), display=False)
-glue("best", chapters.number(best, "g"), display=False)
-for name, alpha in (("middle", middle), ("low", low), ("best", best), ("high", max(here.alphas))):
-    for column in means:
-        glue(f"{name}-{column}", chapters.number(means.loc[alpha, column], ".1f"), display=False)
-    glue(f"{name}-change", chapters.number(means.corrupted_accuracy[alpha] - means.corrupted_accuracy[middle], "+.1f"), display=False)
-glue("high", chapters.number(max(here.alphas), "g"), display=False)
+places = {"middle": middle, "low": low, "best": best, "high": max(here.alphas)}
+change = (means.corrupted_accuracy - means.corrupted_accuracy[middle]).to_frame("change")
+for name, text in chapters.numbers_at(places, (means, ".1f"), (change, "+.1f")):
+    glue(name, text, display=False)
 
 # %% [markdown]
 # *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`03-runs`. Severities are those of {glue:text}`table`.*

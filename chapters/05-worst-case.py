@@ -54,12 +54,9 @@ middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas
 low_spared, high_spared = effects.spared(summary, "ball_worst")
 glue("networks", networks, display=False)
 glue("devices", chapters.machines(summary), display=False)
-for name, alpha in (("middle", middle), ("low", low), ("high", high), ("low-spared", low_spared), ("high-spared", high_spared)):
-    glue(name, chapters.number(alpha, "g"), display=False)
-    for column in percent:
-        glue(f"{name}-{column}", chapters.number(percent[column].get(alpha, float("nan")), ".1f"), display=False)
-    for column in ("jacobian", "relative_jacobian"):
-        glue(f"{name}-{column}", chapters.number(means[column].get(alpha, float("nan")), ".3g"), display=False)
+places = {"middle": middle, "low": low, "high": high, "low-spared": low_spared, "high-spared": high_spared}
+for name, text in chapters.numbers_at(places, (percent, ".1f"), (means[["jacobian", "relative_jacobian"]], ".3g")):
+    glue(name, text, display=False)
 glue("fgsm", f"{at.fgsm:.3g}", display=False)
 glue("steps", f"{at.steps}", display=False)
 step = rows[rows.attack == at.curve].step_size.max()

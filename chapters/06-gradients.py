@@ -29,6 +29,8 @@ seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %%
+import pandas as pd
+
 from lib import chapters, claims, effects, estimates, figures, layers, runs, verdicts
 
 here = chapters.parameters(globals())
@@ -46,9 +48,13 @@ networks = f"{len(summary)} networks ({here.setting}), the first {images:,} test
 # %% tags=["remove-input"]
 columns = ["cv_samples", "cv_firing", "cv_units", "cv_units_early", "cv_units_late"]
 means = summary.groupby("alpha")[columns].mean()
-dead = 100 * rows.groupby("alpha").dead.sum() / rows.groupby("alpha").units.sum()
-accuracy = summary.groupby("alpha").clean_accuracy.mean()
-rare = 100 * (table[~table.dead].active <= RARELY).groupby(table.alpha).mean()
+percent = 100 * pd.DataFrame(
+    {
+        "dead": rows.groupby("alpha").dead.sum() / rows.groupby("alpha").units.sum(),
+        "clean": summary.groupby("alpha").clean_accuracy.mean(),
+        "rare": (table[~table.dead].active <= RARELY).groupby(table.alpha).mean(),
+    }
+)
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
 low_spared, high_spared = effects.spared(summary)
 glue("rarely", f"{RARELY}", display=False)
@@ -59,13 +65,8 @@ glue("images", f"{images:,}", display=False)
 glue("units", f"{rows.groupby(['alpha', 'seed']).units.sum().max():,}", display=False)
 glue("layers", f"{rows.depth.max()}", display=False)
 glue("early", f"{int(rows[rows.early].depth.max())}", display=False)
-for name, alpha in (("middle", middle), ("low", low), ("high", high)):
-    glue(name, chapters.number(alpha, "g"), display=False)
-    glue(f"{name}-dead", chapters.number(dead[alpha], ".1f"), display=False)
-    glue(f"{name}-clean", chapters.number(100 * accuracy[alpha], ".1f"), display=False)
-    glue(f"{name}-rare", chapters.number(rare[alpha], ".1f"), display=False)
-    for column in columns:
-        glue(f"{name}-{column}", chapters.number(means.loc[alpha, column], ".2f"), display=False)
+for name, text in chapters.numbers_at({"middle": middle, "low": low, "high": high}, (percent, ".1f"), (means, ".2f")):
+    glue(name, text, display=False)
 
 # %% [markdown]
 # *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`03-runs`.*

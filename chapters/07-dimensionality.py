@@ -53,7 +53,7 @@ networks = f"{len(summary)} networks ({here.setting})"
 kinds = ("clean", "same", "corruption", "attack")
 means = 100 * summary.groupby("alpha")[[f"dimension_{kind}" for kind in kinds]].mean()
 twonn = summary.groupby("alpha")[["twonn_clean", "twonn_corruption", "twonn_attack"]].mean()
-accuracy, dead = (100 * summary.groupby("alpha")[column].mean() for column in ("clean_accuracy", "dead"))
+whole = 100 * summary.groupby("alpha").agg(clean=("clean_accuracy", "mean"), dead=("dead", "mean"))
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
 low_spared, high_spared = effects.spared(summary)
 glue("networks", networks, display=False)
@@ -66,14 +66,8 @@ glue("cells", f"{changes.cells.max()}", display=False)
 glue("steps", f"{represented.ATTACK_STEPS}", display=False)
 glue("step", f"{attacked.CURVES['pgd'].step_size:g}", display=False)
 glue("lost", f"{int(table.twonn.isna().sum() - (table.points.isna()).sum())} of {int(table.points.notna().sum())}", display=False)
-for name, alpha in (("middle", middle), ("low", low), ("high", high)):
-    glue(name, chapters.number(alpha, "g"), display=False)
-    glue(f"{name}-clean", chapters.number(accuracy[alpha], ".1f"), display=False)
-    glue(f"{name}-dead", chapters.number(dead[alpha], ".1f"), display=False)
-    for column in means:
-        glue(f"{name}-{column}", chapters.number(means.loc[alpha, column], ".1f"), display=False)
-    for column in twonn:
-        glue(f"{name}-{column}", chapters.number(twonn.loc[alpha, column], ".1f"), display=False)
+for name, text in chapters.numbers_at({"middle": middle, "low": low, "high": high}, (whole, ".1f"), (means, ".1f"), (twonn, ".1f")):
+    glue(name, text, display=False)
 
 # %% [markdown]
 # *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`03-runs`.*

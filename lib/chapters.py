@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -188,6 +188,18 @@ def measured(summary: pd.DataFrame, trainings: list[runs.Training]) -> pd.DataFr
 def number(value: float, form: str = ".3f") -> str:
     """A number in prose, with a true minus sign; NaN stands for networks that a chapter was not asked to show."""
     return "(not shown here)" if pd.isna(value) else words.number(value, form)
+
+
+def numbers_at(places: Mapping[str, float], *tables: tuple[pd.DataFrame, str]) -> Iterator[tuple[str, str]]:
+    """What a chapter glues of some α: (name, words) for each of them, and for each column of each table at them.
+
+    places  {name: α}: glued as `name`
+    tables  (a row an α, format): a column is glued as `name-column`; NaN where it has no row for an α
+    """
+    for name, alpha in places.items():
+        yield name, number(alpha, "g")
+        for rows, form in tables:
+            yield from ((f"{name}-{column}", number(rows[column].get(alpha, float("nan")), form)) for column in rows)
 
 
 def machines(summary: pd.DataFrame) -> str:

@@ -368,3 +368,13 @@ def test_build_fails_with_one_line_and_again(case, little_book):
 def test_a_right_page_builds(little_book):
     html = (little_book("print(6 * 7)") / "index.html").read_text()
     assert "42" in html
+
+
+def test_numbers_at_some_alphas():
+    rows = pd.DataFrame({"a": [1.0, -2.0], "b": [0.25, float("nan")]}, index=[-1.0, 0.0])
+    found = dict(chapters.numbers_at({"low": -1.0, "middle": 0.0, "spared": float("nan")}, (rows, ".1f"), (rows[["a"]].rename(columns={"a": "more"}), "+.0f")))
+    assert found == {
+        "low": "−1", "low-a": "1.0", "low-b": "0.2", "low-more": "+1",
+        "middle": "0", "middle-a": "−2.0", "middle-b": "(not shown here)", "middle-more": "−2",
+        "spared": "(not shown here)", "spared-a": "(not shown here)", "spared-b": "(not shown here)", "spared-more": "(not shown here)",
+    }  # fmt: skip

@@ -10,7 +10,7 @@ from lib import words
     [
         (-0.4, "g", "−0.4"), (2.0, "g", "2"), (0.0, "g", "0"), (-1.26, "+.1f", "−1.3"), (3.0, "+.1f", "+3.0"), (-2e-7, ".1e", "−2.0e−07"),
         (-0.01, ".1f", "0.0"), (-0.04, "+.1f", "+0.0"), (float("-inf"), "g", "−inf"), (-10.0, "g", "−10"),
-    ],  # fmt: skip
+    ],
 )
 def test_numbers_have_a_true_minus(value, form, said):
     assert words.number(value, form) == said
