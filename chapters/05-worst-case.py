@@ -188,7 +188,7 @@ figures.show(
     {percent.ball_margin[low]:.1f} percent at α = {low:g}, {percent.ball_margin[middle]:.1f} at {middle:g}, {percent.ball_margin[high]:.1f} at {high:g}.
     {hollow} points are hollow.""",
     caption=f"""Accuracy under attacks of radius {255 * at.ball:g}/255 that differ in the loss they follow; left raw, right over accuracy on the same images unattacked.
-    {networks}, a point each{f"; AutoAttack on the first {images_autoattack:,}" if images_autoattack else ""}. Hollow: a check below says that this attack may
+    {networks}, a point each{f"; AutoAttack on {int(summary.autoattack_accuracy.notna().sum())} of them and the first {images_autoattack:,}" if images_autoattack else ""}. Hollow: a check below says that this attack may
     have failed on this network.""",
 )
 
