@@ -146,7 +146,7 @@ figures.show(
 # ## Images made against others
 #
 # If a network only hides its gradients, images made against another network still fool it. These are made against α = 0 networks of other seeds, and shown to
-# all. Networks with α = 0 are likest to those, so that the control is hardest on them.
+# all. Networks with α = 0 were trained as those were, so that the control may be hardest on them.
 
 # %% tags=["hide-input"]
 theirs = robustness.transferred(transfer)

@@ -41,12 +41,9 @@ changes = layers.dimensions(table)
 changes = changes.assign(early=layers.is_early(changes))
 clean = layers.dimensions(table, whole=True)
 clean = clean[clean.change == represented.NONE]
-clean = clean.assign(early=layers.is_early(clean))
+clean = layers.over_live_units(clean.assign(early=layers.is_early(clean)), runs.table("selectivity", here.trainings))
 early = int(changes[changes.early].depth.max())
 images, everything = changes.images.max(), clean.images.max()
-# components over those units that fire on some test image, too
-units = runs.table("selectivity", here.trainings).groupby(["alpha", "seed", "depth"], as_index=False).dead.sum()
-clean = clean.merge(units, on=["alpha", "seed", "depth"]).assign(per_live=lambda rows: rows.components_95 / (rows.units - rows.dead).clip(lower=1))
 networks = f"{len(summary)} networks ({here.setting})"
 
 # %% tags=["remove-input"]
@@ -114,7 +111,7 @@ figures.show(
 # %% tags=["hide-input"]
 PLACES = {"early layers": clean[clean.early], "late layers": clean[~clean.early], "all layers": clean}
 long = pd.concat([rows.assign(where=name, share=rows.per_unit_95) for name, rows in PLACES.items()])
-long = pd.concat([long, PLACES["early layers"].assign(where="early layers, over live units", share=PLACES["early layers"].per_live)])
+long = pd.concat([long, PLACES["early layers"].assign(where="early layers, over live units", share=PLACES["early layers"].per_live_95)])
 shown = estimates.changes(long, "where", "share", [(low, middle), (middle, high_spared), (middle, high)], scale=100)
 figures.show_table(shown.rename(columns={"where": "clean activations"}))
 

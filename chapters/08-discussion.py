@@ -125,8 +125,8 @@ figures.show_table(claims.written())
 # - **Attacks, gradients and dimensions are measured on the first test images**, as each chapter says; corruptions too. All networks see the same, so that the intervals
 #   hold what other seeds would change, and not what other images would.
 # - **The ends of the α range decide** most claims. Where an end ruins clean accuracy, comparisons of accuracy under attack take the outermost α that spare it
-#   ({doc}`05-worst-case`). Those of gradients, dimensions and the Jacobian do not; their chapters show clean accuracy and dead units beside them, and the same
-#   change up to the α that spares accuracy.
+#   ({doc}`05-worst-case`). Those of gradients, dimensions and the Jacobian do not; their chapters show clean accuracy beside them, and for gradients and
+#   dimensions also dead units and the same change up to the α that spares accuracy.
 # - **Some claims can hold for another reason.** LM-2 reads the two ends alone, so that a collapse at the high end is enough. LM-5 divides by clean accuracy: where
 #   LM-3 does not hold, it has nothing to explain.
 # - **"Semantic" is not shown.** A brightness or a fog that lies evenly over all classes is a change that selectivity need not care about.

@@ -87,6 +87,16 @@ def dimensions(table: pd.DataFrame, *, whole: bool = False) -> pd.DataFrame:
     return found.assign(**{f"per_unit_{share}": found[f"components_{share}"] / found.units for share in (90, 95, 99)})
 
 
+def over_live_units(rows: pd.DataFrame, units: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `dimensions` with `per_live_95`: components for 95 % of the variance over those units of the layer that fire; 0 where none does.
+
+    units  the `selectivity` table of the same networks, which says what fires on some image of the test set
+    """
+    live = units[~units.dead].groupby([*LABELS, "depth"]).size().rename("live").reset_index()
+    found = rows.merge(live, on=[*LABELS, "depth"], how="left")
+    return found.assign(per_live_95=(found.components_95 / found.live).fillna(0.0)).drop(columns="live")
+
+
 def with_dimensions(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """A summary of networks with means over their early layers: NaN for those that are not in the table.
 

@@ -1,5 +1,6 @@
 """What stands around the book: README, citation, workflows, container. In step with the book, and valid."""
 
+import ast
 import json
 import os
 import re
@@ -119,3 +120,19 @@ def test_links_to_files_lead_somewhere(file):
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("http")]
     assert links and all((paths.ROOT / link).exists() for link in links)
     assert all((paths.ROOT / name).exists() for name in re.findall(r"`((?:sweeps|chapters|lib|reference)/[\w.-]+\.\w+)`", text) if "NN" not in name)
+
+
+def test_the_house_is_built_from_the_ground_up():
+    """Every module is on a floor of the README's table, and imports from its own floor and those below; `reference` alone looks up."""
+    floors, text = {}, (paths.ROOT / "README.md").read_text()
+    for number, modules in re.findall(r"^\| (\d) \| (.*) \|$", text, re.MULTILINE):
+        floors |= dict.fromkeys((name.rstrip("/") for name in re.findall(r"`([\w/]+)`", re.sub(r"\([^()]*\)", "", modules))), int(number))
+    modules = [file for file in (paths.ROOT / "lib").rglob("*.py") if file != paths.ROOT / "lib" / "__init__.py"]
+    upwards = set()
+    for file in modules:
+        own = file.relative_to(paths.ROOT / "lib").parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lib":
+                names = [one.name for one in node.names if one.name != "__version__"] if node.module == "lib" else [node.module.split(".")[1]]
+                upwards |= {(own, name) for name in names if floors[name] > floors[own]}
+    assert len(modules) > 60 and upwards == {("reference", "__main__")}

@@ -361,6 +361,14 @@ def test_dimensions_average_over_cells_and_count_units():
     assert (clean.images == 1000).all() and clean.per_unit_95.tolist() == pytest.approx([0.5] * 34) and clean.twonn.isna().all()
 
 
+def test_components_over_live_units():
+    rows = pd.DataFrame([network_labels(0.0, seed) | {"depth": depth, "components_95": 3} for seed in (0, 1) for depth in (1, 2, 3)])
+    fires = {(0, 1): 4, (0, 2): 6, (1, 1): 3, (1, 3): 1}  # of ten units; in no other layer any
+    units = pd.DataFrame([network_labels(0.0, s) | {"depth": d, "dead": u >= fires.get((s, d), 0)} for s in (0, 1) for d in (1, 2, 3) for u in range(10)])
+    found = layers.over_live_units(rows.assign(components_95=[3, 3, 0, 3, 0, 1]), units)
+    assert found.per_live_95.tolist() == [0.75, 0.5, 0.0, 1.0, 0.0, 1.0] and list(found.columns) == [*rows.columns, "per_live_95"]
+
+
 def test_a_layer_without_an_answer_is_left_out_of_the_mean():
     planted = {"corruption": lambda a: 0.3, "attack": lambda a: 0.2, "whole": lambda a: 0.5, "same": lambda a: 0.4}
     rows = planted_dimensions([0.0], 1, **planted, twonn={change: lambda a: 4.0 for change in layers.CHANGES})

@@ -1,4 +1,4 @@
-"""Figures: all that the chapters draw, by subject. The only place that imports a plotting library."""
+"""Figures: all that the chapters draw, by subject. The only place that draws."""
 
 from lib.figures.average import accuracy_by_corruption, agreement, change_by_corruption, corrupted_and_alpha, corrupted_and_clean, corrupted_examples
 from lib.figures.explore import explored, explorer, interactive, show_interactive
