@@ -42,6 +42,12 @@ class Images:
     def __getitem__(self, index: slice | Tensor) -> Images:
         return replace(self, pixels=self.pixels[index], labels=self.labels[index])
 
+    def first(self, limit: int) -> Images:
+        """The first `limit` images; 0: all. Raises InputError for what is no number of images."""
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+            raise InputError(f"limit is a number of images, 0 for all of them, got {limit!r}")
+        return self[: limit or len(self)]
+
     def to(self, device: str | torch.device) -> Images:
         """The same images on another device; a whole data set fits on a GPU as uint8 (CIFAR-10: 184 MB)."""
         return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))

@@ -13,12 +13,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from lib import attacked, corrupted, models, represented
+from lib import attacked, autoattack, corrupted, models, represented, transferred
 from lib import selectivity as index
 from lib.corruptions import BLOCK, NAMES, check, corrupted_block
 from lib.data import Images
 from lib.errors import InputError, unknown
-from lib.gradients import input_unit_gradients
+from lib.gradients import input_unit_gradients, jacobian_norms
+from lib.losses import margin
 from lib.recipes import Training
 
 
@@ -86,10 +87,7 @@ def corruption(network: nn.Module, images: Images, *, limit: int) -> pd.DataFram
     The clean images are in it as corruption "clean", severity 0. All networks see the same pixels, made one severity at a time.
     limit   the first so many images of the split; 0: all
     """
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
-        raise InputError(f"limit is a number of images, 0 for all of them, got {limit!r}")
-    device = models.evaluated(network)
-    some = images[: limit or len(images)]
+    some, device = images.first(limit), models.evaluated(network)
     labels, classes = some.labels.to(device), len(some.classes)
     sizes = labels.bincount(minlength=classes).cpu()
     rows = []
@@ -127,7 +125,7 @@ def gradient(network: nn.Module, images: Images, *, limit: int, precision: str) 
     limit      the first so many images of the split; 0: all
     precision  of the passes back, as in lib.gradients.input_unit_gradients
     """
-    some, device = attacked.first(images, limit), models.evaluated(network)
+    some, device = images.first(limit), models.evaluated(network)
     if len(some) < 2:
         raise InputError(f"a deviation needs at least 2 images, got limit {limit!r}")
     lengths = input_unit_gradients(network, models.to_unit(some.pixels.to(device)), precision=precision)
@@ -139,6 +137,25 @@ def gradient(network: nn.Module, images: Images, *, limit: int, precision: str) 
         facts |= {"deviation": units.std(), "active_mean": firing.mean(), "active_deviation": firing.std(), "dead": firing.count() == 0}
         tables.append(pd.DataFrame(facts))
     return pd.concat(tables, ignore_index=True)
+
+
+def jacobian(network: nn.Module, images: Images, *, limit: int) -> pd.DataFrame:
+    """One row an image: image (its row in the split), class, correct, norm (of the Jacobian of the logits), spread (standard deviation of the logits),
+    margin (logit of the right class minus the largest other), confidence (the largest softmax)."""
+    some, rows = images.first(limit), []
+    for where, x, labels in attacked.batches(some, models.evaluated(network)):
+        with torch.inference_mode():
+            logits = network(x)
+        facts = {
+            "correct": logits.argmax(1) == labels,
+            "norm": jacobian_norms(network, x).float(),
+            "spread": logits.std(1, correction=0),
+            "margin": -margin(logits, labels, 1.0),
+            "confidence": logits.softmax(1).amax(1),
+        }
+        names = {"image": range(where.start, where.start + len(x)), "class": [some.classes[label] for label in labels.tolist()]}
+        rows.append(pd.DataFrame(names | {name: values.cpu().numpy() for name, values in facts.items()}))
+    return pd.concat(rows, ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -164,10 +181,10 @@ MEASUREMENTS = {
         {"limit": 1000, "precision": "bfloat16"},
     ),
     "transfer": Measurement(
-        attacked.transfer, "right answers on images made against α = 0 networks of other seeds",
-        {"limit": 1000, "precision": "bfloat16", "sources": [0, 1]}, attacked.sources,
+        transferred.transfer, "right answers on images made against α = 0 networks of other seeds",
+        {"limit": 1000, "precision": "bfloat16", "sources": [0, 1]}, transferred.sources,
     ),
-    "jacobian": Measurement(attacked.jacobian, "norm of the input-output Jacobian of every image, its margin and confidence", {"limit": 1000}),
+    "jacobian": Measurement(jacobian, "norm of the input-output Jacobian of every image, its margin and confidence", {"limit": 1000}),
     "gradient": Measurement(
         gradient, "mean and deviation over images of every unit's input-unit gradient", {"limit": 200, "precision": "bfloat16"}
     ),
@@ -175,7 +192,7 @@ MEASUREMENTS = {
         represented.dimensionality, "dimensions of every layer's activations, and of the change that corruptions and PGD make in them",
         {"limit": 500, "precision": "bfloat16"},
     ),
-    "autoattack": Measurement(attacked.autoattack, "images that AutoAttack leaves standing, part by part", {"limit": 200, "epsilon": 1 / 255, "seed": 0}),
+    "autoattack": Measurement(autoattack.autoattack, "images that AutoAttack leaves standing, part by part", {"limit": 200, "epsilon": 1 / 255, "seed": 0}),
 }  # fmt: skip
 
 

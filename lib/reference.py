@@ -26,11 +26,12 @@ AREAS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "api-corruptions": (
         "Corruptions", "The nineteen corruptions in batches, and accuracy under them.",
         ("corruptions", "corruptions.noise", "corruptions.blur", "corruptions.weather", "corruptions.digital", "corruptions.severities",
-         "corruptions.draws", "corruptions.filters", "corruptions.textures", "corrupted", "accuracy"),
+         "corruptions.draws", "corruptions.quantized", "corruptions.layouts", "corruptions.filters", "corruptions.colour", "corruptions.textures",
+         "corrupted", "accuracy"),
     ),
     "api-attacks": (
         "Attacks", "FGSM and PGD, the tables they fill, and the checks of whether an attack failed for another reason than robustness.",
-        ("attacks", "attacked", "robustness", "diagnosis"),
+        ("attacks", "balls", "losses", "whitebox", "attacked", "transferred", "autoattack", "robustness", "diagnosis"),
     ),
     "api-gradients": (
         "Gradients and dimensionality", "How units answer to pixels, and in how many dimensions layers vary.",

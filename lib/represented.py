@@ -13,6 +13,7 @@ from lib.data import Images
 from lib.dimensionality import Covariance, components, participation_ratio, twonn
 from lib.errors import InputError, unknown
 from lib.folded import PRECISIONS, folded
+from lib.whitebox import still
 
 NONE, CORRUPTION, ATTACK = "none", "corruption", "attack"  # what has changed the images
 SHARES = (0.90, 0.95, 0.99)
@@ -83,10 +84,10 @@ def dimensionality(network: nn.Module, images: Images, *, limit: int, precision:
     """
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
-    some, device = attacked.first(images, limit), models.evaluated(network)
+    some, device = images.first(limit), models.evaluated(network)
     if len(some) < 2:
         raise InputError(f"dimensions need at least 2 images, got limit {limit!r}")
-    with attacks.still(network):
+    with still(network):
         faster = folded(network, models.to_unit(some.pixels[:3].to(device)))
     rows = [*_streamed(faster, images, device)] if len(some) < len(images) else []
     clean = _whole(_activations(faster, _unit(some.pixels, device)))

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from benchmarks import image_by_image
 from benchmarks.fidelity import LAW
 from lib import corruptions, paths
-from lib.corruptions import blur, filters, noise, textures, weather
+from lib.corruptions import blur, noise, quantized, textures, weather
 from lib.corruptions.draws import Draws
 from lib.corruptions.severities import CIFAR10_C, PARAMETERS, TABLES, TINY_IMAGENET_C, parameters
 from lib.errors import InputError
@@ -553,8 +553,8 @@ def test_impulse_noise_hits_channels_by_themselves():
 def test_levels_are_cut_and_survive():
     every = torch.arange(256, dtype=torch.uint8)
     for dtype in (torch.float32, torch.float64):
-        assert torch.equal(filters.to_levels(filters.to_unit(every, dtype)), every)
-    assert filters.to_levels(torch.tensor([-1.0, 0.999 / 255, 1.999 / 255, 2.0])).tolist() == [0, 0, 1, 255]
+        assert torch.equal(quantized.to_levels(quantized.to_unit(every, dtype)), every)
+    assert quantized.to_levels(torch.tensor([-1.0, 0.999 / 255, 1.999 / 255, 2.0])).tolist() == [0, 0, 1, 255]
 
 
 # ---- GPU -------------------------------------------------------------------------------------------------------------

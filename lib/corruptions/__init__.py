@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from lib import seeds
-from lib.corruptions import blur, digital, filters, noise, weather
+from lib.corruptions import blur, digital, noise, weather
 from lib.corruptions.draws import Draws
+from lib.corruptions.layouts import keep_memory
 from lib.corruptions.severities import TABLES, parameters
 from lib.errors import InputError, unknown
 
@@ -44,9 +45,7 @@ GROUPS = {
     "digital": NAMES[11:15],
     "extra": NAMES[15:],
 }
-DETERMINISTIC = frozenset(
-    {"defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur", "saturate"}
-)
+DETERMINISTIC = frozenset({"defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur", "saturate"})
 SEVERITIES = (1, 2, 3, 4, 5)
 BLOCK = 100  # images corrupted at a time: their float64 copies stay in a processor's cache, and random numbers are drawn for so many at once
 
@@ -62,7 +61,7 @@ def corrupt(pixels: Tensor, name: str, severity: int, *, generator: torch.Genera
     What an image becomes depends on the generator, on its place, and on itself, not on how many images follow.
     """
     check(pixels, name, severity)
-    filters.keep_memory()
+    keep_memory()
     if name in DETERMINISTIC:
         generator = generator or torch.Generator()
     elif generator is None:

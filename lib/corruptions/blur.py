@@ -12,7 +12,8 @@ from torch import Tensor
 
 from lib.corruptions import filters
 from lib.corruptions.draws import Draws
-from lib.corruptions.filters import to_levels, to_unit
+from lib.corruptions.layouts import channel_by_channel, images_first, images_last, in_parts, transposed, true_places
+from lib.corruptions.quantized import settled, to_levels, to_unit
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -38,7 +39,7 @@ def defocus_blur(pixels: Tensor, draws: Draws, *, radius: float, alias_sigma: fl
     """Each point becomes a disc."""
     kernel = disc(radius, alias_sigma)
     correlated = _correlated_on_gpu if pixels.is_cuda else _correlated
-    return filters.in_parts(lambda some: filters.images_first(correlated(filters.images_last(some), kernel)), pixels)
+    return in_parts(lambda some: images_first(correlated(images_last(some), kernel)), pixels)
 
 
 def _correlated(levels: Tensor, kernel: Tensor) -> Tensor:
@@ -48,7 +49,7 @@ def _correlated(levels: Tensor, kernel: Tensor) -> Tensor:
     def one_channel(some: np.ndarray) -> np.ndarray:
         return to_levels(torch.from_numpy(cv2.filter2D(to_unit(torch.from_numpy(some)).numpy(), -1, kernel.numpy()))).numpy()
 
-    return filters.channel_by_channel(one_channel, levels, torch.uint8)
+    return channel_by_channel(one_channel, levels, torch.uint8)
 
 
 def _correlated_on_gpu(levels: Tensor, kernel: Tensor) -> Tensor:
@@ -115,16 +116,16 @@ def glass_blur(pixels: Tensor, draws: Draws, *, sigma: float, delta: int, passes
     offsets = [draws.integers(-delta, delta, span, span, 2) for _ in range(passes)]
 
     def moved(some: Tensor, *offsets: Tensor) -> Tensor:
-        levels = filters.blurred(filters.images_last(some), sigma)
+        levels = filters.blurred(images_last(some), sigma)
         for each in offsets:
             if delta == 1:
-                levels = from_above_and_left(levels, filters.transposed(each.to(torch.uint8).flatten(1)).view(span, span, 2, -1))
+                levels = from_above_and_left(levels, transposed(each.to(torch.uint8).flatten(1)).view(span, span, 2, -1))
             else:
                 sources = glass_sources(each, side, delta)
-                levels = filters.images_last(filters.images_first(levels).flatten(2).gather(2, sources[:, None].expand(-1, 3, -1)).view(some.shape))
-        return filters.images_first(filters.blurred(levels, sigma))
+                levels = images_last(images_first(levels).flatten(2).gather(2, sources[:, None].expand(-1, 3, -1)).view(some.shape))
+        return images_first(filters.blurred(levels, sigma))
 
-    return filters.in_parts(moved, pixels, *offsets)
+    return in_parts(moved, pixels, *offsets)
 
 
 def motion_blur(pixels: Tensor, draws: Draws, *, radius: float, sigma: float) -> Tensor:
@@ -175,15 +176,15 @@ def _zoomed_at_once(pixels: Tensor, factors: int) -> Tensor:
     """
     side = pixels.shape[-1]
     mean, white = zoom_mean(factors, side)
-    levels = filters.images_last(pixels)
+    levels = images_last(pixels)
     missing = torch.from_numpy(mean @ (255 - levels).float().view(side * side, -1).numpy())
 
     def exact(places: Tensor) -> Tensor:
-        out, coloured = white[places // missing.shape[1]], filters.true_places(missing.view(-1)[places])
+        out, coloured = white[places // missing.shape[1]], true_places(missing.view(-1)[places])
         out[coloured] = _zoomed_at(places[coloured], levels, factors)
         return out
 
-    return filters.images_first(filters.settled(255 - missing, exact).view(levels.shape))
+    return images_first(settled(255 - missing, exact).view(levels.shape))
 
 
 def _zoomed_at(places: Tensor, levels: Tensor, factors: int) -> Tensor:
@@ -209,4 +210,4 @@ def _zoomed_at(places: Tensor, levels: Tensor, factors: int) -> Tensor:
 
 def gaussian_blur(pixels: Tensor, draws: Draws, *, sigma: float) -> Tensor:
     """Gaussian blur."""
-    return filters.in_parts(lambda some: filters.images_first(filters.blurred(filters.images_last(some), sigma)), pixels)
+    return in_parts(lambda some: images_first(filters.blurred(images_last(some), sigma)), pixels)

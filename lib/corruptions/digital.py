@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from lib.corruptions import filters
+from lib.corruptions.colour import with_hsv
 from lib.corruptions.draws import Draws
-from lib.corruptions.filters import half_mirror, images_first, images_last, in_parts, to_levels, to_unit, whole_mirror
+from lib.corruptions.filters import half_mirror, whole_mirror
+from lib.corruptions.layouts import images_first, images_last, in_parts
+from lib.corruptions.quantized import to_levels, to_unit
 
 
 def contrast(pixels: Tensor, draws: Draws, *, factor: float) -> Tensor:
@@ -30,7 +33,7 @@ def contrast(pixels: Tensor, draws: Draws, *, factor: float) -> Tensor:
 
 def saturate(pixels: Tensor, draws: Draws, *, factor: float, shift: float) -> Tensor:
     """HSV's saturation scaled and shifted. Grey has hue 0, so a shift tints it red."""
-    return in_parts(lambda some: filters.with_hsv(some, lambda saturation, value: (saturation.mul_(factor).add_(shift).clamp_(0, 1), value)), pixels)
+    return in_parts(lambda some: with_hsv(some, lambda saturation, value: (saturation.mul_(factor).add_(shift).clamp_(0, 1), value)), pixels)
 
 
 # ---- Elastic transform -----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What several corruptions share: levels, layouts, borders, Gaussian and motion blur, zoom, HSV. Images are (n, c, h, w) on any device.
+"""What several corruptions share: borders, Gaussian and motion blur, zoom. Images are on any device, and where not said otherwise (h, w, c, n).
 
 Nothing rounds where the reference does not: it cuts fractions of a grey level off, so a difference in the last bit shows as a whole level. Everything is
 float64 unless the reference is float32, sums are explicit and in its order, and there is no convolution or matrix product of reduced precision.
@@ -7,7 +7,7 @@ float64 unless the reference is float32, sums are explicit and in its order, and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from itertools import pairwise
 
@@ -16,117 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_UNIT = np.arange(256) / 255
-
-
-def to_unit(pixels: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
-    """uint8 levels to [0, 1]."""
-    if pixels.device.type == "cpu" and dtype == torch.float64:
-        import cv2  # half a second to import
-
-        return torch.from_numpy(cv2.LUT(pixels.reshape(1, -1).numpy(), _UNIT)).view(pixels.shape)  # 256 divisions, not one a value
-    # a GPU would turn the division by a plain number into a product with its reciprocal, and some levels would come back one lower
-    return pixels.to(dtype).div_(torch.tensor(255, dtype=dtype, device=pixels.device))
-
-
-def to_levels(values: Tensor) -> Tensor:
-    """Values, clipped to [0, 1], as uint8 levels: truncated towards zero, as the reference's cast does. Overwrites its argument."""
-    return cut(values.clamp_(0, 1).mul_(255))
-
-
-def cut(values: Tensor) -> Tensor:
-    """Floats in [0, 256) to uint8, truncated. Not by torch in one step, which goes by way of 64-bit integers, one by one."""
-    return torch.from_numpy(values.numpy().astype(np.uint8)) if values.device.type == "cpu" else values.int().to(torch.uint8)
-
-
-def cleared_below(values: Tensor, least: float) -> Tensor:
-    """0 in place of what is less than `least`, in place. torch fills by a mask ten times as slowly as it applies a threshold, which has to be passed."""
-    lower = torch.nextafter(torch.tensor(least, dtype=values.dtype), torch.tensor(-torch.inf, dtype=values.dtype))
-    return functional.threshold_(values, lower.item(), 0)
-
-
-MARGIN = 1e-3  # levels: float32 sums of up to 30 levels are off by less than 6e-4
-
-
-def settled(values: Tensor, exact: Callable[[Tensor], Tensor], margin: float = MARGIN) -> Tensor:
-    """Levels, in float32 and off by less than a margin, as uint8, truncated: a quick sum settles nearly all of them. Overwrites its argument.
-
-    exact  of places along the flattened values, where the next level is too near to tell: their levels, uint8
-    """
-    out, above = cut(values.sub(margin).clamp_(min=0)), cut(values.add_(margin))
-    places = true_places(out != above)
-    out.view(-1)[places] = exact(places)
-    return out
-
-
-# ---- Layouts ---------------------------------------------------------------------------------------------------------
-
-PART = 2**17  # points of an image, times images: with their float64 copies, more would leave a processor's cache; less is many small steps
-
-
-@lru_cache(maxsize=1)
-def keep_memory() -> None:
-    """Let the C library keep what is freed, up to 64 MiB, instead of fetching every large tensor's pages anew from the system.
-
-    glibc takes the largest block freed so far, up to 32 MiB, as the size from which on blocks are the system's, and twice that as what it keeps. None of
-    the pages is touched here. Elsewhere this does nothing.
-    """
-    torch.empty(2**25 - 2**16, dtype=torch.uint8)
-
-
-def in_parts(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-    """function(*tensors), computed for a few images at a time on a CPU; a GPU takes all at once."""
-    n, *_, height, width = tensors[0].shape
-    part = PART // (height * width)
-    if n <= part or tensors[0].device.type != "cpu":
-        return function(*tensors)
-    return torch.cat([function(*some) for some in zip(*(tensor.split(part) for tensor in tensors), strict=True)])
-
-
-def transposed(matrix: Tensor) -> Tensor:
-    """(a, b) -> (b, a), contiguous. OpenCV's is nine times as fast as torch's on bytes."""
-    if matrix.device.type != "cpu":
-        return matrix.T.contiguous()
-    import cv2  # half a second to import
-
-    return torch.from_numpy(cv2.transpose(matrix.contiguous().numpy()))
-
-
-def images_last(x: Tensor) -> Tensor:
-    """(n, c, h, w) -> (h, w, c, n): all that is done to rows and columns is then done to long stretches of memory."""
-    n, c, h, w = x.shape
-    return transposed(x.transpose(0, 1).reshape(c * n, h * w)).view(h, w, c, n)
-
-
-def images_first(x: Tensor) -> Tensor:
-    """The inverse: (h, w, c, n) -> (n, c, h, w)."""
-    h, w, c, n = x.shape
-    return transposed(x.reshape(h * w, c * n)).view(c, n, h, w).transpose(0, 1).contiguous()
-
-
-def true_places(mask: Tensor) -> Tensor:
-    """Where a mask is true, or numbers are not 0, counted along its flattened values. numpy's search is five times as fast as torch's."""
-    if mask.device.type != "cpu":
-        return mask.flatten().nonzero().flatten()
-    return torch.from_numpy(np.flatnonzero(mask.numpy()))
-
-
-def channel_by_channel(function: Callable[[np.ndarray], np.ndarray], levels: Tensor, dtype: torch.dtype) -> Tensor:
-    """function((h, w, n) of one channel) for each channel of levels (h, w, c, n), on a CPU: for OpenCV, to which the images are the channels of one picture.
-
-    It takes 128 of them, what PART comes to with the smallest images.
-    """
-    made = torch.empty(levels.shape, dtype=dtype)
-    for channel in range(levels.shape[2]):
-        some = levels[:, :, channel].contiguous()
-        made[:, :, channel] = torch.from_numpy(function(some.numpy())).view(some.shape)  # OpenCV drops a last dimension of 1
-    return made
-
-
-def at_most(values: Tensor, most: float) -> Tensor:
-    """Where values are at most a number, bool. numpy compares with one six times as fast as torch."""
-    return torch.from_numpy(values.numpy() <= most) if values.device.type == "cpu" else values <= most
-
+from lib.corruptions.layouts import channel_by_channel
+from lib.corruptions.quantized import MARGIN, settled, to_levels, to_unit
 
 # ---- Borders ---------------------------------------------------------------------------------------------------------
 
@@ -320,37 +211,3 @@ def zoomed(x: Tensor, factor: float) -> Tensor:
         return x
     matrix = zoom_matrix(factor, x.shape[-1]).to(x.device)
     return matrix @ x @ matrix.T
-
-
-# ---- Colour ----------------------------------------------------------------------------------------------------------
-
-
-def with_hsv(pixels: Tensor, change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Tensor:
-    """Levels (n, 3, h, w) after a change of HSV's saturation and value, each in [0, 1] and (n, h, w); the hue stays, and is 0 where there is no colour.
-
-    Only the middle one of a pixel's channels depends on the hue: the largest becomes the value, the least value * (1 - saturation).
-    """
-    red, green, blue = pixels.unbind(1)
-    most, least = pixels.amax(1), pixels.amin(1)
-    middle = red ^ green ^ blue ^ most ^ least
-    blue_leads = blue == most  # on ties the last of the three counts
-    green_leads = (green == most) & ~blue_leads
-    # within a sixth of the circle the middle channel rises with the hue or falls; the order of the channels tells which
-    rises = ((red < green) ^ (green < blue) ^ (blue < red)) & (middle != most)
-    begins_below = ~(blue_leads | green_leads | rises) & (middle != least)  # the circle's begin: these lie at its end
-    rises, below = (mask.to(torch.uint8).double() for mask in (rises, begins_below))
-    value, half, low = (to_unit(each) for each in (most, middle, least))
-    spread = value - low
-    part = half.sub_(low).div_(spread.clamp(min=1 / 512)).mul_((2 * rises).sub_(1))  # the bound changes only what is 0
-    hue = part.add_((4 * blue_leads.to(torch.uint8) + 2 * green_leads.to(torch.uint8)).double()).div_(6).add_(below).mul_(6)
-    distance = hue.sub_(hue.floor()).sub_(rises).abs_()  # of the middle channel from the largest
-    saturation, value = change(spread.div_(value.clamp(min=1 / 512)), value)
-    centre = to_levels(distance.mul_(saturation).neg_().add_(1).mul_(value))
-    bottom, top = to_levels(saturation.neg_().add_(1).mul_(value)), to_levels(value)
-    top, centre, bottom = (each[:, None] for each in (top, centre, bottom))
-    is_most, is_least = pixels == most[:, None], pixels == least[:, None]
-    # without colour, hue 0: red is the largest
-    is_least[:, :1] &= ~is_most[:, :1]
-    is_most[:, 1:] &= ~is_least[:, 1:]
-    # bytes wrap around
-    return (is_most.to(torch.uint8) * (top - centre)).add_(is_least.to(torch.uint8).mul_(bottom - centre)).add_(centre)

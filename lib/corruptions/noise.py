@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from lib.corruptions.draws import Draws
-from lib.corruptions.filters import at_most, in_parts, to_levels, to_unit, true_places
+from lib.corruptions.layouts import at_most, in_parts, true_places
+from lib.corruptions.quantized import to_levels, to_unit
 
 
 def gaussian_noise(pixels: Tensor, draws: Draws, *, sigma: float) -> Tensor:

@@ -7,14 +7,16 @@ import torch
 from torch import Tensor
 
 from lib.corruptions import filters, textures
+from lib.corruptions.colour import with_hsv
 from lib.corruptions.draws import Draws
-from lib.corruptions.filters import to_levels, to_unit
+from lib.corruptions.layouts import images_first, images_last, in_parts, transposed
+from lib.corruptions.quantized import cleared_below, cut, to_levels, to_unit
 
 
 def snow(pixels: Tensor, draws: Draws, *, loc: float, scale: float, zoom: float, threshold: float, radius: float, sigma: float, mix: float) -> Tensor:
     """Flakes, drawn out by the wind, over a whitened image; the same layer is laid on a second time, turned by half a circle."""
     side = pixels.shape[-1]
-    flakes = filters.cleared_below(filters.zoomed(draws.normal(1, side, side) * scale + loc, zoom), threshold)
+    flakes = cleared_below(filters.zoomed(draws.normal(1, side, side) * scale + loc, zoom), threshold)
     degrees = draws.uniform(-135, -45)
     layer = filters.motion(to_levels(flakes), degrees, radius=radius, sigma=sigma)
 
@@ -25,7 +27,7 @@ def snow(pixels: Tensor, draws: Draws, *, loc: float, scale: float, zoom: float,
         white = torch.maximum(x, grey.mul_(1.5).add_(0.5)).mul_(1 - mix)
         return to_levels(x.mul_(mix).add_(white).double().add_(layer).add_(layer.flip(2, 3)))
 
-    return filters.in_parts(snowed, pixels, layer)
+    return in_parts(snowed, pixels, layer)
 
 
 def frost(pixels: Tensor, draws: Draws, *, image: float, frost: float) -> Tensor:
@@ -44,9 +46,9 @@ def frost(pixels: Tensor, draws: Draws, *, image: float, frost: float) -> Tensor
         piece[:] = picture[:, row : row + side, column : column + side]
 
     def covered(some: Tensor, piece: Tensor) -> Tensor:
-        return filters.cut(some.double().mul_(image).add_(piece.double().mul_(frost)).clamp_(0, 255))
+        return cut(some.double().mul_(image).add_(piece.double().mul_(frost)).clamp_(0, 255))
 
-    return filters.in_parts(covered, pixels, torch.from_numpy(pieces).to(pixels.device))
+    return in_parts(covered, pixels, torch.from_numpy(pieces).to(pixels.device))
 
 
 def plasma(draws: Draws, side: int, decay: float) -> Tensor:
@@ -60,7 +62,7 @@ def plasma(draws: Draws, side: int, decay: float) -> Tensor:
         half, cells = step // 2, side // step
 
         def wibbled(total: Tensor | None, cells: int = cells, wibble: float = wibble) -> Tensor:
-            drawn = filters.transposed(draws.uniform(-wibble, wibble, cells, cells).flatten(1)).view(cells, cells, -1).mul_(wibble)
+            drawn = transposed(draws.uniform(-wibble, wibble, cells, cells).flatten(1)).view(cells, cells, -1).mul_(wibble)
             return drawn if total is None else drawn.add_(total.div_(4))
 
         if height is None:
@@ -77,7 +79,7 @@ def plasma(draws: Draws, side: int, decay: float) -> Tensor:
         height[::step, half::step], height[half::step, ::step] = top, left
         step, wibble = half, wibble / decay
     height.sub_(height.amin((0, 1)))
-    return filters.images_first(height.div_(height.amax((0, 1)))[:, :, None])[:, 0]
+    return images_first(height.div_(height.amax((0, 1)))[:, :, None])[:, 0]
 
 
 def fog(pixels: Tensor, draws: Draws, *, strength: float, decay: float) -> Tensor:
@@ -87,12 +89,12 @@ def fog(pixels: Tensor, draws: Draws, *, strength: float, decay: float) -> Tenso
         most = to_unit(some.amax((1, 2, 3), keepdim=True))
         return to_levels(to_unit(some).add_(clouds[:, None] * strength).mul_(most).div_(most + strength))
 
-    return filters.in_parts(fogged, pixels, plasma(draws, pixels.shape[-1], decay))
+    return in_parts(fogged, pixels, plasma(draws, pixels.shape[-1], decay))
 
 
 def brightness(pixels: Tensor, draws: Draws, *, shift: float) -> Tensor:
     """HSV's value raised."""
-    return filters.in_parts(lambda some: filters.with_hsv(some, lambda saturation, value: (saturation, value.add_(shift).clamp_(0, 1))), pixels)
+    return in_parts(lambda some: with_hsv(some, lambda saturation, value: (saturation, value.add_(shift).clamp_(0, 1))), pixels)
 
 
 # ---- Spatter ---------------------------------------------------------------------------------------------------------
@@ -130,7 +132,7 @@ def water_masks(drops: Tensor, mix: float) -> Tensor:
 
 
 def _blurred(fields: Tensor, sigma: float) -> Tensor:
-    return filters.images_first(filters.gaussian(filters.images_last(fields[:, None]), sigma))[:, 0]
+    return images_first(filters.gaussian(images_last(fields[:, None]), sigma))[:, 0]
 
 
 def spatter(pixels: Tensor, draws: Draws, *, loc: float, scale: float, sigma: float, threshold: float, mix: float, kind: int) -> Tensor:
@@ -140,9 +142,9 @@ def spatter(pixels: Tensor, draws: Draws, *, loc: float, scale: float, sigma: fl
     x = to_unit(pixels, torch.float32)
     colour = (torch.tensor(MUD if kind else WATER, dtype=torch.float64) / 255).float().view(3, 1, 1).to(pixels.device)
     if kind:
-        mask = filters.cleared_below(_blurred((liquid > threshold).float(), mix), 0.8)[:, None]
+        mask = cleared_below(_blurred((liquid > threshold).float(), mix), 0.8)[:, None]
         return to_levels(x * (1 - mask) + mask * colour)
     # Values above 1 wrap around, as in the reference: a cast of an integer, since that of a float outside the range is undefined
-    drops = filters.cleared_below(liquid, threshold).mul_(255).int().bitwise_and_(255).to(torch.uint8).cpu()
-    mask = filters.in_parts(lambda some: water_masks(some, mix), drops).to(pixels.device)[:, None]
+    drops = cleared_below(liquid, threshold).mul_(255).int().bitwise_and_(255).to(torch.uint8).cpu()
+    mask = in_parts(lambda some: water_masks(some, mix), drops).to(pixels.device)[:, None]
     return to_levels(x + mask * colour)
