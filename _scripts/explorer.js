@@ -44,7 +44,7 @@
       x: places, y: one.means, name: one.name, mode: "lines+markers", showlegend: false,
       line: { color: faint, width: 1.5 },
       marker: {
-        symbol: symbols[one.name], color: data.colours, opacity: 1,
+        symbol: places.map((place) => symbols[one.name] + (one.hollow[place] ? "-open" : "")), color: data.colours, opacity: 1,
         size: places.map((place) => (place === here ? 15 : 7)), line: { color: ink, width: places.map((place) => (place === here ? 1.5 : 0)) },
       },
       text: places.map(alphaText), hovertemplate: "%{text}: %{y:.1f} %<extra>" + one.name + "</extra>",

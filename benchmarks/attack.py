@@ -71,15 +71,21 @@ def theirs(device: str, strengths: tuple[int, ...], *, alpha: float = 0.0, count
     return work
 
 
-def fgsm_ours(device: str, *, alpha: float = 0.0, count: int | None = None) -> Work:
-    network, x, labels = setting(device, alpha, count)
-    return lambda: score(folded(network, x), attacks.fgsm_grid(network, x, labels, EPSILONS), labels)
+def fgsm_ours(device: str) -> Work:
+    network, x, labels = setting(device)
+
+    def work() -> list[float]:
+        found = attacks.fgsm_grid(network, x, labels, EPSILONS)
+        with exact():
+            return score(folded(network, x), found, labels)
+
+    return work
 
 
-def fgsm_theirs(device: str, *, alpha: float = 0.0, count: int | None = None) -> Work:
+def fgsm_theirs(device: str) -> Work:
     import torchattacks
 
-    network, x, labels = setting(device, alpha, count)
+    network, x, labels = setting(device)
     return lambda: score(network, (torchattacks.FGSM(network, eps=epsilon)(x, labels) for epsilon in EPSILONS), labels)
 
 
@@ -98,7 +104,16 @@ def pgd_parity(precision: str, device: str) -> str | None:
 
 
 def fgsm_parity(device: str) -> str | None:
-    return apart(fgsm_ours, fgsm_theirs, device, 0.0)
+    """Whether any pixel differs, on networks of α = 0 and of a high α."""
+    import torchattacks
+
+    for alpha in ALPHAS:
+        network, x, labels = setting(device, alpha, COMPARED[device])
+        with exact():
+            for epsilon, found in zip(EPSILONS, attacks.fgsm_grid(network, x, labels, EPSILONS), strict=True):
+                if (differing := (found != torchattacks.FGSM(network, eps=epsilon)(x, labels)).sum()):
+                    return f"α = {alpha:g}, ε = {epsilon:g}: {int(differing):,} of {found.numel():,} pixels differ"
+    return None
 
 
 def _pgd(name: str, precision: str, strengths: tuple[int, ...], targets: dict[str, Target]) -> Case:

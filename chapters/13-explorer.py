@@ -44,7 +44,8 @@ figures.show_interactive(shown)
 
 # %% [markdown]
 # Dimensionality is the number of principal components that hold 95 % of the variance, over the number of units; of clean activations, and of what corruptions or
-# PGD change in them, on the same images. In the table it is the mean over the early layers. Accuracy under attack is the lowest of those under three attacks.
+# PGD change in them, on the same images. In the table it is the mean over the early layers. Accuracy under attack is the lowest of those under three attacks;
+# hollow where for one of the networks checks say that all three may have failed ({doc}`05-worst-case`).
 # Selectivity is that of all units, dead ones counting as 0. Values are means over the networks that have the measurement.
 #
 # ## The same on paper
@@ -69,7 +70,7 @@ figures.show(
     alt=f"""Three panels: three accuracies against α, selectivity by layer and dimensionality by layer, a line an α. At the lowest α, {means.index[0]:g}, and at the
     highest, {means.index[-1]:g}: {told}.{unmeasured}""",
     caption=f"""What the slider shows, for all α at once: accuracy on clean images, on corrupted ones and under the strongest of three attacks (a point a network, lines
-    through means); selectivity and dimensionality of each ReLU layer (means over seeds). {networks}, {count["corrupted"]} of them tested on corrupted images,
+    through means; hollow: checks say that all three attacks may have failed on this network); selectivity and dimensionality of each ReLU layer (means over seeds). {networks}, {count["corrupted"]} of them tested on corrupted images,
     {count["attacked"]} attacked, {count["dimension"]} measured for dimensionality.""",
 )
 

@@ -13,15 +13,15 @@ from lib import attacks, models
 from lib.data import Images
 from lib.errors import unknown
 from lib.folded import PRECISIONS, folded
-from lib.whitebox import pixel_gradient, still
+from lib.whitebox import Network, pixel_gradient, still
 
 CLEAN = "clean"  # the images themselves, as an attack of strength 0
 
 # The grids serve every data set: CIFAR-10's networks give way at the small end, the digits' at the large one.
 FGSM_EPSILONS = (0.0005, 0.001, 0.002, 0.004, 0.006, 0.008, 4 / 255, 8 / 255, 16 / 255, 32 / 255)
-BALLS = (0.5 / 255, 1 / 255, 2 / 255, 4 / 255, 8 / 255, 16 / 255, 32 / 255)
+RADII = (0.5 / 255, 1 / 255, 2 / 255, 4 / 255, 8 / 255, 16 / 255, 32 / 255)
 BALL_STEPS, STEPS_PER_RADIUS = 20, 4
-SCORED = (5, 10, 20)  # steps after which broken images are taken out of the attacks in balls
+SCORED = (5, 10, BALL_STEPS)  # steps after which broken images are taken out of the attacks in balls
 TEMPERATURE = 0.25  # spreads of an image's logits: the strongest, within 0.3 points of 0.2 and 0.3, on 400 training images of two networks, α = 0 and 1
 BUDGET = 16 / 255
 
@@ -36,8 +36,11 @@ class Steps:
 
 # The paper's step of 1e-4 (recalled) never feels its budget of 16/255. A step of 1/255 does; it is ours.
 CURVES = {"pgd": Steps(1e-4, (1, 2, 5, 10, 20, 40, 60)), "pgd-coarse": Steps(1 / 255, (1, 2, 3, 5, 10))}
-LOSSES = {"cross-entropy": {"loss": "cross-entropy"}, "margin": {"loss": "margin"}, "temperature": {"loss": "temperature", "temperature": TEMPERATURE}}
-IN_BALLS = {f"ball-{name}": settings for name, settings in LOSSES.items()}  # each in every ball of BALLS
+IN_BALLS = {  # each with every one of RADII
+    "ball-cross-entropy": {"loss": "cross-entropy"},
+    "ball-margin": {"loss": "margin"},
+    "ball-temperature": {"loss": "temperature", "temperature": TEMPERATURE},
+}
 
 
 def batches(images: Images, device: torch.device) -> Iterator[tuple[slice, Tensor, Tensor]]:
@@ -69,7 +72,7 @@ def _fgsm(network: nn.Module, x: Tensor, labels: Tensor) -> Iterator[tuple[Cell,
         yield Cell("fgsm", epsilon, 1, epsilon), recognised(network, found, labels)
 
 
-def _curve(network: nn.Module, copy: attacks.Network, x: Tensor, labels: Tensor, name: str) -> Iterator[tuple[Cell, Tensor]]:
+def _curve(network: nn.Module, copy: Network, x: Tensor, labels: Tensor, name: str) -> Iterator[tuple[Cell, Tensor]]:
     """All numbers of steps from one attack: images that are broken stay in, because one more step may undo it."""
     curve = CURVES[name]
     path = attacks.pgd_path(copy, x, labels, epsilon=BUDGET, step_size=curve.step_size, steps=max(curve.scored), precision=None)
@@ -78,7 +81,7 @@ def _curve(network: nn.Module, copy: attacks.Network, x: Tensor, labels: Tensor,
             yield Cell(name, BUDGET, steps, curve.step_size), recognised(network, found, labels)
 
 
-def standing(network: nn.Module, copy: attacks.Network, x: Tensor, labels: Tensor, *, epsilon: float, **loss: object) -> Tensor:
+def standing(network: nn.Module, copy: Network, x: Tensor, labels: Tensor, *, epsilon: float, **loss: object) -> Tensor:
     """Which images (n,) PGD in a ball leaves standing: right after 5, 10 and 20 steps, each a quarter of the radius. A broken one is left alone."""
     there = torch.arange(len(x), device=x.device)
     current, done = x, 0
@@ -92,10 +95,10 @@ def standing(network: nn.Module, copy: attacks.Network, x: Tensor, labels: Tenso
     return torch.zeros(len(x), dtype=torch.bool, device=x.device).index_fill_(0, there, True)
 
 
-def _balls(network: nn.Module, copy: attacks.Network, x: Tensor, labels: Tensor, name: str) -> Iterator[tuple[Cell, Tensor]]:
+def _balls(network: nn.Module, copy: Network, x: Tensor, labels: Tensor, name: str) -> Iterator[tuple[Cell, Tensor]]:
     """From the smallest ball to the largest. What is broken in one is broken in all larger ones, and is not attacked there again."""
     right = recognised(network, x, labels)
-    for epsilon in BALLS:
+    for epsilon in RADII:
         there = right.nonzero().flatten()
         if len(there):
             right = torch.zeros_like(right)
@@ -103,7 +106,7 @@ def _balls(network: nn.Module, copy: attacks.Network, x: Tensor, labels: Tensor,
         yield Cell(name, epsilon, BALL_STEPS, epsilon / STEPS_PER_RADIUS), right
 
 
-def _cells(network: nn.Module, copy: attacks.Network, x: Tensor, labels: Tensor) -> Iterator[tuple[Cell, Tensor]]:
+def _cells(network: nn.Module, copy: Network, x: Tensor, labels: Tensor) -> Iterator[tuple[Cell, Tensor]]:
     """Every attack at every strength; PGD follows the copy, and all is scored by the network."""
     yield Cell(CLEAN), recognised(network, x, labels)
     yield from _fgsm(network, x, labels)
@@ -116,8 +119,8 @@ def _cells(network: nn.Module, copy: attacks.Network, x: Tensor, labels: Tensor)
 def _vanishing(network: nn.Module, x: Tensor, labels: Tensor, right: Tensor) -> dict[str, Tensor]:
     """{attack: which of the recognised images (n,) give its loss no gradient at all}: an attack along it goes nowhere, which is not robustness."""
     with still(network):
-        found = {name: ~pixel_gradient(network, labels, **loss)(x).flatten(1).any(1) & right for name, loss in LOSSES.items()}
-    return {f"ball-{name}": none for name, none in found.items()} | dict.fromkeys(["fgsm", *CURVES], found["cross-entropy"])
+        found = {name: ~pixel_gradient(network, labels, **loss)(x).flatten(1).any(1) & right for name, loss in IN_BALLS.items()}
+    return found | dict.fromkeys(["fgsm", *CURVES], found["ball-cross-entropy"])
 
 
 def attack(network: nn.Module, images: Images, *, limit: int, precision: str) -> pd.DataFrame:

@@ -90,7 +90,7 @@ def pgd_path(
     inside = ball.projection(pixels, epsilon)
     if start is not None and (start.shape != pixels.shape or start.isnan().any()):
         raise InputError(f"start must be images of the shape of pixels, {tuple(pixels.shape)}, without NaN; got {tuple(start.shape)}")
-    x = pixels.clone() if start is None else inside(start.detach())
+    x = pixels.clone() if start is None else inside(start.detach().to(pixels.dtype))
     if random_start:
         x = inside(x + epsilon * ball.drawn(pixels, generator).to(pixels.device))
     with still(network):

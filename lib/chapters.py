@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from lib import accuracy, layers, measurements, models, paths, readlog, recipes, robustness, runs, selectivity, store, words
+from lib import accuracy, diagnosis, layers, measurements, models, paths, readlog, recipes, robustness, runs, selectivity, store, words
 from lib.errors import InputError
 
 VARIANTS = ("plain", "augmix", "pgd-1", "pgd-2", "pgd-4")  # of the chapter that compares ways of training, and of the ledger
@@ -176,13 +176,15 @@ def at_hand(trainings: list[runs.Training]) -> pd.DataFrame:
 def measured(summary: pd.DataFrame, trainings: list[runs.Training]) -> pd.DataFrame:
     """A summary with all that claims need of other tables, from what is cached; NaN where a network has no such table."""
     summary = accuracy.with_corrupted(summary, cached("corruption", trainings))
-    summary = robustness.with_attacked(summary, cached("attack", trainings))
-    summary = robustness.with_transferred(summary, cached("transfer", trainings))
+    radius = robustness.strengths(trainings[0].dataset).ball
+    attack, transfer, autoattack = cached("attack", trainings), cached("transfer", trainings), cached("autoattack", trainings, epsilon=radius)
+    summary = robustness.with_attacked(summary, attack)
+    summary = robustness.with_transferred(summary, transfer)
+    summary = robustness.with_autoattack(summary, autoattack)
+    summary = diagnosis.with_doubt(summary, attack, transfer, autoattack)
     summary = robustness.with_jacobian(summary, cached("jacobian", trainings))
     summary = layers.with_gradients(summary, cached("gradient", trainings))
-    summary = layers.with_dimensions(summary, cached("dimensionality", trainings))
-    radius = robustness.strengths(trainings[0].dataset).ball
-    return robustness.with_autoattack(summary, cached("autoattack", trainings, epsilon=radius))
+    return layers.with_dimensions(summary, cached("dimensionality", trainings))
 
 
 def number(value: float, form: str = ".3f") -> str:

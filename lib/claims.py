@@ -216,5 +216,6 @@ def claim(identifier: str) -> Claim:
 
 
 def written() -> pd.DataFrame:
-    """A row a claim: id, statistic, and when its rule was written and what was known then; what is lacking where there is no statistic."""
-    return pd.DataFrame([{"id": one.id, "statistic": one.rule or "none", "rule written": one.written or f"not: {one.lacks}"} for one in CLAIMS])
+    """A row a claim, our own question last: id, statistic, and when its rule was written and what was known then; what is lacking where there is none."""
+    every = {one.id: one for one in (*CLAIMS, *SURVIVES)}.values()
+    return pd.DataFrame([{"id": one.id, "statistic": one.rule or "none", "rule written": one.written or f"not: {one.lacks}"} for one in every])

@@ -118,13 +118,22 @@ def with_transferred(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame
 
 
 def with_jacobian(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """A summary with the mean over images of the Jacobian's norm, of its log10, and of the norm over the spread of the image's logits."""
+    """A summary with means over images.
+
+    jacobian, relative_jacobian  of the Jacobian's norm, and of that over the spread of the image's logits
+    log_jacobian                 of its log10, over images whose norm is above 0
+    unmoved                      share of images whose norm is 0
+    """
+    columns = ["jacobian", "relative_jacobian", "log_jacobian", "unmoved"]
     if table.empty:
-        return summary.assign(jacobian=float("nan"), log_jacobian=float("nan"), relative_jacobian=float("nan"))
+        return summary.assign(**dict.fromkeys(columns, float("nan")))
     each = table.assign(
-        jacobian=table.norm, log_jacobian=np.log10(table.norm.where(table.norm > 0)), relative_jacobian=table.norm / table.spread.where(table.spread > 0)
+        jacobian=table.norm,
+        relative_jacobian=table.norm / table.spread.where(table.spread > 0),
+        log_jacobian=np.log10(table.norm.where(table.norm > 0)),
+        unmoved=table.norm.eq(0).astype(float).where(table.norm.notna()),
     )
-    means = each.groupby(LABELS, sort=False)[["jacobian", "log_jacobian", "relative_jacobian"]].mean()
+    means = each.groupby(LABELS, sort=False)[columns].mean()
     return summary.merge(means.reset_index(), on=LABELS, how="left")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -11,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from lib import attacks, code, models, paths, store
-from lib.attacked import BALL_STEPS, BALLS, IN_BALLS, STEPS_PER_RADIUS, Cell, batches, recognised
+from lib.attacked import BALL_STEPS, IN_BALLS, RADII, STEPS_PER_RADIUS, Cell, batches, recognised
 from lib.data import Images
 from lib.errors import InputError
 from lib.folded import folded
 from lib.recipes import Training
 
 # what is made against one network and shown to others
-TRANSFERRED = {"fgsm": (0.004, 0.008, 4 / 255, 8 / 255, 16 / 255), "ball-cross-entropy": BALLS[1:6]}
+TRANSFERRED = {"fgsm": (0.004, 0.008, 4 / 255, 8 / 255, 16 / 255), "ball-cross-entropy": RADII[1:6]}
 
 
 def sources(training: Training, settings: Mapping[str, object]) -> list[Training]:
@@ -28,9 +29,8 @@ def sources(training: Training, settings: Mapping[str, object]) -> list[Training
 
 def _crafted(source: Training, network: nn.Module, images: Images, precision: str) -> Iterator[tuple[Cell, Tensor]]:
     """The images made against a source, (n, 3, h, w) float32 on its device, kept in .cache/attacked: the next network reads them."""
-    digest = code.digest([_make, attacks.fgsm_grid, attacks.pgd_path])
-    folder = paths.cache() / "attacked" / f"{source.key}-{images.fingerprint}-{precision}-{digest}"
-    device = models.evaluated(network)
+    folder = paths.cache() / "attacked" / f"{source.key}-{images.fingerprint}-{precision}"
+    device, weights = models.evaluated(network), _weights(network)
     for name, strengths in TRANSFERRED.items():
         for epsilon in strengths:
             cell = Cell(name, epsilon, *((1, epsilon) if name == "fgsm" else (BALL_STEPS, epsilon / STEPS_PER_RADIUS)))
@@ -38,8 +38,17 @@ def _crafted(source: Training, network: nn.Module, images: Images, precision: st
             def make(cell: Cell = cell) -> dict[str, np.ndarray]:
                 return {"pixels": _make(network, images, cell, precision).cpu().numpy()}
 
-            found = store.kept(folder / f"{name}-{epsilon:.6f}.npz", make, what="adversarial images")
+            digest = code.digest([_make], cell, weights)
+            found = store.kept(folder / f"{name}-{epsilon:.6f}-{digest}.npz", make, what="adversarial images")
             yield cell, torch.from_numpy(found["pixels"]).to(device)
+
+
+def _weights(network: nn.Module) -> str:
+    """Hash of what a network has learned: the same training need not end in the same weights on another machine."""
+    digest = hashlib.sha256()
+    for name, values in sorted(network.state_dict().items()):
+        digest.update(name.encode() + values.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _make(network: nn.Module, images: Images, cell: Cell, precision: str) -> Tensor:

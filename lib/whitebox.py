@@ -27,14 +27,14 @@ def finite(name: str, value: object, *, least: float) -> float:
 
 
 def check_pixels(pixels: Tensor) -> None:
-    """InputError unless these are float images (n, c, h, w) in [0, 1]."""
-    if not isinstance(pixels, Tensor) or not pixels.is_floating_point() or pixels.ndim != 4:
+    """InputError unless these are images (n, c, h, w), float32 or float64, in [0, 1]."""
+    if not isinstance(pixels, Tensor) or pixels.dtype not in (torch.float32, torch.float64) or pixels.ndim != 4:
         got = f"{pixels.dtype} of shape {tuple(pixels.shape)}" if isinstance(pixels, Tensor) else type(pixels).__name__
-        raise InputError(f"attacks take float images (n, c, h, w) in [0, 1], got {got}; uint8 pixels go through lib.models.to_unit first")
+        raise InputError(f"images must be float32 or float64, (n, c, h, w), in [0, 1], got {got}; uint8 pixels go through lib.models.to_unit first")
     if pixels.numel():
         low, high = pixels.detach().aminmax()
         if not (low >= 0 and high <= 1):  # so is NaN
-            raise InputError(f"images must lie in [0, 1], got [{low:g}, {high:g}]; the network normalises, the attack does not")
+            raise InputError(f"images must lie in [0, 1], got [{low:g}, {high:g}]; it is the network that normalises")
 
 
 def check_images(pixels: Tensor, labels: Tensor) -> None:
@@ -42,7 +42,7 @@ def check_images(pixels: Tensor, labels: Tensor) -> None:
     check_pixels(pixels)
     if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]:
         got = f"{labels.dtype} of shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
-        raise InputError(f"attacks take one int64 label an image, ({len(pixels)},), got {got}")
+        raise InputError(f"labels must be int64, one an image, ({len(pixels)},), got {got}")
     if labels.numel() and labels.min() < 0:
         raise InputError(f"labels must be >= 0, got {int(labels.min())}")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib import attacked, attacks, autoattack, diagnosis, measurements, models, origin, robustness, runs, transferred
-from lib.attacked import BALLS, CLEAN, FGSM_EPSILONS
+from lib.attacked import CLEAN, FGSM_EPSILONS, RADII
 from lib.data import Images
 from lib.errors import InputError
 from lib.recipes import LABELS, Training
@@ -62,7 +62,7 @@ def test_an_attack_table_adds_up(table, network, images):
 def test_balls_agree_with_an_attack_that_goes_on_with_broken_images(table, network, images):
     x, labels = models.to_unit(images.pixels[:LIMIT]), images.labels[:LIMIT]
     right = torch.ones(LIMIT, dtype=torch.bool)
-    for epsilon in BALLS[:5]:
+    for epsilon in RADII[:5]:
         path = attacks.pgd_path(network, x, labels, epsilon=epsilon, step_size=epsilon / 4, steps=20, loss="margin")
         for steps, found in enumerate(path):
             if steps in (0, *attacked.SCORED):
@@ -97,7 +97,7 @@ def test_a_network_too_sure_of_itself_is_found_out(network, images, table):
     sure = labelled(attacked.attack(Sure().eval(), images, limit=LIMIT, precision="float32"), HERE)
     plain = labelled(table, HERE)
     rows, other = robustness.by_strength(sure), robustness.by_strength(plain)
-    at = {name: rows[(rows.attack == f"ball-{name}") & np.isclose(rows.epsilon, 16 / 255)].accuracy.item() for name in attacked.LOSSES}
+    at = {name.removeprefix("ball-"): rows[(rows.attack == name) & np.isclose(rows.epsilon, 16 / 255)].accuracy.item() for name in attacked.IN_BALLS}
     assert at["cross-entropy"] > 0.9 and at["margin"] < 0.1 and at["temperature"] < 0.1
     for name in ("margin", "temperature"):
         gap = rows[rows.attack == f"ball-{name}"].accuracy.to_numpy() - other[other.attack == f"ball-{name}"].accuracy.to_numpy()
@@ -106,7 +106,7 @@ def test_a_network_too_sure_of_itself_is_found_out(network, images, table):
     tripped = set(checks[checks.tripped & (checks.attack == "ball-cross-entropy")].check)
     assert {"zero gradient", "float32 underflow", "confidence", "loss"} <= tripped
     assert not checks[checks.tripped & checks.attack.isin(["ball-margin", "ball-temperature"])].check.isin(["zero gradient"]).any()
-    assert diagnosis.doubtful(checks, pd.DataFrame([dict.fromkeys(LABELS)]).assign(**dict(zip(LABELS, sure[LABELS].iloc[0], strict=True))), "fgsm").all()
+    assert diagnosis.doubtful(checks, sure[LABELS].head(1), "fgsm").all()
     unharmed = diagnosis.checked(plain)
     assert not unharmed[unharmed.check.isin(["zero gradient", "float32 underflow"])].tripped.any()
 
@@ -123,12 +123,18 @@ def test_transfer_counts_others_images(network, images, tmp_path, monkeypatch):
         made = attacks.fgsm(other, x, labels, 8 / 255)
         assert table[table.attack == "fgsm"].correct.sum() == (network(made).argmax(1) == labels).sum()
 
-    def again(*args):
+    def again(*args, **how):
         raise AssertionError("made a second time")
 
-    monkeypatch.setattr(transferred, "_make", again)
-    monkeypatch.setattr(transferred.code, "digest", lambda *args, **how: next(tmp_path.rglob("*.npz")).parent.name.rsplit("-", 1)[1])
+    for name in ("fgsm", "pgd"):
+        monkeypatch.setattr(attacks, name, again)
     assert transferred.transfer(network, images, limit=LIMIT, precision="float32", sources={source: other}).equals(table)
+    # other weights of the same training, other steps
+    with pytest.raises(AssertionError, match="made a second time"):
+        transferred.transfer(network, images, limit=LIMIT, precision="float32", sources={source: models.build("resnet8", 10, seed=6).eval()})
+    monkeypatch.setattr(transferred, "BALL_STEPS", 3)
+    with pytest.raises(AssertionError, match="made a second time"):
+        transferred.transfer(network, images, limit=LIMIT, precision="float32", sources={source: other})
     with pytest.raises(InputError, match="α = 0 network of another seed"):
         transferred.transfer(network, images, limit=LIMIT, precision="float32", sources={})
 
@@ -157,15 +163,17 @@ def test_runs_hand_the_sources_over(own_store, trainings, monkeypatch):
 
 
 def test_jacobian_table(network, images):
-    table = measurements.jacobian(network, images, limit=30)
+    table = labelled(measurements.jacobian(network, images, limit=30), HERE)
     with torch.no_grad():
         logits = network(models.to_unit(images.pixels[:30]))
     top = logits.softmax(1).amax(1)
     assert np.allclose(table.confidence, top, atol=1e-5) and table.image.tolist() == list(range(30))
     assert ((table.margin > 0) == table.correct).all() and (table.norm > 0).all()
-    facts = robustness.with_jacobian(pd.DataFrame([dict(zip(LABELS, labelled(table, HERE)[LABELS].iloc[0], strict=True))]), labelled(table, HERE))
-    assert facts.jacobian.item() == pytest.approx(table.norm.mean(), rel=1e-6)
+    facts = robustness.with_jacobian(table[LABELS].head(1), table)
+    assert facts.jacobian.item() == pytest.approx(table.norm.mean(), rel=1e-6) and facts.unmoved.item() == 0
     assert facts.log_jacobian.item() == pytest.approx(np.log10(table.norm.astype(float)).mean(), rel=1e-5)
+    flat = robustness.with_jacobian(table[LABELS].head(1), table.assign(norm=[0.0] * 3 + [10.0] * 27))
+    assert facts.columns.equals(flat.columns) and flat[["jacobian", "log_jacobian", "unmoved"]].iloc[0].tolist() == pytest.approx([9.0, 1.0, 0.1])
 
 
 def test_autoattack_leaves_no_more_standing_than_our_own(network, images):

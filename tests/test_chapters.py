@@ -85,6 +85,7 @@ DEFINED = {
     "04-average-case": {"severity 3": "which images are shown", "(95 %, t)": "the kind of interval", "10 points": "where the colours end"},
     "05-worst-case": {
         "0.002": "the paper's ε", "0.0001": "the paper's step", "steps of 1/255": "of the curve on digits", "95 % t": "the kind of interval",
+        "400 training": "images that the temperature was tuned on", "base 10": "of the logarithm",
     },
     "06-gradients": {"95 % t": "the kind of interval"},
     "07-dimensionality": {

@@ -317,6 +317,8 @@ EDITS = {
     "adversarial images": (("objective", 'reduction="sum"', 'reduction="mean"'), of("pgd-3")),
     "the step of an attack": (("attacks", "found + step_size", "found - step_size"), of("pgd-3")),
     "the step of PGD": (("attacks", "x + step_size * ball", "x - step_size * ball"), tables("attack", "transfer", "dimensionality")),
+    "the gradient of an attack": (("whitebox", "nan_to_num_(0, 0, 0)", "nan_to_num_(1, 0, 0)"), tables("attack", "transfer", "dimensionality")),
+    "AutoAttack": (("autoattack", "batch_size=250", "batch_size=200"), tables("autoattack")),
     "a ball": (("balls", "return gradient.sign()", "return -gradient.sign()"), tables("attack", "transfer", "dimensionality")),
     "a loss": (("losses", "_others(logits, labels).amax(1)", "logits.amax(1)"), ALL_ATTACKS - tables("autoattack") | tables("dimensionality")),
     "which α = 0 networks": (("transferred", "seed != training.seed", "seed < training.seed"), tables("transfer")),

@@ -43,7 +43,8 @@ def explored(summary: pd.DataFrame, units: pd.DataFrame, dimensionality: pd.Data
     dimensionality  a table of that name, of some of them, or without any rows
 
     alphas, colours            of the palette, in ascending order of alpha
-    measures                   name, label, digits, unit; means and numbers of networks for each alpha; values and their alphas, one a network
+    measures                   name, label, digits, unit; means and numbers of networks for each alpha; values and their alphas, one a network;
+                               which networks, and which alphas for the sake of one of them, are drawn hollow: column `ball_worst_doubtful`
     depths, selectivity        means of all units of a layer, [alpha][layer]
     dimensionality             {change: the same of components for 95 % of the variance over units}, {} where nothing is measured
     """
@@ -62,7 +63,9 @@ def explored(summary: pd.DataFrame, units: pd.DataFrame, dimensionality: pd.Data
         there, groups = values.notna(), values.groupby(summary.alpha)
         facts = {"means": _plain(groups.mean().reindex(alphas)), "networks": [int(n) for n in groups.count().reindex(alphas)]}
         points = {"values": _plain(values[there]), "at": _plain(summary.alpha[there])}
-        measures.append({"name": name, "label": label, "digits": digits, "unit": unit} | facts | points)
+        doubtful = summary.get(f"{column}_doubtful", pd.Series(False, index=summary.index))
+        doubts = {"doubtful": doubtful[there].tolist(), "hollow": (doubtful & there).groupby(summary.alpha).any().reindex(alphas).tolist()}
+        measures.append({"name": name, "label": label, "digits": digits, "unit": unit} | facts | points | doubts)
     found = layers.dimensions(dimensionality) if len(dimensionality) else None
     changes = {} if found is None else {change: _by_layer(found[found.change == change], "per_unit_95", alphas, depths) for change in _CHANGES}
     return {
@@ -89,7 +92,9 @@ def explorer(shown: dict[str, object]) -> Figure:
     for measure in shown["measures"][:3]:
         marker = _MARKERS[measure["name"]]
         accuracy.plot(alphas, _numbers(measure["means"]), color="0.6", linewidth=1, zorder=1)
-        accuracy.scatter(measure["at"], measure["values"], color=[alpha_colour(alpha) for alpha in measure["at"]], marker=marker, s=30, zorder=2)
+        colours = [alpha_colour(alpha) for alpha in measure["at"]]
+        faces = ["white" if doubtful else colour for doubtful, colour in zip(measure["doubtful"], colours, strict=True)]
+        accuracy.scatter(measure["at"], measure["values"], facecolors=faces, edgecolors=colours, marker=marker, s=30, zorder=2)
         handles.append(Line2D([], [], color="0.6", marker=marker, markerfacecolor="0.3", markeredgecolor="0.3", label=measure["name"]))
     alpha_axis(accuracy, alphas)
     accuracy.set(ylabel="accuracy (%)", ylim=(0, 105), title="accuracy")

@@ -11,6 +11,7 @@ from lib.figures.style import against_alpha
 def headline(summary: pd.DataFrame, panels: dict[str, tuple[str, str, str]]) -> Figure:
     """A panel an accuracy, against alpha: a point a network, the mean over seeds as a line; accuracy on the same images unchanged as short strokes.
 
+    summary a column `..._doubtful` beside an accuracy names the networks that are drawn hollow
     panels  {column: (column of the accuracy on unchanged images, title, label)}
     """
     figure = Figure(figsize=(9, 3.8), facecolor="white")
@@ -20,7 +21,7 @@ def headline(summary: pd.DataFrame, panels: dict[str, tuple[str, str, str]]) -> 
         rows = rows.assign(**{column: 100 * rows[column], clean: 100 * rows[clean]})
         strokes = rows.groupby("alpha")[clean].mean()
         axes.plot(strokes.index, strokes.values, color="0.35", marker="_", markersize=12, linestyle="", label="unchanged images")
-        against_alpha(axes, rows, column, label=label)
+        against_alpha(axes, rows, column, label=label, hollow=rows.get(f"{column.removesuffix('_accuracy')}_doubtful"))
         axes.set_title(title)
         axes.set_ylim(0, 100)
     drawn[0].legend(frameon=False, loc="lower left")

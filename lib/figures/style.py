@@ -142,11 +142,16 @@ def curve_with_range(axes: Axes, wide: pd.DataFrame, alpha: float, *, face: obje
     axes.fill_between(wide.columns, wide.min(), wide.max(), color=colour, alpha=0.18, linewidth=0)
 
 
-def against_alpha(axes: Axes, summary: pd.DataFrame, y: str, *, label: str) -> None:
-    """A point a network, coloured by alpha, a line through the means over seeds, and their 95 % t interval from three seeds on."""
+def against_alpha(axes: Axes, summary: pd.DataFrame, y: str, *, label: str, hollow: pd.Series | None = None) -> None:
+    """A point a network, coloured by alpha, a line through the means over seeds, and their 95 % t interval from three seeds on.
+
+    hollow  (networks,) bool: those drawn hollow
+    """
     middle = summary.groupby("alpha")[y].mean()
     axes.plot(middle.index, middle.values, color="0.6", linewidth=1, zorder=1)
-    axes.scatter(summary.alpha, summary[y], color=[alpha_colour(alpha) for alpha in summary.alpha], s=42, zorder=2)
+    colours = [alpha_colour(alpha) for alpha in summary.alpha]
+    faces = colours if hollow is None else ["white" if empty else colour for empty, colour in zip(hollow, colours, strict=True)]
+    axes.scatter(summary.alpha, summary[y], facecolors=faces, edgecolors=colours, s=42, zorder=2)
     for alpha, values in summary.groupby("alpha")[y]:
         if len(values) >= claims.LEAST_SEEDS:
             low, high = effects.t_interval(values)

@@ -100,7 +100,7 @@ def survival(summary: pd.DataFrame, attacks: dict[str, str], doubtful: dict[str,
             for hollow in (False, True):
                 some = there & (doubtful[column] == hollow)
                 colours = [alpha_colour(alpha) for alpha in summary.alpha[some]]
-                faces = "none" if hollow else colours
+                faces = "white" if hollow else colours
                 axes.scatter(summary.alpha[some], values[some], facecolors=faces, edgecolors=colours, marker=marker, s=34, zorder=2)
         alpha_axis(axes, summary.alpha)
         axes.set(ylabel=label)
