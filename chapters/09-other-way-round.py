@@ -31,7 +31,8 @@ epochs: int = 0  # 0: half of the recipe's own in the fast recipe, all of them i
 variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of training; pgd-K is PGD training with K steps
 
 # %%
-from lib import chapters, claims, effects, estimates, figures, runs, verdicts, words
+from lib import chapters, claims, effects, estimates, figures, robustness, runs, verdicts, words
+from lib.recipes import LABELS
 
 here = chapters.parameters(globals())
 from myst_nb import glue
@@ -87,7 +88,7 @@ glue("augmix-published", claims.claim("LM-6").published, display=False)
 # {glue:text}`augmix-clean_accuracy`, the share of dead units {glue:text}`plain-dead` and {glue:text}`augmix-dead`.
 #
 # The paper gives the size of the effect too: {glue:text}`augmix-published`. Networks at these α are not among ours, so the size is not compared. What the
-# figure does not show: that the change of selectivity is what makes a network robust, or that these networks are robust at all. Neither is shown here.
+# figure does not show: that the change of selectivity is what makes a network robust. Whether these networks are robust at all is looked at below.
 #
 # ## PGD training
 #
@@ -153,6 +154,30 @@ glue("least", f"{claims.LEAST_SEEDS}", display=False)
 #
 # Clean accuracy is not the same: in percent, {glue:text}`accuracies`. A network trained on altered images may learn the clean ones less well, the more so in
 # few epochs. So a difference in selectivity may come with the training that was meant, or with having learned less; these networks cannot tell the two apart.
+#
+# ## Are these networks robust?
+#
+# Only then is the way back a way back. So here is their accuracy on corrupted images, which AugMix is for, and under attack, which PGD training is for, measured
+# as in {doc}`04-average-case` and {doc}`05-worst-case`, where it has been measured. No claim is about it, and nothing is judged.
+
+# %% tags=["hide-input"]
+tested = chapters.measured(summary, here.trainings)
+figures.show_table(estimates.robustness_by_training(tested))
+at = robustness.strengths(here.dataset)
+counts = {
+    "on corrupted images": (chapters.cached("corruption", here.trainings), ["corruption", "severity"]),
+    "under FGSM and PGD": (chapters.cached("attack", here.trainings), ["attack", "epsilon", "steps"]),
+    "under AutoAttack": (chapters.cached("autoattack", here.trainings, epsilon=at.ball), ["part"]),
+}
+numbers = [f"{rows.groupby([*LABELS, *by]).images.sum().max():,} {what}" for what, (rows, by) in counts.items() if len(rows)]
+glue("images", f"first test images: {', '.join(numbers)}" if numbers else "none of these networks has been tested so", display=False)
+glue("fgsm", f"{at.fgsm:.3g}", display=False)
+glue("steps", f"{at.steps}", display=False)
+glue("ball", f"{255 * at.ball:g}/255", display=False)
+
+# %% [markdown]
+# *Clean accuracy on the whole test set, the others on its {glue:text}`images`; FGSM with ε = {glue:text}`fgsm`, PGD after {glue:text}`steps` steps, the strongest
+# of three attacks of radius {glue:text}`ball`, and AutoAttack of the same radius. Means over seeds, as above.*
 #
 # ## Settings
 #

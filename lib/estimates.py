@@ -70,6 +70,18 @@ def by_training(summary: pd.DataFrame) -> pd.DataFrame:
     return rows if summary.alpha.nunique() > 1 else rows.drop(columns="α")
 
 
+def robustness_by_training(summary: pd.DataFrame) -> pd.DataFrame:
+    """A row a way of training (and α, where there are several), in the order of the table: n, and accuracy on clean, corrupted and attacked images, those
+    columns that any network has; of a summary of `chapters.measured`."""
+    columns = {
+        "clean, %": "clean_accuracy", "corrupted, %": "corrupted_accuracy", "FGSM, %": "fgsm_accuracy", "PGD, %": "pgd_accuracy",
+        "strongest PGD in a ball, %": "ball_worst", "AutoAttack, %": "autoattack_accuracy",
+    }  # fmt: skip
+    measured = {label: (column, 100, ".1f") for label, column in columns.items() if summary[column].notna().any()}
+    rows = _means(summary, ["variant", "alpha"], lambda variant, alpha: {"training": variant_name(variant)} | _alpha(alpha), measured)
+    return rows if summary.alpha.nunique() > 1 else rows.drop(columns="α")
+
+
 def by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
     """A row an α: n, and accuracy on clean and corrupted images, and the one over the other, as mean and interval; see lib/accuracy.py."""
     columns = {"clean, %": "subset_accuracy", "corrupted, %": "corrupted_accuracy", "corrupted / clean, %": "relative_accuracy"}

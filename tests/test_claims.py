@@ -304,6 +304,15 @@ def test_table_of_trainings_has_intervals_from_three_seeds_on():
     assert list(two["α"].unique()) == ["0", "−1"] and two.n.iloc[-1] == "3, 3 diverged"
 
 
+def test_robustness_by_training_shows_what_is_measured():
+    columns = ["corrupted_accuracy", "fgsm_accuracy", "pgd_accuracy", "ball_worst", "autoattack_accuracy"]
+    tested = varied(UP, seeds=1).assign(**dict.fromkeys(columns, float("nan")))
+    assert list(estimates.robustness_by_training(tested)) == ["training", "n", "clean, %"]
+    tested.loc[tested.variant == "augmix", "corrupted_accuracy"] = 0.7
+    rows = estimates.robustness_by_training(tested).set_index("training")
+    assert rows["corrupted, %"].to_dict() == dict.fromkeys(rows.index, "not measured") | {"AugMix": "70.0"} and "PGD, %" not in rows
+
+
 def test_changes_are_paired_by_seed():
     rows = pd.DataFrame(
         [
