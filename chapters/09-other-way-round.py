@@ -31,8 +31,7 @@ epochs: int = 0  # 0: half of the recipe's own in the fast recipe, all of them i
 variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of training; pgd-K is PGD training with K steps
 
 # %%
-from lib import chapters, claims, effects, estimates, figures, robustness, runs, verdicts, words
-from lib.recipes import LABELS
+from lib import chapters, claims, effects, estimates, figures, recipes, robustness, runs, verdicts, words
 
 here = chapters.parameters(globals())
 from myst_nb import glue
@@ -169,7 +168,7 @@ counts = {
     "under FGSM and PGD": (chapters.cached("attack", here.trainings), ["attack", "epsilon", "steps"]),
     "under AutoAttack": (chapters.cached("autoattack", here.trainings, epsilon=at.ball), ["part"]),
 }
-numbers = [f"{rows.groupby([*LABELS, *by]).images.sum().max():,} {what}" for what, (rows, by) in counts.items() if len(rows)]
+numbers = [f"{rows.groupby([*recipes.LABELS, *by]).images.sum().max():,} {what}" for what, (rows, by) in counts.items() if len(rows)]
 glue("images", f"first test images: {', '.join(numbers)}" if numbers else "none of these networks has been tested so", display=False)
 glue("fgsm", f"{at.fgsm:.3g}", display=False)
 glue("steps", f"{at.steps}", display=False)

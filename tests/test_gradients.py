@@ -237,10 +237,10 @@ ERRORS = {
     "no images": (lambda x: (Twice(), x[:0]), {}, "got 0 images"),
     "float64": (lambda x: (Twice(), x.double()), {}, "images of torch.float64 do not pass a network whose parameters are torch.float32"),
     "a function": (lambda x: (torch.relu, x), {}, "units are those of a module's nn.ReLU layers, got builtin_function_or_method"),
-    "uint8": (lambda x: (Twice(), (255 * x).byte()), {}, r"float images \(n, c, h, w\) in \[0, 1\], got torch.uint8 of shape"),
+    "uint8": (lambda x: (Twice(), (255 * x).byte()), {}, r"images must be float32 or float64, \(n, c, h, w\), in \[0, 1\], got torch.uint8 of shape"),
     "NaN": (lambda x: (Twice(), x * float("nan")), {}, r"images must lie in \[0, 1\], got \[nan, nan\]"),
     "normalised": (lambda x: (Twice(), 2 * x - 1), {}, r"images must lie in \[0, 1\], got \[-"),
-    "one image": (lambda x: (Twice(), x[0]), {}, r"float images \(n, c, h, w\) in \[0, 1\], got torch.float32 of shape \(3, 24, 24\)"),
+    "one image": (lambda x: (Twice(), x[0]), {}, r"images must be float32 or float64, \(n, c, h, w\), in \[0, 1\], got torch.float32 of shape \(3, 24, 24\)"),
     "precision": (lambda x: (Twice(), x), {"precision": "float16"}, "unknown precision 'float16'; known: bfloat16, float32"),
 }
 
