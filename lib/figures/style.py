@@ -155,7 +155,7 @@ def against_alpha(axes: Axes, summary: pd.DataFrame, y: str, *, label: str, holl
     for alpha, values in summary.groupby("alpha")[y]:
         if len(values) >= claims.LEAST_SEEDS:
             low, high = effects.t_interval(values)
-            axes.vlines(alpha, low, high, color=alpha_colour(alpha), linewidth=2)
+            axes.vlines(alpha, low, high, color=alpha_colour(alpha), linewidth=2, zorder=1)
     alpha_axis(axes, summary.alpha)
     axes.set_ylabel(label)
 
