@@ -48,8 +48,8 @@ images = rows.images.max()
 networks = f"{len(summary)} networks ({here.setting}), the first {images:,} test images"
 
 # %% tags=["remove-input"]
-means = summary.groupby("alpha").mean(numeric_only=True)
-percent = means.filter(regex="accuracy|ball_|attacked|autoattack|^dead$|^unmoved$").mul(100)
+means = summary.select_dtypes("number").groupby("alpha").mean()
+percent = means.filter(regex="accuracy|ball_|attacked|autoattack|^dead$").mul(100)
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
 low_spared, high_spared = effects.spared(summary, "ball_worst")
 glue("networks", networks, display=False)

@@ -169,13 +169,13 @@ counts = {
     "under AutoAttack": (chapters.cached("autoattack", here.trainings, epsilon=at.ball), ["part"]),
 }
 numbers = [f"{rows.groupby([*recipes.LABELS, *by]).images.sum().max():,} {what}" for what, (rows, by) in counts.items() if len(rows)]
-glue("images", f"first test images: {', '.join(numbers)}" if numbers else "none of these networks has been tested so", display=False)
+glue("images", f"the others on its first images: {', '.join(numbers)}" if numbers else "none of these networks has been tested otherwise", display=False)
 glue("fgsm", f"{at.fgsm:.3g}", display=False)
 glue("attack-steps", f"{at.steps}", display=False)
 glue("ball", f"{255 * at.ball:g}/255", display=False)
 
 # %% [markdown]
-# *Clean accuracy on the whole test set, the others on its {glue:text}`images`; FGSM with ε = {glue:text}`fgsm`, PGD after {glue:text}`attack-steps` steps, the strongest
+# *Clean accuracy on the whole test set; {glue:text}`images`; FGSM with ε = {glue:text}`fgsm`, PGD after {glue:text}`attack-steps` steps, the strongest
 # of three attacks of radius {glue:text}`ball`, and AutoAttack of the same radius. Means over seeds, as above.*
 #
 # ## Settings

@@ -112,12 +112,12 @@ def doubtful(checks: pd.DataFrame, summary: pd.DataFrame, attack: str) -> pd.Ser
 
 
 def with_doubt(summary: pd.DataFrame, attack: pd.DataFrame, transfer: pd.DataFrame, autoattack: pd.DataFrame) -> pd.DataFrame:
-    """A summary with which of its networks' accuracies under attack are doubtful: pgd_doubtful, and ball_worst_doubtful, where all three attacks are."""
+    """A summary with whose accuracy under attack is doubtful: pgd_accuracy_doubtful; and ball_worst_doubtful, where all three attacks are."""
     if attack.empty:
-        return summary.assign(pgd_doubtful=False, ball_worst_doubtful=False)
+        return summary.assign(pgd_accuracy_doubtful=False, ball_worst_doubtful=False)
     checks, curve = checked(attack, transfer, autoattack), robustness.strengths(attack.dataset.iloc[0]).curve
     balls = [doubtful(checks, summary, name) for name in IN_BALLS]
-    return summary.assign(pgd_doubtful=doubtful(checks, summary, curve), ball_worst_doubtful=pd.concat(balls, axis=1).all(axis=1))
+    return summary.assign(pgd_accuracy_doubtful=doubtful(checks, summary, curve), ball_worst_doubtful=pd.concat(balls, axis=1).all(axis=1))
 
 
 def doubtful_alphas(checks: pd.DataFrame, *attacks: str) -> frozenset[float]:

@@ -58,6 +58,11 @@ def changes(rows: pd.DataFrame, by: str, column: str, pairs: Iterable[tuple[floa
     return pd.DataFrame([{by: value} | {name: estimate(change.xs(value), form) for name, change in moved.items()} for value in rows[by].unique()])
 
 
+def _by_training(summary: pd.DataFrame, columns: dict[str, tuple[str, float, str]]) -> pd.DataFrame:
+    rows = _means(summary, ["variant", "alpha"], lambda variant, alpha: {"training": variant_name(variant)} | _alpha(alpha), columns)
+    return rows if summary.alpha.nunique() > 1 else rows.drop(columns="α")
+
+
 def by_training(summary: pd.DataFrame) -> pd.DataFrame:
     """A row a way of training (and α, where there are several), in the order of the table: n, and each measured column as mean and interval."""
     columns = {
@@ -66,8 +71,7 @@ def by_training(summary: pd.DataFrame) -> pd.DataFrame:
         "dead units left out": ("live_selectivity", 1, ".3f"),
         "dead units, %": ("dead", 100, ".1f"),
     }
-    rows = _means(summary, ["variant", "alpha"], lambda variant, alpha: {"training": variant_name(variant)} | _alpha(alpha), columns)
-    return rows if summary.alpha.nunique() > 1 else rows.drop(columns="α")
+    return _by_training(summary, columns)
 
 
 def robustness_by_training(summary: pd.DataFrame) -> pd.DataFrame:
@@ -78,8 +82,7 @@ def robustness_by_training(summary: pd.DataFrame) -> pd.DataFrame:
         "strongest PGD in a ball, %": "ball_worst", "AutoAttack, %": "autoattack_accuracy",
     }  # fmt: skip
     measured = {label: (column, 100, ".1f") for label, column in columns.items() if summary[column].notna().any()}
-    rows = _means(summary, ["variant", "alpha"], lambda variant, alpha: {"training": variant_name(variant)} | _alpha(alpha), measured)
-    return rows if summary.alpha.nunique() > 1 else rows.drop(columns="α")
+    return _by_training(summary, measured)
 
 
 def by_alpha(summary: pd.DataFrame) -> pd.DataFrame:

@@ -91,7 +91,7 @@ def figure() -> tuple[bytes, str]:
         ends = [alpha for alpha in means.index if alpha in (means.index.min(), 0.0, means.index.max())]
         numbers = ", ".join(f"{means[alpha]:.1f} % at α = {number(alpha)}" for alpha in ends)
         said.append(f"{label.removesuffix(' (%)')} ({count} networks): {numbers}")
-    hollow = " Hollow: a check says that PGD may have failed there." if networks.pgd_doubtful.any() else ""
+    hollow = " Hollow: a check says that PGD may have failed there." if networks.pgd_accuracy_doubtful.any() else ""
     return buffer.getvalue(), f"Against α, {'; '.join(said)}. A point a network; {setting}.{hollow}"
 
 

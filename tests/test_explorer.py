@@ -55,6 +55,10 @@ def test_numbers_in_the_page_are_those_of_the_tables():
     assert found["corrupted"]["means"] == pytest.approx([80.0, 70.0, 50.0])
     assert found["attacked"]["means"] == [pytest.approx(20.0), pytest.approx(20.0), None] and found["attacked"]["networks"] == [2, 1, 0]
     assert found["attacked"]["values"] == pytest.approx([10.0, 30.0, 20.0]) and found["attacked"]["at"] == [-1, -1, 0]
+    assert not any(found["attacked"]["hollow"] + found["attacked"]["doubtful"])
+    one = SUMMARY.assign(ball_worst_doubtful=SUMMARY.index.isin([1, 5]))  # the last of these was not attacked
+    doubts = measures(figures.explored(layers.with_dimensions(one, DIMENSIONALITY), UNITS, DIMENSIONALITY))["attacked"]
+    assert doubts["doubtful"] == [False, True, False] and doubts["hollow"] == [True, False, False]
     assert shown["selectivity"] == [pytest.approx([0.1 * d + alpha / 100 + 0.01 for d in DEPTHS]) for alpha in ALPHAS]
     for place, change in enumerate(layers.CHANGES):
         line = pytest.approx([(d + place) / 10 for d in DEPTHS])

@@ -66,6 +66,17 @@ def test_each_check_trips_on_what_it_is_for(accuracies, more, expected):
     assert words.loc["Square", "largest"] == "not measured"
 
 
+def test_doubt_is_carried_into_the_summary():
+    table = counts({CLEAN: {0.0: 0.8}, "pgd": {40: 0.5}, **balls(0.3, 0.3, 0.3)})
+    summary = pd.concat([table[LABELS].head(1), table[LABELS].head(1).assign(seed=1)], ignore_index=True)
+    nothing = pd.DataFrame()
+    columns = ["pgd_accuracy_doubtful", "ball_worst_doubtful"]
+    for facts, expected in (({}, [False, False]), ({"certain": 5}, [True, False]), ({"zero_gradient": 5}, [True, True])):
+        found = diagnosis.with_doubt(summary, table.assign(**facts), nothing, nothing)
+        assert found[columns].to_numpy().tolist() == [expected, [False, False]]
+    assert not diagnosis.with_doubt(summary, nothing, nothing, nothing)[columns].any(axis=None)
+
+
 def test_black_boxes_that_beat_white_boxes_are_flagged():
     table = counts({CLEAN: {0.0: 0.8}, **balls(0.3, 0.2, 0.2)})
     theirs = table[table.attack == "ball-cross-entropy"].assign(source_seed=1, correct=100)  # 0.2

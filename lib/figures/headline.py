@@ -21,7 +21,7 @@ def headline(summary: pd.DataFrame, panels: dict[str, tuple[str, str, str]]) -> 
         rows = rows.assign(**{column: 100 * rows[column], clean: 100 * rows[clean]})
         strokes = rows.groupby("alpha")[clean].mean()
         axes.plot(strokes.index, strokes.values, color="0.35", marker="_", markersize=12, linestyle="", label="unchanged images")
-        against_alpha(axes, rows, column, label=label, hollow=rows.get(f"{column.removesuffix('_accuracy')}_doubtful"))
+        against_alpha(axes, rows, column, label=label, hollow=rows.get(f"{column}_doubtful"))
         axes.set_title(title)
         axes.set_ylim(0, 100)
     drawn[0].legend(frameon=False, loc="lower left")
