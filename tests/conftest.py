@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: the digits, and a store with two tiny trainings that is made once."""
+"""Fixtures shared by all tests: the digits, a trained network, a browser, and a store with two tiny trainings that is made once."""
 
 import os
 
@@ -6,14 +6,16 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import shutil
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
-from lib import code, data, paths, runs
+from lib import browser, code, data, models, paths, runs
 from lib.recipes import Training
 
 torch.set_num_threads(1)  # for the case that something imported torch before this file
@@ -25,6 +27,32 @@ EPOCHS = 2  # enough to be better than chance, and to be interrupted in between
 def digits() -> dict[str, data.Images]:
     """Both splits of the digits: {"train": Images, "test": Images}."""
     return {split: data.load("digits", split) for split in data.SPLITS}
+
+
+@pytest.fixture(scope="session")
+def trained() -> nn.Module:
+    """A trained network on the digits, from the repository's own cache. Tests leave it as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RUNS_DIR", raising=False)
+        return runs.load(Training("digits", "resnet8", 0.0, 0, "fast"))
+
+
+@pytest.fixture(scope="session")
+def some() -> tuple[torch.Tensor, torch.Tensor]:
+    """The first 120 test images of the digits, as pixels in [0, 1], and their labels."""
+    test = data.load("digits", "test").first(120)
+    return models.to_unit(test.pixels), test.labels
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One browser for all tests; where there is none, those that need it skip and say so."""
+    if why := browser.missing():
+        warnings.filterwarnings("default", message="pages are not tried in a browser")
+        warnings.warn(f"pages are not tried in a browser: {why}", stacklevel=1)
+        pytest.skip(f"pages are NOT tried in a browser: {why}")
+    with browser.chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -9,22 +9,7 @@ from torch import nn
 
 from lib import attacks, balls, data, gradients, losses, models, runs, whitebox
 from lib.errors import InputError
-from lib.folded import folded
 from lib.recipes import Training
-
-
-@pytest.fixture(scope="module")
-def network() -> nn.Module:
-    """A trained network on the digits, from the repository's own cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("RUNS_DIR", raising=False)
-        return runs.load(Training("digits", "resnet8", 0.0, 0, "fast"))
-
-
-@pytest.fixture(scope="module")
-def some() -> tuple[torch.Tensor, torch.Tensor]:
-    test = data.load("digits", "test")
-    return models.to_unit(test.pixels[:120]), test.labels[:120]
 
 
 class Times(nn.Module):
@@ -91,16 +76,16 @@ def test_losses_by_hand():
     assert losses.relative(torch.zeros(1, 3), labels[:1], 1.0).isfinite().all()  # no spread to count in
 
 
-def test_temperature_joins_cross_entropy_and_margin(network, some):
+def test_temperature_joins_cross_entropy_and_margin(trained, some):
     x, labels = (part[:20] for part in some)
-    network.double()
+    trained.double()
     try:
         slope = {}
         for loss, temperature in (("cross-entropy", 1.0), ("margin", 1.0), ("logit-temperature", 1.0), ("logit-temperature", 1e-3), ("temperature", 1e-4)):
-            with whitebox.still(network):
-                slope[loss, temperature] = whitebox.pixel_gradient(network, labels, loss=loss, temperature=temperature)(x.double())
+            with whitebox.still(trained):
+                slope[loss, temperature] = whitebox.pixel_gradient(trained, labels, loss=loss, temperature=temperature)(x.double())
     finally:
-        network.float()
+        trained.float()
 
     def cosine(one, two):
         return torch.cosine_similarity(slope[one].flatten(1), slope[two].flatten(1))
@@ -137,12 +122,12 @@ def test_gradients_are_those_of_finite_differences(loss, some):
 @pytest.mark.parametrize("norm", balls.NORMS)
 @pytest.mark.parametrize("loss", losses.LOSSES)
 @pytest.mark.parametrize("random_start", [False, True])
-def test_every_iterate_is_in_the_ball_and_in_the_box(network, some, norm, loss, random_start):
+def test_every_iterate_is_in_the_ball_and_in_the_box(trained, some, norm, loss, random_start):
     x, labels = (part[:16] for part in some)
     epsilon = 0.03 if norm == "linf" else 0.5
     how = {"epsilon": epsilon, "step_size": epsilon / 3, "steps": 5, "norm": norm, "loss": loss, "random_start": random_start}
     before = x.clone()
-    path = list(attacks.pgd_path(network, x, labels, **how))
+    path = list(attacks.pgd_path(trained, x, labels, **how))
     assert len(path) == 6 and torch.equal(x, before)
     for found in path:
         assert found.dtype == x.dtype and found.shape == x.shape and not found.requires_grad
@@ -152,13 +137,13 @@ def test_every_iterate_is_in_the_ball_and_in_the_box(network, some, norm, loss, 
     assert length(path[-1] - x, norm).max() > 0.9 * epsilon
 
 
-def test_epsilon_zero_changes_nothing(network, some):
+def test_epsilon_zero_changes_nothing(trained, some):
     x, labels = some
-    assert torch.equal(attacks.fgsm(network, x, labels, 0.0), x)
+    assert torch.equal(attacks.fgsm(trained, x, labels, 0.0), x)
     for norm in balls.NORMS:
-        found = attacks.pgd(network, x[:10], labels[:10], epsilon=0.0, steps=3, norm=norm, random_start=True)
+        found = attacks.pgd(trained, x[:10], labels[:10], epsilon=0.0, steps=3, norm=norm, random_start=True)
         assert torch.equal(found, x[:10])
-    assert torch.equal(attacks.pgd(network, x[:10], labels[:10], steps=0), x[:10])
+    assert torch.equal(attacks.pgd(trained, x[:10], labels[:10], steps=0), x[:10])
 
 
 def test_the_random_start_is_uniform_in_the_ball():
@@ -170,35 +155,35 @@ def test_the_random_start_is_uniform_in_the_ball():
     assert radius.max() <= 1 and radius.pow(3).mean() == pytest.approx(0.5, abs=0.02)
 
 
-def test_the_same_generator_gives_the_same_attack(network, some):
+def test_the_same_generator_gives_the_same_attack(trained, some):
     x, labels = (part[:8] for part in some)
     one, two, three = (
-        attacks.pgd(network, x, labels, steps=2, random_start=True, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+        attacks.pgd(trained, x, labels, steps=2, random_start=True, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
     )
     assert torch.equal(one, two) and not torch.equal(one, three)
     torch.manual_seed(0)
-    again = [attacks.pgd(network, x, labels, steps=0, random_start=True) for _ in range(2)]
+    again = [attacks.pgd(trained, x, labels, steps=0, random_start=True) for _ in range(2)]
     assert not torch.equal(*again)  # restarts differ
     torch.manual_seed(0)
-    assert torch.equal(attacks.pgd(network, x, labels, steps=0, random_start=True), again[0])
+    assert torch.equal(attacks.pgd(trained, x, labels, steps=0, random_start=True), again[0])
 
 
-def test_accuracy_falls_with_epsilon_and_with_nested_iterations(network, some):
+def test_accuracy_falls_with_epsilon_and_with_nested_iterations(trained, some):
     x, labels = some
-    ladder = [accuracy(network, found, labels) for found in attacks.fgsm_grid(network, x, labels, [0, 4 / 255, 8 / 255, 16 / 255])]
+    ladder = [accuracy(trained, found, labels) for found in attacks.fgsm_grid(trained, x, labels, [0, 4 / 255, 8 / 255, 16 / 255])]
     assert ladder == sorted(ladder, reverse=True) and ladder[-1] < 0.3 < ladder[0]
     radii = (0, 2 / 255, 4 / 255, 8 / 255, 16 / 255)
-    by_radius = [accuracy(network, attacks.pgd(network, x, labels, epsilon=e, step_size=e / 4, steps=15), labels) for e in radii]
+    by_radius = [accuracy(trained, attacks.pgd(trained, x, labels, epsilon=e, step_size=e / 4, steps=15), labels) for e in radii]
     assert by_radius == sorted(by_radius, reverse=True) and by_radius[-1] < 0.05
-    path = [accuracy(network, found, labels) for found in attacks.pgd_path(network, x, labels, epsilon=16 / 255, step_size=2 / 255, steps=8)]
+    path = [accuracy(trained, found, labels) for found in attacks.pgd_path(trained, x, labels, epsilon=16 / 255, step_size=2 / 255, steps=8)]
     assert path == sorted(path, reverse=True) and path[-1] < path[0] - 0.5
 
 
-def test_an_attack_goes_on_from_where_it_was(network, some):
+def test_an_attack_goes_on_from_where_it_was(trained, some):
     x, labels = (part[:16] for part in some)
     how = {"epsilon": 8 / 255, "step_size": 2 / 255}
-    whole = list(attacks.pgd_path(network, x, labels, steps=6, **how))
-    rest = list(attacks.pgd_path(network, x, labels, steps=3, start=whole[3], **how))
+    whole = list(attacks.pgd_path(trained, x, labels, steps=6, **how))
+    rest = list(attacks.pgd_path(trained, x, labels, steps=3, start=whole[3], **how))
     assert torch.equal(rest[-1], whole[-1])
 
 
@@ -206,25 +191,25 @@ def test_an_attack_goes_on_from_where_it_was(network, some):
 
 
 @pytest.mark.parametrize("precision", [None, "float32", "bfloat16"])
-def test_a_network_in_training_mode_is_attacked_in_evaluation_mode_and_left_as_it_was(network, some, precision):
+def test_a_network_in_training_mode_is_attacked_in_evaluation_mode_and_left_as_it_was(trained, some, precision):
     x, labels = (part[:16] for part in some)
-    expected = attacks.pgd(network, x, labels, steps=3, precision=precision)
-    state = {name: value.clone() for name, value in network.state_dict().items()}
-    network.train()
-    network.bn1.eval()
-    network.conv1.weight.requires_grad_(False)
-    asking = {name: parameter.requires_grad for name, parameter in network.named_parameters()}
+    expected = attacks.pgd(trained, x, labels, steps=3, precision=precision)
+    state = {name: value.clone() for name, value in trained.state_dict().items()}
+    trained.train()
+    trained.bn1.eval()
+    trained.conv1.weight.requires_grad_(False)
+    asking = {name: parameter.requires_grad for name, parameter in trained.named_parameters()}
     try:
-        found = attacks.pgd(network, x, labels, steps=3, precision=precision)
-        direct = attacks.fgsm(network, x, labels)
+        found = attacks.pgd(trained, x, labels, steps=3, precision=precision)
+        direct = attacks.fgsm(trained, x, labels)
         assert torch.equal(found, expected)
-        assert network.training and not network.bn1.training and network.layer1.training
-        assert {name: parameter.requires_grad for name, parameter in network.named_parameters()} == asking
-        assert all(parameter.grad is None for parameter in network.parameters())
-        assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+        assert trained.training and not trained.bn1.training and trained.layer1.training
+        assert {name: parameter.requires_grad for name, parameter in trained.named_parameters()} == asking
+        assert all(parameter.grad is None for parameter in trained.parameters())
+        assert all(torch.equal(value, state[name]) for name, value in trained.state_dict().items())
     finally:
-        network.eval().requires_grad_(True)
-    assert torch.equal(direct, attacks.fgsm(network, x, labels))
+        trained.eval().requires_grad_(True)
+    assert torch.equal(direct, attacks.fgsm(trained, x, labels))
 
 
 def test_modes_are_restored_when_an_attack_fails(some):
@@ -242,165 +227,58 @@ def test_modes_are_restored_when_an_attack_fails(some):
     assert broken.training and broken.weight.requires_grad
 
 
-def test_attacks_work_inside_no_grad_and_on_plain_functions(network, some):
+def test_attacks_work_inside_no_grad_and_on_plain_functions(trained, some):
     x, labels = (part[:6] for part in some)
     with torch.no_grad():
-        inside = attacks.pgd(network, x, labels, steps=2, precision=None)
+        inside = attacks.pgd(trained, x, labels, steps=2, precision=None)
     with torch.inference_mode():
-        assert attacks.fgsm(network, x.clone(), labels).shape == x.shape
+        assert attacks.fgsm(trained, x.clone(), labels).shape == x.shape
         for precision in (None, "float32", "bfloat16"):
-            assert attacks.pgd(network, x.clone(), labels.clone(), steps=2, precision=precision).shape == x.shape
-        assert gradients.jacobian_norms(network, x.clone()).shape == (6,)
-    assert torch.equal(inside, attacks.pgd(lambda pixels: network(pixels), x, labels, steps=2))
-
-
-def test_the_stand_in_is_the_network(network, some):
-    x, _ = some
-    twin = folded(network, x)
-    assert twin is not network and not any(isinstance(module, nn.BatchNorm2d) for module in twin.modules())
-    assert (twin(x) - network(x)).abs().max() < 1e-4
-    low = folded(network, x, precision="bfloat16")(x)
-    assert low.dtype == torch.float32 and (low - network(x)).abs().max() < 0.3
-
-
-class Rounded(torch.autograd.Function):
-    """Levels cut off on the way there, nothing on the way back: what tracing loses."""
-
-    @staticmethod
-    def forward(ctx, x):
-        return (x * 15).round() / 15
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return gradient
-
-
-class Odd(nn.Module):
-    """A trained network behind something that no copy can stand in for."""
-
-    def __init__(self, network: nn.Module, kind: str) -> None:
-        super().__init__()
-        self.network, self.kind, self.generator = network, kind, torch.Generator().manual_seed(0)
-
-    def forward(self, pixels):
-        if self.kind == "its own backward":
-            pixels = Rounded.apply(pixels)
-        elif self.kind == "noise":
-            pixels = pixels + 0.2 * torch.randn(pixels.shape[1:])
-        elif self.kind == "noise of its own":
-            pixels = pixels + 0.2 * torch.rand(pixels.shape[1:], generator=self.generator)
-        elif self.kind == "a branch" and pixels.mean() > 0.5:
-            pixels = 1 - pixels
-        elif self.kind == "float32 inside":
-            return self.network(pixels.float()).float()
-        return self.network(pixels)
-
-
-@pytest.mark.parametrize("kind", ["its own backward", "noise", "noise of its own", "a branch"])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_what_no_copy_can_stand_in_for_is_attacked_itself(network, some, kind, precision):
-    odd = Odd(network, kind).eval()
-    assert folded(odd, some[0], precision=precision) is odd
-
-
-def test_a_backward_of_its_own_is_followed(network, some):
-    x, labels = (part[:40] for part in some)
-    odd = Odd(network, "its own backward").eval()
-    how = {"epsilon": 32 / 255, "step_size": 8 / 255, "steps": 8}
-    found = [accuracy(odd, attacks.pgd(odd, x, labels, precision=precision, **how), labels) for precision in (None, "float32", "bfloat16")]
-    assert found[0] == found[1] == found[2] < accuracy(odd, x, labels) - 0.5
-
-
-class Viewed(nn.Module):
-    """Flattened with view, as LeNet and VGG do it: only one layout of memory will do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.conv, self.bn, self.linear = nn.Conv2d(3, 4, 3, stride=4), nn.BatchNorm2d(4), nn.Linear(4 * 64, 10)
-
-    def forward(self, x):
-        h = self.bn(self.conv(x)).relu()
-        return self.linear(h.view(h.size(0), -1))
-
-
-def shared() -> nn.Module:
-    """One convolution before two batch norms."""
-    torch.manual_seed(0)
-    conv = nn.Conv2d(3, 3, 3, padding=1)
-    one, two = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
-    nn.init.uniform_(one.weight)
-    return nn.Sequential(conv, one, conv, two, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 10))
-
-
-def spectral() -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.utils.spectral_norm(nn.Conv2d(3, 4, 3, stride=4)), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(256, 10))
-
-
-@pytest.mark.parametrize("make", [Viewed, shared, spectral])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_any_network_is_attacked_alike_through_its_copy(make, precision, some):
-    net = make().eval()
-    x, labels = (part[:8] for part in some)
-    how = {"epsilon": 0.03, "step_size": 0.01, "steps": 4}
-    own, copied = (attacks.pgd(net, x, labels, precision=p, **how) for p in (None, precision))
-    # bfloat16 decides the sign of small slopes otherwise
-    assert (own - copied).abs().lt(1e-6).float().mean() > (0.999 if precision == "float32" else 0.8)
-    assert gradients.jacobian_norms(net, x).isfinite().all()
-
-
-def test_hooks_are_not_lost(network, some):
-    x, labels = (part[:4] for part in some)
-    called = []
-    hook = network.register_forward_hook(lambda *args: called.append(1))
-    try:
-        attacks.pgd(network, x, labels, steps=3)
-    finally:
-        hook.remove()
-    assert len(called) >= 3
+            assert attacks.pgd(trained, x.clone(), labels.clone(), steps=2, precision=precision).shape == x.shape
+        assert gradients.jacobian_norms(trained, x.clone()).shape == (6,)
+    assert torch.equal(inside, attacks.pgd(lambda pixels: trained(pixels), x, labels, steps=2))
 
 
 # ---- against references ----------------------------------------------------------------------------------------------
 
 
-def test_fgsm_is_foolboxs_pixel_by_pixel(network, some):
+def test_fgsm_is_foolboxs_pixel_by_pixel(trained, some):
     foolbox = pytest.importorskip("foolbox")
     x, labels = some
-    model = foolbox.PyTorchModel(network, bounds=(0, 1), device="cpu")
+    model = foolbox.PyTorchModel(trained, bounds=(0, 1), device="cpu")
     for epsilon in (0.5 / 255, 8 / 255, 0.2):
         _, theirs, _ = foolbox.attacks.FGSM(random_start=False)(model, x, labels, epsilons=epsilon)
-        assert torch.equal(attacks.fgsm(network, x, labels, epsilon), theirs)
+        assert torch.equal(attacks.fgsm(trained, x, labels, epsilon), theirs)
 
 
 @pytest.mark.parametrize(("norm", "epsilon"), [("linf", 4 / 255), ("l2", 0.8)])
 @pytest.mark.parametrize("precision", [None, "float32"])
-def test_pgd_is_as_strong_as_foolboxs(network, norm, epsilon, precision):
+def test_pgd_is_as_strong_as_foolboxs(trained, norm, epsilon, precision):
     foolbox = pytest.importorskip("foolbox")
     test = data.load("digits", "test")[:200]
     x, labels = models.to_unit(test.pixels), test.labels
     kind = {"linf": foolbox.attacks.LinfPGD, "l2": foolbox.attacks.L2PGD}[norm]
     attack = kind(abs_stepsize=epsilon / 4, steps=10, random_start=False)
-    _, theirs, _ = attack(foolbox.PyTorchModel(network, bounds=(0, 1), device="cpu"), x, labels, epsilons=epsilon)
-    ours = attacks.pgd(network, x, labels, epsilon=epsilon, step_size=epsilon / 4, steps=10, norm=norm, precision=precision)
-    assert 0.02 < accuracy(network, ours, labels) < 0.98  # the comparison says something
-    assert abs(accuracy(network, ours, labels) - accuracy(network, theirs, labels)) <= 0.005
+    _, theirs, _ = attack(foolbox.PyTorchModel(trained, bounds=(0, 1), device="cpu"), x, labels, epsilons=epsilon)
+    ours = attacks.pgd(trained, x, labels, epsilon=epsilon, step_size=epsilon / 4, steps=10, norm=norm, precision=precision)
+    assert 0.02 < accuracy(trained, ours, labels) < 0.98  # the comparison says something
+    assert abs(accuracy(trained, ours, labels) - accuracy(trained, theirs, labels)) <= 0.005
     if precision is None:
         # the same steps; where a ReLU's input is 0 but for rounding, two ways of rounding part
         assert (ours - theirs).abs().gt(1e-5).double().mean() < 0.02
 
 
-def test_torchattacks_agrees(network):
+def test_torchattacks_agrees(trained):
     torchattacks = pytest.importorskip("torchattacks")
     test = data.load("digits", "test")[:200]
     x, labels = models.to_unit(test.pixels), test.labels
-    assert torch.equal(attacks.fgsm(network, x, labels, 8 / 255), torchattacks.FGSM(network, eps=8 / 255)(x, labels))
-    theirs = torchattacks.PGD(network, eps=4 / 255, alpha=1 / 255, steps=8, random_start=False)(x, labels)
-    ours = attacks.pgd(network, x, labels, 4 / 255, 1 / 255, 8)
-    assert abs(accuracy(network, ours, labels) - accuracy(network, theirs, labels)) <= 0.005
-    theirs = torchattacks.PGDL2(network, eps=0.8, alpha=0.2, steps=8, random_start=False)(x, labels)
-    ours = attacks.pgd(network, x, labels, 0.8, 0.2, 8, norm="l2")
-    assert abs(accuracy(network, ours, labels) - accuracy(network, theirs, labels)) <= 0.005
+    assert torch.equal(attacks.fgsm(trained, x, labels, 8 / 255), torchattacks.FGSM(trained, eps=8 / 255)(x, labels))
+    theirs = torchattacks.PGD(trained, eps=4 / 255, alpha=1 / 255, steps=8, random_start=False)(x, labels)
+    ours = attacks.pgd(trained, x, labels, 4 / 255, 1 / 255, 8)
+    assert abs(accuracy(trained, ours, labels) - accuracy(trained, theirs, labels)) <= 0.005
+    theirs = torchattacks.PGDL2(trained, eps=0.8, alpha=0.2, steps=8, random_start=False)(x, labels)
+    ours = attacks.pgd(trained, x, labels, 0.8, 0.2, 8, norm="l2")
+    assert abs(accuracy(trained, ours, labels) - accuracy(trained, theirs, labels)) <= 0.005
 
 
 def test_lower_precision_breaks_as_many(some):
@@ -419,21 +297,21 @@ def test_lower_precision_breaks_as_many(some):
 
 
 @pytest.mark.parametrize("epsilon", [4 / 255, 8 / 255])
-def test_multiplied_logits_fool_the_cross_entropy_and_nothing_else(network, epsilon):
+def test_multiplied_logits_fool_the_cross_entropy_and_nothing_else(trained, epsilon):
     test = data.load("digits", "test")[:200]
     x, labels = models.to_unit(test.pixels), test.labels
-    sure = Times(network, 1000.0).eval()
+    sure = Times(trained, 1000.0).eval()
     how = {"epsilon": epsilon, "step_size": epsilon / 4, "steps": 8}
 
     def robust(net, **loss) -> float:
-        return accuracy(network, attacks.pgd(net, x, labels, **how, **loss), labels)
+        return accuracy(trained, attacks.pgd(net, x, labels, **how, **loss), labels)
 
     for temperature in (0.01, 0.25, 10.0):
         loss = {"loss": "temperature", "temperature": temperature}
-        assert abs(robust(sure, **loss) - robust(network, **loss)) <= 0.002
-    assert abs(robust(sure, loss="margin") - robust(network, loss="margin")) <= 0.002
+        assert abs(robust(sure, **loss) - robust(trained, **loss)) <= 0.002
+    assert abs(robust(sure, loss="margin") - robust(trained, loss="margin")) <= 0.002
     fooled = robust(sure)
-    assert fooled > robust(network) + 0.05  # false robustness
+    assert fooled > robust(trained) + 0.05  # false robustness
     # T in logits: the scale changes what T means, but nothing underflows
     assert robust(sure, loss="logit-temperature", temperature=1.0) < fooled - 0.05
 
@@ -446,14 +324,14 @@ def test_a_certain_network_has_no_slope_to_follow(some):
     assert (attacks.pgd(network, x, labels, steps=3, loss="margin") < x).all()
 
 
-def test_no_temperature_leaves_the_range_of_float32(network, some):
+def test_no_temperature_leaves_the_range_of_float32(trained, some):
     x, labels = (part[:8] for part in some)
     how = {"epsilon": 4 / 255, "step_size": 1 / 255, "steps": 3, "precision": None}
-    margin = attacks.pgd(network, x, labels, loss="margin", **how)
+    margin = attacks.pgd(trained, x, labels, loss="margin", **how)
     for loss in ("temperature", "logit-temperature"):
-        assert torch.equal(attacks.pgd(network, x, labels, loss=loss, temperature=1e-42, **how), margin)
-        assert (attacks.pgd(network, x, labels, loss=loss, temperature=1e30, **how) != x).any()
-    assert (attacks.pgd(network, x, labels, norm="l2", epsilon=1e25, step_size=1e25, steps=1) != x).any()
+        assert torch.equal(attacks.pgd(trained, x, labels, loss=loss, temperature=1e-42, **how), margin)
+        assert (attacks.pgd(trained, x, labels, loss=loss, temperature=1e30, **how) != x).any()
+    assert (attacks.pgd(trained, x, labels, norm="l2", epsilon=1e25, step_size=1e25, steps=1) != x).any()
 
 
 # ---- bad input -------------------------------------------------------------------------------------------------------
@@ -502,29 +380,29 @@ def test_bad_input_is_one_clear_line(wrong, says):
     assert network.training
 
 
-def test_numbers_of_other_kinds_are_numbers(network, some):
+def test_numbers_of_other_kinds_are_numbers(trained, some):
     x, labels = (part[:3] for part in some)
-    plain = attacks.pgd(network, x, labels, epsilon=0.5, step_size=0.25, steps=2)
+    plain = attacks.pgd(trained, x, labels, epsilon=0.5, step_size=0.25, steps=2)
     for kind in (np.float32, np.float64, torch.tensor):
-        assert torch.equal(attacks.pgd(network, x, labels, epsilon=kind(0.5), step_size=kind(0.25), steps=np.int64(2)), plain)
-    assert len(list(attacks.fgsm_grid(network, x, labels, torch.linspace(0, 0.1, 3)))) == 3
+        assert torch.equal(attacks.pgd(trained, x, labels, epsilon=kind(0.5), step_size=kind(0.25), steps=np.int64(2)), plain)
+    assert len(list(attacks.fgsm_grid(trained, x, labels, torch.linspace(0, 0.1, 3)))) == 3
 
 
-def test_pixels_that_ask_for_gradients_give_images_that_do_not(network, some):
+def test_pixels_that_ask_for_gradients_give_images_that_do_not(trained, some):
     x, labels = (part[:3] for part in some)
     asking = x.clone().requires_grad_()
-    assert not attacks.fgsm(network, asking, labels).requires_grad and not attacks.pgd(network, asking, labels, steps=1).requires_grad
+    assert not attacks.fgsm(trained, asking, labels).requires_grad and not attacks.pgd(trained, asking, labels, steps=1).requires_grad
     assert asking.grad is None
 
 
-def test_a_start_must_be_images(network, some):
+def test_a_start_must_be_images(trained, some):
     x, labels = (part[:3] for part in some)
-    assert {found.dtype for found in attacks.pgd_path(network, x, labels, start=x.double(), steps=1)} == {torch.float32}
+    assert {found.dtype for found in attacks.pgd_path(trained, x, labels, start=x.double(), steps=1)} == {torch.float32}
     for start in (x[:1], x.masked_fill(x == x.max(), float("nan"))):
         with pytest.raises(InputError, match="start must be images of the shape of pixels"):
-            next(attacks.pgd_path(network, x, labels, start=start))
+            next(attacks.pgd_path(trained, x, labels, start=start))
     with pytest.raises(InputError, match="epsilon"):
-        attacks.fgsm_grid(network, x, labels, [-1.0])  # at once, not when it is first read
+        attacks.fgsm_grid(trained, x, labels, [-1.0])  # at once, not when it is first read
 
 
 def test_what_is_no_classifier_is_named():
@@ -537,11 +415,11 @@ def test_what_is_no_classifier_is_named():
         attacks.fgsm(nn.Identity(), X, Y)
 
 
-def test_no_images_are_no_adversarial_images(network):
+def test_no_images_are_no_adversarial_images(trained):
     empty = torch.zeros(0, 3, 32, 32)
-    assert attacks.fgsm(network, empty, torch.zeros(0, dtype=torch.int64)).shape == empty.shape
+    assert attacks.fgsm(trained, empty, torch.zeros(0, dtype=torch.int64)).shape == empty.shape
     for norm in balls.NORMS:
-        assert attacks.pgd(network, empty, torch.zeros(0, dtype=torch.int64), steps=2, norm=norm, random_start=True).shape == empty.shape
+        assert attacks.pgd(trained, empty, torch.zeros(0, dtype=torch.int64), steps=2, norm=norm, random_start=True).shape == empty.shape
 
 
 def test_a_broken_network_breaks_nothing_else(some):
@@ -551,18 +429,3 @@ def test_a_broken_network_breaks_nothing_else(some):
         network.linear.weight.fill_(float("nan"))
     x, labels = (part[:4] for part in some)
     assert torch.equal(attacks.pgd(network, x, labels, steps=2), x)
-
-
-# ---- the Jacobian ----------------------------------------------------------------------------------------------------
-
-
-def test_jacobian_norm_by_hand_and_by_autograd(network, some):
-    weights = [[1.0, 2.0, 0.0, 0.0, 0.0, 2.0], [0.0, 0.0, 4.0, 0.0, 0.0, 0.0]]
-    norms = gradients.jacobian_norms(linear(weights), torch.rand(3, 3, 1, 2))
-    assert norms.tolist() == pytest.approx([5.0] * 3)
-    x = some[0][:4].double()
-    net = models.build("resnet8", 10, seed=3).double().eval()
-    whole = torch.autograd.functional.jacobian(lambda pixels: net(pixels).sum(0), x)  # (classes, n, c, h, w)
-    assert torch.allclose(gradients.jacobian_norms(net, x), whole.square().sum((0, 2, 3, 4)).sqrt(), rtol=1e-9)
-    single = gradients.jacobian_norms(network, some[0][:4])
-    assert torch.allclose(single, torch.stack([gradients.jacobian_norms(network, some[0][i : i + 1])[0] for i in range(4)]), rtol=1e-4)

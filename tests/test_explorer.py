@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import warnings
 
 import nbformat
 import numpy as np
@@ -11,7 +10,6 @@ import pandas as pd
 import pytest
 
 from lib import book, chapters, figures, layers, notebooks, paths, runs
-from lib import browser as windowless
 from lib.figures.explore import SCRIPTS
 
 ALPHAS, DEPTHS, SEEDS = (-1.0, 0.0, 2.0), (1, 2, 3), (0, 1)
@@ -110,16 +108,6 @@ def test_published_page_holds_no_plotly_and_no_address():
 
 
 @pytest.fixture(scope="module")
-def browser():
-    if why := windowless.missing():
-        warnings.filterwarnings("default", message="the page with the slider")
-        warnings.warn(f"the page with the slider is not tried in a browser: {why}", stacklevel=1)
-        pytest.skip(f"the page with the slider is NOT tried in a browser: {why}")
-    with windowless.chromium() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A page that holds the slider and nothing else, with its scripts where the book lays them: {"measured", "not measured": file}."""
     root = tmp_path_factory.mktemp("site")
@@ -137,12 +125,12 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(browser, site):
+def opened(chromium, site):
     """A function that opens one of these pages; afterwards, nothing may have been asked of anywhere else, and nothing thrown."""
     outside, thrown, contexts = [], [], []
 
     def visit(name: str, **how: object):
-        context = browser.new_context(**how)
+        context = chromium.new_context(**how)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: None if request.url.startswith(("file:", "data:", "blob:")) else outside.append(request.url))

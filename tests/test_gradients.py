@@ -7,10 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lib import gradients, models, runs
+from lib import gradients, models
 from lib.errors import InputError
 from lib.gradients import input_unit_gradients
-from lib.recipes import Training
 
 DEAD_LAYER, DEAD_UNIT = "layer1.0.relu1", 3
 LATE = "layer3.0.relu2"
@@ -36,13 +35,6 @@ def network() -> nn.Module:
         network.layer1[0].bn1.weight[DEAD_UNIT] = 0
         network.layer1[0].bn1.bias[DEAD_UNIT] = -1
     return network
-
-
-@pytest.fixture(scope="module")
-def trained() -> nn.Module:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("RUNS_DIR", raising=False)
-        return runs.load(Training("digits", "resnet8", 0.0, 0, "fast"))
 
 
 @pytest.fixture(scope="module")
@@ -255,3 +247,20 @@ def test_what_has_no_input_unit_gradients(pixels, what):
     if isinstance(network, nn.Module):
         assert network.training and all(one.requires_grad for one in network.parameters())
         assert not any(module._forward_hooks for module in network.modules())
+
+
+# ---- the Jacobian ----------------------------------------------------------------------------------------------------
+
+
+def test_jacobian_norm_by_hand_and_by_autograd(trained, some):
+    weights = [[1.0, 2.0, 0.0, 0.0, 0.0, 2.0], [0.0, 0.0, 4.0, 0.0, 0.0, 0.0]]
+    layer = nn.Linear(6, 2, bias=False)
+    layer.weight = nn.Parameter(torch.tensor(weights))
+    norms = gradients.jacobian_norms(nn.Sequential(nn.Flatten(), layer).eval(), torch.rand(3, 3, 1, 2))
+    assert norms.tolist() == pytest.approx([5.0] * 3)
+    x = some[0][:4].double()
+    net = models.build("resnet8", 10, seed=3).double().eval()
+    whole = torch.autograd.functional.jacobian(lambda pixels: net(pixels).sum(0), x)  # (classes, n, c, h, w)
+    assert torch.allclose(gradients.jacobian_norms(net, x), whole.square().sum((0, 2, 3, 4)).sqrt(), rtol=1e-9)
+    single = gradients.jacobian_norms(trained, some[0][:4])
+    assert torch.allclose(single, torch.stack([gradients.jacobian_norms(trained, some[0][i : i + 1])[0] for i in range(4)]), rtol=1e-4)

@@ -178,12 +178,6 @@ def test_a_book_is_fresh_until_a_source_of_it_changes(tmp_path, monkeypatch):
 # ---- in the browser --------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    with browser.chromium() as found:
-        yield found
-
-
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass
