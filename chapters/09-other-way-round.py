@@ -25,7 +25,8 @@
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
 alphas: list[float] = [0.0]  # selectivity scales; the claims are about 0, where the loss does not touch selectivity
-seeds: list[int] = [0]  # one network for each way of training and seed
+seeds: list[int] = [0, 1, 2]  # one network for each way of training and seed
+pgd_seeds: list[int] = [0]  # some of them: those of PGD training, which takes several times as long
 recipe: str = "fast"  # fast or paper
 epochs: int = 0  # 0: half of the recipe's own in the fast recipe, all of them in the paper's
 variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of training; pgd-K is PGD training with K steps
@@ -51,7 +52,7 @@ glue("middle", chapters.number(middle, "g"), display=False)
 
 # %% [markdown]
 # *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`03-runs`. Numbers in the text are
-# means over the seeds at α = {glue:text}`middle`.*
+# means over the seeds at α = {glue:text}`middle`; PGD training is compared with plain networks of its own seeds.*
 #
 # ## AugMix
 #
@@ -95,11 +96,13 @@ glue("augmix-published", claims.claim("LM-6").published, display=False)
 # none. Each step costs one more pass through the network and back.
 
 # %% tags=["hide-input"]
-ladder = means.assign(steps=means.index.map(effects.strength)).dropna(subset="steps").sort_values("steps")
-strongest, count = ladder.index[-1], summary.variant.isin(ladder.index).sum()
-attacked = chapters.change_by_layer(units[units.alpha == middle], strongest)
+paired, alike = summary[summary.seed.isin(here.pgd_seeds)], units[units.seed.isin(here.pgd_seeds)]
+ladder = paired[paired.alpha == middle].groupby("variant", sort=False)[columns].mean()
+ladder = ladder.assign(steps=ladder.index.map(effects.strength)).dropna(subset="steps").sort_values("steps")
+strongest, count = ladder.index[-1], paired.variant.isin(ladder.index).sum()
+attacked = chapters.change_by_layer(alike[alike.alpha == middle], strongest)
 figures.show(
-    figures.selectivity_by_layer(units[units.variant.isin(ladder.index)], by="variant"),
+    figures.selectivity_by_layer(alike[alike.variant.isin(ladder.index)], by="variant"),
     name="fig-pgd-layers",
     alt=f"""Two panels, mean selectivity against layer, one line a strength of PGD training, from nearly black (plain) over pink to purple; left all units,
     right live units. Against plain training, the live units of {words.variant_name(strongest)}: {attacked}.""",
@@ -117,7 +120,7 @@ steps = ", ".join(f"{step:g}" for step in ladder.steps)
 series = {column: ", ".join(chapters.number(value) for value in ladder[column]) for column in ("mean_selectivity", "live_selectivity")}
 series |= {column: ", ".join(chapters.number(100 * value, ".1f") for value in ladder[column]) for column in ("dead", "clean_accuracy")}
 figures.show(
-    figures.selectivity_and_steps(summary),
+    figures.selectivity_and_steps(paired),
     name="fig-pgd-steps",
     alt=f"""Left, mean selectivity against the steps of PGD in training ({steps}): with all units {series["mean_selectivity"]},
     {chapters.rising(ladder.mean_selectivity)}; with live units alone {series["live_selectivity"]}, {chapters.rising(ladder.live_selectivity)}. Right, dead
@@ -173,10 +176,16 @@ glue("images", f"the others on its first images: {', '.join(numbers)}" if number
 glue("fgsm", f"{at.fgsm:.3g}", display=False)
 glue("attack-steps", f"{at.steps}", display=False)
 glue("ball", f"{255 * at.ball:g}/255", display=False)
+for name, column in (("average", "corrupted_accuracy"), ("worst", "ball_worst")):
+    glue(f"gain-{name}", chapters.gains(tested[tested.alpha == middle], column), display=False)
 
 # %% [markdown]
 # *Clean accuracy on the whole test set; {glue:text}`images`; FGSM with ε = {glue:text}`fgsm`, PGD after {glue:text}`attack-steps` steps, the strongest
 # of three attacks of radius {glue:text}`ball`, and AutoAttack of the same radius. Means over seeds, as above.*
+#
+# Against plain networks of the same seeds, in points of accuracy: on corrupted images {glue:text}`gain-average`; under the strongest of the three attacks
+# {glue:text}`gain-worst`. In the paper, the two kinds of robustness go with opposite changes of selectivity. A way of training that gains on both does
+# not get both through selectivity.
 #
 # ## Settings
 #

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from lib import accuracy, diagnosis, layers, measurements, models, paths, readlog, recipes, robustness, runs, selectivity, store, words
+from lib import accuracy, diagnosis, effects, layers, measurements, models, paths, readlog, recipes, robustness, runs, selectivity, store, words
 from lib.errors import InputError
 
 VARIANTS = ("plain", "augmix", "pgd-1", "pgd-2", "pgd-4")  # of the chapter that compares ways of training, and of the ledger
@@ -19,7 +19,8 @@ VARIANTS = ("plain", "augmix", "pgd-1", "pgd-2", "pgd-4")  # of the chapter that
 
 @dataclass(frozen=True)
 class Parameters:
-    """What chapters take, checked: the grid of networks they show. `epochs` and `variants` are taken by those alone that compare ways of training."""
+    """What chapters take, checked: the grid of networks they show. `epochs`, `variants` and `pgd_seeds` are taken by those alone that compare ways of
+    training."""
 
     dataset: str
     model: str
@@ -28,27 +29,35 @@ class Parameters:
     recipe: str
     epochs: int | None = None  # None: the recipe's own
     variants: tuple[str, ...] = ()
+    pgd_seeds: tuple[int, ...] | None = None  # of PGD training, some of `seeds`; None: all of them
 
     @property
     def setting(self) -> str:
         """What stands beside a result: network, data set, recipe, epochs where they are not the recipe's, and number of seeds."""
-        seeds = "1 seed" if len(self.seeds) == 1 else f"{len(self.seeds)} seeds"
+        seeds = _seeds(self.seeds)
         own = recipes.RECIPES[self.recipe][self.model].epochs
         start = f"{self.model} on {self.dataset}, {self.recipe} recipe" + (f" with {self.epochs} instead of {own} epochs" if self.epochs else "")
         if not self.variants:
             return f"{start}, {seeds} for each α"
         alphas = ", ".join(map(words.number, self.alphas))
-        return f"{start}, α = {alphas}, {seeds} for each way of training" + (" and α" if len(self.alphas) > 1 else "")
+        each = f"{seeds} for each way of training" + (" and α" if len(self.alphas) > 1 else "")
+        fewer = self.pgd_seeds is not None and set(self.pgd_seeds) != set(self.seeds)
+        return f"{start}, α = {alphas}, {each}" + (f", {_seeds(self.pgd_seeds)} of PGD training" if fewer else "")
 
     @property
     def trainings(self) -> list[runs.Training]:
         grid = {"alphas": self.alphas, "seeds": self.seeds, "epochs": self.epochs, "variants": self.variants or ("plain",)}
-        return runs.grid(dataset=self.dataset, model=self.model, recipe=self.recipe, **grid)
+        found = runs.grid(dataset=self.dataset, model=self.model, recipe=self.recipe, **grid)
+        return [one for one in found if self.pgd_seeds is None or one.seed in self.pgd_seeds or not effects.strength(one.variant) > 0]
 
     @property
     def with_variants(self) -> Parameters:
         """The same with α = 0 and the usual ways of training, as the chapter that compares them has by default."""
         return replace(self, alphas=(0.0,), variants=VARIANTS, epochs=_epochs(self.dataset, self.model, self.recipe, 0))
+
+
+def _seeds(seeds: tuple[int, ...]) -> str:
+    return "1 seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
 
 
 def on_digits() -> Parameters:
@@ -113,7 +122,10 @@ def parameters(namespace: Mapping[str, object]) -> Parameters:
         recipe=namespace["recipe"],
         epochs=_epochs(dataset, model, namespace["recipe"], namespace["epochs"]) if "epochs" in known else None,
         variants=_variants(namespace["variants"]) if "variants" in known else (),
+        pgd_seeds=_items("pgd_seeds", namespace["pgd_seeds"], int) if "pgd_seeds" in known else None,
     )
+    if given.pgd_seeds and (alone := [seed for seed in given.pgd_seeds if seed not in given.seeds]):
+        raise InputError(f"parameter 'pgd_seeds' must hold some of 'seeds', whose plain networks PGD training is compared with, got {alone[0]}; give both")
     _ = given.trainings  # raises for what does not fit together
     readlog.start()
     return given
@@ -227,6 +239,16 @@ def change_by_layer(units: pd.DataFrame, variant: str) -> str:
         return "no other network is shown here"
     most = change.abs().idxmax()
     return f"lower in {(change < 0).sum()} of {len(change)} layers; the largest difference is {number(change[most], '+.3f')}, in layer {most}"
+
+
+def gains(summary: pd.DataFrame, column: str) -> str:
+    """What each other way of training gains over plain training, in words: points of a column of shares, means over the seeds that both have.
+
+    summary  networks of one alpha
+    """
+    wide = summary.pivot(index="seed", columns="variant", values=column)
+    change = wide.sub(wide["plain"], axis=0).mean().mul(100).reindex(summary.variant.unique()).drop("plain").dropna()
+    return ", ".join(f"{number(value, '+.1f')} ({words.variant_name(variant)})" for variant, value in change.items()) or "no other network has been measured"
 
 
 def _pixels(value: float) -> str:

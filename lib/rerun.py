@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib import book, catalogue, chapters, notebooks, paths, recipes, runs, store, train
+from lib import book, catalogue, chapters, effects, notebooks, paths, recipes, runs, store, train
 from lib.words import duration, number
 
 
@@ -31,12 +31,10 @@ def rerun(
     name = notebooks.find(chapter)
     defaults = {parameter: ast.literal_eval(value) for parameter, value in notebooks.declared(name).items()}
     own = sorted(float(alpha) for alpha in defaults["alphas"])
-    given = {"dataset": dataset, "model": model or "usual", "alphas": own, "seeds": list(seeds) or defaults["seeds"], "recipe": recipe}
+    given = {"dataset": dataset, "model": model or "usual", "alphas": own, "recipe": recipe}
     known = {"__annotations__": dict.fromkeys(defaults)}
     here = chapters.parameters(defaults | given | known)
-    if not seeds:
-        given["seeds"] = _cached_seeds(here.trainings) or defaults["seeds"]
-    given |= {"alphas": sorted({*own, *map(float, alphas)}), "seeds": sorted(set(given["seeds"]))}
+    given |= {"alphas": sorted({*own, *map(float, alphas)})} | _seeds(seeds, defaults, here.trainings)
     here = chapters.parameters(defaults | given | known)
     grid, missing = here.trainings, runs.missing(here.trainings)
     before = {training: tables(training) for training in grid}
@@ -79,6 +77,12 @@ def marked(before: Mapping[recipes.Training, frozenset[str] | None]) -> str:
     lines += [*top, *new, ""] if new else ["Nothing was made or measured.", ""]
     lines += [f"```{{dropdown}} What came from the cache as it was: {len(old)} of {len(before)}", *top, *old, "```"] if old else []
     return "\n".join([*lines, "````"])
+
+
+def _seeds(chosen: Sequence[int], defaults: Mapping[str, object], trainings: Sequence[recipes.Training]) -> dict[str, list[int]]:
+    """A chapter's `seeds`, and `pgd_seeds` where it has them: those chosen, or those cached for its own trainings, or its own."""
+    grids = {"seeds": [one for one in trainings if not effects.strength(one.variant) > 0], "pgd_seeds": trainings}
+    return {name: sorted(set(chosen)) or _cached_seeds(grid) or defaults[name] for name, grid in grids.items() if name in defaults}
 
 
 def _cached_seeds(trainings: Sequence[recipes.Training]) -> list[int]:

@@ -244,6 +244,26 @@ def test_variants_and_epochs_are_in_the_trainings():
     assert here.setting == "resnet8 on digits, fast recipe with 8 instead of 16 epochs, α = 0, 2 seeds for each way of training"
 
 
+def test_pgd_training_may_have_fewer_seeds():
+    here = varied({"seeds": [0, 1], "pgd_seeds": [1], "variants": ["plain", "pgd-1", "augmix"], "__annotations__": dict.fromkeys([*VARIED, "pgd_seeds"])})
+    assert [(one.variant, one.seed) for one in here.trainings] == [("plain", 0), ("plain", 1), ("pgd-1", 1), ("augmix", 0), ("augmix", 1)]
+    assert here.setting.endswith("2 seeds for each way of training, 1 seed of PGD training")
+
+
+@pytest.mark.parametrize(
+    ("seeds", "says"),
+    [
+        ([0, 2], "parameter 'pgd_seeds' must hold some of 'seeds', whose plain networks PGD training is compared with, got 2; give both"),
+        ([], "parameter 'pgd_seeds' must be a list such as"),
+        ("0", "got '0'"),
+        ([0.5], "whole numbers, got 0.5"),
+    ],
+)
+def test_bad_seeds_of_pgd_training_name_the_value(seeds, says):
+    with pytest.raises(InputError, match=re.escape(says)):
+        varied({"pgd_seeds": seeds, "__annotations__": dict.fromkeys([*VARIED, "pgd_seeds"])})
+
+
 def test_epochs_are_halved_in_the_fast_recipe_alone_and_the_recipes_own_number_is_no_other_run():
     assert [varied({"epochs": epochs}).epochs for epochs in (0, 5, 16)] == [8, 5, None]
     assert varied({"recipe": "paper"}).epochs is None
@@ -315,6 +335,15 @@ def test_change_by_layer_is_that_of_live_units():
     units = pd.DataFrame(layers, columns=["variant", "depth", "selectivity", "dead"])
     assert chapters.change_by_layer(units, "augmix") == "lower in 1 of 2 layers; the largest difference is −0.400, in layer 2"
     assert chapters.change_by_layer(units, "pgd-4") == chapters.change_by_layer(units, "plain") == "no other network is shown here"
+
+
+def test_gains_are_paired_by_seed():
+    # the plain network of seed 1 is better than that of seed 0, and PGD has seed 0 alone
+    rows = [("plain", 0, 0.5), ("plain", 1, 0.9), ("pgd-1", 0, 0.6), ("augmix", 0, 0.52), ("augmix", 1, 0.88), ("pgd-2", 0, float("nan"))]
+    table = pd.DataFrame(rows, columns=["variant", "seed", "accuracy"])
+    assert chapters.gains(table, "accuracy") == "+10.0 (PGD, 1 step), +0.0 (AugMix)"
+    assert chapters.gains(table[table.variant == "plain"], "accuracy") == "no other network has been measured"
+    assert chapters.gains(table.assign(accuracy=float("nan")), "accuracy") == "no other network has been measured"
 
 
 def test_settings_of_the_variants_say_what_is_ours():

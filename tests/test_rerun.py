@@ -65,6 +65,16 @@ def test_seeds_are_those_cached_for_every_alpha_of_the_chapter(store, monkeypatc
     assert rerun._cached_seeds([*asked, replace(asked[0], alpha=5.0)]) == []
 
 
+def test_pgd_training_has_seeds_of_its_own(monkeypatch):
+    plain, mixed, attacked = trainings = [Training("digits", "resnet8", 0.0, 0, "fast", variant=name) for name in ("plain", "augmix", "pgd-2")]
+    monkeypatch.setattr(rerun.catalogue, "cached", lambda: [*trainings, replace(plain, seed=1), replace(mixed, seed=1), replace(attacked, seed=2)])
+    own = {"seeds": [5, 6], "pgd_seeds": [5]}
+    assert rerun._seeds([], own, trainings) == {"seeds": [0, 1], "pgd_seeds": [0]}
+    assert rerun._seeds([3, 1, 3], own, trainings) == {"seeds": [1, 3], "pgd_seeds": [1, 3]}
+    assert rerun._seeds([], own, [replace(one, alpha=9.0) for one in trainings]) == own
+    assert rerun._seeds([], {"seeds": [5]}, trainings[:2]) == {"seeds": [0, 1]}
+
+
 def test_seeds_of_variants_do_not_count(monkeypatch):
     plain = [Training("digits", "resnet8", alpha, seed, "fast") for alpha in (0, 1) for seed in (0, 1)]
     variants = [replace(training, seed=seed, variant=variant) for training in plain for seed, variant in ((2, "augmix"), (1, "pgd-2"))]
