@@ -127,16 +127,19 @@ figures.show_table(claims.written())
 # - **The ends of the α range decide** most claims. Where an end ruins clean accuracy, comparisons of accuracy under attack take the outermost α that spare it
 #   ({doc}`05-worst-case`). Those of gradients, dimensions and the Jacobian do not; their chapters show clean accuracy beside them, and for gradients and
 #   dimensions also dead units and the same change up to the α that spares accuracy.
-# - **Some claims can hold for another reason.** LM-2 reads the two ends alone, so that a collapse at the high end is enough. LM-5 divides by clean accuracy: where
-#   LM-3 does not hold, it has nothing to explain.
 # - **"Semantic" is not shown.** A brightness or a fog that lies evenly over all classes is a change that selectivity need not care about.
-#
+# - **Some verdicts say less than they seem to**, or can come about for another reason:
+
+# %% tags=["hide-input"]
+figures.show_table(claims.cautions())
+
+# %% [markdown]
 # ## What is causal here
 #
 # The authors set α and see robustness change: in that sense they speak of a causal link, which is one from α to robustness. They do not claim that
 # dimensionality, or the gradients, *cause* the difference; these change with α too, as many other things do. Nor does setting α show that selectivity is
-# what acts: the regulariser also changes how sure a network is, how many units are dead, and how well it does on clean images. The chapters show these beside their
-# results for that reason.
+# what acts: the regulariser also changes how sure a network is, how many units are dead, and how well it does on clean images. The chapters show the
+# last two beside their results for that reason, and {doc}`05-worst-case` the first.
 #
 # ## What the authors were asked, and where to look
 #

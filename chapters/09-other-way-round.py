@@ -184,8 +184,8 @@ for name, column in (("average", "corrupted_accuracy"), ("worst", "ball_worst"))
 # of three attacks of radius {glue:text}`ball`, and AutoAttack of the same radius. Means over seeds, as above.*
 #
 # Against plain networks of the same seeds, in points of accuracy: on corrupted images {glue:text}`gain-average`; under the strongest of the three attacks
-# {glue:text}`gain-worst`. In the paper, the two kinds of robustness go with opposite changes of selectivity. A way of training that gains on both does
-# not get both through selectivity.
+# {glue:text}`gain-worst`. In the paper, the two kinds of robustness go with opposite changes of selectivity. If those links hold, a way of training that
+# gains on both cannot get both through mean selectivity.
 #
 # ## Settings
 #

@@ -46,6 +46,9 @@ ledger = verdicts.ledger(summary, others)
 count = ledger.verdict.value_counts().reindex(claims.VERDICTS, fill_value=0)
 for verdict in claims.VERDICTS:
     glue(verdict.replace(" ", "-"), f"{count[verdict]}", display=False)
+left = ledger["asked together"].value_counts().reindex(claims.VERDICTS, fill_value=0)
+for verdict in ("reproduced", "not reproduced"):
+    glue(f"left-{verdict.replace(' ', '-')}", f"{left[verdict]}", display=False)
 glue("claims", f"{len(ledger)}", display=False)
 glue("networks", networks, display=False)
 glue("others", f"{others.mean_selectivity.notna().sum()} of {len(others)} ({here.with_variants.setting})", display=False)
@@ -58,8 +61,9 @@ glue("rule", claims.RULE, display=False)
 # {glue:text}`inconclusive` inconclusive, {glue:text}`not-tested` not tested yet. LM-6 and LM-12 are about networks trained in other ways, of which
 # {glue:text}`others` are cached: {doc}`chapters/09-other-way-round`.
 #
-# *The rule, written before the results (the sentence on parts when two networks had been attacked):* {glue:text}`rule` When each statistic was written, what was
-# known then, and what is left of the verdicts when all claims are asked together: {doc}`chapters/08-discussion`.
+# *The rule, written before the results (the sentence on parts when two networks had been attacked):* {glue:text}`rule` Asked
+# together, {glue:text}`left-reproduced` reproduced and {glue:text}`left-not-reproduced` not reproduced are left: with so few seeds, little can be. When each
+# statistic was written, what was known then, and which verdicts say less than they seem to: {doc}`chapters/08-discussion`.
 
 # %% tags=["remove-input"]
 figures.show_table(ledger[["id", "claim", "verdict", "ours", "published", "certainty"]])

@@ -22,6 +22,7 @@ class Claim:
     needs      the column of the table that the statistic reads, where runs.summary has it not by itself
     written    when rule and statistic were written, and what of the results was known then
     shown      the figure that shows it: chapter and label
+    caution    what a verdict on it does not say, where that is easily missed
     lacks      what it would take to test it, where there is no statistic
     """
 
@@ -36,6 +37,7 @@ class Claim:
     needs: str = ""
     written: str = ""
     shown: tuple[str, str] = ("", "")
+    caution: str = ""
     lacks: str = ""
 
 
@@ -69,6 +71,7 @@ CLAIMS = (
         "ResNet20: selectivity can be cut 2.5 times at no loss, near 0 costs about 2 % (companion paper); suffers far more from high (recalled)",
         "clean accuracy at the lowest α minus that at the highest", "points", effects.low_over_high,
         written=WRITTEN_FIRST, shown=("02-approach", "fig-accuracy"),
+        caution="reads the two ends alone: a collapse at the high end is enough, whether low selectivity spares accuracy or not",
     ),
     Claim(
         "LM-3", "lower selectivity improves accuracy on corrupted images", "recalled",
@@ -85,6 +88,7 @@ CLAIMS = (
         "LM-5", "LM-3 is not explained by clean accuracy", "recalled", "the gain of ResNet20 is larger after normalising",
         "corrupted over clean accuracy at the lowest α minus that at α = 0", "points", effects.relative_gain, needs="relative_accuracy",
         written=WRITTEN_CORRUPTED, shown=("04-average-case", "fig-corrupted-clean"),
+        caution="divides by clean accuracy: where LM-3 does not hold, there is no gain for it to explain",
     ),
     Claim(
         "LM-6", "AugMix lowers mean selectivity", "established", "like α between −0.1 and −0.2",
@@ -97,6 +101,7 @@ CLAIMS = (
         "accuracy under FGSM at ε = 0.002: its rises, from low α to 0 and from 0 to high α; and the fall of clean accuracy from low to high α", "points",
         effects.ordered("fgsm_accuracy", reverses=True, scale=100), needs="fgsm_accuracy",
         written=WRITTEN_ATTACKED, shown=("05-worst-case", "fig-strength"),
+        caution="a rise under attack may have been there before it; clean accuracy is that of the whole test set, accuracy under attack of its first images",
     ),
     Claim(
         "LM-8", "the same ordering under PGD and in other networks", "established for ResNet50, recalled for ResNet20",
@@ -111,6 +116,7 @@ CLAIMS = (
         "accuracy on PGD images of radius 8/255 made against α = 0: its rises, from low α to 0 and from 0 to high α", "points",
         effects.ordered("transfer_accuracy", scale=100), needs="transfer_accuracy",
         written=WRITTEN_ATTACKED, shown=("05-worst-case", "fig-transfer"),
+        caution="decided at one large radius, where networks without a defence recognise next to nothing: some tenths of a point are a few images",
     ),
     Claim(
         "LM-10", "networks of low selectivity are less stable: the input-output Jacobian norm falls as α rises",
@@ -219,3 +225,8 @@ def written() -> pd.DataFrame:
     """A row a claim, our own question last: id, statistic, and when its rule was written and what was known then; what is lacking where there is none."""
     every = {one.id: one for one in (*CLAIMS, *SURVIVES)}.values()
     return pd.DataFrame([{"id": one.id, "statistic": one.rule or "none", "rule written": one.written or f"not: {one.lacks}"} for one in every])
+
+
+def cautions() -> pd.DataFrame:
+    """A row a claim that has one: id, and what a verdict on it does not say."""
+    return pd.DataFrame([{"id": one.id, "to be read with care": one.caution} for one in CLAIMS if one.caution])

@@ -126,10 +126,14 @@ def doubtful_alphas(checks: pd.DataFrame, *attacks: str) -> frozenset[float]:
 
 
 def by_alpha(checks: pd.DataFrame) -> pd.DataFrame:
-    """A row an α with a tripped check: which checks, on which attacks, of how many networks."""
+    """A row an α and check that has tripped there: on which attacks, of how many networks and which seeds."""
     tripped = checks[checks.tripped]
     groups = tripped.groupby(["alpha", "check"])
-    rows = groups.agg(attacks=("attack", lambda names: ", ".join(dict.fromkeys(names))), networks=("seed", "nunique")).reset_index()
+    rows = groups.agg(
+        attacks=("attack", lambda names: ", ".join(dict.fromkeys(names))),
+        networks=("seed", "nunique"),
+        seeds=("seed", lambda seeds: ", ".join(map(str, sorted(set(seeds))))),
+    ).reset_index()
     return rows.assign(alpha=rows.alpha.map(number)).rename(columns={"alpha": "α"})
 
 
@@ -147,7 +151,7 @@ def overview(checks: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             row
             | {
-                "largest": number(top.value, ".3f"),
+                "largest": number(top.value, ".4f"),
                 "where": "" if top.value <= 0 else f"α = {number(top.alpha)}, seed {top.seed}, {top.attack}",
                 "networks flagged": f"{len(flagged)} of {len(own[LABELS].drop_duplicates())}",
             }

@@ -120,6 +120,11 @@ def spared(summary: pd.DataFrame, column: str = "clean_accuracy") -> tuple[float
     return min((alpha for alpha in kept if alpha < 0), default=float("nan")), max((alpha for alpha in kept if alpha > 0), default=float("nan"))
 
 
+def rank_correlation(summary: pd.DataFrame, one: str, other: str) -> pd.Series:
+    """For each seed, Spearman's rank correlation of two columns over α; NaN where fewer than three α have both."""
+    return pd.Series({seed: rows[one].corr(rows[other], method="spearman", min_periods=3) for seed, rows in summary.groupby("seed")}, dtype=float)
+
+
 def ordered(column: str, *, ends: str = "spared", falling: bool = False, reverses: bool = False, scale: float = 1.0) -> Statistic:
     """The statistic: two rises of a column, from a low α to 0 and from 0 to a high one, each of which must hold. A row a seed, a column a rise.
 

@@ -92,11 +92,13 @@ def by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def attacked_by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
-    """A row an α: n, accuracy under each attack at the strength that stands for the data set, and the Jacobian's norm; see lib/robustness.py."""
+    """A row an α: n, accuracy under each attack at the strength that stands for the data set, confidence on the images unattacked, and the Jacobian's norm; see
+    lib/robustness.py."""
     columns = {
         "clean, %": "attacked_clean", "FGSM, %": "fgsm_accuracy", "PGD, %": "pgd_accuracy", "ball: cross-entropy, %": "ball_cross_entropy",
         "ball: margin, %": "ball_margin", "ball: temperature, %": "ball_temperature", "made for others, %": "transfer_accuracy",
         "AutoAttack, %": "autoattack_accuracy",
     }  # fmt: skip
     measured = {label: (column, 100, ".1f") for label, column in columns.items() if summary[column].notna().any()}
-    return _means(summary.sort_values("alpha"), ["alpha"], _alpha, measured | {"Jacobian": ("jacobian", 1, ".3g")})
+    others = {"confidence": ("confidence", 1, ".3f"), "Jacobian": ("jacobian", 1, ".3g")}
+    return _means(summary.sort_values("alpha"), ["alpha"], _alpha, measured | others)

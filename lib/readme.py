@@ -12,7 +12,8 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from lib import chapters, figures, notebooks, paths, robustness, runs, store
+from lib import attacked, chapters, figures, measurements, notebooks, paths, robustness, runs, store
+from lib.claims import CLAIMS
 from lib.errors import InputError
 from lib.figures.headline import headline
 from lib.words import number
@@ -59,9 +60,12 @@ def claims() -> str:
     page = nbformat.read(notebooks.published("index"), as_version=4)
     said, table = glued(page), rows(page, "verdict")
     counts = f"{said['reproduced']} reproduced, {said['not-reproduced']} not reproduced, {said['inconclusive']} inconclusive, {said['not-tested']} not tested"
-    lines = [f"Of {said['claims']} claims, on {said['networks']}: **{counts}**. {said['rule']}", ""]
+    left = f"Asked together (corrected after Benjamini and Yekutieli), {said['left-reproduced']} reproduced and {said['left-not-reproduced']} not are left"
+    lines = [f"Of {said['claims']} claims, on {said['networks']}: **{counts}**. {left}. {said['rule']}", ""]
     lines += ["| | claim | ours | verdict |", "| --- | --- | --- | --- |"]
-    return "\n".join(lines + ["| " + " | ".join(row[name].replace("|", "\\|") for name in ("id", "claim", "ours", "verdict")) + " |" for row in table])
+    lines += ["| " + " | ".join(row[name].replace("|", "\\|") for name in ("id", "claim", "ours", "verdict")) + " |" for row in table]
+    care = "; ".join(f"{one.id} {one.caution}" for one in CLAIMS if one.caution)
+    return "\n".join([*lines, "", f"To be read with care: {care}."])
 
 
 # ---- the figure ------------------------------------------------------------------------------------------------------
@@ -91,8 +95,11 @@ def figure() -> tuple[bytes, str]:
         ends = [alpha for alpha in means.index if alpha in (means.index.min(), 0.0, means.index.max())]
         numbers = ", ".join(f"{means[alpha]:.1f} % at α = {number(alpha)}" for alpha in ends)
         said.append(f"{label.removesuffix(' (%)')} ({count} networks): {numbers}")
+    sizes = [f"{measurements.MEASUREMENTS[name].settings['limit']:,}" for name in ("corruption", "attack")]
+    step = f"{attacked.CURVES[at.curve].step_size:g}"
+    seen = f"On the first {sizes[0]} test images, and {sizes[1]} under attack, whose steps are {step}; short strokes: the same images unchanged."
     hollow = " Hollow: a check says that PGD may have failed there." if networks.pgd_accuracy_doubtful.any() else ""
-    return buffer.getvalue(), f"Against α, {'; '.join(said)}. A point a network; {setting}.{hollow}"
+    return buffer.getvalue(), f"Against α, {'; '.join(said)}. {seen} A point a network; {setting}, trained on {chapters.machines(networks)}.{hollow}"
 
 
 # ---- the files -------------------------------------------------------------------------------------------------------

@@ -75,12 +75,13 @@ def with_attacked(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """A summary of networks with what an `attack` table says of them: NaN for those that are not in it.
 
     attacked_clean     accuracy on the images that are attacked, before
+    confidence         mean of the largest softmax on these images, before
     fgsm_accuracy, pgd_accuracy                         at the strengths that stand for the data set
     ball_cross_entropy, ball_margin, ball_temperature   under PGD of the data set's radius on each loss
     ball_worst         the lowest of these three
     relative_worst     ball_worst over attacked_clean
     """
-    columns = ["attacked_clean", "fgsm_accuracy", "pgd_accuracy", *BALL_COLUMNS.values(), "ball_worst", "relative_worst"]
+    columns = ["attacked_clean", "confidence", "fgsm_accuracy", "pgd_accuracy", *BALL_COLUMNS.values(), "ball_worst", "relative_worst"]
     if table.empty:
         return summary.assign(**dict.fromkeys(columns, float("nan")))
     rows, at = by_strength(table), strengths(table.dataset.iloc[0])
@@ -91,6 +92,7 @@ def with_attacked(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
         **{column: at_epsilon(rows[rows.attack == name], at.ball) for name, column in BALL_COLUMNS.items()},
     }
     facts = pd.DataFrame({name: part.set_index(LABELS).accuracy for name, part in parts.items()})
+    facts["confidence"] = parts["attacked_clean"].set_index(LABELS).confidence
     facts["ball_worst"] = facts[[*BALL_COLUMNS.values()]].min(axis=1)
     facts["relative_worst"] = facts.ball_worst / facts.attacked_clean.where(facts.attacked_clean > 0)
     return summary.merge(facts.reset_index(), on=LABELS, how="left")

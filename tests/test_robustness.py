@@ -59,7 +59,8 @@ def test_each_check_trips_on_what_it_is_for(accuracies, more, expected):
     checks = diagnosis.checked(counts(accuracies, **more))
     assert set(checks[checks.tripped & (checks.attack == "fgsm")].check) == expected
     words = diagnosis.overview(checks).set_index("check")
-    assert set(diagnosis.by_alpha(checks).check) == set(checks[checks.tripped].check)
+    flagged = diagnosis.by_alpha(checks)
+    assert set(flagged.check) == set(checks[checks.tripped].check) and set(flagged.seeds) <= {"0"}
     assert diagnosis.doubtful_alphas(checks, "fgsm") == (frozenset([0.0]) if expected else frozenset())
     tripped = set(checks[checks.tripped].check)
     assert expected <= tripped and {name for name, flagged in words["networks flagged"].items() if flagged == "1 of 1"} == tripped
@@ -142,6 +143,14 @@ def test_an_ordering_needs_both_rises():
     assert len(statistic(holes)) == 3 and effects.ordered("pgd_accuracy", ends="all")(holes).columns.tolist() == ["from −2 to 0", "from 0 to 0.4"]
     holes.loc[(holes.alpha == 0.4) & (holes.seed == 1), "pgd_accuracy"] = np.nan
     assert statistic(holes).index.tolist() == [0, 2]
+
+
+def test_rank_correlation_is_within_each_seed():
+    rows = [(0, -1, 1, 9), (0, 0, 2, 5), (0, 1, 4, 1), (1, -1, 5, 2), (1, 0, 6, 1), (1, 1, 7, 3)]
+    rows += [(2, 0, 1, 1), (2, 1, 2, 2), (3, -1, 1, None), (3, 0, 2, 1), (3, 1, 3, 2)]  # two α, and two with both: too few
+    found = effects.rank_correlation(pd.DataFrame(rows, columns=["seed", "alpha", "one", "other"]), "one", "other")
+    assert found[[0, 1]].tolist() == pytest.approx([-1.0, 0.5]) and found[[2, 3]].isna().all()
+    assert effects.rank_correlation(pd.DataFrame(columns=["seed", "one", "other"]), "one", "other").empty
 
 
 def test_each_part_of_a_claim_has_its_interval():
