@@ -57,6 +57,8 @@ percent = 100 * pd.DataFrame(
 )
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
 low_spared, high_spared = effects.spared(summary)
+glue("high-spared", chapters.number(high_spared, "g"), display=False)
+glue("spared-points", f"{100 * effects.SPARED:g}", display=False)
 glue("rarely", f"{RARELY}", display=False)
 glue("ceiling", f"{images**0.5:.1f}", display=False)
 glue("networks", networks, display=False)
@@ -105,14 +107,17 @@ figures.show(
 # {glue:text}`high-cv_units_early`, in the late ones {glue:text}`low-cv_units_late`, {glue:text}`middle-cv_units_late` and {glue:text}`high-cv_units_late`.
 # Dead, and left out: {glue:text}`low-dead` %, {glue:text}`middle-dead` % and {glue:text}`high-dead` % of the units; dead means silent on these
 # {glue:text}`images` images, in {doc}`02-approach` on the whole test set. Clean accuracy is {glue:text}`low-clean` %, {glue:text}`middle-clean` % and
-# {glue:text}`high-clean` %: a difference at a ruined end may come with the ruin. Change from α to α, of which the rule reads the ends of the range and this table
-# also what spares clean accuracy:
+# {glue:text}`high-clean` %: a difference at a ruined end may come with the ruin. The rule reads the ends of the range alone; this table of changes from α to α has
+# also {glue:text}`high-spared`, the highest α that costs at most {glue:text}`spared-points` points of clean accuracy:
 
 # %% tags=["hide-input"]
 NAMES = {"cv_samples": "over images", "cv_firing": "over images on which the unit fires (ours)", "cv_units": "over units"}
 long = summary.melt(["alpha", "seed"], list(NAMES), "measure", "cv")
 shown = estimates.changes(long, "measure", "cv", [(low, middle), (middle, high_spared), (middle, high)], form="+.2f")
 figures.show_table(shown.assign(measure=shown.measure.map(NAMES)).rename(columns={"measure": "coefficient of variation"}))
+for name, one, other in (("low", low, middle), ("spared", middle, high_spared), ("high", middle, high)):
+    for kind, column in (("firing", "cv_firing"), ("samples", "cv_samples")):
+        glue(f"{kind}-{name}", chapters.number(means[column].get(other, float("nan")) - means[column].get(one, float("nan")), "+.2f"), display=False)
 
 # %% [markdown]
 # *Means over layers and seeds, 95 % t intervals over seeds.*
@@ -131,7 +136,7 @@ figures.show(
     alt=f"""Three panels against the layer, logarithmic, a line an α: the mean length of the gradient, its deviation over images and its deviation over units. Mean over
     layers of the mean: {apart.mu[low]:.3g} at α = {low:g}, {apart.mu[middle]:.3g} at {middle:g}, {apart.mu[high]:.3g} at {high:g}.""",
     caption=f"""Numerators and denominators of the coefficients: mean over live units of μ, of the deviation over images, and the deviation of the μ over units; means
-    over seeds; {networks}; bands from the lowest seed to the highest. The paper shows them in its appendix (which figures is recalled weakly).""",
+    over seeds; {networks}; bands from the lowest seed to the highest. The paper shows them in its appendix (recalled; which figures, weakly).""",
 )
 
 # %% [markdown]
@@ -158,7 +163,10 @@ figures.show(
 
 # %% [markdown]
 # Over the images on which a unit fires: {glue:text}`low-cv_firing` at α = {glue:text}`low`, {glue:text}`middle-cv_firing` at {glue:text}`middle`,
-# {glue:text}`high-cv_firing` at {glue:text}`high`.
+# {glue:text}`high-cv_firing` at {glue:text}`high`. As the table above has it: from {glue:text}`low` to {glue:text}`middle` this changes by
+# {glue:text}`firing-low` where the coefficient over all images changes by {glue:text}`samples-low`; from {glue:text}`middle` to {glue:text}`high-spared` by
+# {glue:text}`firing-spared` of {glue:text}`samples-spared`; from {glue:text}`middle` to {glue:text}`high` by {glue:text}`firing-high` of {glue:text}`samples-high`. As
+# far as the first is the smaller, the rise is one of units that fire on fewer images.
 #
 # ## Verdict
 #

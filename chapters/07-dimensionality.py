@@ -55,6 +55,8 @@ middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas
 low_spared, high_spared = effects.spared(summary)
 glue("networks", networks, display=False)
 glue("devices", chapters.machines(summary), display=False)
+glue("high-spared", chapters.number(high_spared, "g"), display=False)
+glue("spared-points", f"{100 * effects.SPARED:g}", display=False)
 glue("images", f"{images:,}", display=False)
 glue("everything", f"{everything:,}", display=False)
 glue("early", f"{early}", display=False)
@@ -105,8 +107,8 @@ figures.show(
 # {glue:text}`middle-dimension_attack` % and {glue:text}`high-dimension_attack` %; clean activations of those same images {glue:text}`low-dimension_same` %,
 # {glue:text}`middle-dimension_same` % and {glue:text}`high-dimension_same` %. Clean accuracy is {glue:text}`low-clean` %, {glue:text}`middle-clean` % and
 # {glue:text}`high-clean` %, dead are {glue:text}`low-dead` %, {glue:text}`middle-dead` % and {glue:text}`high-dead` % of the units: a difference at a ruined end may
-# come with the ruin. The rule reads the early layers and the ends of the range; this table, which is not judged, has also the other layers, what spares clean
-# accuracy, and live units alone:
+# come with the ruin. The rule reads the early layers and the ends of the range; this table, which is not judged, has also the other layers,
+# {glue:text}`high-spared` (the highest α that costs at most {glue:text}`spared-points` points of clean accuracy), and live units alone:
 
 # %% tags=["hide-input"]
 PLACES = {"early layers": clean[clean.early], "late layers": clean[~clean.early], "all layers": clean}
@@ -123,6 +125,8 @@ figures.show_table(shown.rename(columns={"where": "clean activations"}))
 # %% tags=["hide-input"]
 above = changes.pivot_table(index=["alpha", "seed", "depth", "early"], columns="change", values="per_unit_95").reset_index()
 share = 100 * (above.attack > above.corruption).groupby(above.early).mean()
+for name, where in (("early", True), ("late", False)):
+    glue(f"above-{name}", f"{share[where]:.0f}", display=False)
 figures.show(
     figures.change_and_change(changes[changes.change != represented.NONE], "per_unit_95", label="% of units", scale=100),
     name="fig-changes-both",
@@ -133,7 +137,8 @@ figures.show(
 )
 
 # %% [markdown]
-# Points above the line are layers in which the change by PGD has more dimensions than the change by corruptions.
+# Points above the line are layers in which the change by PGD has more dimensions than the change by corruptions. Counting a layer of a network as one, these are
+# {glue:text}`above-early` % of the early layers and {glue:text}`above-late` % of the late ones.
 #
 # ## Other ways of counting
 #
@@ -148,7 +153,7 @@ def with_share(share: int) -> None:
         name=f"fig-dimensions-{share}",
         alt=f"""The same three panels for {share} percent of the variance. In the early layers, the change by corruptions takes {at.corruption[low]:.0f} percent of the
         units at α = {low:g} and {at.corruption[high]:.0f} at {high:g}, the change by PGD {at.attack[low]:.0f} and {at.attack[high]:.0f}.""",
-        caption=f"""As in the first figure, for {share} % of the variance: means over seeds; {networks}. The paper shows this in its appendix (which figure is recalled weakly).""",
+        caption=f"""As in the first figure, for {share} % of the variance: means over seeds; {networks}. The paper shows this in its appendix (recalled; which figure, weakly).""",
     )
 
 
@@ -158,6 +163,15 @@ with_share(90)
 with_share(99)
 
 # %% [markdown]
+# LM-17 is about the change by PGD against that by corruptions. In the early layers, the first minus the second, by the share of the variance that is counted; 95 %
+# decides, the other rows are shown and not judged:
+
+# %% tags=["hide-input"]
+figures.show_table(estimates.by_share(changes[changes.early], [low, middle, high], shares=(90, 95, 99)))
+
+# %% [markdown]
+# *In percent of units, mean over seeds and 95 % t interval.*
+#
 # Principal components count flat directions. *TwoNN* {cite}`facco2017estimating` estimates the dimension of a curved surface from each point's two nearest
 # neighbours.
 

@@ -200,7 +200,7 @@ figures.show_table(chapters.variant_settings(here.trainings))
 # %% [markdown]
 # ## Verdict
 #
-# The rule, written before the results: {glue:text}`rule` LM-6 and LM-12 are decided on the networks with α = 0. The statistic of LM-12 asks for a rise at every
+# The rule (when it was written, and what was known by then: {doc}`08-discussion`): {glue:text}`rule` LM-6 and LM-12 are decided on the networks with α = 0. The statistic of LM-12 asks for a rise at every
 # step; it does not ask whether the rise is proportional. It is strict: where two strengths do not differ, noise alone makes the smallest rise negative.
 
 # %%

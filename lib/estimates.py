@@ -58,6 +58,21 @@ def changes(rows: pd.DataFrame, by: str, column: str, pairs: Iterable[tuple[floa
     return pd.DataFrame([{by: value} | {name: estimate(change.xs(value), form) for name, change in moved.items()} for value in rows[by].unique()])
 
 
+def by_share(changes: pd.DataFrame, alphas: Iterable[float], *, shares: Iterable[int]) -> pd.DataFrame:
+    """A row a share of the variance: dimensions of the change by an attack minus those of the change by corruptions, in percent of units, a column an α.
+
+    changes  of `layers.dimensions`, the layers that are averaged over
+    alphas   those that are not there are passed over
+    """
+    rows = []
+    for share in shares:
+        wide = changes.groupby(["alpha", "seed", "change"])[f"per_unit_{share}"].mean().unstack("change")
+        gap = 100 * (wide.attack - wide.corruption)
+        there = [alpha for alpha in dict.fromkeys(alphas) if alpha in gap.index]
+        rows.append({"variance, %": f"{share}"} | {f"at {number(alpha)}": estimate(gap[alpha], "+.1f") for alpha in there})
+    return pd.DataFrame(rows)
+
+
 def _by_training(summary: pd.DataFrame, columns: dict[str, tuple[str, float, str]]) -> pd.DataFrame:
     rows = _means(summary, ["variant", "alpha"], lambda variant, alpha: {"training": variant_name(variant)} | _alpha(alpha), columns)
     return rows if summary.alpha.nunique() > 1 else rows.drop(columns="α")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import attacks, claims, corruptions, effects, layers, measurements, models, runs, verdicts
+from lib import attacks, claims, corruptions, effects, estimates, layers, measurements, models, runs, verdicts
 from lib.data import Images
 from lib.dimensionality import twonn
 from lib.errors import InputError
@@ -359,6 +359,18 @@ def test_dimensions_average_over_cells_and_count_units():
         assert one.per_unit_90.tolist() == pytest.approx([share - 0.05] * 34) and one.per_unit_99.tolist() == pytest.approx([share + 0.04] * 34)
     clean = layers.dimensions(rows, whole=True).groupby("change").get_group("none")
     assert (clean.images == 1000).all() and clean.per_unit_95.tolist() == pytest.approx([0.5] * 34) and clean.twonn.isna().all()
+
+
+def test_changes_are_compared_at_each_share_of_the_variance():
+    shares = {"attack": lambda alpha: 0.3, "corruption": lambda alpha: 0.5 + alpha / 10}
+    rows = [(alpha, seed, change, of(alpha) + seed / 100) for alpha in (-1.0, 0.0) for seed in (0, 1, 2) for change, of in shares.items()]
+    changes = pd.DataFrame(rows, columns=["alpha", "seed", "change", "per_unit_90"]).assign(per_unit_95=lambda found: found.per_unit_90 / 2)
+    table = estimates.by_share(changes, [-1.0, 0.0, 0.0, 7.0], shares=(90, 95))
+    assert table.to_dict("list") == {
+        "variance, %": ["90", "95"],
+        "at −1": ["−10.0 (−10.0 to −10.0)", "−5.0 (−5.0 to −5.0)"],
+        "at 0": ["−20.0 (−20.0 to −20.0)", "−10.0 (−10.0 to −10.0)"],
+    }
 
 
 def test_components_over_live_units():
