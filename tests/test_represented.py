@@ -500,7 +500,7 @@ def test_dimensions_are_those_of_early_layers(holding):
 
 
 def test_estimates_by_hand(holding):
-    for identifier, estimates in {
+    for identifier, wanted in {
         "LM-13": [0.2, 0.2],
         "LM-14": [2 * (9 * 0.1 + 8 * 0.05) / 17] * 2 + [4 * 0.05],
         "LM-15": [10, 10],
@@ -509,7 +509,7 @@ def test_estimates_by_hand(holding):
         "LM-18": [2, 1.6, 1.2, 2, 2, 4],
     }.items():
         found = verdicts.decide(claims.claim(identifier), holding[holding.seed == 0])
-        assert [part.estimate for part in found.parts] == pytest.approx(estimates), identifier
+        assert [part.estimate for part in found.parts] == pytest.approx(wanted), identifier
 
 
 @pytest.mark.parametrize("identifier", OURS)
