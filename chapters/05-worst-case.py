@@ -220,15 +220,6 @@ if images_autoattack:
 else:
     glue("autoattack", "AutoAttack has not been run on these networks", display=False)
 hollow = sum(int(flags.sum()) for flags in doubtful.values())
-beyond = percent.ball_cross_entropy - percent[["ball_margin", "ball_temperature"]].min(axis=1)
-surviving = verdicts.table(claims.SURVIVES, summary)
-kinds = surviving.assign(attack=surviving.claim.str.removeprefix("the ordering of LM-8 under ")).groupby("verdict", sort=False).attack
-glue("survives", ", ".join(f"{verdict} ({'; '.join(names)})" for verdict, names in kinds), display=False)
-glue("beyond", ", ".join(f"{chapters.number(value, '+.1f')} (α = {chapters.number(alpha, 'g')})" for alpha, value in beyond.items()), display=False)
-glue("sure", ", ".join(f"{chapters.number(value)} (α = {chapters.number(alpha, 'g')})" for alpha, value in means.confidence.items()), display=False)
-relative = pd.DataFrame({"three": summary.relative_worst, "auto": summary.autoattack_accuracy / summary.autoattack_clean, "alpha": summary.alpha})
-for name, value in (100 * relative.groupby("alpha").mean().reindex([middle]).iloc[0]).items():
-    glue(f"relative-{name}", chapters.number(value, ".1f"), display=False)
 figures.show(
     figures.survival(summary, shown, doubtful),
     name="fig-survival",
@@ -239,6 +230,17 @@ figures.show(
     {networks}, a point each, lines through the means over seeds{f"; AutoAttack on {int(summary.autoattack_accuracy.notna().sum())} of them and the first {images_autoattack:,}" if images_autoattack else ""}. Hollow: a check below says that this attack may
     have failed on this network.""",
 )
+
+# %% tags=["remove-input"]
+beyond = percent.ball_cross_entropy - percent[["ball_margin", "ball_temperature"]].min(axis=1)
+surviving = verdicts.table(claims.SURVIVES, summary)
+kinds = surviving.assign(attack=surviving.claim.str.removeprefix("the ordering of LM-8 under ")).groupby("verdict", sort=False).attack
+glue("survives", ", ".join(f"{verdict} ({'; '.join(names)})" for verdict, names in kinds), display=False)
+glue("beyond", ", ".join(f"{chapters.number(value, '+.1f')} (α = {chapters.number(alpha, 'g')})" for alpha, value in beyond.items()), display=False)
+glue("sure", ", ".join(f"{chapters.number(value)} (α = {chapters.number(alpha, 'g')})" for alpha, value in means.confidence.items()), display=False)
+relative = pd.DataFrame({"three": summary.relative_worst, "auto": summary.autoattack_accuracy / summary.autoattack_clean, "alpha": summary.alpha})
+for name, value in (100 * relative.groupby("alpha").mean().reindex([middle]).iloc[0]).items():
+    glue(f"relative-{name}", chapters.number(value, ".1f"), display=False)
 
 # %% [markdown]
 # On the margin, {glue:text}`low-ball_margin` % stand at α = {glue:text}`low`, {glue:text}`middle-ball_margin` % at {glue:text}`middle`,

@@ -26,7 +26,7 @@ def test_the_claims_are_those_of_the_landing_page():
     counts = {verdict: int(number) for number, verdict in re.findall(r"(\d+) (reproduced|not reproduced|inconclusive|not tested)", block.split("**")[1])}
     verdicts = re.findall(r"\| ([a-z ]+) \|$", block, re.MULTILINE)[1:]  # without the heading
     assert counts == {verdict: verdicts.count(verdict) for verdict in counts} and sum(counts.values()) == len(ids)
-    together = re.search(r"Asked together \(.+?\), (\d+) reproduced and (\d+) not are left\.", block)
+    together = re.search(r"Asked together \(.+?\), (\d+) reproduced and (\d+) not are left:", block)
     assert int(together[1]) <= counts["reproduced"] and int(together[2]) <= counts["not reproduced"]
     care = block.split("To be read with care: ")[1]
     assert all(f"{one.id} {one.caution}" in care for one in claims.CLAIMS if one.caution)
