@@ -161,9 +161,8 @@ figures.show(
     end at 10 points.""",
 )
 glue("improved", f"{(lowest > 0).sum()} of {len(lowest)}", display=False)
-each = accuracy.by_corruption(table).set_index(["seed", "corruption", "alpha"]).accuracy.unstack("alpha").sort_index(axis=1)
-gained = (each.iloc[:, 0] > each[middle])[each.index.get_level_values("corruption").isin(names)].groupby("seed").sum()
-glue("improved-seeds", ", ".join(f"{count}" for count in gained), display=False)
+gained = effects.improved_corruptions(summary) + len(names) / 2
+glue("improved-seeds", ", ".join(f"{count:.0f}" for count in gained) or chapters.number(float("nan")), display=False)
 glue("most", f"{lowest.idxmax().replace('_', ' ')} ({chapters.number(lowest.max(), '+.1f')} points)", display=False)
 glue("least", f"{lowest.idxmin().replace('_', ' ')} ({chapters.number(lowest.min(), '+.1f')} points)", display=False)
 glue("published-types", claims.claim("LM-4").published, display=False)

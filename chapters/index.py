@@ -61,8 +61,8 @@ glue("rule", claims.RULE, display=False)
 # {glue:text}`inconclusive` inconclusive, {glue:text}`not-tested` not tested yet. LM-6 and LM-12 are about networks trained in other ways, of which
 # {glue:text}`others` are cached: {doc}`chapters/09-other-way-round`.
 #
-# *The rule, written before the results (the sentence on parts when two networks had been attacked):* {glue:text}`rule` Asked
-# together, {glue:text}`left-reproduced` reproduced and {glue:text}`left-not-reproduced` not reproduced are left: with so few seeds, little can be. When each
+# *The rule:* {glue:text}`rule` Asked together,
+# {glue:text}`left-reproduced` reproduced and {glue:text}`left-not-reproduced` not reproduced are left: with so few seeds, little can be. When each
 # statistic was written, what was known then, and which verdicts say less than they seem to: {doc}`chapters/08-discussion`.
 
 # %% tags=["remove-input"]

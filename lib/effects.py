@@ -121,7 +121,7 @@ def spared(summary: pd.DataFrame, column: str = "clean_accuracy") -> tuple[float
 
 
 def rank_correlation(summary: pd.DataFrame, one: str, other: str) -> pd.Series:
-    """For each seed, Spearman's rank correlation of two columns over α; NaN where fewer than three α have both."""
+    """For each seed, Spearman's rank correlation of two columns over α; NaN where fewer than three α have both. Decides no claim: it came after the results."""
     return pd.Series({seed: rows[one].corr(rows[other], method="spearman", min_periods=3) for seed, rows in summary.groupby("seed")}, dtype=float)
 
 

@@ -62,11 +62,11 @@ def claims() -> str:
     counts = f"{said['reproduced']} reproduced, {said['not-reproduced']} not reproduced, {said['inconclusive']} inconclusive, {said['not-tested']} not tested"
     left = f"Asked together (corrected after Benjamini and Yekutieli), {said['left-reproduced']} reproduced and {said['left-not-reproduced']} not are left"
     lines = [f"Of {said['claims']} claims, on {said['networks']}: **{counts}**. {left}: with so few seeds, little can be. {said['rule']}", ""]
-    others = ", ".join(one.id for one in CLAIMS if one.compares)
+    others = " and ".join(one.id for one in CLAIMS if one.compares)
     lines += [f"{others} are about networks trained in other ways, of which {said['others']} are cached.", ""]
     lines += ["| | claim | ours | verdict |", "| --- | --- | --- | --- |"]
     lines += ["| " + " | ".join(row[name].replace("|", "\\|") for name in ("id", "claim", "ours", "verdict")) + " |" for row in table]
-    care = "; ".join(f"{one.id} {one.caution}" for one in CLAIMS if one.caution)
+    care = "; ".join(f"{one.id}: {one.caution}" for one in CLAIMS if one.caution)
     return "\n".join([*lines, "", f"To be read with care: {care}."])
 
 

@@ -29,7 +29,7 @@ def test_the_claims_are_those_of_the_landing_page():
     together = re.search(r"Asked together \(.+?\), (\d+) reproduced and (\d+) not are left:", block)
     assert int(together[1]) <= counts["reproduced"] and int(together[2]) <= counts["not reproduced"]
     care = block.split("To be read with care: ")[1]
-    assert all(f"{one.id} {one.caution}" in care for one in claims.CLAIMS if one.caution)
+    assert all(f"{one.id}: {one.caution}" in care for one in claims.CLAIMS if one.caution)
 
 
 def page_of(*outputs):
