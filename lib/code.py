@@ -1,4 +1,8 @@
-"""A fingerprint of the code that a result depends on, so that a change to it names the results it makes stale."""
+"""A fingerprint of the code that a result depends on, so that a change to it names the results it makes stale.
+
+It has no addresses: every definition of lib that is reached gets a number in the order of first mention, and a mention of it is written as that
+number. Modules, aliases and the names of definitions are not in it, so code that is moved or renamed stays the same code.
+"""
 
 from __future__ import annotations
 
@@ -6,40 +10,64 @@ import ast
 import hashlib
 import importlib.util
 import inspect
-from collections.abc import Callable, Iterable
+import sys
+import symtable
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
-# What these decide is recorded otherwise: data by its fingerprint, recipes in the key of the run; the others decide no number.
-APART = frozenset({"lib.data", "lib.recipes", "lib.store", "lib.errors", "lib.paths"})
-_NOTHING = frozenset({"ctx", "kind", "type_comment"})  # fields of a syntax tree that follow from the others or decide nothing
+KIND = "2:"  # how digests of this form begin; those of the first form, which had addresses, have no prefix
+_NOTHING = frozenset({"ctx", "kind", "type_comment", "type_params"})  # fields of a syntax tree that follow from the others or decide nothing
+_EXEMPT: list[object] = []
+_T = TypeVar("_T")
+
+
+def exempt(definition: _T) -> _T:
+    """Decorator for a function or class whose effect is recorded otherwise (data by its fingerprint, a recipe in the key of the run) or that decides no
+    number (errors, places, files): it is mentioned in fingerprints, and not followed."""
+    _EXEMPT.append(definition)
+    return definition
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A function, class or constant at the top level of a module of lib."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+@dataclass(frozen=True)
+class _Lib:
+    """A module of lib, as the value of an expression."""
+
+    module: str
+
+
+@dataclass(frozen=True)
+class _Outside:
+    """Something imported from outside lib, by its full name; where it was imported, and as what, is of no matter."""
+
+    name: str
+
+
+_Meant = Definition | _Lib | _Outside | None
+_Text = tuple[str | Definition, ...]  # what syntax says: words, and mentions of definitions of lib
 
 
 def _idle(node: object) -> bool:
-    """Whether a statement does nothing: a docstring, `...` or `pass`."""
-    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    """Whether a statement does nothing: a docstring, `...` or `pass`; or an import, which its uses name."""
+    return isinstance(node, ast.Pass | ast.Import | ast.ImportFrom) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
 def _empty(node: object) -> bool:
     """Whether a part of an f-string is no text: Python 3.12 puts such a one after a width in braces."""
     return isinstance(node, ast.Constant) and node.value == ""
-
-
-def _said(value: object) -> str:
-    """What a piece of syntax says, without comments, docstrings and layout, strings to the letter.
-
-    Not `ast.dump`, nor source text or tokens, which differ between versions of Python: empty fields, f-strings, which characters are printable.
-    """
-    if isinstance(value, ast.Constant):
-        return f"Constant({value.value!a})"
-    if isinstance(value, ast.JoinedStr):
-        return f"JoinedStr({' '.join(_said(part) for part in value.values if not _empty(part))})"
-    if isinstance(value, ast.AST):
-        fields = [(name, getattr(value, name, None)) for name in value._fields if name not in _NOTHING]
-        return f"{type(value).__name__}({' '.join(f'{name}={_said(field)}' for name, field in fields if field is not None and field != [])})"
-    if isinstance(value, list):
-        return f"[{' '.join(_said(part) for part in value if not _idle(part))}]"
-    return ascii(value)
 
 
 def _roots(target: ast.expr) -> set[str]:
@@ -51,7 +79,7 @@ def _roots(target: ast.expr) -> set[str]:
     return _roots(target.value) if isinstance(target, ast.Attribute | ast.Subscript | ast.Starred) else set()
 
 
-def _decided(node: ast.stmt) -> set[str]:
+def _decided(node: ast.stmt, imported: Collection[str]) -> set[str]:
     """The names of a module whose value a statement at its top level may decide."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {node.name}
@@ -63,47 +91,235 @@ def _decided(node: ast.stmt) -> set[str]:
         return _roots(node.target)
     parts = list(ast.walk(node))  # TABLE.update(...), a loop, a condition: perhaps every name in it
     functions = {part.name for part in parts if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
-    return functions | {part.id for part in parts if isinstance(part, ast.Name)}
+    names = {part.id for part in parts if isinstance(part, ast.Name) and not (part.id in imported and isinstance(part.ctx, ast.Load))}
+    return functions | names
+
+
+def _imports(body: Iterable[ast.AST], package: str) -> dict[str, _Meant]:
+    """What the imports among these statements bind, those in functions and classes left out."""
+    found: dict[str, _Meant] = {}
+    for node in body:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                full = alias.name if alias.asname else alias.name.split(".")[0]
+                found[alias.asname or full] = _Lib(full) if full.split(".")[0] == "lib" else _Outside(full)
+        elif isinstance(node, ast.ImportFrom):
+            start = ".".join(package.split(".")[: len(package.split(".")) + 1 - node.level]) if node.level else ""
+            module = ".".join(filter(None, (start, node.module)))
+            for alias in node.names:
+                inside = module.split(".")[0] == "lib"
+                found[alias.asname or alias.name] = Definition(module, alias.name) if inside else _Outside(f"{module}.{alias.name}")
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            found |= _imports(ast.iter_child_nodes(node), package)
+    return found
 
 
 class _Module:
-    """The top level of one module of lib, by the names it decides, and what its imports of lib are called there."""
+    """The top level of one module of lib: the statements that decide each of its names, what its imports bind, and what a statement says."""
 
     def __init__(self, name: str) -> None:
-        file = Path(inspect.getsourcefile(importlib.import_module(name)))
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        file = inspect.getsourcefile(importlib.import_module(name))
+        if file is None:
+            raise ValueError(f"the module {name} has no source, so its code has no fingerprint")
+        source = Path(file).read_text(encoding="utf-8")
+        tree = ast.parse(source)
         self.name = name
+        self.package = name if Path(file).name == "__init__.py" else name.rpartition(".")[0]
+        self.imports = _imports(tree.body, self.package)
         self.statements: dict[str, list[ast.stmt]] = {}
-        self.modules: dict[str, str] = {}  # alias -> module
-        self.objects: dict[str, tuple[str, str]] = {}  # alias -> (module, name)
-        self._parts: dict[str, tuple[str, set[tuple[str, str]]]] = {}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lib":
-                for alias in node.names:
-                    known, full = alias.asname or alias.name, f"{node.module}.{alias.name}"
-                    if _is_module(full):
-                        self.modules[known] = full
-                    else:
-                        self.objects[known] = (node.module, alias.name)
         for node in tree.body:
-            for decided in _decided(node):
+            for decided in _decided(node, self.imports):
                 self.statements.setdefault(decided, []).append(node)
+        self._scopes = _Scopes(source, file, self.package)
+        self._texts: dict[str, _Text] = {}
 
-    def part(self, name: str) -> tuple[str, set[tuple[str, str]]]:
-        """What all statements that decide a name say, and (module, name) of everything in lib that they mention."""
-        if name not in self._parts:
-            nodes = self.statements[name]
-            self._parts[name] = "\n".join(map(_said, nodes)), set().union(*map(self._uses, nodes))
-        return self._parts[name]
+    def text(self, name: str) -> _Text:
+        """What all statements that decide a name say."""
+        if name not in self._texts:
+            said = (word for node in self.statements[name] for word in (*self._said(node, []), "\n"))
+            self._texts[name] = tuple(said)
+        return self._texts[name]
 
-    def _uses(self, node: ast.stmt) -> set[tuple[str, str]]:
-        found = set()
-        for part in ast.walk(node):
-            if isinstance(part, ast.Name):
-                found.add(self.objects.get(part.id, (self.name, part.id)))
-            elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id in self.modules:
-                found.add((self.modules[part.value.id], part.attr))
-        return found
+    def _said(self, value: object, scopes: list[_Scope | _Comprehension]) -> Iterator[str | Definition]:
+        """What a piece of syntax says, without comments, docstrings and layout, strings to the letter.
+
+        Not `ast.dump`, nor source text or tokens, which differ between versions of Python: empty fields, f-strings, which characters are printable.
+        """
+        if scopes and value is scopes[-1].outside:
+            scopes = scopes[:-1]
+        if isinstance(value, ast.Constant):
+            yield f"Constant({value.value!a})"
+        elif isinstance(value, ast.JoinedStr):
+            yield from self._list("JoinedStr", [part for part in value.values if not _empty(part)], scopes)
+        elif isinstance(value, ast.Name | ast.Attribute):
+            yield from self._mention(value, scopes)
+        elif isinstance(value, ast.Global):
+            yield from self._list("Global", [ast.Name(name) for name in value.names], [])
+        elif isinstance(value, ast.AnnAssign) and not (scopes and scopes[-1].is_class):
+            yield from self._mentions(value.annotation, scopes)
+            if value.value:
+                yield from self._said(ast.Assign([value.target], value.value), scopes)
+        elif isinstance(value, ast.AST):
+            yield from self._node(value, scopes)
+        elif isinstance(value, list):
+            yield from self._list("", [part for part in value if not _idle(part)], scopes)
+        else:
+            yield ascii(value)
+
+    def _list(self, kind: str, parts: list, scopes: list[_Scope | _Comprehension]) -> Iterator[str | Definition]:
+        yield f"{kind}["
+        for part in parts:
+            yield from self._said(part, scopes)
+            yield " "
+        yield "]"
+
+    def _node(self, node: ast.AST, scopes: list[_Scope | _Comprehension]) -> Iterator[str | Definition]:
+        own = self._scopes.of(node)
+        inside = [*scopes, own] if own else scopes
+        outer = {"decorator_list", "bases", "keywords", "args"}  # of a definition these are evaluated outside it, names of arguments apart
+        yield f"{type(node).__name__}("
+        for name in node._fields:
+            part = getattr(node, name, None)
+            if name in _NOTHING or part is None or part == []:
+                continue
+            if name == "name" and not scopes and own:
+                part = ast.Name(part)  # of a definition at the top level: a mention like any other
+            if name in ("annotation", "returns") and not isinstance(node, ast.AnnAssign):
+                yield from self._mentions(part, scopes)
+                continue
+            yield f"{name}="
+            yield from self._said(part, scopes if own and name in outer else inside)
+            yield " "
+        yield ")"
+
+    def _mentions(self, annotation: ast.expr, scopes: list[_Scope | _Comprehension]) -> Iterator[Definition]:
+        """Of a type, which decides nothing, the classes of lib alone: what a function is handed is code it may call."""
+        yield from (word for word in self._said(annotation, scopes) if isinstance(word, Definition))
+
+    def _mention(self, node: ast.Name | ast.Attribute, scopes: list[_Scope | _Comprehension]) -> Iterator[str | Definition]:
+        meant = self._meant(node, scopes)
+        if isinstance(meant, Definition):
+            yield meant
+        elif isinstance(meant, _Outside):
+            yield f"Outside({meant.name})"
+        elif isinstance(meant, _Lib):
+            raise TypeError(f"{self.name} line {node.lineno} uses the module {meant.module} as a value, which no fingerprint can follow: name what is used")
+        elif isinstance(node, ast.Name):
+            yield f"Name({node.id})"
+        else:
+            yield "Attribute("
+            yield from self._said(node.value, scopes)
+            yield f" {node.attr})"
+
+    def _meant(self, node: ast.expr, scopes: list[_Scope | _Comprehension]) -> _Meant:
+        """What a name, or a chain of attributes, stands for: something of lib or from outside; None for local names, builtins and attributes of values."""
+        if isinstance(node, ast.Attribute):
+            value = self._meant(node.value, scopes)
+            if isinstance(value, _Outside):
+                return _Outside(f"{value.name}.{node.attr}")
+            return _resolved(value.module, node.attr) if isinstance(value, _Lib) else None
+        if not isinstance(node, ast.Name):
+            return None
+        local, bound = _lookup(node.id, scopes)
+        if local:
+            return _followed(bound)
+        return _resolved(self.name, node.id)
+
+
+class _Scope:
+    """A function, class or lambda around a piece of syntax: its table of names, and what is imported in it."""
+
+    outside: ast.expr | None = None
+
+    def __init__(self, node: ast.AST, table: symtable.SymbolTable, package: str) -> None:
+        body = getattr(node, "body", None)
+        self._table, self._imports = table, _imports(body, package) if isinstance(body, list) else {}
+        self.is_class = isinstance(node, ast.ClassDef)
+
+    def binds(self, name: str) -> bool | None:
+        """Whether a name is its own; None where it says nothing of the name."""
+        try:
+            symbol = self._table.lookup(name)
+        except KeyError:  # not of this scope, as in annotations, which are not evaluated
+            return None
+        if symbol.is_local() or symbol.is_parameter():
+            return True
+        return False if symbol.is_global() and not symbol.is_free() else None
+
+    def imported(self, name: str) -> _Meant:
+        """What of an import a name of its own stands for."""
+        return self._imports.get(name)
+
+
+class _Comprehension:
+    """A comprehension around a piece of syntax. The symbol tables of Python 3.12 have none, so its names are read off its targets.
+
+    outside  the first thing it goes through, which is evaluated before the comprehension begins
+    """
+
+    is_class = False
+
+    def __init__(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
+        self.outside = node.generators[0].iter
+        self._names = {part.id for one in node.generators for part in ast.walk(one.target) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+
+    def binds(self, name: str) -> bool | None:
+        """Whether a name is its own; None where it says nothing of the name."""
+        return True if name in self._names else None
+
+    def imported(self, name: str) -> _Meant:
+        """Nothing: a comprehension imports nothing."""
+        return None
+
+
+class _Scopes:
+    """The scopes of one module's source, by the syntax that opens them."""
+
+    def __init__(self, source: str, file: str, package: str) -> None:
+        self._package = package
+        self._tables: dict[tuple[str, int], list[symtable.SymbolTable]] = {}
+        self._known: dict[ast.AST, _Scope | _Comprehension] = {}
+        waiting = [symtable.symtable(source, file, "exec")]
+        while waiting:
+            table = waiting.pop(0)
+            self._tables.setdefault((table.get_name(), table.get_lineno()), []).append(table)
+            waiting = table.get_children() + waiting
+
+    def of(self, node: ast.AST) -> _Scope | _Comprehension | None:
+        """The scope that a node opens; None where it opens none."""
+        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            return self._known.setdefault(node, _Comprehension(node))
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            return None
+        if node not in self._known:  # two lambdas in a line come in their order
+            tables = self._tables[getattr(node, "name", "lambda"), node.lineno]
+            self._known[node] = _Scope(node, tables.pop(0) if len(tables) > 1 else tables[0], self._package)
+        return self._known[node]
+
+
+def _lookup(name: str, scopes: list[_Scope | _Comprehension]) -> tuple[bool, _Meant]:
+    """Whether a name is bound in one of the scopes around it, and to what of an import there."""
+    for depth, scope in enumerate(reversed(scopes)):
+        if depth and scope.is_class:
+            continue  # the names of a class are not seen from inside its methods
+        binds = scope.binds(name)
+        if binds is not None:
+            return binds, scope.imported(name) if binds else None
+    return False, None
+
+
+def _resolved(module: str, name: str) -> _Meant:
+    """What `name` is in a module of lib, followed to where it is defined."""
+    known = _module(module)
+    if name in known.statements:
+        return Definition(module, name)
+    if name in known.imports and known.imports[name] != Definition(module, name):  # a package may import its own modules
+        return _followed(known.imports[name])
+    return _Lib(f"{module}.{name}") if known.package == module and _is_module(f"{module}.{name}") else None
+
+
+def _followed(bound: _Meant) -> _Meant:
+    return (_resolved(bound.module, bound.name) or bound) if isinstance(bound, Definition) else bound
 
 
 @lru_cache
@@ -117,26 +333,61 @@ def _is_module(name: str) -> bool:
 _module = lru_cache(_Module)
 
 
-def reached(entries: Iterable[Callable], *, skip: Iterable[str] = ()) -> dict[str, str]:
+def _home(entry: object) -> Definition:
+    """Where a function or class of lib is defined."""
+    return Definition(entry.__module__, entry.__qualname__)  # type: ignore[attr-defined]
+
+
+def _numbered(entries: Iterable[object], skip: Iterable[object]) -> dict[Definition, str]:
+    """What every definition reached says, in the order of first mention, mentions as numbers; nothing for those that are not followed."""
+    apart = [*_EXEMPT, *skip]
+    numbers: dict[Definition, int] = {}
+    for entry in entries:
+        numbers.setdefault(_home(entry), len(numbers))
+    said: dict[Definition, str] = {}
+    while len(said) < len(numbers):
+        one = list(numbers)[len(said)]
+        module = _module(one.module)
+        value = getattr(sys.modules[one.module], one.name, None)
+        if one.name not in module.statements:  # an entry that was imported from elsewhere, or is made by code
+            raise ValueError(f"{one} is not defined at the top level of its module, so it has no fingerprint")
+        words = () if any(value is other for other in apart) else module.text(one.name)
+        for word in words:
+            if isinstance(word, Definition):
+                numbers.setdefault(word, len(numbers))
+        said[one] = "".join(word if isinstance(word, str) else f"<{numbers[word]}>" for word in words)
+    return said
+
+
+def reached(entries: Iterable[object], *, skip: Iterable[object] = ()) -> dict[str, str]:
     """{"module.name": what it says} of every function, class and constant of lib that the entries reach, themselves included.
 
-    skip    names ("lib.models.MODELS") not to follow: tables of which only one entry matters
+    skip    values not to follow, besides those that are exempt: tables of which only one entry matters
     """
-    waiting, skipped = [(entry.__module__, entry.__qualname__) for entry in entries], set(skip)
-    found: dict[str, str] = {}
-    while waiting:
-        where, name = waiting.pop()
-        if f"{where}.{name}" in found or f"{where}.{name}" in skipped or where in APART:
-            continue
-        module = _module(where)
-        if name in module.statements:
-            found[f"{where}.{name}"], uses = module.part(name)
-            waiting += uses
-        elif name in module.objects:
-            waiting.append(module.objects[name])  # defined elsewhere, and imported from here
-    return found
+    return {str(one): said for one, said in _numbered(entries, skip).items() if said}
 
 
-def digest(entries: Iterable[Callable], *facts: object, skip: Iterable[str] = ()) -> str:
-    """12 hex digits that change when code reached from the entries, or one of the facts, changes; comments and docstrings do not count."""
-    return hashlib.sha256(ascii([sorted(reached(entries, skip=skip).items()), facts]).encode()).hexdigest()[:12]
+@exempt
+def digest(entries: Iterable[object], *facts: object, skip: Iterable[object] = ()) -> str:
+    """"2:" and 12 hex digits that change when code reached from the entries, or one of the facts, changes.
+
+    Comments, docstrings, types of arguments and results do not count, nor where a definition stands and what it is called.
+    facts   printed as Python prints them; functions and classes of lib among them count as entries
+    """
+    entries, facts = list(entries), list(facts)
+    shown = [_fact(fact, entries) for fact in facts]
+    content = ascii([list(_numbered(entries, skip).values()), shown])
+    return KIND + hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def _fact(value: object, entries: list[object]) -> object:
+    """A fact without addresses: a function or class of lib becomes its place among the entries, and one if it is not."""
+    if isinstance(value, dict):
+        return {key: _fact(one, entries) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_fact(one, entries) for one in value]
+    if callable(value) and getattr(value, "__module__", "").split(".")[0] == "lib":
+        if value not in entries:
+            entries.append(value)
+        return f"<{entries.index(value)}>"
+    return value

@@ -28,8 +28,8 @@ def cells(images: Images, *, device: str | torch.device = "cpu") -> Iterator[tup
 
 
 def _cell(images: Images, source: Tensor, name: str, severity: int) -> Tensor:
-    digest = code.digest([corruptions.corrupted_block, corruptions.FUNCTIONS[name]], skip=["lib.corruptions.FUNCTIONS"])
-    file = paths.cache() / "corrupted" / images.fingerprint / f"{name}-{severity}-{digest}.npz"
+    digest = code.digest([corruptions.corrupted_block, corruptions.FUNCTIONS[name]], skip=[corruptions.FUNCTIONS])
+    file = paths.cache() / "corrupted" / images.fingerprint / f"{name}-{severity}-{digest.replace(':', '-')}.npz"
 
     def make() -> dict[str, np.ndarray]:
         blocks = range(-(-len(source) // corruptions.BLOCK))

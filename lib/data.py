@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from lib import paths, store
+from lib.code import exempt
 from lib.errors import InputError, unknown
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -28,6 +29,7 @@ CIFAR10_CONTENT = {
 }
 
 
+@exempt
 @dataclass(frozen=True)
 class Images:
     """A split of a data set: `pixels` uint8 (n, c, h, w), `labels` int64 (n,), `classes` the class names in label order."""
@@ -208,6 +210,7 @@ def _load(name: str, split: str, root: Path) -> Images:
     raise InputError(f"data set {name!r} ({split}) not found: looked for {', '.join(tried)}; to get it: {DATASETS[name][2]}")
 
 
+@exempt
 def load(name: str, split: str) -> Images:
     """A split ("train" or "test") of a data set, decoded once and then read from a local cache file.
 

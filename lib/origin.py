@@ -53,7 +53,7 @@ def _digest(entries: list[Callable], model: str) -> str:
     constructor, arguments, side = models.MODELS[model]
     blocks = [value for value in arguments.values() if isinstance(value, type)]
     # of the tables of models and objectives, the entries that are used
-    return code.digest([*entries, constructor, *blocks], arguments, side, skip=["lib.models.MODELS", "lib.objective.OBJECTIVES"])
+    return code.digest([*entries, constructor, *blocks], arguments, side, skip=[models.MODELS, objective.OBJECTIVES])
 
 
 def training_digest(training: Training) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from lib.code import exempt
 from lib.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,11 +21,13 @@ def runs() -> Path:
     return (ROOT / (os.environ.get("RUNS_DIR") or "runs")).resolve()
 
 
+@exempt
 def cache() -> Path:
     """Decoded data sets, corrupted and adversarial images, safe to delete: $LIB_CACHE, or .cache/ in the project."""
     return (ROOT / (os.environ.get("LIB_CACHE") or ".cache")).resolve()
 
 
+@exempt
 def data() -> Path:
     """Where data sets are looked for: $DATA_DIR, or data/ in the project.
 

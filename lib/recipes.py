@@ -9,9 +9,11 @@ import sys
 from dataclasses import asdict, dataclass, replace
 
 from lib import data, models
+from lib.code import exempt
 from lib.errors import InputError, unknown
 
 
+@exempt
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained. SGD throughout; the last incomplete minibatch of an epoch is left out (our choice)."""
@@ -41,6 +43,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
 }
 
 
+@exempt
 @dataclass(frozen=True)
 class Augmentation:
     """Random horizontal flip, and random crop out of the picture padded with `pad` black pixels on each side."""
@@ -56,6 +59,7 @@ AUGMENTATIONS = {
 }
 
 
+@exempt
 @dataclass(frozen=True)
 class AugMix:
     """Training on AugMix: cross-entropy on the image plus `jsd` times the Jensen-Shannon divergence between it and two mixtures of it.
@@ -69,6 +73,7 @@ class AugMix:
     jsd: float = 12.0
 
 
+@exempt
 @dataclass(frozen=True)
 class Adversarial:
     """Training on PGD's images alone (Madry et al. 2018): `steps` signed steps from the image itself, inside the L-infinity ball of `epsilon`."""
@@ -93,6 +98,7 @@ def variant_settings(name: str, recipe: str) -> AugMix | Adversarial | None:
     raise InputError(f"unknown variant {name!r}; known: plain, augmix, or pgd-K for adversarial training with K steps, such as pgd-4")
 
 
+@exempt
 @dataclass(frozen=True)
 class Training:
     """All that decides one trained network; its hash names the run.

@@ -132,8 +132,13 @@ def _train(training: Training, partial: Path, **how: object) -> dict[str, bytes]
     """The files of a run; `partial` is where its checkpoint lies, named by the code that made it: other code does not go on from it."""
     digest = origin.training_digest(training)  # of the code as imported, before hours of training in which it may be edited
     commit = origin.commit()
-    trained = training_code.train(training, training_code.best_engine(training), checkpoint=partial / f"checkpoint-{digest}", **how)
+    trained = training_code.train(training, training_code.best_engine(training), checkpoint=partial / checkpoint_name(digest), **how)
     return as_files(trained, training, digest, commit)
+
+
+def checkpoint_name(digest: str) -> str:
+    """The file of a training's checkpoint, made by code of this digest."""
+    return f"checkpoint-{digest.replace(':', '-')}"  # no colon: not every file system takes one
 
 
 def as_files(trained: training_code.Trained, training: Training, digest: str, commit: str) -> dict[str, bytes]:

@@ -19,14 +19,17 @@ import safetensors.torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from lib.code import exempt
 from lib.errors import InputError
 
 
+@exempt
 def damaged(file: Path, what: str, way_out: str = "restore it (git checkout) or delete its folder to make it again") -> InputError:
     """The error for a file that is not what it was written as: what is wrong with it, and what to do."""
     return InputError(f"damaged: {file} {what}; {way_out}")
 
 
+@exempt
 def write_atomically(file: Path, content: bytes) -> None:
     """Write a file so that after a crash it is the old one or the new one, never half of it.
 
@@ -51,6 +54,7 @@ def write_atomically(file: Path, content: bytes) -> None:
 # ---- scratch files: what can be made again ---------------------------------------------------------------------------
 
 
+@exempt
 def kept(file: Path, make: Callable[[], dict[str, np.ndarray]], *, what: str) -> dict[str, np.ndarray]:
     """The arrays that `make` makes, read from an npz file where an earlier call left them there. Such a file may be deleted at any time.
 
@@ -80,12 +84,14 @@ def kept(file: Path, make: Callable[[], dict[str, np.ndarray]], *, what: str) ->
 # ---- checkpoints -----------------------------------------------------------------------------------------------------
 
 
+@exempt
 def write_checkpoint(file: Path, tensors: dict[str, Tensor], facts: dict[str, object]) -> None:
     """Tensors and JSON facts in one file that opens with the SHA-256 of the rest."""
     body = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"facts": json.dumps(facts)})
     write_atomically(file, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
 
 
+@exempt
 def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     """What `write_checkpoint` wrote; raises InputError for a file that is not bit for bit that."""
     digest, _, body = file.read_bytes().partition(b"\n")
@@ -205,6 +211,7 @@ def create(path: Path, files: dict[str, bytes], *, optional: tuple[str, ...] = (
     return Folder(path)
 
 
+@exempt
 @contextmanager
 def lock(root: Path, key: str) -> Iterator[None]:
     """Hold the store's lock for one key; the system releases it when the process ends, however it ends."""

@@ -140,7 +140,7 @@ def kind(training: Training) -> str:
 def _epochs_begun(training: Training) -> int:
     """Epochs in the checkpoint of an interrupted training that today's code would go on from; raises InputError if it is damaged."""
     with suppress(FileNotFoundError):  # none, or finished by another process since
-        file = paths.runs() / ".partial" / training.key / f"checkpoint-{origin.training_digest(training)}"
+        file = paths.runs() / ".partial" / training.key / runs.checkpoint_name(origin.training_digest(training))
         return int(store.read_checkpoint(file)[1]["epoch"])
     return 0
 

@@ -39,7 +39,7 @@ def _crafted(source: Training, network: nn.Module, images: Images, precision: st
                 return {"pixels": _make(network, images, cell, precision).cpu().numpy()}
 
             digest = code.digest([_make], cell, weights)
-            found = store.kept(folder / f"{name}-{epsilon:.6f}-{digest}.npz", make, what="adversarial images")
+            found = store.kept(folder / f"{name}-{epsilon:.6f}-{digest.replace(':', '-')}.npz", make, what="adversarial images")
             yield cell, torch.from_numpy(found["pixels"]).to(device)
 
 
