@@ -324,6 +324,23 @@ def test_labels_counted_in_another_order_of_the_classes(cifar, data_dir):
     assert equal(data.load("cifar10", "test"), images)
 
 
+def test_classes_named_otherwise_are_counted_as_usual(cifar, data_dir):
+    images = cifar["test"]
+    raw = [encoded(picture) for picture in images.pixels]
+    file = data_dir / "cifar10" / "test-00000-of-00001.parquet"
+    names = ["plane", "car", *data.CIFAR10_CLASSES[2:]]
+    write_parquet(file, "img", raw, images.labels.tolist(), names)
+    assert equal(data.load("cifar10", "test"), images)
+
+
+def test_labels_counted_otherwise_without_a_word_are_refused(cifar, data_dir):
+    images = cifar["test"]
+    raw = [encoded(picture) for picture in images.pixels]
+    file = data_dir / "cifar10" / "test-00000-of-00001.parquet"
+    write_parquet(file, "img", raw, (9 - images.labels).tolist())
+    assert "with other pixels or labels" in refusal("cifar10")
+
+
 def test_parquet_is_preferred(cifar, data_dir, monkeypatch):
     (batch,) = write_batches(data_dir, cifar["test"], monkeypatch)
     batch.write_bytes(b"not a batch")
