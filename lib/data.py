@@ -252,10 +252,8 @@ def read_lines(file: Path, limit: int) -> list[str]:
 # ---- pictures ----------------------------------------------------------------------------------------------
 
 FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow has some 40 more, each a way in for a hostile file
-MODES = (
-    "RGB",
-    "L",
-)  # of others the conversion to RGB would have to guess: transparency, palettes, inks, 16 bits
+# of other modes the conversion to RGB would have to guess: transparency, palettes, inks, 16 bits
+MODES = ("RGB", "L")
 
 
 def largest_picture(side: int) -> int:
