@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import safetensors.torch
@@ -54,27 +55,67 @@ def write_atomically(file: Path, content: bytes) -> None:
 # ---- scratch files: what can be made again ---------------------------------------------------------------------------
 
 
-@exempt
-def kept(file: Path, make: Callable[[], dict[str, np.ndarray]], *, what: str) -> dict[str, np.ndarray]:
-    """The arrays that `make` makes, read from an npz file where an earlier call left them there. Such a file may be deleted at any time.
+_SEAL = 64  # length of the checksum in hex digits that such a file begins with
 
-    what  they are, in the warning that a file cannot be written; a file that cannot be read is made again without a word
-    """
-    if file.is_file():
-        try:
-            with np.load(file) as found:  # an npz checks the CRC of every array it reads
+
+def _scratch_digest(file: Path, opened: IO[bytes]) -> bytes:
+    """SHA-256 of the file's place and of what follows the checksum; a file in another's place does not match."""
+    opened.seek(_SEAL)
+    begun = hashlib.sha256(os.fsencode("/".join(file.parts[-2:])))
+    return hashlib.file_digest(opened, lambda: begun).hexdigest().encode()
+
+
+def _kept(file: Path) -> dict[str, np.ndarray] | None:
+    """The arrays in a scratch file; None without a file, or if it is not bit for bit what was written."""
+    try:
+        if not file.is_file():  # opening a pipe would wait for ever
+            return None
+        with file.open("rb") as opened:
+            if opened.read(_SEAL) != _scratch_digest(file, opened):
+                return None
+            opened.seek(_SEAL)
+            with np.load(opened) as found:
                 return dict(found)
-        except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError, NotImplementedError, RuntimeError):
-            pass
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # unreadable, or by another numpy
+        return None
+
+
+@exempt
+def kept(
+    file: Path,
+    make: Callable[[], dict[str, np.ndarray]],
+    *,
+    what: str,
+    fits: Callable[[dict[str, np.ndarray]], bool] = lambda arrays: True,
+) -> dict[str, np.ndarray]:
+    """Read arrays from the file where an earlier call left them, or make them and leave them there.
+
+    The file may be deleted at any time. It is an npz with a SHA-256 in front: the CRC in an npz does not cover
+    everything, and one random damage in 200 read as other numbers.
+
+    Args:
+        file: Where they are kept.
+        make: Makes them.
+        what: What they are, for the warning that they could not be kept.
+        fits: Whether arrays that were found are of today's form.
+    """
+    found = _kept(file)
+    if found is not None and fits(found):
+        return found
     arrays = make()
     draft = file.with_suffix(f".{os.getpid()}.tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as out:
+        with draft.open("w+b") as out:
+            out.write(bytes(_SEAL))
             np.savez(out, **arrays)
+            digest = _scratch_digest(file, out)
+            out.seek(0)
+            out.write(digest)
         os.replace(draft, file)
     except OSError as error:
-        warnings.warn(f"{what} could not be kept in {file.parent} ({error.strerror}): made anew each time", stacklevel=2)
+        reason = f"{file} ({error.strerror}): made anew each time"
+        warnings.warn(f"{what} could not be kept as {reason}", stacklevel=2)
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
