@@ -1,27 +1,29 @@
-"""Finished runs as tar files, to be brought home from a machine that returns nothing but files."""
+"""Finished runs as tar files, to be brought home from a machine that returns nothing but files.
+
+An archive from elsewhere is never unpacked by the names in it. It is read into memory header by header, by the standard
+library's own reader of headers and without the extensions that tar files may have, so that no link, no path and no size
+in it is ever followed. What is written afterwards, under names of our own, are runs that have passed every check.
+"""
 
 from __future__ import annotations
 
 import errno
 import io
-import json
 import os
 import re
 import shutil
 import tarfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from lib import paths, recipes, runs, store
+from lib import paths, runs, store, validity
 from lib.errors import InputError
 from lib.recipes import Training
 
-REQUIRED = {runs.CONFIG, runs.HISTORY, runs.WEIGHTS}  # what every manifest names; the weights themselves may be absent
-PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")  # a name of a group, a run or a file: no folder, not hidden
-END = 2 * tarfile.BLOCKSIZE  # zeros that close a tar
-
+BLOCK = tarfile.BLOCKSIZE
+END = 2 * BLOCK  # zeros that close a tar
+MOST_BYTES, MOST_MEMBERS = 2**30, 20_000  # of one archive that is read: a pack is cut at 15 MiB
 
 # ---- packing ---------------------------------------------------------------------------------------------------------
 
@@ -35,7 +37,11 @@ class Packed:
 
 
 def checked(archive: Path) -> Path:
-    """The archive's path, its folder made; raises InputError for another ending, a folder of that name, and where nothing can be written."""
+    """The archive's path, its folder made.
+
+    Raises:
+        InputError: The name has another ending or is that of a folder, or nothing can be written there.
+    """
     if archive.suffix != ".tar":
         raise InputError(f"an archive's name must end in .tar, got {archive}")
     if archive.is_dir():
@@ -50,11 +56,16 @@ def checked(archive: Path) -> Path:
 
 
 def pack(trainings: Iterable[Training], archive: Path, *, limit_bytes: int = 15 * 2**20) -> Packed:
-    """Write the finished ones of `trainings` into a tar, the same bytes for the same runs; archives of that name are replaced together.
+    """Write the finished ones of `trainings` into a tar, the same bytes for the same runs.
 
-    archive      name.tar; what does not fit goes on in name.part2.tar, name.part3.tar, ...
-    limit_bytes  of one archive; a run is never split, so one that is bigger has an archive of its own
-    raises       InputError for a damaged run, when nothing is finished, and when the archive cannot be written; older archives then stay
+    Args:
+        trainings: What to pack.
+        archive: name.tar; what does not fit goes on in name.part2.tar, name.part3.tar, and so on. Older archives of
+            that name are replaced together.
+        limit_bytes: Of one archive; a run is never split, so one that is larger has an archive of its own.
+
+    Raises:
+        InputError: A run is damaged, nothing is finished, or the archive cannot be written; older archives then stay.
     """
     archive = checked(Path(archive))
     if limit_bytes <= 0:
@@ -74,7 +85,8 @@ def pack(trainings: Iterable[Training], archive: Path, *, limit_bytes: int = 15 
         for name in written:
             os.replace(drafts / name, archive.with_name(name))
         for stale in archive.parent.iterdir():
-            if re.fullmatch(re.escape(archive.stem) + r"\.part[0-9]+\.tar", stale.name) and stale.name not in written:
+            part = re.fullmatch(re.escape(archive.stem) + r"\.part[0-9]+\.tar", stale.name)
+            if part and stale.name not in written:
                 stale.unlink()
     except OSError as error:
         raise InputError(f"cannot write {archive}: {error.strerror}; give another place") from error
@@ -85,42 +97,39 @@ def pack(trainings: Iterable[Training], archive: Path, *, limit_bytes: int = 15 
 
 def _parts(trainings: list[Training], limit: int) -> Iterator[bytes]:
     """The content of each archive; one archive is in memory at a time."""
-    members: list[tuple[str, bytes]] = []
-    size = 0
+    members: dict[str, bytes] = {}
+    size = END
     for training in trainings:
         files = _files(training)
-        more = sum(tarfile.BLOCKSIZE + _blocks(len(content)) for _, content in files)
-        if members and _records(size + more) > limit:
+        more = sum(BLOCK + _padded(len(content), BLOCK) for content in files.values())
+        if members and _padded(size + more, tarfile.RECORDSIZE) > limit:
             yield _tar(members)
-            members, size = [], 0
-        members += files
+            members, size = {}, END
+        members |= files
         size += more
     yield _tar(members)
 
 
-def _files(training: Training) -> list[tuple[str, bytes]]:
-    """(name in the archive, verified content) of every file of a run."""
+def _padded(size: int, unit: int) -> int:
+    return -(-size // unit) * unit
+
+
+def _files(training: Training) -> dict[str, bytes]:
+    """The verified content of every file of a run by its name in the archive."""
     folder = paths.runs() / training.name
-    manifest = (folder / store.MANIFEST).read_bytes()  # before all else: a table that is added meanwhile is then simply not packed
+    # read before all else: a table that is added meanwhile is then simply not packed
+    content = {store.MANIFEST: store.read_file(folder / store.MANIFEST, most=store.MANIFEST_BYTES)}
     run = store.Folder(folder)
-    names = [name for name in json.loads(manifest)["files"] if name in run or not run.files[name].get("optional")]
-    content = {store.MANIFEST: manifest} | {name: run.read(name) for name in names}
-    return [(f"{training.name}/{name}", content[name]) for name in sorted(content)]
+    for name, entry in store.sealed(content[store.MANIFEST]).items():
+        if name in run or not entry.get("optional"):
+            content[name] = run.read(name)
+    return {f"{training.name}/{name}": content[name] for name in sorted(content)}
 
 
-def _blocks(size: int) -> int:
-    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-
-
-def _records(size: int) -> int:
-    """Bytes of a tar whose members take `size`: with its end, in whole records."""
-    return -(-(size + END) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
-
-
-def _tar(members: list[tuple[str, bytes]]) -> bytes:
+def _tar(members: Mapping[str, bytes]) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, content in members:
+        for name, content in members.items():
             info = tarfile.TarInfo(name)  # time, owner and group 0, mode 644
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
@@ -141,151 +150,135 @@ class Imported:
     refused: tuple[str, ...] = ()  # one line each: what differs from the run of that name here, which stays
 
 
-@dataclass
-class _Found:
-    """`Imported` while it grows."""
-
-    added: list[str] = field(default_factory=list)
-    there: list[str] = field(default_factory=list)
-    tables: list[str] = field(default_factory=list)
-    weights: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-
-
 def unpack(archive: Path) -> Imported:
     """Bring the runs of one archive into the store; what is there already is completed, never changed.
 
-    All of the archive is verified before the first run gets its name; then each run is moved in whole. Two makings of one training count
-    as the same network when their weights are equal to the bit.
-    raises  InputError when the archive, or a run of that name in the store, is damaged in any way, and then nothing has changed; or when the store cannot be
-            written: what was moved in before stays, and unpacking again brings the rest
+    All of the archive is checked before the first run is written. Two makings of one training count as the same network
+    when their weights are equal to the bit.
+
+    Raises:
+        InputError: The archive, or a run of that name in the store, is damaged in any way, and then nothing has been
+            written; or the store cannot be written: what was brought in before stays, and doing it again brings the rest.
     """
-    archive, root, found = Path(archive), paths.runs(), _Found()
-    if not archive.exists():  # before the store gets its first lock
-        raise InputError(f"cannot read {archive}: {os.strerror(errno.ENOENT)}; give a tar written by sweep --pack")
-    with store.lock(root, "unpack"), _place(root / ".partial" / "unpack") as place:
-        arrived = _verified(archive, place)
-        for training in arrived:
-            if (root / training.name).exists():
-                store.Folder(root / training.name).verify()
-        for training, run in arrived.items():
-            with store.lock(root, training.key):
-                _take(training, run, found)
-    return Imported(**{each.name: tuple(getattr(found, each.name)) for each in fields(found)})
+    arrived = _read(Path(archive))
+    root = paths.runs()
+    for training in arrived:
+        if store.there(root / training.name):
+            runs.config(store.Folder(root / training.name))
+            store.Folder(root / training.name).verify()
+    found: dict[str, list[str]] = {each.name: [] for each in fields(Imported)}
+    for training, run in arrived.items():
+        for kind, lines in _take(training, run).items():
+            found[kind] += lines
+    return Imported(**{kind: tuple(lines) for kind, lines in found.items()})
 
 
-@contextmanager
-def _place(place: Path) -> Iterator[Path]:
-    """A folder of the store for runs that have not been verified, empty before and gone after; the caller holds its lock."""
-    shutil.rmtree(place, ignore_errors=True)  # of an unpack that was killed
+def _read(archive: Path) -> dict[Training, dict[str, bytes]]:
+    """The runs of an archive, each with the content of its files, all of them checked."""
+    shown = str(archive) if str(archive).isprintable() else ascii(str(archive))
     try:
-        yield place
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+        members = _members(store.read_file(archive, most=MOST_BYTES))
+        contents: dict[str, dict[str, bytes]] = {}
+        for name, content in members.items():
+            folder, _, file = name.rpartition("/")
+            contents.setdefault(folder, {})[file] = content
+        return {_checked_run(name, run): run for name, run in sorted(contents.items())}
+    except FileNotFoundError as error:
+        raise InputError(f"cannot read {shown}: {error.strerror}; give a tar written by sweep --pack") from None
+    except store.Unfit as error:
+        raise store.damaged(shown, str(error), "nothing was changed; pack it again, or fetch it again") from None
 
 
-def _bad(archive: Path, what: str) -> InputError:
-    return store.damaged(archive, what, "nothing was changed; pack it again, or fetch it again")
-
-
-def _verified(archive: Path, place: Path) -> dict[Training, store.Folder]:
-    """The runs of an archive, unpacked below `place` and each held against its manifest and its name."""
+def _checked_run(name: str, run: Mapping[str, bytes]) -> Training:
     try:
-        with archive.open("rb") as opened, tarfile.open(fileobj=opened, mode="r:") as tar:
-            members = _members(archive, tar)
-            _check_end(archive, opened, members)
-            for name, member in members.items():
-                store.write_atomically(place / name, tar.extractfile(member).read())
-    except OSError as error:
-        raise InputError(f"cannot read {archive}: {error.strerror or error}; give a tar written by sweep --pack") from error
-    except (tarfile.TarError, ValueError, RecursionError, MemoryError) as error:  # the tar reader meets bad headers with any of these
-        raise _bad(archive, f"is not a whole tar ({str(error).splitlines()[0] if str(error) else type(error).__name__})") from None
-    names: dict[str, set[str]] = {}
-    for name in members:
-        folder, _, file = name.rpartition("/")
-        names.setdefault(folder, set()).add(file)
-    return dict(_verified_run(archive, place, folder, names[folder]) for folder in sorted(names))
+        return validity.run(name, run)
+    except store.Unfit as error:
+        raise store.Unfit(f"holds {error}") from None
 
 
-def _members(archive: Path, tar: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
-    """The members by name; raises InputError unless each is a regular file at <group>/<run>/<file>, named once."""
-    members: dict[str, tarfile.TarInfo] = {}
-    for member in tar:  # checked as they come: a negative size would lead the reader back to where it was
-        parts = member.name.split("/")
-        if member.size < 0:
-            raise _bad(archive, f"holds {member.name!r} with a size of {member.size}")
-        if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
-            raise _bad(archive, f"holds {member.name!r}, which is no regular file")
-        if len(parts) != 3 or not all(map(PLAIN.fullmatch, parts)):
-            raise _bad(archive, f"holds {member.name!r}; members must be <group>/<run>/<file>")
-        if member.name in members:
-            raise _bad(archive, f"holds {member.name!r} twice")
-        members[member.name] = member
-    if not members:
-        raise _bad(archive, "holds nothing")
-    return members
+def _members(content: bytes) -> dict[str, bytes]:
+    """The content of each member of a tar by its name.
+
+    Raises:
+        Unfit: Anything is in it but regular files at <group>/<run>/<file>, each once, and the zeros that belong to a tar.
+    """
+    found: dict[str, bytes] = {}
+    start = 0
+    while content[start : start + BLOCK].strip(b"\0"):
+        member = _header(content[start : start + BLOCK])
+        start += BLOCK
+        end = start + member.size
+        if not start <= end <= len(content):
+            raise store.Unfit(f"is cut, or holds {_said(member.name)} with a wrong size of {member.size} bytes")
+        if member.name in found:
+            raise store.Unfit(f"holds {_said(member.name)} twice")
+        found[member.name] = content[start:end]
+        start += _padded(member.size, BLOCK)
+        if len(found) > MOST_MEMBERS or content[end:start].strip(b"\0"):
+            raise store.Unfit(f"holds more than {MOST_MEMBERS} files, or something between them")
+    if len(content) - start < END:
+        raise store.Unfit("ends too early")
+    if not found or content.count(b"\0", start) < len(content) - start:
+        raise store.Unfit("holds something after its end" if found else "holds nothing that is a file")
+    return found
 
 
-def _check_end(archive: Path, opened: io.BufferedReader, members: dict[str, tarfile.TarInfo]) -> None:
-    """Raise InputError unless nothing but the closing zeros follows the last member: the tar reader stops silently at a bad header."""
-    end = max(member.offset_data + _blocks(member.size) for member in members.values())
-    left = os.fstat(opened.fileno()).st_size - end
-    opened.seek(max(end, 0))
-    if left < END or any(opened.read(END)):
-        raise _bad(archive, "ends too early" if left < END else "has a damaged header")
-
-
-def _verified_run(archive: Path, place: Path, name: str, present: set[str]) -> tuple[Training, store.Folder]:
+def _header(block: bytes) -> tarfile.TarInfo:
+    """What the header of a regular file says; raises Unfit for the header of anything else."""
     try:
-        run = store.Folder(place / name)
-        run.verify()
-        facts = runs.config(run)["training"]
-    except InputError as error:
-        what = str(error).removeprefix("damaged: ").rpartition("; ")[0].replace(f"{place}/", "")
-        raise _bad(archive, f"holds a damaged run: {what}") from None
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise _bad(archive, f"holds a damaged run: {name}/{runs.CONFIG} does not describe a training") from None
-    tables = {file for file, entry in run.files.items() if "measurement" in entry}
-    optional = {file for file, entry in run.files.items() if entry.get("optional")}
-    if unexpected := present - {*run.files, store.MANIFEST}:
-        raise _bad(archive, f"holds {name}/{min(unexpected)}, which its manifest does not name")
-    if set(run.files) != REQUIRED | tables or REQUIRED & tables or optional != {runs.WEIGHTS}:
-        raise _bad(archive, f"holds {name}, whose manifest is not that of a run")
-    training = recipes.described(facts)
-    if training is None:
-        raise _bad(archive, f"holds {name}, and this library has no training such as its {runs.CONFIG} describes")
-    if training.name != name:
-        raise _bad(archive, f"holds {name}, whose {runs.CONFIG} describes {training.name}")
-    return training, run
+        member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except (tarfile.TarError, ValueError, OverflowError) as error:
+        raise store.Unfit(f"is not a whole tar ({error})") from None
+    if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+        raise store.Unfit(f"holds {_said(member.name)}, which is no regular file")
+    parts = member.name.split("/")
+    if len(parts) != 3 or not all(map(store.PLAIN.fullmatch, parts)):
+        raise store.Unfit(f"holds {_said(member.name)}; members must be <group>/<run>/<file>")
+    return member
 
 
-def _take(training: Training, arrived: store.Folder, found: _Found) -> None:
-    """Move a verified run into the store, or complete the one that is there; the caller holds the lock."""
+def _said(name: str) -> str:
+    return ascii(name) if len(name) <= 120 else f"{ascii(name[:120])}..."
+
+
+def _take(training: Training, run: dict[str, bytes]) -> dict[str, list[str]]:
+    """Bring a checked run into the store, or complete the one that is there; returns the fields of `Imported`."""
     root, name = paths.runs(), training.name
-    try:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        if not (root / name).exists():
-            os.rename(arrived.path, root / name)
-            found.added.append(name)
-            return
-    except OSError as error:
-        raise InputError(f"cannot write {root / name}: {error.strerror}; what was moved in before stays, unpack again for the rest") from error
-    with store.lock(root, f"{training.key}-manifest"):
-        for litter in (root / name).glob(".*.tmp"):  # nobody else writes files of this run now
-            litter.unlink()
+    if not store.there(root / name):
+        with store.lock(root, training.key):
+            if not store.there(root / name):
+                store.put(root / name, run)
+                return {"added": [name]}
+    found = _compared(name, store.Folder(root / name), run)
+    if not (found.get("tables") or found.get("weights")):
+        return found
+    with store.lock(root, training.key), store.lock(root, f"{training.key}-manifest"):
         here = store.Folder(root / name)
-        if here.files[runs.WEIGHTS]["sha256"] != arrived.files[runs.WEIGHTS]["sha256"]:
-            found.refused.append(f"{name}: another network than the one here (another device or version made it); the one here stays")
-            return
-        before = len(found.tables) + len(found.weights) + len(found.refused)
-        if runs.WEIGHTS in arrived and runs.WEIGHTS not in here:
-            here.restore(runs.WEIGHTS, arrived.read(runs.WEIGHTS))
-            found.weights.append(name)
-        for file, entry in sorted(arrived.files.items()):
-            if file not in here.files:
-                here.add(file, arrived.read(file), **{fact: value for fact, value in entry.items() if fact not in ("sha256", "bytes")})
-                found.tables.append(f"{name}/{file}")
-            elif "measurement" in entry and entry["sha256"] != here.files[file]["sha256"]:
-                found.refused.append(f"{name}: {file} differs from the one here, which stays")
-        if before == len(found.tables) + len(found.weights) + len(found.refused):
-            found.there.append(name)
+        found, files = _compared(name, here, run), store.sealed(run[store.MANIFEST])
+        if found.get("weights"):
+            here.restore(runs.WEIGHTS, run[runs.WEIGHTS])
+        for file in (line.rpartition("/")[2] for line in found.get("tables", ())):
+            facts = {fact: value for fact, value in files[file].items() if fact not in ("sha256", "bytes")}
+            here.add(file, run[file], **facts)
+    return found
+
+
+def _compared(name: str, here: store.Folder, run: Mapping[str, bytes]) -> dict[str, list[str]]:
+    """What a run that is here lacks of the same one in an archive, and what it has otherwise."""
+    files = store.sealed(run[store.MANIFEST])
+
+    def differs(file: str) -> bool:
+        return file in here.files and here.files[file]["sha256"] != files[file]["sha256"]
+
+    if differs(runs.WEIGHTS):
+        return {"refused": [f"{name}: another network than the one here (another device or version made it); the one here stays"]}
+    ours, theirs = (validity.config(content)["result"] for content in (here.read(runs.CONFIG), run[runs.CONFIG]))
+    if any(ours[fact] != theirs[fact] for fact in ("status", "clean_accuracy", "epochs_run")):
+        return {"refused": [f"{name}: the same network with another result than the one here, which stays"]}
+    tables = [file for file, entry in sorted(files.items()) if "measurement" in entry]
+    found = {
+        "tables": [f"{name}/{file}" for file in tables if file not in here.files],
+        "weights": [name] if runs.WEIGHTS in run and runs.WEIGHTS not in here else [],
+        "refused": [f"{name}: {file} differs from the one here, which stays" for file in tables if differs(file)],
+    }
+    return found if any(found.values()) else {"there": [name]}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
+import json
+import os
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from lib import measurements, models, origin, paths, recipes, runs, samecode, store
+from lib import measurements, models, origin, paths, recipes, runs, samecode, store, validity
 from lib.errors import InputError
 from lib.recipes import Training
 
@@ -25,28 +29,54 @@ def _status(folder: Path) -> dict[str, object]:
         return damaged | {"note": str(error)}
     except (LookupError, TypeError, ValueError, AttributeError) as error:  # whole, so another library wrote it, or somebody by hand
         return damaged | {"note": f"damaged: {folder} is not what this library writes ({error!r}); restore it (git checkout) or delete it"}
+    if not _at_home(folder, facts):
+        return row | {"status": "damaged", "note": _misplaced(folder, facts)}
     if row["model"] not in models.MODELS:
         return row | {"status": "stale", "note": f"the library has no model {row['model']!r} any more"}
     training = recipes.described(facts["training"])
-    if training and folder != paths.runs() / training.name:
-        return row | {"status": "damaged", "note": f"damaged: {folder} holds the run {training.name}; give it its name back"}
     stale = sorted(_stale(run, training, row["model"]))
     return row | ({"status": "stale", "note": f"changed since it was made: code of {', '.join(stale)}"} if stale else {"note": ""})
+
+
+def _at_home(folder: Path, facts: dict[str, dict[str, object]]) -> bool:
+    """Whether a run lies where its name says; one that today's recipes do not describe is known by its key."""
+    named = facts["training"]
+    if training := recipes.described(named):
+        return folder == paths.runs() / training.name
+    key = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:8]
+    return folder.parent == paths.runs() / f"{named['dataset']}-{named['model']}" and folder.name.endswith(f"-{key}")
+
+
+def _misplaced(folder: Path, facts: dict[str, dict[str, object]]) -> str:
+    training = recipes.described(facts["training"])
+    name = training.name if training else "of another name"
+    if training and store.there(paths.runs() / name):
+        return f"damaged: {folder} is a copy of the run {name}, which is in its place too; move the copy out of {paths.runs()}"
+    return f"damaged: {folder} holds the run {name}; give it its name back"
 
 
 def _facts(run: store.Folder) -> dict[str, object]:
     """The columns that are read from a run's files."""
     facts, units = runs.config(run), measurements.file_name("selectivity", {})
+    frames = {file: _frame(run, file) for file, entry in run.files.items() if entry.get("measurement") in validity.COLUMNS}
     named, result, made = facts["training"], facts["result"], facts["provenance"]
     kinds = {"dataset": str, "model": str, "alpha": float, "seed": int, "recipe": str}  # so that rows can be sorted, whatever they hold
     row = {name: kind(named[name]) for name, kind in kinds.items()}
     row |= {"variant": str(named.get("variant", {"name": "plain"})["name"]), "epochs": named["settings"]["epochs"]}
     row |= {name: result[name] for name in ("clean_accuracy", "status")}
     row |= {name: made[name] for name in ("engine", "device", "commit", "torch", "seconds", "date")}
-    row |= {"weights": runs.WEIGHTS in run, "tables": ", ".join(sorted(entry["measurement"] for entry in run.files.values() if "measurement" in entry))}
+    tables = sorted(str(entry["measurement"]) for entry in run.files.values() if "measurement" in entry)
+    row |= {"weights": runs.WEIGHTS in run, "tables": ", ".join(tables)}
     if units in run:
-        row["mean_selectivity"] = float(runs.network_selectivity(pd.read_parquet(io.BytesIO(run.read(units))).assign(run=0), ["run"]).iloc[0])
+        row["mean_selectivity"] = float(runs.network_selectivity(frames[units].assign(run=0), ["run"]).iloc[0])
     return row
+
+
+def _frame(run: store.Folder, file: str) -> pd.DataFrame:
+    try:
+        return validity.frame(run.read(file))
+    except store.Unfit as error:
+        raise store.damaged(run.path / file, str(error)) from None
 
 
 class Result(NamedTuple):
@@ -93,13 +123,52 @@ COLUMNS = [
 BRIEF = [*COLUMNS[: COLUMNS.index("device")], "date", "status"]  # what fits on a screen
 
 
+def _visible(folder: Path) -> list[Path]:
+    """What is in a folder and not hidden, in order; raises InputError where that cannot be read."""
+    try:
+        return [folder / name for name in sorted(os.listdir(folder)) if not name.startswith(".")]
+    except OSError as error:
+        raise store.unreadable(folder, error) from error
+
+
+def _is_run(path: Path) -> bool:
+    """Whether this is meant to be a run: by its name, by what it holds, or because nobody can tell."""
+    try:
+        return bool(_RUN_NAME.fullmatch(path.name)) or any(store.there(path / file) for file in (store.MANIFEST, runs.CONFIG))
+    except InputError:
+        return True
+
+
+_RUN_NAME = re.compile(r".+-[0-9a-f]{8}")
+
+
+def _listed() -> tuple[list[Path], dict[Path, InputError]]:
+    """The folders of all runs, whole or not, and the folders of the store that cannot be looked into, each with its error."""
+    root, found, closed = paths.runs(), [], {}
+    if not store.there(root):
+        return [], {}
+    if not root.is_dir():
+        raise InputError(f"the store of runs, {root}, is not a folder; set RUNS_DIR to the folder that holds the runs, or unset it")
+    for group in _visible(root):
+        try:
+            if stat.S_ISDIR(os.stat(group).st_mode):
+                found += [group] if store.there(group / store.MANIFEST) else filter(_is_run, _visible(group))
+        except InputError as error:
+            closed[group] = error
+        except OSError as error:
+            closed[group] = store.unreadable(group, error)
+    return found, closed
+
+
 def catalogue() -> pd.DataFrame:
     """One row a cached run, damaged and stale ones included, with the columns of `COLUMNS`; files are verified, nothing is made.
 
     status  ok, diverged (kept as a result), stale (library code or recipe changed since; the note says what), damaged (the note names the file)
     """
-    folders = {file.parent for name in (store.MANIFEST, runs.CONFIG) for file in paths.runs().glob(f"*/[!.]*/{name}")}
-    rows = pd.DataFrame([_status(folder) for folder in folders], columns=COLUMNS)
+    found, closed = _listed()
+    known = [_status(folder) for folder in found]
+    known += [{"status": "damaged", "run": folder.name, "note": str(error)} for folder, error in closed.items()]
+    rows = pd.DataFrame(known, columns=COLUMNS)
     return rows.sort_values(["dataset", "model", "recipe", "variant", "alpha", "seed", "run"], ignore_index=True)
 
 
@@ -111,11 +180,20 @@ def refuse_damaged(rows: pd.DataFrame) -> None:
 
 
 def folders() -> list[Path]:
-    """The folders of all whole runs, in order."""
-    return sorted(file.parent for file in paths.runs().glob(f"*/[!.]*/{store.MANIFEST}"))
+    """The folders of all runs that lie in their place, in order, and of damaged ones: whoever reads those meets the damage."""
+
+    def in_place(folder: Path) -> bool:
+        try:
+            return _at_home(folder, runs.config(store.Folder(folder)))
+        except InputError:
+            return bool(_RUN_NAME.fullmatch(folder.name))
+
+    return sorted(filter(in_place, _listed()[0]))
 
 
 def cached() -> list[Training]:
-    """The training of every cached run that today's recipes describe; raises InputError at a damaged one."""
-    found = [recipes.described(runs.config(store.Folder(folder)).get("training")) for folder in folders()]
+    """The training of every cached run that today's recipes describe; raises InputError at what is damaged or cannot be read."""
+    for error in _listed()[1].values():
+        raise error
+    found = [recipes.described(runs.config(store.Folder(folder))["training"]) for folder in folders()]
     return sorted((training for training in found if training), key=lambda t: (t.dataset, t.model, t.recipe, t.variant, t.alpha, t.seed))

@@ -16,15 +16,15 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from lib import data, measurements, models, origin, paths, readlog, store
+from lib import data, measurements, models, origin, paths, readlog, store, validity
 from lib import train as training_code
 from lib.engines import exact
 from lib.errors import InputError
 from lib.recipes import Training, labels
+from lib.validity import CONFIG, HISTORY, WEIGHTS
 
 __all__ = ["Training", "grid", "history", "load", "make", "missing", "summary", "table"]
 
-CONFIG, HISTORY, WEIGHTS = "config.json", "history.parquet", "weights.safetensors"
 
 
 def frozen() -> bool:
@@ -76,9 +76,18 @@ def _read(training: Training, run: store.Folder, file: str) -> bytes:
     return content
 
 
+def _frame(training: Training, run: store.Folder, file: str) -> pd.DataFrame:
+    """The rows of a table of a run, verified, noted as read, and labelled with the training."""
+    content = _read(training, run, file)
+    try:
+        return _label(validity.frame(content), training)
+    except store.Unfit as error:
+        raise store.damaged(run.path / file, str(error)) from None
+
+
 def _find(training: Training) -> store.Folder | None:
     folder = paths.runs() / training.name
-    if not folder.exists():
+    if not store.there(folder):
         return None
     run = store.Folder(folder)
     if config(run)["training"] != json.loads(json.dumps(training.canonical())):
@@ -161,13 +170,21 @@ def as_files(trained: training_code.Trained, training: Training, digest: str, co
 
 
 def config(run: store.Folder) -> dict[str, dict[str, object]]:
-    """The verified config.json of a run: "training", "result" and "provenance"."""
-    return json.loads(run.read(CONFIG))
+    """The verified config.json of a run: "training", "result" and "provenance"; raises InputError for any other file."""
+    try:
+        return validity.config(run.read(CONFIG))
+    except store.Unfit as error:
+        raise store.damaged(run.path / CONFIG, str(error)) from None
 
 
 def _network(training: Training, run: store.Folder) -> nn.Module:
     network = models.build(training.model, data.DATASETS[training.dataset][1])
-    state = safetensors.torch.load(run.read(WEIGHTS))
+    content = run.read(WEIGHTS)
+    try:
+        validity.weights(content, training)
+    except store.Unfit as error:
+        raise store.damaged(run.path / WEIGHTS, str(error)) from None
+    state = safetensors.torch.load(content)
     network.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()})
     return network.eval()
 
@@ -220,7 +237,7 @@ def _one_table(measurement: str, training: Training, settings: dict[str, object]
             run = store.Folder(run.path)
             if file not in run:
                 _measure(measurement, training, run, settings)
-    return _label(pd.read_parquet(io.BytesIO(_read(training, run, file))), training)
+    return _frame(training, run, file)
 
 
 def measured(measurement: str, training: Training, run: store.Folder, settings: dict[str, object], device: str) -> pd.DataFrame:
@@ -255,8 +272,7 @@ def _label(rows: pd.DataFrame, training: Training) -> pd.DataFrame:
 
 def history(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
     """One row an epoch, after the columns that say which network: epoch, loss, selectivity (mean over the minibatches), validation_accuracy."""
-    files = ((training, _read(training, make(training, progress=progress), HISTORY)) for training in trainings)
-    return _concat([_label(pd.read_parquet(io.BytesIO(content)), training) for training, content in files])
+    return _concat([_frame(training, make(training, progress=progress), HISTORY) for training in trainings])
 
 
 def network_selectivity(units: pd.DataFrame, by: list[str]) -> pd.Series:
@@ -270,7 +286,8 @@ def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> p
     rows = []
     for training in trainings:
         units = table("selectivity", [training], progress=progress)
-        facts = json.loads(_read(training, make(training), CONFIG))
+        facts = config(make(training))
+        readlog.note(training, CONFIG)
         result = facts["result"]
         rows.append(
             {

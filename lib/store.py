@@ -5,51 +5,227 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import logging
 import os
+import re
 import shutil
+import socket
+import stat
+import time
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import safetensors.torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from lib.code import exempt
 from lib.errors import InputError
+from lib.locks import alive, lock
+
+__all__ = [
+    "MANIFEST", "PLAIN", "Folder", "Unfit", "check", "create", "damaged", "kept", "lock", "parsed", "put",
+    "read_checkpoint", "read_file", "sealed", "there", "unreadable", "write_atomically", "write_checkpoint",
+]  # fmt: skip
+
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,199}")  # a name of a file or a folder: no path, not hidden
+DAY = 86_400.0  # seconds
+
+
+class Unfit(ValueError):
+    """What is wrong with a file, in words that follow its name; whoever knows where it lies makes an InputError."""
 
 
 @exempt
-def damaged(file: Path, what: str, way_out: str = "restore it (git checkout) or delete its folder to make it again") -> InputError:
+def damaged(
+    file: Path, what: str, way_out: str = "restore it (git checkout) or delete its folder to make it again"
+) -> InputError:
     """The error for a file that is not what it was written as: what is wrong with it, and what to do."""
     return InputError(f"damaged: {file} {what}; {way_out}")
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+
+def unreadable(path: Path, error: OSError) -> InputError:
+    """The error for what the system does not let us read."""
+    reason = error.strerror or type(error).__name__
+    return InputError(f"cannot read {path}: {reason}; mend its permissions or its disk, or move it away")
+
+
+def there(path: Path) -> bool:
+    """Whether something is at a path; raises InputError where that cannot be seen."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return True
+
+
+def read_file(file: Path, *, most: int) -> bytes:
+    """The content of a regular file, looked at before it is opened: a pipe would wait, and a device never end.
+
+    Args:
+        file: The file, or a link to it.
+        most: How many bytes it may have.
+
+    Returns:
+        Its content.
+
+    Raises:
+        FileNotFoundError: There is none.
+        Unfit: It is a folder, a pipe or a device, or is larger than that.
+        InputError: It cannot be read.
+    """
+    try:
+        _check_regular(os.stat(file))
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+            size = _check_regular(os.fstat(opened.fileno()))  # of what was opened, should the name lead elsewhere now
+            content = opened.read(most + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unreadable(file, error) from error
+    if len(content) > most:
+        raise Unfit(f"has {max(size, most + 1)} bytes, not {most}")
+    return content
+
+
+def _check_regular(status: os.stat_result) -> int:
+    """The size of a regular file; raises Unfit for anything else."""
+    if not stat.S_ISREG(status.st_mode):
+        raise Unfit("is a folder, not a file" if stat.S_ISDIR(status.st_mode) else "is a pipe or a device, not a file")
+    return status.st_size
+
+
+def parsed(content: bytes) -> object:
+    """JSON as this library writes it; raises Unfit for what is none, for a name given twice, and for NaN and infinity."""
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise Unfit("gives one name twice")
+        return found
+
+    def never(constant: str) -> object:
+        raise Unfit(f"holds {constant}")
+
+    try:
+        return json.loads(content.decode("utf-8"), object_pairs_hook=once, parse_constant=never)
+    except Unfit:
+        raise
+    except (ValueError, RecursionError):
+        raise Unfit("is not JSON") from None
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------------
 
 
 @exempt
 def write_atomically(file: Path, content: bytes) -> None:
     """Write a file so that after a crash it is the old one or the new one, never half of it.
 
-    raises  InputError when the disk is full or the place cannot be written; nothing is left behind
+    Args:
+        file: The file; folders that lack are made.
+        content: All of it.
+
+    Raises:
+        InputError: The disk is full or the place cannot be written; nothing is left behind.
     """
-    draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    draft, made, done = _draft(file), [], False
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        made = _make_folders(file.parent)
+        _tidy(file.parent)
         with draft.open("wb") as out:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
         os.replace(draft, file)
+        done = True
+        _sync(file.parent)
     except OSError as error:
-        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
-        raise InputError(f"cannot write {file}: {reason}; nothing was changed, free some room or set RUNS_DIR to another place") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full" if full else error.strerror
+        raise InputError(
+            f"cannot write {file}: {reason}; nothing was changed, free some room or set RUNS_DIR to another place"
+        ) from error
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+        if not done:
+            _remove_empty(made)
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder outlast a power cut: a file is renamed for good when its folder is on the disk."""
+    with suppress(OSError):  # some file systems refuse it for folders
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make a folder and those above it that lack; returns the new ones, the uppermost first."""
+    lacking = []
+    while not folder.is_dir():
+        lacking.append(folder)
+        folder = folder.parent
+    made = []
+    for one in reversed(lacking):
+        try:
+            one.mkdir()
+        except FileExistsError:
+            if not one.is_dir():
+                raise
+            continue  # another process was first
+        made.append(one)
+        _sync(one.parent)
+    return made
+
+
+def _remove_empty(made: list[Path]) -> None:
+    """Take back folders that `_make_folders` made, unless somebody has put something into them."""
+    for folder in reversed(made):
+        with suppress(OSError):
+            folder.rmdir()
+
+
+# ---- drafts: what is being written, under a name that says by whom -----------------------------------------------------
+
+_DRAFT = re.compile(r"\..+\.([A-Za-z0-9_-]+)\.([0-9]{1,10})\.tmp")
+
+
+@lru_cache
+def _here() -> str:
+    """This machine, or this container of it: where a number stands for one process."""
+    host = re.sub(r"[^A-Za-z0-9-]", "_", socket.gethostname())[:40]
+    with suppress(OSError):
+        host += f"-{os.stat('/proc/self/ns/pid').st_ino:x}"
+    return host
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name[:150]}.{_here()}.{os.getpid()}.tmp")
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed processes of this machine left half written in a folder, and what is older than a day."""
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            found = _DRAFT.fullmatch(path.name)
+            if not found:
+                continue
+            dead = found[1] == _here() and not alive(int(found[2]))
+            if dead or time.time() - path.lstat().st_mtime > DAY:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 # ---- scratch files: what can be made again ---------------------------------------------------------------------------
@@ -103,9 +279,10 @@ def kept(
     if found is not None and fits(found):
         return found
     arrays = make()
-    draft = file.with_suffix(f".{os.getpid()}.tmp")
+    draft = _draft(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        _tidy(file.parent)
         with draft.open("w+b") as out:
             out.write(bytes(_SEAL))
             np.savez(out, **arrays)
@@ -124,18 +301,24 @@ def kept(
 
 # ---- checkpoints -----------------------------------------------------------------------------------------------------
 
+CHECKPOINT_BYTES = 4 * 2**30  # no checkpoint is larger: weights, best weights and momentum of one network
+
 
 @exempt
 def write_checkpoint(file: Path, tensors: dict[str, Tensor], facts: dict[str, object]) -> None:
     """Tensors and JSON facts in one file that opens with the SHA-256 of the rest."""
-    body = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"facts": json.dumps(facts)})
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    body = safetensors.torch.save(plain, {"facts": json.dumps(facts)})
     write_atomically(file, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
 
 
 @exempt
 def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     """What `write_checkpoint` wrote; raises InputError for a file that is not bit for bit that."""
-    digest, _, body = file.read_bytes().partition(b"\n")
+    try:
+        digest, _, body = read_file(file, most=CHECKPOINT_BYTES).partition(b"\n")
+    except Unfit as error:
+        raise damaged(file, str(error), "delete it to start this run anew") from None
     if hashlib.sha256(body).hexdigest().encode() != digest:
         raise damaged(file, "does not match its checksum", "delete it to start this run anew")
     size = int.from_bytes(body[:8], "little")  # a safetensors file: length of its JSON header, header, data
@@ -146,21 +329,73 @@ def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
 # ---- run folders -----------------------------------------------------------------------------------------------------
 
 MANIFEST = "manifest.json"
+FORMAT = 1  # of run folders; the first ones say none, and are the same
+MANIFEST_BYTES = 4 * 2**20
 
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def sealed(content: bytes) -> dict[str, dict[str, object]]:
+    """What a manifest says of each file by its name: "sha256", "bytes", and other facts.
+
+    Raises:
+        Unfit: It is no manifest, was edited, is of a newer format, or names a file that is not in its own folder.
+    """
+    try:
+        found = parsed(content)
+        files, seal, version = found["files"], found["seal"], found.get("format", FORMAT)
+        known, same = found.keys() <= {"files", "seal", "format"}, seal == _seal(files)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise Unfit("is not a manifest") from None
+    if not known or type(version) is not int or version < 1:
+        raise Unfit("is not a manifest")
+    if version > FORMAT:
+        raise Unfit(f"is of format {version}, and this library knows formats up to {FORMAT}: take a newer one")
+    if not same:
+        raise Unfit("was changed by hand")
+    if not isinstance(files, dict):
+        raise Unfit("is not a manifest")
+    for name, entry in files.items():
+        if not PLAIN.fullmatch(name) or name == MANIFEST:
+            raise Unfit(f"names {name[:80]!r}, which is no plain name of another file")
+        digest, size = (entry.get("sha256"), entry.get("bytes")) if isinstance(entry, dict) else (None, None)
+        if not (isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest) and type(size) is int and size >= 0):
+            raise Unfit(f"does not say what {name} holds")
+    return files
+
+
+def _seal(files: dict[str, dict[str, object]]) -> str:
+    return _sha256(json.dumps(files, sort_keys=True).encode())
+
+
+def _manifest(files: dict[str, dict[str, object]]) -> bytes:
+    facts = {"files": files, "format": FORMAT, "seal": _seal(files)}
+    return json.dumps(facts, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def _entry(content: bytes, facts: dict[str, object]) -> dict[str, object]:
+    return {"sha256": _sha256(content), "bytes": len(content), **facts}
+
+
+def check(entry: dict[str, object], content: bytes) -> None:
+    """Raise Unfit unless this is, to the bit, the content of which a manifest speaks."""
+    if len(content) != entry["bytes"]:
+        raise Unfit(f"has {len(content)} bytes, not {entry['bytes']}")
+    if _sha256(content) != entry["sha256"]:
+        raise Unfit("does not match its checksum")
+
+
 class Folder:
     """A folder whose manifest names each of its files with size and SHA-256, and is itself sealed by one.
 
-    A file the manifest does not name is the leftover of a crash and does not count. A file marked `optional` may be absent (weights that
-    are not kept in the repository), never different.
+    A file that the manifest does not name is the leftover of a crash and does not count. A file marked `optional` may
+    be absent (weights that are not kept in the repository), never different.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open an existing folder; raises InputError when its manifest is missing, cut or edited."""
+        """Open an existing folder; raises InputError when its manifest is missing, cut, edited or cannot be read."""
         self.path = path
         self.files: dict[str, dict[str, object]] = {}
         self._reload()
@@ -168,31 +403,27 @@ class Folder:
     def _reload(self) -> None:
         file = self.path / MANIFEST
         try:
-            sealed = json.loads(file.read_bytes())
-            files, seal = sealed["files"], sealed["seal"]
+            self.files = sealed(read_file(file, most=MANIFEST_BYTES))
         except FileNotFoundError:
             raise damaged(file, "is missing") from None
-        except (ValueError, TypeError, KeyError):
-            raise damaged(file, "is not a manifest") from None
-        if seal != _seal(files):
-            raise damaged(file, "was changed by hand")
-        self.files = files
+        except Unfit as error:
+            raise damaged(file, str(error)) from None
 
     def __contains__(self, name: str) -> bool:
-        return name in self.files and not (self.files[name].get("optional") and not (self.path / name).exists())
+        return name in self.files and not (self.files[name].get("optional") and not there(self.path / name))
 
     def read(self, name: str) -> bytes:
         """A file's content, verified; raises InputError when it is missing or differs from the manifest in any bit."""
         if name not in self.files:
             raise InputError(f"{self.path} holds no {name}; it holds {', '.join(sorted(self.files))}")
+        file, entry = self.path / name, self.files[name]
         try:
-            content = (self.path / name).read_bytes()
+            content = read_file(file, most=entry["bytes"])
+            check(entry, content)
         except FileNotFoundError:
-            raise damaged(self.path / name, "is missing") from None
-        if len(content) != self.files[name]["bytes"]:
-            raise damaged(self.path / name, f"has {len(content)} bytes, not {self.files[name]['bytes']}")
-        if _sha256(content) != self.files[name]["sha256"]:
-            raise damaged(self.path / name, "does not match its checksum")
+            raise damaged(file, "is missing") from None
+        except Unfit as error:
+            raise damaged(file, str(error)) from None
         return content
 
     def verify(self) -> None:
@@ -202,7 +433,13 @@ class Folder:
                 self.read(name)
 
     def add(self, name: str, content: bytes, **facts: object) -> None:
-        """Write one more file, then the manifest that names it; the caller holds the lock. `facts` are kept beside the checksum."""
+        """Write one more file, then the manifest that names it; the caller holds the lock.
+
+        Args:
+            name: The file's name.
+            content: All of it.
+            facts: What the manifest keeps beside the checksum.
+        """
         self._reload()  # another process may have added a table since this one opened the folder
         write_atomically(self.path / name, content)
         files = self.files | {name: _entry(content, facts)}
@@ -219,55 +456,43 @@ class Folder:
         write_atomically(self.path / name, content)
 
 
-def _seal(files: dict[str, dict[str, object]]) -> str:
-    return _sha256(json.dumps(files, sort_keys=True).encode())
-
-
-def _manifest(files: dict[str, dict[str, object]]) -> bytes:
-    return json.dumps({"files": files, "seal": _seal(files)}, indent=1, sort_keys=True).encode() + b"\n"
-
-
-def _entry(content: bytes, facts: dict[str, object]) -> dict[str, object]:
-    return {"sha256": _sha256(content), "bytes": len(content), **facts}
-
-
 def create(path: Path, files: dict[str, bytes], *, optional: tuple[str, ...] = ()) -> Folder:
-    """Write a whole folder, then give it its name in one step; if another process was first, its folder stands.
+    """Write a whole folder with its manifest, as `put` does; files named in `optional` may be absent later."""
+    marks = {name: {"optional": True} if name in optional else {} for name in files}
+    entries = {name: _entry(content, marks[name]) for name, content in files.items()}
+    return put(path, files | {MANIFEST: _manifest(entries)})
 
-    raises  InputError when the disk is full; nothing is left behind
+
+def put(path: Path, files: dict[str, bytes]) -> Folder:
+    """Write a whole folder, its manifest among the files, and give it its name in one step.
+
+    Args:
+        path: The folder.
+        files: The content of each file by its name.
+
+    Returns:
+        The folder; the one of another process, if that was first.
+
+    Raises:
+        InputError: The disk is full or the place cannot be written; nothing is left behind.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft, made, done = _draft(path), [], False
     try:
+        made = _make_folders(path.parent)
+        _tidy(path.parent)
         for name, content in files.items():
             write_atomically(draft / name, content)
-        entries = {name: _entry(content, {"optional": True} if name in optional else {}) for name, content in files.items()}
-        write_atomically(draft / MANIFEST, _manifest(entries))
         try:
             os.rename(draft, path)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise InputError(f"cannot write {path}: {error.strerror}") from error
+                raise
+        _sync(path.parent)
+        done = True
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; set RUNS_DIR to another place") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        if not done:
+            _remove_empty(made)
     return Folder(path)
-
-
-@exempt
-@contextmanager
-def lock(root: Path, key: str) -> Iterator[None]:
-    """Hold the store's lock for one key; the system releases it when the process ends, however it ends."""
-    place = root / ".locks" / f"{key}.lock"
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(place)
-        try:
-            held.acquire(timeout=0)
-        except Timeout:
-            logging.getLogger(__name__).info("another process is making %s: waiting for it", key)
-            held.acquire()
-    except OSError as error:
-        raise InputError(f"cannot write in {root}: {error.strerror}; set RUNS_DIR to another place") from error
-    try:
-        yield
-    finally:
-        held.release()

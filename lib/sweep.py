@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 
-from filelock import FileLock, Timeout
 from rich.console import Group
 from rich.live import Live
 
 from lib import interrupt, paths, runs, store
 from lib import train as training_code
 from lib.errors import InputError
+from lib.locks import Timeout
 from lib.recipes import Training
 from lib.sweepfile import Sweep, read
 from lib.sweepplan import Outcome, Plan, check_budget, kind, parse_shard, plan
@@ -83,18 +83,15 @@ def _claim(training: Training) -> Iterator[bool]:
 
     A lock of the sweeps' own is held throughout: were the run's lock only looked at, two sweeps would see it free and one wait for the other.
     """
-    place = paths.runs() / ".locks"
+    root = paths.runs()
     with ExitStack() as held:
         try:
-            place.mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(place / f"{training.key}-sweep.lock", timeout=0))
-            with FileLock(place / f"{training.key}.lock", timeout=0):
+            held.enter_context(store.lock(root, f"{training.key}-sweep", wait=False))
+            with store.lock(root, training.key, wait=False):
                 pass
         except Timeout:
             yield False
             return
-        except OSError as error:
-            raise InputError(f"cannot write in {paths.runs()}: {error.strerror}; set RUNS_DIR to another place") from error
         yield True
 
 
@@ -107,10 +104,9 @@ def _clear(trainings: tuple[Training, ...]) -> None:
         folder, partial = root / training.name, root / ".partial" / training.key
         litter = [*folder.parent.glob(f".{folder.name}.*.tmp"), *folder.glob(".*.tmp")] + ([partial] if partial.exists() else [])
         if litter and folder.exists():
-            locks = [root / ".locks" / f"{training.key}{part}.lock" for part in ("", "-manifest")]  # nobody writes a file of the run meanwhile
-            with suppress(Timeout, OSError), ExitStack() as held:
-                for lock in locks:
-                    held.enter_context(FileLock(lock, timeout=0))
+            with suppress(Timeout, InputError), ExitStack() as held:
+                for part in ("", "-manifest"):  # nobody writes a file of the run meanwhile
+                    held.enter_context(store.lock(root, training.key + part, wait=False))
                 for path in litter:
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pandas as pd
 import torch
 
 from lib import catalogue, origin, store
+from lib.errors import InputError
 from lib.words import duration
 
 NETWORK = ["dataset", "model", "recipe", "epochs", "variant"]
@@ -22,11 +25,12 @@ def measuring() -> pd.DataFrame:
     """One row a measurement, network and machine: dataset, model, measurement, device, tables (how many), seconds (their median), least, most."""
     rows = []
     for folder in catalogue.folders():
-        dataset, model = folder.parent.name.rsplit("-", 1)
-        for entry in store.Folder(folder).files.values():
-            if "measurement" in entry:
-                made = entry["provenance"]
-                rows.append((dataset, model, entry["measurement"], made["device"], made["seconds"]))
+        with suppress(InputError, LookupError, TypeError, ValueError):  # what is damaged says nothing here; the list of runs names it
+            dataset, model = folder.parent.name.rsplit("-", 1)
+            for entry in store.Folder(folder).files.values():
+                if "measurement" in entry:
+                    made = entry["provenance"]
+                    rows.append((dataset, model, entry["measurement"], made["device"], float(made["seconds"])))
     columns = ["dataset", "model", "measurement", "device"]
     return _spread(pd.DataFrame(rows, columns=[*columns, "seconds"]), columns, "tables")
 
