@@ -8,11 +8,17 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 import torch
 
@@ -82,16 +88,31 @@ def reader(device: str) -> tuple[Callable[[], float], str]:
     return (time.process_time, "CPU time") if torch.get_num_threads() == 1 else (time.perf_counter, "wall")
 
 
-def interleave(ours: Work, peer: Work, repeats: int, read: Callable[[], float]) -> tuple[list[float], list[float]]:
-    """Seconds of ours and of the peer in `repeats` pairs, taken in turn after one call of each that is not counted."""
+class Sample(NamedTuple):
+    """What one call took."""
+
+    seconds: float
+    faults: int | None  # pages that the process had to fetch anew; None where that is not counted
+
+
+def page_faults() -> int | None:
+    """Minor page faults of this process so far (`ru_minflt`), in all its threads; None on a system without them."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt if resource else None
+
+
+def interleave(
+    ours: Work, peer: Work, repeats: int, read: Callable[[], float]
+) -> tuple[list[Sample], list[Sample]]:
+    """What ours and the peer take in `repeats` pairs, in turn, after one call of each that is not counted."""
     ours(), peer()
-    times: tuple[list[float], list[float]] = ([], [])
+    samples: tuple[list[Sample], list[Sample]] = ([], [])
     for _ in range(repeats):
-        for work, taken in zip((ours, peer), times, strict=True):
-            start = read()
+        for work, taken in zip((ours, peer), samples, strict=True):
+            before, start = page_faults(), read()
             work()
-            taken.append(read() - start)
-    return times
+            seconds, after = read() - start, page_faults()
+            taken.append(Sample(seconds, None if before is None else after - before))
+    return samples
 
 
 def run(case: Case, device: str, *, repeats: int | None = None, read: Callable[[], float] | None = None) -> dict[str, object]:
@@ -121,19 +142,27 @@ def run(case: Case, device: str, *, repeats: int | None = None, read: Callable[[
 
 
 def row(
-    case: Case, device: str, *, ours: list[float] = (), peer: list[float] = (), parity: str | None = None, note: str = "", clock: str = ""
+    case: Case,
+    device: str,
+    *,
+    ours: Sequence[Sample] = (),
+    peer: Sequence[Sample] = (),
+    parity: str | None = None,
+    note: str = "",
+    clock: str = "",
 ) -> dict[str, object]:
     """A row of the results: the contract's keys, then what explains them. Without times, every number is None.
 
     ours, peer, unit    medians of the seconds given, in the unit
     ratio, low, high    median of the peer / median of ours; the lowest and the highest ratio of a pair
     parity              "ok", "failed: ..." or None where nothing was compared
+    ours_faults, peer_faults    page faults of each call: many of them say that memory was given back and fetched anew
     """
     median_ours = median_peer = ratio = low = high = None
     if ours:
-        median_ours, median_peer = statistics.median(ours), statistics.median(peer)
+        median_ours, median_peer = (statistics.median(one.seconds for one in side) for side in (ours, peer))
         ratio = median_peer / median_ours
-        pairs = [theirs / mine for mine, theirs in zip(ours, peer, strict=True)]
+        pairs = [theirs.seconds / mine.seconds for mine, theirs in zip(ours, peer, strict=True)]
         low, high = min(pairs), max(pairs)
         word = case.unit.split()[0]
         scale = SCALES[word] / case.per if word in SCALES else 1 / median_ours
@@ -155,6 +184,8 @@ def row(
         "parity": parity,
         "note": note,
         "clock": clock,
+        "ours_faults": [one.faults for one in ours],
+        "peer_faults": [one.faults for one in peer],
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": origin.commit(),
         "torch": torch.__version__,
@@ -172,9 +203,18 @@ def failed(rows: Iterable[dict[str, object]]) -> bool:
     return any(str(one["parity"]).startswith("failed") for one in rows)
 
 
+def _usual(faults: Sequence[int | None]) -> str:
+    """The median of a side's page faults, for the table."""
+    counted = [one for one in faults if one is not None]
+    return f"{statistics.median(counted):,.0f}" if counted else "?"
+
+
 def table(rows: list[dict[str, object]]) -> str:
-    """The rows as text: one line a case, and in place of a ratio the reason why there is none."""
-    head = ["case", "device", "ours", "peer", "", "ratio", "range", "target", "", "peer is"]
+    """The rows as text: one line for each case, and in place of a ratio the reason why there is none.
+
+    Under "faults" stand the medians of the page faults of one call of ours and one of the peer.
+    """
+    head = ["case", "device", "ours", "peer", "", "ratio", "range", "target", "", "faults", "peer is"]
     lines, reasons = [head], {}
     for one in rows:
         line = [one["name"], one["device"]]
@@ -182,7 +222,8 @@ def table(rows: list[dict[str, object]]) -> str:
             reasons[len(lines)] = one["note"] or f"no ratio, outputs disagree: {one['parity'].removeprefix('failed: ')}"
         else:
             line += [f"{one['ours']:.3g}", f"{one['peer']:.3g}", one["unit"], f"{one['ratio']:.3g}", f"{one['low']:.3g} .. {one['high']:.3g}"]
-            line += [one["target"], "met" if one["met"] else "missed", one["peer_name"]]
+            line += [one["target"], "met" if one["met"] else "missed"]
+            line += [" : ".join(_usual(one[f"{side}_faults"]) for side in ("ours", "peer")), one["peer_name"]]
         lines.append(line)
     widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(len(head))]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)) for line in lines]  # a line without a ratio is short

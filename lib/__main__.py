@@ -47,8 +47,9 @@ def train(
     weights: Annotated[bool, typer.Option("--weights", help="train again where only the weights are missing")] = False,
 ) -> None:
     """Train networks, each alpha with each seed, into the store; what is there already is left alone, an interrupted one goes on."""
-    from lib import recipes, runs
+    from lib import malloc, recipes, runs
 
+    malloc.keep_memory()
     count = _number(epochs, int, "epochs") if epochs else None
     model = model or recipes.usual_model(dataset)
     wanted = [recipes.Training(dataset, model, _number(a, float, "alpha"), _number(s, int, "seed"), recipe, count, variant) for a in alpha for s in seed]
@@ -69,9 +70,10 @@ def sweep(
     engine: Annotated[str, typer.Option(help="here: in this process; local: as processes of their own; slurm: as jobs of a cluster")] = "here",
 ) -> None:
     """Make the networks of a sweep file that are not cached, and measure them; says first what is missing and how long it will take."""
-    from lib import archive, cluster
+    from lib import archive, cluster, malloc
     from lib import sweep as sweeps
 
+    malloc.keep_memory()
     if engine not in ("here", *cluster.ENGINES):
         raise unknown("engine", engine, ("here", *cluster.ENGINES))
     minutes = _number(budget, float, "budget") if budget else None
@@ -137,8 +139,10 @@ def recheck(
     epochs: Annotated[str, typer.Option(help="of each repeated training; one of less than a minute is repeated whole")] = "1",
 ) -> None:
     """Repeat some trainings with today's code: where the results are the same to the bit, stale runs are so no more. Exit code 1 if some stay stale."""
+    from lib import malloc
     from lib import recheck as again
 
+    malloc.keep_memory()
     count = _number(epochs, int, "epochs")
     if count < 1:
         raise InputError(f"epochs must be a whole number >= 1, got {count}")
@@ -152,9 +156,10 @@ def table(
     csv: Csv = False,
 ) -> None:
     """A measurement's tidy table over all cached runs; what was not measured yet is measured now, where the weights are kept."""
-    from lib import catalogue, measurements
+    from lib import catalogue, malloc, measurements
     from lib import runs as cache
 
+    malloc.keep_memory()
     measurements.settled(measurement, {})
     trainings = catalogue.cached()
     if not trainings:
@@ -225,8 +230,10 @@ def rerun(
     recipe: RecipeName = "fast",
 ) -> None:
     """Show a chapter with more alphas, or on another data set: trains what is missing, then builds its page beside the cached runs."""
+    from lib import malloc
     from lib import rerun as again
 
+    malloc.keep_memory()
     page = again.rerun(
         chapter,
         dataset=dataset,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import torch
@@ -34,17 +35,21 @@ def draw(n: int, *, width: int = 3, depth: int = -1, severity: float = 3, genera
     """The random choices for n images; how many numbers are taken from the generator depends on the arguments alone.
 
     width, depth, severity, generator: as in `augmix`
-    raises  InputError for a width below 1, a depth that is neither -1 nor positive, or a severity outside [0.1, 10]
+    raises  InputError for a width below 1, a depth that is neither -1 nor positive, a severity outside [0.1, 10], or what is no generator
     """
-    if width < 1:
-        raise InputError(f"AugMix needs a width of at least 1 chain, got {width}")
-    if depth < 1 and depth != -1:
-        raise InputError(f"AugMix needs a depth of at least 1, or -1 to draw it from 1 .. {DEEPEST}, got {depth}")
-    if not WEAKEST <= severity <= STRONGEST:  # NaN compares false
-        raise InputError(f"AugMix needs a severity in [{WEAKEST}, {STRONGEST:g}], got {severity}")
+    if not isinstance(width, Integral) or width < 1:
+        raise InputError(f"AugMix needs a width of at least 1 chain, got {width!r}")
+    if not isinstance(depth, Integral) or (depth < 1 and depth != -1):
+        raise InputError(f"AugMix needs a depth of at least 1, or -1 to draw it from 1 .. {DEEPEST}, got {depth!r}")
+    if not isinstance(severity, Real) or not WEAKEST <= severity <= STRONGEST:  # NaN compares false
+        raise InputError(f"AugMix needs a severity in [{WEAKEST}, {STRONGEST:g}], got {severity!r}")
+    if not isinstance(generator, torch.Generator):
+        raise InputError(
+            f"AugMix draws from a torch.Generator, got {generator!r}; pass torch.Generator().manual_seed(0)"
+        )
     steps = DEEPEST if depth == -1 else depth
     size = (n, width, steps)
-    share = torch.rand(n, generator=generator)  # Beta(1, 1)
+    share = torch.rand(n, generator=generator, dtype=torch.float32)  # Beta(1, 1)
     exponential = torch.empty(n, width, dtype=torch.float64).exponential_(generator=generator)
     weights = (exponential / exponential.sum(1, keepdim=True)).float()  # Dirichlet(1, ..., 1)
     depths = torch.randint(1, steps + 1, (n, width), generator=generator) if depth == -1 else torch.full((n, width), depth)
@@ -200,6 +205,8 @@ def augmix(pixels: Tensor, *, width: int = 3, depth: int = -1, severity: float =
     Operations act on uint8 images and are Pillow's, chosen uniformly: equalize, posterize, solarize and the translations exactly;
     autocontrast, rotation and shear to within one grey level in under 1 % of the pixels, where their exact result is a whole level.
     """
+    if not isinstance(pixels, Tensor):
+        raise InputError(f"AugMix takes a tensor of uint8 images (n, 3, h, w), got {type(pixels).__name__}")
     if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3 or 0 in pixels.shape[2:]:
         raise InputError(f"AugMix takes uint8 images (n, 3, h, w), got {pixels.dtype} {tuple(pixels.shape)}")
     return apply(pixels, draw(len(pixels), width=width, depth=depth, severity=severity, generator=generator))

@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from lib import data, measurements, models, origin, paths, readlog, store, validity
+from lib import data, malloc, measurements, models, origin, paths, readlog, store, validity
 from lib import train as training_code
 from lib.engines import exact
 from lib.errors import InputError
@@ -139,6 +139,7 @@ def make(
 
 def _train(training: Training, partial: Path, **how: object) -> dict[str, bytes]:
     """The files of a run; `partial` is where its checkpoint lies, named by the code that made it: other code does not go on from it."""
+    malloc.keep_memory()
     digest = origin.training_digest(training)  # of the code as imported, before hours of training in which it may be edited
     commit = origin.commit()
     trained = training_code.train(training, training_code.best_engine(training), checkpoint=partial / checkpoint_name(digest), **how)
@@ -242,6 +243,7 @@ def _one_table(measurement: str, training: Training, settings: dict[str, object]
 
 def measured(measurement: str, training: Training, run: store.Folder, settings: dict[str, object], device: str) -> pd.DataFrame:
     """A measurement made now, whatever is cached; networks that it needs besides are trained where they are missing."""
+    malloc.keep_memory()
     one = measurements.MEASUREMENTS[measurement]
     network, given = _network(training, run).to(device), dict(settings)
     if one.sources:

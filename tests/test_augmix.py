@@ -256,6 +256,18 @@ def test_the_seed_decides_and_the_global_state_stays():
     assert not torch.equal(augmix.augmix(pictures, generator=generator), first)  # a second view
 
 
+def test_the_default_dtype_does_not_matter():
+    pictures = torch.cat([PICTURES["noise"], PICTURES["special"]])
+    expected, plan = augmix.augmix(pictures, generator=seeded(1)), augmix.draw(12, generator=seeded(1))
+    torch.set_default_dtype(torch.float64)
+    try:
+        made, other = augmix.augmix(pictures, generator=seeded(1)), augmix.draw(12, generator=seeded(1))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert made.dtype == torch.float32 and torch.equal(made, expected)
+    assert all(one.dtype == two.dtype and torch.equal(one, two) for one, two in zip(plan, other, strict=True))
+
+
 def test_the_generator_moves_alike_for_all_pictures():
     generators = [seeded(3), seeded(3)]
     for generator, kind in zip(generators, ("noise", "special"), strict=True):
@@ -320,6 +332,12 @@ WRONG = {
     "one image": ({"pixels": torch.zeros(3, 4, 4, dtype=torch.uint8)}, r"got torch.uint8 \(3, 4, 4\)"),
     "grey": ({"pixels": torch.zeros(2, 1, 4, 4, dtype=torch.uint8)}, r"got torch.uint8 \(2, 1, 4, 4\)"),
     "no pixels": ({"pixels": torch.zeros(2, 3, 0, 4, dtype=torch.uint8)}, r"got torch.uint8 \(2, 3, 0, 4\)"),
+    "numpy": ({"pixels": torch.zeros(2, 3, 4, 4, dtype=torch.uint8).numpy()}, "a tensor of uint8 images .* got ndarray"),
+    "generator 0": ({"generator": 0}, "draws from a torch.Generator, got 0; pass"),
+    "no generator": ({"generator": None}, "draws from a torch.Generator, got None; pass"),
+    "width 1.5": ({"width": 1.5}, "width of at least 1 chain, got 1.5"),
+    "depth '1'": ({"depth": "1"}, "depth .* got '1'"),
+    "severity '3'": ({"severity": "3"}, "severity .* got '3'"),
     "width 0": ({"width": 0}, "width of at least 1 chain, got 0"),
     "depth 0": ({"depth": 0}, "depth of at least 1, or -1 to draw it from 1 .. 3, got 0"),
     "depth -2": ({"depth": -2}, "depth .* got -2"),

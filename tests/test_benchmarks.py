@@ -1,6 +1,7 @@
 """The benchmark harness with a clock of its own, and the plain script that training is compared with."""
 
 import json
+import mmap
 import sys
 from dataclasses import replace
 
@@ -76,9 +77,27 @@ def call(monkeypatch, capsys, tmp_path):
 
 def test_sides_take_turns_after_one_warm_up_each():
     clock = Clock()
-    times = harness.interleave(clock.work("ours", 50.0, 1.0, 2.0), clock.work("peer", 90.0, 4.0, 3.0), 2, clock.read)
+    samples = harness.interleave(clock.work("ours", 50.0, 1.0, 2.0), clock.work("peer", 90.0, 4.0, 3.0), 2, clock.read)
     assert clock.calls == ["ours", "peer"] * 3
-    assert times == ([1.0, 2.0], [4.0, 3.0])
+    assert [[one.seconds for one in side] for side in samples] == [[1.0, 2.0], [4.0, 3.0]]
+
+
+def test_faults_are_counted_beside_each_timing_and_shown(call):
+    def touching(count):
+        return lambda device: lambda: mmap.mmap(-1, count * mmap.PAGESIZE).write(b"x" * (count * mmap.PAGESIZE))
+
+    code, rows, out, _ = call([case(ours=touching(1), peer=touching(16 * 1024))], "--repeats", "3")
+    ours, peer = rows[0]["ours_faults"], rows[0]["peer_faults"]
+    assert code == 0 and len(ours) == len(peer) == 3
+    assert max(ours) < min(peer)  # how many pages a fault brings is the system's affair
+    usual = [f"{sorted(side)[1]:,}" for side in (ours, peer)]
+    assert "faults" in out.splitlines()[0] and " : ".join(usual) in out.splitlines()[1]
+
+
+def test_faults_that_nobody_counts_are_none(call, monkeypatch):
+    monkeypatch.setattr(harness, "resource", None)
+    _, rows, out, _ = call([case()], "--repeats", "2")
+    assert rows[0]["ours_faults"] == rows[0]["peer_faults"] == [None, None] and "? : ?" in out
 
 
 def test_ratio_is_peer_over_ours_in_medians_with_the_range_of_the_pairs():

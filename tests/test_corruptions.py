@@ -1,7 +1,12 @@
 """Every corruption against a second implementation, image by image, and against the original script's output; laws, quirks, randomness and errors."""
 
+import hashlib
 import importlib.util
+import json
 import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -16,7 +21,7 @@ from torch.nn import functional as F
 from benchmarks import image_by_image
 from benchmarks.fidelity import LAW
 from lib import corruptions, paths
-from lib.corruptions import blur, noise, quantized, textures, weather
+from lib.corruptions import blur, digital, filters, noise, quantized, textures, weather
 from lib.corruptions.draws import Draws
 from lib.corruptions.severities import CIFAR10_C, PARAMETERS, TABLES, TINY_IMAGENET_C, parameters
 from lib.errors import InputError
@@ -190,6 +195,40 @@ def test_the_law_covers_what_is_random():
     assert set(LAW) == set(RANDOM)
 
 
+# ---- Golden pixels ---------------------------------------------------------------------------------------------------
+
+GOLDEN = Path(__file__).with_name("golden_corruptions.json")
+
+
+def whole_numbers(n: int, side: int) -> Tensor:
+    """Noise, patches with soft edges, and flat images in turn: made from integers alone, so that every machine has the same ones."""
+    made = np.random.Generator(np.random.PCG64(side)).integers(0, 256, (n, 3, side, side))
+    coarse = made[1::3, :, ::8, ::8].repeat(8, 2).repeat(8, 3)
+    made[1::3] = sum(np.roll(coarse, shift, axis) for axis in (2, 3) for shift in range(4)) // 8
+    made[2::3] = made[2::3, :, :1, :1]
+    return torch.from_numpy(made.astype(np.uint8))
+
+
+def fingerprint(pixels: Tensor) -> str:
+    """What identifies the pixels of a batch, in 16 hexadecimal digits."""
+    return hashlib.sha256(pixels.contiguous().numpy().tobytes()).hexdigest()[:16]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the golden pixels were made on x86-64, whose exp and log end in other last bits")
+@pytest.mark.parametrize("side", TABLES)
+@pytest.mark.parametrize("name", corruptions.NAMES)
+def test_pixels_of_batches_stay_what_they_were(name, side):
+    """Of 110 images, a full block and the beginning of another."""
+    pixels = whole_numbers(110, side)
+    made = [corruptions.corrupt(pixels, name, severity, generator=seeded(severity)) for severity in corruptions.SEVERITIES]
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))[f"{name} {side}"]
+    if name in ONE_LEVEL:  # the machine's BLAS decides a few last bits: the sums of all levels tell
+        for images, total in zip(made, golden["sums"], strict=True):
+            assert abs(int(images.long().sum()) - total) <= ONE_LEVEL[name] * images.numel()
+    else:
+        assert [fingerprint(images) for images in made] == golden["hashes"]
+
+
 # ---- Frost's photographs ---------------------------------------------------------------------------------------------
 
 
@@ -315,13 +354,6 @@ def test_who_needs_a_generator(name):
             corruptions.corrupt(smooth(1, 32), name, 1)
 
 
-def test_memory_layout_does_not_matter():
-    pixels = smooth(3, 32)
-    strided = pixels.contiguous(memory_format=torch.channels_last)
-    for name in corruptions.NAMES:
-        assert torch.equal(*(corruptions.corrupt(images, name, 5, generator=seeded(0)) for images in (pixels, strided))), name
-
-
 def test_blocks_are_made_in_any_order_and_company():
     pixels = smooth(230, 32)
     last_first = [corruptions.corrupted_block(pixels, number, "shot_noise", 4) for number in (2, 1, 0)]
@@ -338,6 +370,95 @@ def test_each_block_type_and_severity_has_its_own_seed():
     risen = [corruptions.corrupted_block(grey, *each) >= 128 for each in which]
     for other in risen[1:]:
         assert 0.49 < (risen[0] == other).double().mean() < 0.51
+
+
+# ---- Few images, of any kind, in any layout, under any default -------------------------------------------------------
+
+FLAT = {"black": 0, "white": 255, "grey": 100}
+
+
+def eight(kind: str, side: int) -> Tensor:
+    """Eight images of a kind, uint8 (8, 3, side, side)."""
+    if kind in FLAT:
+        return torch.full((8, 3, side, side), FLAT[kind], dtype=torch.uint8)
+    if kind == "random":
+        return torch.randint(0, 256, (8, 3, side, side), dtype=torch.uint8, generator=seeded(side))
+    return reference("clean")[:8].repeat_interleave(side // 32, 2).repeat_interleave(side // 32, 3)
+
+
+@pytest.mark.parametrize("kind", [*FLAT, "random", pytest.param("CIFAR-10", marks=needs_reference)])
+@pytest.mark.parametrize("side", TABLES)
+@pytest.mark.parametrize("name", corruptions.NAMES)
+def test_few_images_become_what_they_become_in_a_batch(name, side, kind):
+    pixels = eight(kind, side)
+    for severity in corruptions.SEVERITIES:
+        made = corruptions.corrupt(pixels, name, severity, generator=seeded(severity))
+        for n in (0, 1, 2):
+            few = corruptions.corrupt(pixels[:n], name, severity, generator=seeded(severity))
+            assert few.dtype == torch.uint8 and torch.equal(few, made[:n]), (severity, n)
+        for place in () if kind in FLAT else (1, 2, 3, 6):
+            alone = corruptions.corrupt(pixels[place : place + 1], name, severity, generator=seeded(severity))
+            company = corruptions.corrupt(pixels[place:], name, severity, generator=seeded(severity))
+            assert torch.equal(alone[0], company[0]), (severity, place)
+            if name in corruptions.DETERMINISTIC:
+                assert torch.equal(alone[0], made[place]), (severity, place)
+
+
+def test_no_images_take_no_numbers():
+    generator = seeded(0)
+    state = generator.get_state()
+    corruptions.corrupt(ONE[:0], "gaussian_noise", 1, generator=generator)
+    assert torch.equal(generator.get_state(), state)
+
+
+LAYOUTS = {
+    "channels last": lambda x: x.contiguous(memory_format=torch.channels_last),
+    "channels of one": lambda x: x[:, :1].expand_as(x),
+    "images of one": lambda x: x[:1].expand_as(x),
+    "rows and columns exchanged": lambda x: x.mT,
+    "every other image, row and column": lambda x: x.repeat_interleave(2, 0).repeat_interleave(2, 2).repeat_interleave(2, 3)[1::2, :, ::2, 1::2],
+    "images last": lambda x: x.permute(1, 2, 3, 0).contiguous().permute(3, 0, 1, 2),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", corruptions.NAMES)
+def test_few_images_may_lie_in_memory_in_any_way(name, layout):
+    for n in (0, 1, 2, 5):
+        strided = LAYOUTS[layout](smooth(n, 32))
+        before = strided.clone()
+        made = corruptions.corrupt(strided, name, 3, generator=seeded(0))
+        assert torch.equal(made, corruptions.corrupt(strided.contiguous().clone(), name, 3, generator=seeded(0)))
+        assert torch.equal(strided, before)
+
+
+@contextmanager
+def double_by_default() -> Iterator[None]:
+    """Tensors are float64 where nothing is said; what the corruptions keep in caches is made anew, then and afterwards."""
+    modules = (blur, digital, filters, noise, textures)
+    caches = [value for module in modules for value in vars(module).values() if hasattr(value, "cache_clear")]
+    assert len(caches) >= 6
+    [one.cache_clear() for one in caches]
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+        [one.cache_clear() for one in caches]
+
+
+@pytest.mark.parametrize("side", TABLES)
+@pytest.mark.parametrize("name", corruptions.NAMES)
+def test_the_default_dtype_does_not_matter(name, side):
+    pixels = whole_numbers(12, side)
+
+    def made() -> list[Tensor]:
+        return [corruptions.corrupt(pixels, name, severity, generator=seeded(severity)) for severity in corruptions.SEVERITIES]
+
+    expected = made()
+    with double_by_default():
+        doubled = made()
+    assert list(map(fingerprint, doubled)) == list(map(fingerprint, expected))
 
 
 # ---- Errors ----------------------------------------------------------------------------------------------------------
@@ -359,7 +480,16 @@ WRONG = {
     "48 pixels": ((torch.zeros(1, 3, 48, 48, dtype=torch.uint8), "contrast", 1), r"\(n, 3, 32, 32 or 64, 64\).* got \(1, 3, 48, 48\)"),
     "one image": ((ONE[0], "contrast", 1), r"got \(3, 32, 32\)"),
     "channels last": ((ONE.permute(0, 2, 3, 1), "contrast", 1), r"got \(1, 32, 32, 3\)"),
-    "no image": ((ONE[:0], "contrast", 1), "at least one image, got none"),
+    "severity of numpy 1.0": ((ONE, "contrast", np.float32(1)), "severity .* got np.float32"),
+    "severity 1 + 0j": ((ONE, "contrast", 1 + 0j), "severity .* got"),
+    "two severities": ((ONE, "contrast", torch.tensor([1, 2])), "severity .* got tensor"),
+    "severities in a list": ((ONE, "contrast", [1]), r"severity .* got \[1\]"),
+    "severity None": ((ONE, "contrast", None), "severity .* got None"),
+    "name None": ((ONE, None, 1), "unknown corruption None; known: .*fog"),
+    "names in a list": ((ONE, ["contrast"], 1), r"unknown corruption \['contrast'\]; known"),
+    "images for a name": (("contrast", ONE, 1), r"unknown corruption tensor\(.*\[...\]; known"),
+    "sparse": ((ONE.to_sparse(), "contrast", 1), "lie in memory, got a tensor of torch.sparse_coo"),
+    "meta": ((ONE.to("meta"), "contrast", 1), "lie in memory, got a tensor of no data"),
 }
 
 
@@ -369,6 +499,26 @@ def test_wrong_input_is_named_in_one_line(case):
     with pytest.raises(InputError, match=message) as caught:
         corruptions.corrupt(*given, generator=seeded(0))
     assert "\n" not in str(caught.value)
+
+
+GENERATORS = {
+    "a seed": (7, r"got 7; pass torch.Generator\(\).manual_seed\(7\)"),
+    "seed 0": (0, r"got 0; pass torch.Generator\(\).manual_seed\(0\)"),
+    "False": (False, "got False; pass"),
+    "a name": ("cpu", "got 'cpu'; pass"),
+    "of numpy": (np.random.default_rng(0), "got Generator"),
+    "a list of them": ([seeded(0)], r"got \[<torch"),
+}
+
+
+@pytest.mark.parametrize("case", GENERATORS)
+@pytest.mark.parametrize("name", ["contrast", "frost"])
+def test_another_thing_for_a_generator_is_named_in_one_line(name, case):
+    given, message = GENERATORS[case]
+    for pixels in (ONE, ONE[:0]):
+        with pytest.raises(InputError, match=message) as caught:
+            corruptions.corrupt(pixels, name, 1, generator=given)
+        assert "\n" not in str(caught.value)
 
 
 # ---- Tables ----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,9 @@ Source: Hendrycks & Dietterich 2019, arXiv 1903.12261, and the scripts that made
 
 from __future__ import annotations
 
+import textwrap
+from numbers import Integral
+
 import torch
 from torch import Tensor
 
@@ -13,7 +16,7 @@ from lib.corruptions import blur, digital, noise, weather
 from lib.corruptions.draws import Draws
 from lib.corruptions.layouts import keep_memory
 from lib.corruptions.severities import TABLES, parameters
-from lib.errors import InputError, unknown
+from lib.errors import InputError
 
 # in the published order: 15 main, then 4 extra
 FUNCTIONS = {
@@ -51,38 +54,65 @@ BLOCK = 100  # images corrupted at a time: their float64 copies stay in a proces
 
 
 def corrupt(pixels: Tensor, name: str, severity: int, *, generator: torch.Generator | None = None) -> Tensor:
-    """Images under one corruption: uint8 (n, 3, h, w) -> new uint8 of the same shape, on the same device.
+    """Images under one corruption, as new images on the same device.
 
-    name       one of NAMES
-    severity   1 .. 5; 32-pixel images get CIFAR-10-C's parameters, 64-pixel images Tiny ImageNet-C's
-    generator  all random numbers come from it; not needed by those in DETERMINISTIC. One on the CPU gives the same numbers whatever the device
-    raises     InputError for an unknown name, another severity, images of another dtype or shape, or a generator that is missing
+    What an image becomes depends on the image, on the generator's state, and on the image's place among those
+    given; not on how many images follow it, nor on what they show. So the first images of a batch, given alone
+    with a generator of the same seed, become what they become in the batch. Under the corruptions in
+    `DETERMINISTIC` an image becomes the same at every place, whatever the generator. Numbers are drawn for
+    `BLOCK` images at a time, however few are given; where no image is given, none are drawn.
 
-    What an image becomes depends on the generator, on its place, and on itself, not on how many images follow.
+    Args:
+        pixels: uint8 (n, 3, h, w), n >= 0. Images of 32 pixels get CIFAR-10-C's parameters, those of 64 pixels
+            Tiny ImageNet-C's. They lie in memory in any way and stay as they are.
+        name: One of `NAMES`.
+        severity: 1 .. 5.
+        generator: The source of all random numbers; those in `DETERMINISTIC` do without. One on the CPU gives
+            the same numbers whatever the images' device.
+
+    Returns:
+        uint8 (n, 3, h, w).
+
+    Raises:
+        InputError: For an unknown name, another severity, images of another type or shape, and a generator that
+            is missing or is none.
     """
     check(pixels, name, severity)
+    if generator is not None and not isinstance(generator, torch.Generator):
+        seed = generator if isinstance(generator, Integral) else 0
+        raise InputError(
+            f"the generator of a corruption is a torch.Generator, got {_shown(generator)}; "
+            f"pass torch.Generator().manual_seed({int(seed)})"
+        )
     keep_memory()
     if name in DETERMINISTIC:
         generator = generator or torch.Generator()
     elif generator is None:
         raise InputError(f"{name} draws random numbers: pass a generator, such as torch.Generator().manual_seed(0)")
+    if not len(pixels):
+        return pixels.clone()
     return torch.cat([_corrupted(block, name, severity, generator) for block in pixels.split(BLOCK)])
+
+
+def _shown(value: object) -> str:
+    """A wrong argument in one short line."""
+    return textwrap.shorten(repr(value), 80)
 
 
 def check(pixels: Tensor, name: str, severity: int) -> None:
     """Raise InputError for what `corrupt` cannot take."""
-    if name not in FUNCTIONS:
-        raise unknown("corruption", name, NAMES)
-    if isinstance(severity, bool | float) or severity not in SEVERITIES:
-        raise InputError(f"severity is 1, 2, 3, 4 or 5, got {severity!r}")
+    if not isinstance(name, str) or name not in FUNCTIONS:
+        raise InputError(f"unknown corruption {_shown(name)}; known: {', '.join(sorted(NAMES))}")
+    if isinstance(severity, bool) or not isinstance(severity, Integral) or severity not in SEVERITIES:
+        raise InputError(f"severity is 1, 2, 3, 4 or 5, got {_shown(severity)}")
     if not isinstance(pixels, Tensor) or pixels.dtype != torch.uint8:
         got = pixels.dtype if isinstance(pixels, Tensor) else type(pixels).__name__
         raise InputError(f"corruptions take a tensor of uint8 images, got {got}; images in [0, 1] become (255 * images).round().to(torch.uint8)")
     sides = " or ".join(f"{side}, {side}" for side in TABLES)
     if pixels.ndim != 4 or pixels.shape[1] != 3 or pixels.shape[2] != pixels.shape[3] or pixels.shape[3] not in TABLES:
         raise InputError(f"corruptions take images (n, 3, {sides}), the sizes with published severities; got {tuple(pixels.shape)}")
-    if not len(pixels):
-        raise InputError("corruptions take at least one image, got none")
+    if pixels.layout != torch.strided or pixels.is_meta:
+        raise InputError(f"corruptions take images that lie in memory, got a tensor of {'no data' if pixels.is_meta else pixels.layout}")
 
 
 def _corrupted(block: Tensor, name: str, severity: int, generator: torch.Generator) -> Tensor:

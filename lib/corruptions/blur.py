@@ -149,7 +149,7 @@ def _zoomed_one_by_one(pixels: Tensor, factors: int) -> Tensor:
     side = x.shape[-1]
     # rows first: both products with a matrix are then one large product without a copy
     exact = x.permute(2, 0, 1, 3).double().reshape(side, -1)
-    total = torch.zeros(exact.shape, device=x.device)
+    total = torch.zeros(exact.shape, dtype=torch.float32, device=x.device)
     for factor in zoom_factors(factors):
         matrix = filters.zoom_matrix(factor, side).to(x.device)
         total.add_(((matrix @ exact).view(-1, side) @ matrix.T).view_as(total).float())
@@ -202,7 +202,7 @@ def _zoomed_at(places: Tensor, levels: Tensor, factors: int) -> Tensor:
         return upper * (1 - low) + lower * low
 
     zoomed = (read(0) * (1 - right) + read(planes) * right).float()
-    total = torch.zeros(len(places))
+    total = torch.zeros(len(places), dtype=torch.float32)
     for one in zoomed:
         total += one
     return to_levels((x.index_select(0, places) + total) / (factors + 1))

@@ -146,7 +146,7 @@ def _motion_sums(levels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
     # a shift of the picture is one of its flattened rows, long and without gaps; what lies between the rows of the result is not used
     line = wide.shape[3]
     span = (height - 1) * line + width
-    value = torch.zeros(n, c, height * line, device=levels.device)
+    value = torch.zeros(n, c, height * line, dtype=torch.float32, device=levels.device)
     read, total = wide.view(n * c, -1), value.view(n * c, -1)
     if on_cpu:
         import cv2  # half a second to import

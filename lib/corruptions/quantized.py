@@ -50,5 +50,6 @@ def settled(values: Tensor, exact: Callable[[Tensor], Tensor], margin: float = M
     """
     out, above = cut(values.sub(margin).clamp_(min=0)), cut(values.add_(margin))
     places = true_places(out != above)
-    out.view(-1)[places] = exact(places)
+    if len(places):  # of one image, none may be: OpenCV takes no empty arrays
+        out.view(-1)[places] = exact(places)
     return out
