@@ -197,10 +197,10 @@ def data(
 
 @app.command()
 def chapters() -> None:
-    """Execute all chapters with their defaults, from cached runs alone; write their published notebooks, and what the README shows of them."""
-    from lib import notebooks, readme
+    """Execute all chapters with their defaults, from cached runs alone; write their published notebooks, what the README shows of them, and the reference's page of commands."""
+    from lib import notebooks, readme, reference
 
-    changed = notebooks.publish() + readme.write()
+    changed = notebooks.publish() + readme.write() + reference.write(app)
     print("\n".join(f"written: {file}" for file in changed) or "nothing changed")
 
 

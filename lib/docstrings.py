@@ -1,50 +1,87 @@
-"""This library's docstrings as markup: a Sphinx extension that autodoc hands every docstring to, which is plain text with lists of arguments."""
+"""A Sphinx extension that tells the template of the reference what autosummary does not know of packages."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+import importlib
+import inspect
+import pkgutil
+from types import ModuleType
 
-_ITEM = re.compile(r"([A-Za-z_][\w.]*(?:, [A-Za-z_][\w.]*)*)(?: {2,}| (?=\())(\S.*)")
+from sphinx.application import Sphinx
 
-
-def _inline(text: str) -> str:
-    """Plain text as reStructuredText: `names` as code, nothing else as markup."""
-    parts = re.split(r"`([^`]+)`", text)
-    return "".join(f"``{part}``" if place % 2 else re.sub(r"([\\*|_`])", r"\\\1", part) for place, part in enumerate(parts))
+PACKAGE = "lib"
 
 
-def _block(lines: list[str]) -> Iterator[str]:
-    """One block of a docstring: sentences, then items "name  text" whose continuation lines are indented."""
-    if lines[0].startswith(">>>"):
-        yield from [*lines, ""]
-        return
-    fields = any(re.match(r"[\w., ]+? {2,}\S|(returns|raises|source) \S", line) for line in lines)
-    found: list[list[str]] = []  # [name or "", text]
-    for line in lines:
-        item = fields and not line.startswith(" ") and _ITEM.fullmatch(line)
-        if item:
-            found.append([item[1], item[2]])
-        elif found and (line.startswith(" ") or not found[-1][0]):
-            found[-1][1] += f" {line.strip()}"
-        else:
-            found.append(["", line.strip()])
-    for name, text in found:
-        yield from ([f"``{name}``", f"    {_inline(text)}", ""] if name else [_inline(text), ""])
+def contents(package: str) -> dict[str, list]:
+    """List what is directly inside a package, as its page in the reference shows it, without private names.
+
+    Args:
+        package: Its full name, such as "lib.attacks".
+
+    Returns:
+        Plain values, so that Sphinx can keep them.
+
+        - `packages`: Names of packages, each of which has a page of its own.
+        - `modules`: A dictionary for each module, which has a section on the page. `name` is the module's;
+          `elsewhere` are those of its names that the face of the package documents already. `shadowed` says
+          whether the package gives the module's own name to something else, such as a function: a name can be
+          indexed only once, and then it is the face's. Such a module's other definitions are in `members`, as
+          pairs of a kind and a name.
+    """
+    face = importlib.import_module(package)
+    faced = {name: getattr(face, name) for name in getattr(face, "__all__", ())}
+    packages, modules = [], []
+    for found in pkgutil.iter_modules(face.__path__):
+        if found.name.startswith("_"):
+            continue
+        if found.ispkg:
+            packages.append(found.name)
+            continue
+        module = importlib.import_module(f"{package}.{found.name}")
+        elsewhere = [name for name, value in faced.items() if _defines(module, name, value)]
+        modules.append(
+            {
+                "name": module.__name__,
+                "elsewhere": elsewhere,
+                "shadowed": not isinstance(getattr(face, found.name, module), ModuleType),
+                "members": [(kind, name) for kind, name in _members(module) if name not in elsewhere],
+            }
+        )
+    return {"packages": packages, "modules": modules}
 
 
-def markup(docstring: Iterable[str]) -> list[str]:
-    """A docstring of this library as lines of reStructuredText: blocks, lists of arguments, examples."""
-    blocks = re.split(r"\n\s*\n", "\n".join(docstring).strip("\n"))
-    return [line for block in blocks if block.strip() for line in _block(block.splitlines())]
+def _members(module: ModuleType) -> list[tuple[str, str]]:
+    """(kind, name) of the public functions and classes that a module defines, in the order of its source."""
+    found = []
+    for name, value in vars(module).items():
+        if not name.startswith("_") and _defines(module, name, value):
+            failure = inspect.isclass(value) and issubclass(value, BaseException)
+            found.append(
+                ("exception" if failure else "class" if inspect.isclass(value) else "function", name)
+            )
+    return found
 
 
-def _process(app: object, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
-    """What autodoc calls; it wants the list changed in place."""
-    lines[:] = markup(lines)
+def _defines(module: ModuleType, name: str, value: object) -> bool:
+    """Whether a value is a function or class that the module defines under this name.
+
+    Constants do not count: Sphinx finds their description only in the module that defines them, so they are
+    shown there.
+    """
+    return (inspect.isclass(value) or inspect.isroutine(value)) and (value.__module__, value.__name__) == (
+        module.__name__,
+        name,
+    )
 
 
-def setup(app: object) -> dict[str, bool]:
-    """What Sphinx calls: `lib.docstrings` stands among the extensions of _config.yml."""
-    app.connect("autodoc-process-docstring", _process)
+def _tell(app: Sphinx) -> None:
+    """Hand the contents of every package to autosummary's templates."""
+    inner = pkgutil.walk_packages(importlib.import_module(PACKAGE).__path__, f"{PACKAGE}.")
+    names = [PACKAGE, *(found.name for found in inner if found.ispkg)]
+    app.config.autosummary_context["contents"] = {name: contents(name) for name in names}
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect the extension; Sphinx calls this for every name among the extensions of _config.yml."""
+    app.connect("builder-inited", _tell, priority=100)  # autosummary writes its pages at this event, with 500
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 WIDTH = 642  # of the text on A4 in print.css, in pixels: what is wider, the browser shrinks, and the whole book with it
+LIBRARY = "reference/library"  # the page from which autosummary makes one for every package, beside it in api/
 _ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.DOTALL)
 _TITLE = re.compile(r'<article class="bd-article">.*?<h1>(.*?)<a class="headerlink"', re.DOTALL)
 _TAG = re.compile(r"<[a-zA-Z][^>]*>")
@@ -38,6 +39,12 @@ def contents(toc: object) -> list[str]:
         return []
     own = [str(toc[key]) for key in ("root", "file") if key in toc]
     return own + [page for key, part in toc.items() if key not in ("root", "file") for page in contents(part)]
+
+
+def whole(pages: list[str], site: Path) -> list[str]:
+    """The pages of the contents, and after the one on the library those that Sphinx has made of its packages."""
+    made = sorted(str(file.relative_to(site).with_suffix("")) for file in (site / LIBRARY).parent.glob("api/*.html"))
+    return [one for page in pages for one in ([page, *made] if page == LIBRARY else [page])]
 
 
 def _anchor(page: str, fragment: str = "") -> str:
@@ -102,7 +109,7 @@ def printed(target: Path, within: Browser | None = None) -> Path:
     within  a browser that runs already
     raises  InputError where there is no browser, or a picture is missing
     """
-    pages = contents(yaml.safe_load((target / "book" / "_toc.yml").read_text()))
+    pages = whole(contents(yaml.safe_load((target / "book" / "_toc.yml").read_text())), target / "html")
     config = yaml.safe_load((target / "book" / "_config.yml").read_text())
     source = target / "pdf" / "book.html"
     source.parent.mkdir(exist_ok=True)

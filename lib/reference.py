@@ -1,69 +1,36 @@
-"""Reference pages that cannot fall behind: made from docstrings, from the command line's own help, and from the files of cached runs."""
+"""Pages of the reference made from the code: the command line from its help, the files of a run from runs.
+
+The pages about the library itself are Sphinx's, see `reference/library.md`.
+"""
 
 from __future__ import annotations
 
-import inspect
 import io
 import json
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pandas as pd
+import typer
 
 from lib import catalogue, measurements, paths, recipes, runs, store
-from lib.docstrings import markup
 
-# page: (title, what it is about, modules in reading order); every module of lib is on one of them
-AREAS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "api-data": (
-        "Data and models", "What networks are given, what they are, and what decides how they are trained.",
-        ("data", "models", "recipes", "augmentation", "augmix", "seeds"),
-    ),
-    "api-training": (
-        "Training and selectivity", "The class selectivity index, the loss with it, and the loop that minimises the loss.",
-        ("selectivity", "objective", "train", "session", "engines", "folded"),
-    ),
-    "api-corruptions": (
-        "Corruptions", "The nineteen corruptions in batches, and accuracy under them.",
-        ("corruptions", "corruptions.noise", "corruptions.blur", "corruptions.weather", "corruptions.digital", "corruptions.severities",
-         "corruptions.draws", "corruptions.quantized", "corruptions.layouts", "corruptions.filters", "corruptions.colour", "corruptions.textures",
-         "corrupted", "accuracy"),
-    ),
-    "api-attacks": (
-        "Attacks", "FGSM and PGD, the tables they fill, and the checks of whether an attack failed for another reason than robustness.",
-        ("attacks", "balls", "losses", "whitebox", "attacked", "transferred", "autoattack", "robustness", "diagnosis"),
-    ),
-    "api-gradients": (
-        "Gradients and dimensionality", "How units answer to pixels, and in how many dimensions layers vary.",
-        ("gradients", "dimensionality", "represented", "layers"),
-    ),
-    "api-runs": (
-        "Runs and store", "Trained networks by name, what was measured on them, and the sweeps that make them.",
-        ("runs", "origin", "readlog", "measurements", "store", "catalogue", "code", "samecode", "recheck", "archive", "sweep", "sweepfile", "sweepplan",
-         "sweeptext", "jobs", "cluster", "interrupt", "paths", "errors"),
-    ),
-    "api-claims": (
-        "Claims, figures and the book", "Statistics, verdicts, figures, chapters, pages, and the command line.",
-        ("claims", "effects", "verdicts", "estimates", "published", "words", "figures", "figures.style", "figures.headline", "figures.selectivity",
-         "figures.average", "figures.worst", "figures.inside", "figures.explore", "figures.speed", "provenance", "chapters", "notebooks", "book", "pages",
-         "anchors", "browser", "pdf", "rerun", "times", "readme", "reference", "docstrings", "__main__"),
-    ),
-}  # fmt: skip
-
-# What the fields of a run's config.json and of a manifest's entries mean, in the order they are written; the files decide which there are.
+# Meaning of the fields of a run's config.json and of a manifest's entries, in the order in which they are
+# written; the files decide which there are.
 CONFIG_FIELDS = {
     "training.dataset": "data set",
     "training.model": "architecture",
     "training.alpha": "selectivity scale α: the loss is cross-entropy − α · mean selectivity",
-    "training.seed": "source of the seeds for weights, order, augmentation and which images are for validation",
+    "training.seed": "source of the seeds for weights, order, augmentation and validation images",
     "training.recipe": "name of the recipe",
     "training.settings": "what the recipe says for this architecture, epochs included",
     "training.augmentation": "how training images are flipped and cropped",
-    "training.variant": "another way of training and its settings; absent for plain training",
+    "training.variant": "another way of training and its settings; none for plain training",
     "result.status": "ok, or diverged: loss or weights stopped being finite, or accuracy ended at chance",
-    "result.clean_accuracy": "share of the test set, unperturbed, that is recognised",
+    "result.clean_accuracy": "share of the clean test set that is classified correctly",
     "result.clean_n": "images in the test set",
-    "result.validation_accuracy": "share of the validation images that is recognised, at the best epoch",
+    "result.validation_accuracy": "share of the validation images classified correctly, at the best epoch",
     "result.best_epoch": "the epoch whose weights were kept, counted from 1",
     "result.epochs_run": "epochs that were run; fewer than asked for when training diverged",
     "result.train_n": "images trained on, without those for validation",
@@ -86,36 +53,32 @@ ENTRY_FIELDS = {
     "measurement": "of a table: which one",
     "settings": "of a table: the measurement's settings; their hash is in the file's name",
     "code": "of a table: digest of the code that decides it",
-    "provenance": "of a table: when, where and how long it was measured, with the fields of config.json but engine and code",
+    "provenance": "of a table: when, where and how long it was measured; the fields of config.json without "
+    "engine and code",
 }
 INTRODUCTION = """# The files of a run
 
-A trained network is a folder `runs/DATASET-MODEL/NAME-KEY/`. The key at its end is the hash of the field `training` of its `config.json`; what stands before
-it is there to be read. `$RUNS_DIR` puts the store elsewhere. A folder is written whole, under another name first, and each file is checked against
-`manifest.json` on every reading: a file that the manifest does not name does not count.
+A trained network is a folder `runs/DATASET-MODEL/NAME-KEY/`. The key at its end is the hash of the field
+`training` of its `config.json`; the rest of the name is for people. `$RUNS_DIR` puts the store elsewhere. A
+folder is written whole, under another name first, and each file is checked against `manifest.json` on every
+reading: a file that the manifest does not name does not count.
 
 | file | holds |
 | --- | --- |
 | `config.json` | what was asked for, what came out, and how it was made |
 | `history.parquet` | the epochs of the training |
-| `weights.safetensors` | the weights of the best epoch: matrices in float16, vectors in float32; the only file that may be absent |
+| `weights.safetensors` | weights of the best epoch, matrices in float16, vectors in float32; may be absent |
 | `MEASUREMENT-HASH.parquet` | a table for each measurement and its settings |
 | `manifest.json` | size and SHA-256 of each of the others, and for tables where they come from |
 
-`runs/same-code.json` keeps the evidence that changed code gives equal results, see `lib.samecode`. Folders with a dot are locks and unfinished runs.
+`runs/same-code.json` keeps the evidence that changed code gives equal results. Folders whose names begin with a
+dot are locks and unfinished runs.
 """
-HISTORY_SUMMARY = "one row an epoch of training"
+HISTORY_SUMMARY = "One row per epoch of training"
+COMMAND_LINE = "reference/command-line.md"  # committed; made by `python -m lib chapters`
 
 
-def _api(title: str, about: str, modules: tuple[str, ...]) -> str:
-    names = [f"lib.{name}" for name in modules]
-    options = "   :members:\n   :ignore-module-all:\n   :member-order: bysource"
-    sections = [f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n{options}\n```\n" for name in names]
-    summary = "```{eval-rst}\n.. autosummary::\n\n" + "".join(f"   {name}\n" for name in names) + "```\n"
-    return "\n".join([f"# {title}\n", f"{about} Made from the docstrings of the library.\n", summary, *sections])
-
-
-# ---- the command line ------------------------------------------------------------------------------------------------
+# ---- the command line --------------------------------------------------------------------------------------
 
 
 def _cell(text: object) -> str:
@@ -128,8 +91,9 @@ def _rows(columns: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
 
 
 def _said(text: str) -> str:
-    """Help as Markdown: options as code, whose two hyphens would become a dash."""
-    return re.sub(r"--[a-z][\w=.-]*", lambda option: f"`{option[0]}`", text)
+    """Help as Markdown: a line for each paragraph, options as code, whose two hyphens would become a dash."""
+    lines = "\n\n".join(" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text.strip()))
+    return re.sub(r"--[a-z][\w=.-]*", lambda option: f"`{option[0]}`", lines)
 
 
 def _commands(group: object, before: str) -> Iterator[tuple[str, object]]:
@@ -148,25 +112,48 @@ def _parameters(command: object) -> Iterator[tuple[str, str, str]]:
         yield f"`{one.name.upper().rstrip('_') if argument else ', '.join(one.opts)}`", given, _said(one.help)
 
 
-def command_line() -> str:
-    """The page of the command line, from the help that every command prints."""
-    import typer
+def command_line(app: typer.Typer) -> str:
+    """The page of the command line, from the help that every command prints.
 
-    from lib.__main__ import app  # the one look upwards: this page is about the floor above
+    Args:
+        app: The command line; it is given, since it stands above this module.
 
+    Returns:
+        The page's text in MyST Markdown.
+    """
     top = typer.main.get_command(app)
-    parts = ["# The command line\n", f"{_said(top.help)}\n", "Made from the help that the commands print. Bad input is one line on stderr and exit code 2.\n"]
+    parts = ["# The command line\n", f"{_said(top.help)}\n"]
+    parts += [
+        "Made from the help that the commands print. Bad input is one line on stderr and exit code 2.\n"
+    ]
     for words, command in _commands(top, "python -m lib"):
         rows = list(_parameters(command))
         table = _rows(("", "by default", ""), rows) if rows else ""
         parts.append(f"## `{words}`\n\n{_said(command.help)}\n\n{table}")
-    targets = re.findall(r"^\t@echo '(.+?) {2,}(.+)'$", (paths.ROOT / "Makefile").read_text(), re.MULTILINE)
+    makefile = (paths.ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^\t@echo '(.+?) {2,}(.+)'$", makefile, re.MULTILINE)
     parts.append("## make\n\nThe same for a fresh machine: each of these makes the environment first.\n\n")
     parts.append(_rows(("", ""), [(f"`{words}`", text) for words, text in targets]))
     return "\n".join(parts)
 
 
-# ---- files of a run --------------------------------------------------------------------------------------------------
+def write(app: typer.Typer) -> list[Path]:
+    """Write the page of the command line if it differs from the one that is there.
+
+    Args:
+        app: The command line.
+
+    Returns:
+        The files that were written.
+    """
+    file, text = paths.ROOT / COMMAND_LINE, command_line(app)
+    if file.is_file() and file.read_text(encoding="utf-8") == text:
+        return []
+    store.write_atomically(file, text.encode())
+    return [file]
+
+
+# ---- files of a run ----------------------------------------------------------------------------------------
 
 
 def fields(facts: dict[str, dict[str, object]]) -> dict[str, object]:
@@ -180,33 +167,49 @@ def _columns(file: str, folders: list[store.Folder]) -> str:
     if run is None:
         return "*No run has this table yet.*\n"
     table = pd.read_parquet(io.BytesIO(run.read(file)))
-    kinds = {name: str(kind).replace("object", "text").replace("str", "text") for name, kind in table.dtypes.items()}
-    return f"{len(table):,} rows in `{run.path.name}`: " + ", ".join(f"`{name}` {kind}" for name, kind in kinds.items()) + "\n"
+    kinds = {
+        name: str(kind).replace("object", "text").replace("str", "text")
+        for name, kind in table.dtypes.items()
+    }
+    return (
+        f"{len(table):,} rows in `{run.path.name}`: "
+        + ", ".join(f"`{name}` {kind}" for name, kind in kinds.items())
+        + "\n"
+    )
 
 
 def run_files() -> str:
-    """The page about the files of a run, from docstrings and cached runs."""
+    """The page about the files of a run, from the measurements' docstrings and from cached runs."""
     folders = [store.Folder(folder) for folder in catalogue.folders()]
     example = fields(runs.config(folders[0])) if folders else {}
+    shown = {name: f"`{json.dumps(value, ensure_ascii=False)}`" for name, value in example.items()}
     config = _rows(
         ("field", "meaning", f"in `{folders[0].path.name}`" if folders else ""),
-        [(f"`{name}`", text, f"`{json.dumps(example[name], ensure_ascii=False)}`" if name in example else "") for name, text in CONFIG_FIELDS.items()],
+        [(f"`{name}`", text, shown.get(name, "")) for name, text in CONFIG_FIELDS.items()],
     )
     parts = [INTRODUCTION, "## config.json\n", config, "## manifest.json\n"]
     parts += ["`files` has an entry for each file, `seal` is the SHA-256 of these entries. An entry has:\n"]
-    parts += [_rows(("field", "meaning"), [(f"`{name}`", text) for name, text in ENTRY_FIELDS.items()]), "## Tables\n"]
+    parts += [_rows(("field", "meaning"), [(f"`{name}`", text) for name, text in ENTRY_FIELDS.items()])]
     labels = ", ".join(f"`{name}`" for name in recipes.labels(recipes.Training("digits", "resnet8")))
+    parts += ["## Tables\n"]
     parts += [f"`lib.runs.table` and `python -m lib table` put the columns {labels} before a table's own.\n"]
     parts += [f"### {runs.HISTORY}\n\n{HISTORY_SUMMARY}. {_columns(runs.HISTORY, folders)}"]
     for name, one in measurements.MEASUREMENTS.items():
+        file = measurements.file_name(name, {})
         given = ", ".join(f"{setting} = {value!r}" for setting, value in one.settings.items())
-        said = "\n".join(markup(inspect.getdoc(one.function).splitlines()))
-        parts += [f"### {name}\n", f"File `{measurements.file_name(name, {})}`: {one.summary}." + (f" Settings: `{given}`." if given else "") + "\n"]
-        parts += [f"```{{eval-rst}}\n{said}\n```\n", _columns(measurements.file_name(name, {}), folders)]
+        about = f"File `{file}`: {one.summary}." + (f" Settings: `{given}`." if given else "")
+        made_by = f"{one.function.__module__}.{one.function.__qualname__}"
+        described = (
+            f"```{{eval-rst}}\n.. autofunction:: {made_by}\n   :no-index:\n```\n"  # indexed with its module
+        )
+        parts += [f"### {name}\n", f"{about}\n", described, _columns(file, folders)]
     return "\n".join(parts)
 
 
 def pages() -> dict[str, str]:
-    """{path in the book: MyST text} of every page that is made from the code and the runs."""
-    made = {f"reference/{page}.md": _api(*area) for page, area in AREAS.items()}
-    return made | {"reference/command-line.md": command_line(), "reference/run-files.md": run_files()}
+    """Make the pages that depend on what is cached.
+
+    Returns:
+        ``{path in the book: MyST text}``.
+    """
+    return {"reference/run-files.md": run_files()}

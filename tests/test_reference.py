@@ -1,104 +1,362 @@
-"""The reference pages: complete, in step with the code by construction, and with examples that work."""
+"""The reference: complete, in step with the code by construction, and with examples that work."""
 
+import ast
+import inspect
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
 import yaml
+from sphinx.util.inventory import InventoryFile
 
-from lib import chapters, measurements, notebooks, paths, reference, runs
+from lib import chapters, docstrings, measurements, notebooks, paths, reference, runs
 from lib.__main__ import app
-from lib.docstrings import markup
 
 REFERENCE = paths.ROOT / "reference"
-MODULES = [".".join(file.relative_to(paths.ROOT / "lib").with_suffix("").parts).removesuffix(".__init__") for file in (paths.ROOT / "lib").rglob("*.py")]
-EXAMPLES = re.findall(r"```\{code-block\} python\n:caption: (.+?)\n(.*?)```", (REFERENCE / "adding.md").read_text(), re.DOTALL)
+ADDING = (REFERENCE / "adding.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```\{code-block\} python\n:caption: (.+?)\n(.*?)```", ADDING, re.DOTALL)
 
 
 def contents() -> list[str]:
     """Every page that the book's contents name."""
-    toc = yaml.safe_load((paths.ROOT / "_toc.yml").read_text())
+    toc = yaml.safe_load((paths.ROOT / "_toc.yml").read_text(encoding="utf-8"))
     return [toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])]
 
 
-def test_every_module_is_on_one_page():
-    listed = [module for _, _, modules in reference.AREAS.values() for module in modules]
-    assert sorted(listed) == sorted(module for module in MODULES if module != "__init__")
-
-
 def test_every_page_is_in_the_contents_once():
-    pages = {name.removesuffix(".md") for name in reference.pages()} | {f"reference/{file.stem}" for file in REFERENCE.glob("*.md")}
+    made = {name.removesuffix(".md") for name in reference.pages()}
+    pages = made | {f"reference/{file.stem}" for file in REFERENCE.glob("*.md")}
     assert pages == {page for page in contents() if page.startswith("reference/")}
     assert len(set(contents())) == len(contents())
 
 
-# ---- docstrings ------------------------------------------------------------------------------------------------------
+# ---- docstrings --------------------------------------------------------------------------------------------
 
-DOCSTRING = """Length of *each* `unit`, a_b_.
-
-More on it,
-in two lines.
-pixels (n, c) float
-low, high  the bounds; of
-           `both` a | b
-raises     InputError for none
-
->>> f(2)
-4
-"""
+SECTION = re.compile(r"(Args|Attributes|Returns|Yields|Raises|References|Example|Examples|Note):")
+FORMER = re.compile(r"(?:returns|raises|source) +\S.*|[\w.]+(?:, [\w.]+)* {2,}\S.*")
 
 
-def test_a_docstring_becomes_sentences_items_and_examples():
-    assert markup(DOCSTRING.splitlines()) == [
-        r"Length of \*each\* ``unit``, a\_b\_.", "",
-        "More on it, in two lines.", "",
-        "``pixels``", "    (n, c) float", "",
-        "``low, high``", r"    the bounds; of ``both`` a \| b", "",
-        "``raises``", "    InputError for none", "",
-        ">>> f(2)", "4", "",
-    ]  # fmt: skip
-    assert markup(["Nothing (n, c) but", "a sentence (of two lines)."]) == ["Nothing (n, c) but a sentence (of two lines).", ""]
-    assert markup(["A loss.", "", "labels (n,) int64", "returns (n,) float"])[2:] == ["``labels``", "    (n,) int64", "", "``returns``", "    (n,) float", ""]
+def sections(text: str) -> dict[str, list[str]]:
+    """The lines of each section of a docstring; those before the first are under ""."""
+    found, name = {"": []}, ""
+    for line in text.splitlines():
+        if title := SECTION.fullmatch(line):
+            name = title[1]
+            assert name not in found, f"two sections {name}"
+            found[name] = []
+        else:
+            found[name].append(line)
+    return found
 
 
-# ---- the command line ------------------------------------------------------------------------------------------------
+def entries(lines: list[str]) -> list[str]:
+    """The names that a section such as Args lists."""
+    return [
+        one for line in lines if (item := re.match(r"    (\S[^:]*):", line)) for one in item[1].split(", ")
+    ]
+
+
+def faults(text: str, parameters: list[str] | None) -> list[str]:
+    """List what is not Google style in a docstring; `parameters` are a function's, None for anything else."""
+    said = sections(text)
+    wrong = [f"a line of the former format: {line}" for line in said[""] if FORMER.fullmatch(line)]
+    wrong += [
+        f"not indented in {name}: {line}"
+        for name in said
+        if name
+        for line in said[name]
+        if re.match(r"\S", line)
+    ]
+    if not re.search(r"[.!?:…)]$", said[""][0]) and len(said[""]) > 1 and not said[""][1].strip():
+        wrong.append(f"the summary is no sentence: {said[''][0]}")
+    if "Args" in said and (parameters is None or set(names := entries(said["Args"])) - set(parameters)):
+        wrong.append(f"Args that are no parameters: {said['Args']}")
+    elif "Args" in said and names != sorted(names, key=parameters.index):
+        wrong.append(f"Args in another order: {names}")
+    for name in ("Returns", "Yields"):  # what stands before a colon in the first line would be read as a type
+        if name in said and ":" in re.sub(r"``[^`]+``", "", said[name][0]):
+            wrong.append(f"a colon in the first line of {name}: {said[name][0]}")
+    wrong += [
+        f"an exception without a name: {line}"
+        for line in said.get("Raises", [])
+        if re.match(r"    [^ :]+ [^:]*$", line)
+    ]
+    return wrong + [f"{len(line)} columns" for line in text.splitlines() if len(line) > 110]
+
+
+def test_the_docstrings_of_the_library_are_in_google_style():
+    wrong, seen = [], 0
+    for file in sorted((paths.ROOT / "lib").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            if not function and not isinstance(node, ast.Module | ast.ClassDef):
+                continue
+            text, given = ast.get_docstring(node), None
+            if function:
+                given = [one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+                given += [one.arg for one in (node.args.vararg, node.args.kwarg) if one]
+            if text:
+                seen += 1
+                wrong += [f"{file.name}: {getattr(node, 'name', '')}: {one}" for one in faults(text, given)]
+    assert seen > 300 and wrong == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("Sum.\n\nfirst   a number", "former format"),
+        ("Sum.\n\nreturns (n,) float", "former format"),
+        ("Sum.\n\nArgs:\n    third: A number.", "no parameters"),
+        ("Sum.\n\nArgs:\n    second: A number.\n    first: Another.", "another order"),
+        ("Sum.\n\nReturns:\n    the sum: a number.", "colon in the first line"),
+        ("Sum.\n\nRaises:\n    If they are no numbers.", "without a name"),
+        ("Sum of two numbers\n\nReturns:\n    The sum.", "no sentence"),
+        ("Sum " * 40 + ".", "columns"),
+    ],
+)
+def test_what_is_not_google_style_is_found(text, fault):
+    (found,) = faults(text, ["first", "second"])
+    assert fault in found
+
+
+def test_google_style_has_no_fault():
+    text = (
+        "Sum.\n\nArgs:\n    first, second: Numbers.\n\nReturns:\n    ``{name: sum}``, of float.\n\n"
+        "Raises:\n    InputError: If they are no numbers.\n\nExample:\n    >>> f(1, 2)\n    3"
+    )
+    assert faults(text, ["first", "second"]) == []
+
+
+# ---- pages of packages -------------------------------------------------------------------------------------
+
+# a library whose packages have faces; one of them gives a function the name of its module
+TOY = {
+    "__init__.py": '"""A toy."""',
+    "__main__.py": "raise SystemExit('the reference runs nothing')",
+    "_hidden.py": "raise SystemExit('the reference leaves this out')",
+    "alone.py": '''
+        """A module."""
+
+        def one() -> int:
+            """See `lib.attacks.pgd` and `lib.attacks.pgd.ascend`."""
+    ''',
+    "attacks/__init__.py": '''
+        """Attacks."""
+        from lib.attacks.norms import BALL, Ball
+        from lib.attacks.pgd import pgd
+
+        __all__ = ["BALL", "Ball", "pgd"]
+    ''',
+    "attacks/pgd.py": '''
+        """Descent."""
+
+        def pgd(steps: int) -> int:
+            """Descend.
+
+            Args:
+                steps: How often.
+            """
+
+        def ascend() -> int:
+            """Ascend."""
+
+        class Path:
+            """A path."""
+
+            def end(self) -> int:
+                """Its end."""
+    ''',
+    "attacks/norms.py": '''
+        """Norms."""
+
+        #: The unit ball.
+        BALL = 1
+
+        class Ball:
+            """A ball.
+
+            Attributes:
+                size: Its radius.
+            """
+
+            size: int
+
+        def length() -> int:
+            """See `lib.attacks.Ball`."""
+    ''',
+    "attacks/deep/__init__.py": '"""Deeper."""',
+    "attacks/deep/down.py": '''
+        """Deepest."""
+
+        def dig() -> int:
+            """Dig."""
+    ''',
+}
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory) -> Path:
+    """The built reference of the toy library, by the book's own settings, warnings being errors."""
+    root = tmp_path_factory.mktemp("toy")
+    for name, text in TOY.items():
+        (root / "lib" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "lib" / name).write_text(textwrap.dedent(text).lstrip(), encoding="utf-8")
+    shutil.copy(inspect.getsourcefile(docstrings), root / "its_extension.py")
+    settings = yaml.safe_load((paths.ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]
+    used = [name for name in settings["extra_extensions"] if name.startswith("sphinx.ext.")]
+    wanted = {
+        key: value
+        for key, value in settings["config"].items()
+        if key.startswith(("auto", "napoleon", "default_role", "nitpick_ig"))
+    }
+    book = root / "book"
+    shutil.copytree(REFERENCE / "_templates", book / "_templates")
+    lines = [f"{key} = {value!r}" for key, value in wanted.items()] + [
+        f"extensions = {[*used, 'its_extension']!r}",
+        "templates_path = ['_templates']",
+    ]
+    (book / "conf.py").write_text("\n".join(lines), encoding="utf-8")
+    page = re.search(
+        r"```\{eval-rst\}\n(.*?)```", (REFERENCE / "library.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    (book / "index.rst").write_text(f"The library\n===========\n\n{page[1]}", encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-n",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-b",
+        "html",
+        str(book),
+        str(root / "html"),
+    ]
+    done = subprocess.run(
+        command,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return root / "html"
+
+
+def names(site: Path) -> dict[str, str]:
+    """{name: page} of all that the reference of a built site has indexed."""
+    with (site / "objects.inv").open("rb") as file:
+        found = InventoryFile.load(file, "", lambda _, address: address)
+    return {
+        name: entry[2].split("#")[0]
+        for kind, some in found.items()
+        if kind.startswith("py:")
+        for name, entry in some.items()
+    }
+
+
+def test_each_package_has_a_page_with_its_face_and_its_modules(toy):
+    found = names(toy)
+    assert {Path(page).stem for page in found.values()} == {"lib", "lib.attacks", "lib.attacks.deep"}
+    assert found["lib.alone.one"].endswith("/lib.html") and found["lib.attacks.deep.down.dig"].endswith(
+        "/lib.attacks.deep.html"
+    )
+    attacks = {
+        name.removeprefix("lib.attacks") for name, page in found.items() if page.endswith("/lib.attacks.html")
+    }
+    assert attacks >= {
+        "",
+        ".Ball",
+        ".norms",
+        ".norms.BALL",
+        ".norms.length",
+        ".pgd",
+        ".pgd.ascend",
+        ".pgd.Path",
+        ".pgd.Path.end",
+    }
+    page = (toy / "api" / "lib.attacks.html").read_text(encoding="utf-8")
+    assert page.count("How often") == 1 and page.count("Its radius") == 1  # told once, under the public name
+    assert page.count("Ascend.") == 1 and page.count("Descent.") == 1  # what a shadowed module has besides
+
+
+def test_a_name_in_a_docstring_is_a_link_where_it_is_known(toy):
+    one, two = ((toy / "api" / f"{name}.html").read_text(encoding="utf-8") for name in ("lib", "lib.attacks"))
+    assert (
+        'href="lib.attacks.html#lib.attacks.pgd"' in one
+        and 'href="lib.attacks.html#lib.attacks.pgd.ascend"' in one
+    )
+    assert 'href="#lib.attacks.Ball"' in two
+
+
+# ---- the command line --------------------------------------------------------------------------------------
 
 
 def test_the_command_line_is_all_there():
-    page, top = reference.command_line(), typer.main.get_command(app)
+    page, top = reference.command_line(app), typer.main.get_command(app)
     found = list(reference._commands(top, "python -m lib"))
-    assert len(found) >= 10 and re.findall(r"^## `(python .+)`$", page, re.MULTILINE) == [words for words, _ in found]
+    assert len(found) >= 10 and re.findall(r"^## `(python .+)`$", page, re.MULTILINE) == [
+        words for words, _ in found
+    ]
     for words, command in found:
         section = page.split(f"## `{words}`\n")[1].split("\n## ")[0]
         assert reference._said(command.help) in section
         for one in command.params:
             assert reference._cell(reference._said(one.help)) in section
-            assert one.param_type_name == "argument" or all(f"`{option}" in section or f", {option}" in section for option in one.opts)
+            assert one.param_type_name == "argument" or all(
+                f"`{option}" in section or f", {option}" in section for option in one.opts
+            )
     assert "several times: `--alpha=-0.7` |" in page and "COMMAND `--help` says" in page
     assert "| `--recipe` | `fast` |" in page and "| `FILE` | required |" in page and "| `make book` |" in page
 
 
-# ---- files of a run --------------------------------------------------------------------------------------------------
+def test_the_page_of_the_command_line_is_in_step():
+    page = (paths.ROOT / reference.COMMAND_LINE).read_text(encoding="utf-8")
+    assert page == reference.command_line(app), "write it again: python -m lib chapters"
+
+
+def test_the_page_of_the_command_line_is_written_where_it_differs(tmp_path, monkeypatch):
+    shutil.copy(paths.ROOT / "Makefile", tmp_path)
+    (tmp_path / "reference").mkdir()
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    file = tmp_path / reference.COMMAND_LINE
+    assert reference.write(app) == [file] and reference.write(app) == []
+    file.write_text("edited by hand", encoding="utf-8")
+    assert reference.write(app) == [file] and file.read_text(encoding="utf-8") == reference.command_line(app)
+
+
+# ---- files of a run ----------------------------------------------------------------------------------------
 
 
 def test_fields_are_those_of_the_cached_runs():
     found, entries = set(), set()
     for file in (paths.ROOT / "runs").glob(f"*/*/{runs.CONFIG}"):
         found |= set(reference.fields(json.loads(file.read_text())))
-        entries |= {name for entry in json.loads(file.with_name("manifest.json").read_text())["files"].values() for name in entry}
+        entries |= {
+            name
+            for entry in json.loads(file.with_name("manifest.json").read_text())["files"].values()
+            for name in entry
+        }
     assert found == set(reference.CONFIG_FIELDS) and entries == set(reference.ENTRY_FIELDS)
 
 
 def test_tables_are_described_with_their_columns():
     page = reference.run_files()
     assert re.findall(r"^### (.+)$", page, re.MULTILINE) == [runs.HISTORY, *measurements.MEASUREMENTS]
-    assert re.search(r"`layer` text, .*`selectivity` float32, `dead` bool, ", page.split("### selectivity\n")[1].split("###")[0])
+    assert re.search(
+        r"`layer` text, .*`selectivity` float32, `dead` bool, ",
+        page.split("### selectivity\n")[1].split("###")[0],
+    )
     assert all(f"`{name}`" in page for name in reference.CONFIG_FIELDS)
 
 
@@ -107,7 +365,7 @@ def test_an_empty_store_has_a_page_too(empty_store):
     assert page.count("*No run has this table yet.*") == 1 + len(measurements.MEASUREMENTS)
 
 
-# ---- how to add something --------------------------------------------------------------------------------------------
+# ---- how to add something ----------------------------------------------------------------------------------
 
 
 def added(heading: str) -> dict[str, str]:
@@ -135,9 +393,24 @@ def test_the_examples_work(heading, tmp_path):
             out.write(f"\n\n{code}")
     (tmp_path / "data" / "shapes").mkdir(parents=True)
     for split in ("train", "test"):
-        np.savez(tmp_path / "data" / "shapes" / f"{split}.npz", pixels=np.zeros((4, 3, 32, 32), "uint8"), labels=np.arange(4) % 2)
-    environment = os.environ | {"PYTHONPATH": str(tmp_path), "DATA_DIR": str(tmp_path / "data"), "LIB_CACHE": str(tmp_path / "cache")}
-    done = subprocess.run([sys.executable, "-W", "error", "-c", trial], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        np.savez(
+            tmp_path / "data" / "shapes" / f"{split}.npz",
+            pixels=np.zeros((4, 3, 32, 32), "uint8"),
+            labels=np.arange(4) % 2,
+        )
+    environment = os.environ | {
+        "PYTHONPATH": str(tmp_path),
+        "DATA_DIR": str(tmp_path / "data"),
+        "LIB_CACHE": str(tmp_path / "cache"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", trial],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -146,7 +419,13 @@ def test_the_example_of_a_chapter_runs(tmp_path, monkeypatch):
     (tmp_path / "chapters").mkdir()
     (tmp_path / file).write_text(source)
     monkeypatch.setattr(notebooks, "sources", lambda: {"99-best": tmp_path / file})
-    notebook = notebooks.execute("best", {"dataset": "digits", "alphas": [0.0, 2.0], "seeds": [0]}, frozen=True)
-    assert any(output.get("metadata", {}).get("scrapbook", {}).get("name") == "best" for cell in notebook.cells for output in cell.get("outputs", []))
+    notebook = notebooks.execute(
+        "best", {"dataset": "digits", "alphas": [0.0, 2.0], "seeds": [0]}, frozen=True
+    )
+    assert any(
+        output.get("metadata", {}).get("scrapbook", {}).get("name") == "best"
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+    )
     with pytest.raises(chapters.InputError, match="unknown parameter 'alpah'"):
         notebooks.execute("best", {"alpah": 1})

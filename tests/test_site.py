@@ -5,7 +5,9 @@ It is the book in _build/html where that is newer than its sources (`make book`)
 
 import functools
 import html
+import importlib
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -18,7 +20,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
+from sphinx.util.inventory import InventoryFile
 
+import lib
 from lib import __main__ as command_line
 from lib import book, browser, pages, paths, pdf
 from lib.errors import InputError
@@ -57,6 +61,33 @@ def names(site) -> list[str]:
 
 
 # ---- what the files say ----------------------------------------------------------------------------------------------
+
+
+# the names that others script against
+PUBLIC = (
+    "data.load", "models.build", "selectivity.class_selectivity", "corruptions.NAMES", "corruptions.corrupt", "attacks.fgsm", "attacks.pgd",
+    "gradients.input_unit_gradients", "dimensionality.pca_dimension", "dimensionality.twonn", "runs.Training", "runs.load", "runs.table",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def indexed(site) -> set[str]:
+    """The names of Python that the reference describes."""
+    with (site / "objects.inv").open("rb") as file:
+        found = InventoryFile.load(file, "", lambda _, address: address)
+    return {name for kind, some in found.items() if kind.startswith("py:") for name in some}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_reference_has_every_name_that_others_rely_on(indexed, name):
+    module, _, own = name.rpartition(".")
+    thing = getattr(importlib.import_module(f"lib.{module}"), own)
+    assert {f"lib.{name}", f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"} & indexed
+
+
+def test_the_reference_has_every_public_module(indexed):
+    modules = {found.name for found in pkgutil.walk_packages(lib.__path__, "lib.") if "._" not in found.name}
+    assert len(modules) > 60 and modules <= indexed
 
 
 class Page(HTMLParser):
