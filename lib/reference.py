@@ -40,7 +40,7 @@ AREAS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "api-runs": (
         "Runs and store", "Trained networks by name, what was measured on them, and the sweeps that make them.",
         ("runs", "origin", "readlog", "measurements", "store", "catalogue", "code", "samecode", "recheck", "archive", "sweep", "sweepfile", "sweepplan",
-         "sweeptext", "jobs", "cluster", "interrupt", "paths", "errors"),
+         "sweeptext", "sweepjobs", "cluster", "interrupt", "paths", "errors"),
     ),
     "api-claims": (
         "Claims, figures and the book", "Statistics, verdicts, figures, chapters, pages, and the command line.",
