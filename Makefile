@@ -26,7 +26,7 @@ env: .venv/synced
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1); name another with PYTHON=python3.12" >&2; exit 2; }
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv==0.13.8
-	UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact --quiet --extra cluster --extra autoattack --python $(PY)
+	UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact --quiet --extra autoattack --python $(PY)
 	touch $@
 
 book: env

@@ -145,17 +145,19 @@ figures.show_table(times.said(measuring))
 #
 # ## A cluster
 #
-# The same sweep goes through Slurm, by way of submitit, one job a network; the store must lie where all nodes see it. The command waits for the jobs; stopped and
-# called again it waits on. `--engine local` is the same with processes on one machine, to try it out.
+# `--engine local` shares a sweep among processes on this machine, as many as it has cores or GPUs; they end with the command, and the same command goes on.
 #
 # ```bash
 # .venv/bin/python -m lib sweep sweeps/digits.yml --engine local
 # ```
 #
+# `--engine slurm` hands it to Slurm as one array, a job for each missing network; the store must lie where all nodes see it. The command waits for the jobs;
+# stopped and called again it waits on. What a job asks for is said with Slurm's own variables, such as `SBATCH_PARTITION` or `SBATCH_TIMELIMIT`.
+#
 # ```{code-block} bash
 # :class: needs-cluster
-# .venv/bin/python -m lib sweep sweeps/cifar10-paper.yml --engine slurm
-# .venv/bin/python -m lib sweep sweeps/cifar10-augmix-pgd-paper.yml --engine slurm --shard 1/2
+# SBATCH_GPUS=1 .venv/bin/python -m lib sweep sweeps/cifar10-paper.yml --engine slurm
+# SBATCH_GPUS=1 .venv/bin/python -m lib sweep sweeps/cifar10-augmix-pgd-paper.yml --engine slurm --shard 1/2
 # ```
 #
 # ## The whole book

@@ -9,7 +9,10 @@ from typing import Annotated
 
 import typer
 
+from lib import interrupt
 from lib.errors import InputError, unknown
+
+KEPT = "what was finished is kept, with the last checkpoint of a network at work; the same command goes on from there"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 runs_app = typer.Typer(add_completion=False)
@@ -69,21 +72,25 @@ def sweep(
     pack: Annotated[str, typer.Option(help="name.tar: afterwards put the finished runs of this sweep there, for runs import elsewhere")] = "",
     engine: Annotated[str, typer.Option(help="here: in this process; local: as processes of their own; slurm: as jobs of a cluster")] = "here",
 ) -> None:
-    """Make the networks of a sweep file that are not cached, and measure them; says first what is missing and how long it will take."""
-    from lib import archive, cluster, malloc
+    """Make the networks of a sweep file that are not cached, and measure them; says first what is missing and how long it will take.
+
+    Exit code 1 if jobs have failed and something is left.
+    """
+    from lib import archive, cluster, malloc, sweepjobs
     from lib import sweep as sweeps
 
     malloc.keep_memory()
-    if engine not in ("here", *cluster.ENGINES):
-        raise unknown("engine", engine, ("here", *cluster.ENGINES))
+    engines = {"here": sweeps.run, "local": sweepjobs.run, "slurm": cluster.run}
+    if engine not in engines:
+        raise unknown("engine", engine, engines)
     minutes = _number(budget, float, "budget") if budget else None
     sweeps.check_budget(minutes)
     if minutes is not None and engine != "here":
-        raise InputError(f"--budget is for --engine here, not for {engine!r}, whose jobs go on by themselves; leave one of the two out")
+        raise InputError(f"--budget is for --engine here, not for {engine!r}, whose jobs have no such end; leave one of the two out")
     asked, part = sweeps.read(file), sweeps.parse_shard(shard)
     target = archive.checked(Path(pack)) if pack else None
     plan = sweeps.plan(asked, shard=part)
-    outcome = sweeps.run(plan, budget_minutes=minutes) if engine == "here" else cluster.run(plan, engine=engine)
+    outcome = sweeps.run(plan, budget_minutes=minutes) if engine == "here" else engines[engine](plan)
     if target and len(outcome.left) < len(plan.trainings):
         packed = archive.pack(plan.trainings, target)
         print(f"packed {len(plan.trainings) - len(packed.left)} of {len(plan.trainings)} runs into {', '.join(map(str, packed.archives))}")
@@ -91,7 +98,9 @@ def sweep(
     elif target:
         print(f"nothing is finished yet, so {target} was not written")
     if outcome.interrupted:
-        sys.exit(130)  # the sweep has said how to go on
+        sys.exit(interrupt.exit_code())  # the sweep has said how to go on
+    if outcome.failed:
+        sys.exit(1)  # each failed job has been named with its log
 
 
 @runs_app.callback(invoke_without_command=True)
@@ -250,21 +259,30 @@ def main() -> None:
     """Run the command line; every InputError is one line on stderr and exit code 2."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("papermill").setLevel(logging.WARNING)  # it announces every notebook it looks at
+    with interrupt.heard():
+        code, message = _called()
+        if code == 2:
+            print(f"error: {message}", file=sys.stderr)
+        elif code == 130:
+            code = interrupt.exit_code()
+            print(f"{interrupt.reason()}; {KEPT}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _called() -> tuple[int | None, str]:
+    """Run what the command line asks for: the exit code, and the message that goes with code 2."""
+    code, message = 0, ""
     try:
         code = app(standalone_mode=False)
     except InputError as error:
         code, message = 2, str(error)
-    except typer.Abort:  # Ctrl-C in older versions of typer; newer ones return 130
+    except (typer.Abort, KeyboardInterrupt):  # Ctrl-C in older versions of typer; newer ones return 130
         code = 130
     except Exception as error:
         if not hasattr(error, "format_message"):  # the parser's own errors, whose class differs between versions of typer
             raise
         code, message = 2, error.format_message()
-    if code == 2:
-        print(f"error: {message}", file=sys.stderr)
-    elif code == 130:
-        print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
-    sys.exit(code)
+    return code, message
 
 
 if __name__ == "__main__":

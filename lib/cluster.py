@@ -1,153 +1,156 @@
-"""Hand what a sweep lacks to jobs, as processes on this machine or on a cluster with Slurm, and wait for them.
+"""A sweep through Slurm: one job array, each of whose jobs makes one part of the networks that are missing.
 
-There is no queue and no retry here: each job is the sweep itself on its share of the networks. Runs are idempotent, and the store's locks
-keep two jobs from making one, so a job may be killed, started twice or joined by a sweep in another process. The store must be one that all
-nodes see, on a file system whose locks work across nodes.
+There is no queue here and no state: an array is found again by its name, and what it has made lies in the store, which all nodes must see.
+What a job asks for stands in its script as a default, so Slurm's own variables go before it: SBATCH_TIMELIMIT, SBATCH_GPUS, SBATCH_PARTITION,
+SBATCH_ACCOUNT, SBATCH_MEM_PER_CPU and so on.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import re
+import shlex
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
-from datetime import datetime
+from pathlib import Path
 
-from lib import interrupt, measurements, paths, runs, store, sweep
-from lib import jobs as engines
-from lib.errors import InputError, unknown
-from lib.jobs import ENGINES, Job
-from lib.recipes import Training
+from lib import interrupt, paths, runs, sweep, sweepjobs
+from lib.errors import InputError
 from lib.sweep import Outcome, Plan
-from lib.sweeptext import label
+from lib.sweeptext import closing, opening
 
-__all__ = ["ENGINES", "run"]
-
-POLL_SECONDS = {"local": 1.0, "slurm": 10.0}  # between two looks at the jobs
+POLL_SECONDS = 10.0  # between two looks at the queue and the store
 GRACE_SECONDS = 15.0  # on a network file system, what a job wrote may be seen that much later
+TIMES, LEAST_MINUTES = 4, 60  # a job's time: so many times what is expected here, as its node may be slower
+ARRAY = 1001  # jobs in an array, where Slurm does not say its limit: the default
+
+# A job that runs out of time, or is about to be preempted, is told so two minutes before, as compiled code hears of it only after a step.
+# It then keeps its checkpoint and is queued again, at most as often as a sweep that is much slower than expected may need.
+SCRIPT = """#!/bin/bash
+#SBATCH --time={minutes} --nodes=1 --cpus-per-task=2
+#SBATCH --requeue --open-mode=append --signal=B:USR1@120
+export {environment}
+export OMP_NUM_THREADS="${{OMP_NUM_THREADS:-$SLURM_CPUS_PER_TASK}}"
+again() {{
+    kill -TERM "$job"
+    wait "$job"
+    [ "${{SLURM_RESTART_COUNT:-0}}" -lt 20 ] && scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
+    exit 143
+}}
+trap again USR1
+cd {root} || exit
+{command} --shard "$(({i} + {n} * SLURM_ARRAY_TASK_ID))/{whole}" &
+job=$!
+wait "$job"
+"""
 
 
-def run(
-    plan: Plan,
-    *,
-    engine: str,
-    jobs: int | None = None,
-    minutes: int | None = None,
-    cpus: int | None = None,
-    gpus: int | None = None,
-    wait: bool = True,
-    say: Callable[[str], None] = print,
-) -> Outcome:
-    """Have jobs train and measure what a plan lacks, and wait for them; jobs of an earlier call that still go on are waited for, not doubled.
+def run(plan: Plan, *, say: Callable[[str], None] = print) -> Outcome:
+    """Have Slurm train and measure what a plan lacks, and wait for it. Jobs of an earlier call that still go on are waited for, not doubled.
 
-    engine   "local": processes on this machine; "slurm": one job array, from a machine that has sbatch
-    jobs     at most this many; else local one a GPU or core, Slurm one a network, or as many as an array may have
-    minutes  of a job; else local no limit, Slurm four times what its networks are expected to take, an hour at least. A job that is out of time or
-             preempted is queued again and goes on from its checkpoint
-    cpus     of a job; else local an equal share of the cores, Slurm two
-    gpus     of a job of Slurm; else one if torch has one here
-    wait     False: return as soon as all is submitted
-    say      is told what will happen, each finished network, and each failed job with its log
-    returns  `made` by the jobs; `left` is what failed, or goes on after Ctrl-C (then `interrupted`) or without `wait`
-    raises   InputError for a bad argument, without submitit or Slurm, for what is missing under RUNS_FROZEN=1, and when nothing can be submitted
+    Args:
+        plan: What is missing.
+        say: Is told what will happen, each finished network, and each failed job with its log.
+
+    Returns:
+        What became of the plan. What is left goes on in the jobs if this process was interrupted, and has failed otherwise.
+
+    Raises:
+        InputError: Without Slurm, for what is missing under RUNS_FROZEN=1, and where Slurm does not take the jobs.
     """
-    if engine not in ENGINES:
-        raise unknown("engine", engine, ENGINES)
-    for name, value, least in (("jobs", jobs, 1), ("minutes", minutes, 1), ("cpus", cpus, 1), ("gpus", gpus, 0)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
-    wanted = list(plan.wanted)
-    if runs.frozen() or not wanted:
+    if runs.frozen() or not plan.wanted:
         return sweep.run(plan, say=say, live=False)  # makes nothing: says that all is there, or raises
-    _check(engine)
-    earlier, home = engines.under_way(plan, wanted, engine), engines.home()
-    fresh = [t for t in wanted if not any(t.name in job.networks for job in earlier)]
-    say(f"{plan.sweep.name}: {len(plan.trainings)} networks, {len(plan.trainings) - len(wanted)} done, {len(wanted)} to train or measure")
-    if earlier:
-        say(f"{len(wanted) - len(fresh)} of them are with jobs of an earlier call")
-    going, left, interrupted = earlier, wanted, False
-    if fresh:
-        array = engines.share_out(plan, fresh, engine, jobs, minutes, cpus, gpus)
-        name = f"{re.sub(r'[^A-Za-z0-9._-]', '_', plan.sweep.name)}-{datetime.now():%Y%m%d-%H%M%S-%f}"
-        say(f"{len(fresh)} go to {array}; logs lie in {home / name}")
-        going = earlier + array.submit(plan, home / name)
-    advice = _advice(engine, going)
+    if absent := [name for name in ("sbatch", "squeue", "scontrol") if not shutil.which(name)]:
+        raise InputError(f"engine slurm needs {', '.join(absent)} on the PATH; call it where Slurm takes jobs, or choose engine local")
+    parts, wanted = min(len(plan.trainings), _array_limit()), set(plan.wanted)
+    shares = [[training for training in plan.trainings[task::parts] if training in wanted] for task in range(parts)]
+    name = sweepjobs.name(plan, parts)
+    jobs = {task: array for task, array in (_queue(name) or {}).items() if shares[task]}
+    for line in opening(plan, None):
+        say(line)
+    if jobs:
+        say(f"{len(jobs)} jobs of an earlier call are at work on it")
+    if fresh := [task for task, share in enumerate(shares) if share and task not in jobs]:
+        jobs |= dict.fromkeys(fresh, _submit(plan, name, fresh, parts))
+        say(f"{len(fresh)} jobs in one array, each with at most {len(shares[fresh[0]])} networks; logs lie in {sweepjobs.place(name)}")
+    say(f"look at them with: squeue --name={name}; cancel them with: scancel --name={name}")
+    gone: dict[int, float] = {}  # when a job was first seen to have left the queue
+
+    def working() -> bool:
+        queue, now = _queue(name), time.monotonic()
+        for task in jobs:
+            if queue is None or task in queue:  # where Slurm does not answer, they are taken to go on
+                gone.pop(task, None)
+            else:
+                gone.setdefault(task, now)
+        return any(now - gone.get(task, now) < GRACE_SECONDS for task in jobs)
+
+    why = ""
     try:
-        say(advice)
-        if wait:
-            say("Ctrl-C is safe: the jobs go on, and the same command waits for them again")
-            with interrupt.heard() as check:
-                left, going = _wait(plan, wanted, going, say, check), []
+        with interrupt.heard() as check:
+            sweepjobs.follow(plan, working, say=say, check=check, seconds=POLL_SECONDS)
     except KeyboardInterrupt:
-        say(f"interrupted: the jobs go on; {advice}")
-        interrupted, left = True, [t for t in wanted if not _complete(plan, t)]
-    outcome = _outcome(plan, left, interrupted)
-    for training in outcome.diverged:
-        say(f"diverged: {label(training)}; it is kept, and marked in the list of runs")
-    say(f"{plan.sweep.name}: {len(outcome.made)} made, {len(outcome.there)} were there, {len(outcome.left)} {'with the jobs' if going else 'left'}")
-    say(f"results {'go to' if going else 'are in'} {paths.runs()}; list them with: python -m lib runs")
-    if outcome.left:
-        say(f"{'wait for them' if going else 'go on'} with: {plan.command} --engine {engine}")
+        why = f"{interrupt.reason()}: the jobs go on, and the same command waits for them again"
+    for task in [] if why else jobs:
+        if any(not sweepjobs.complete(plan, training) for training in shares[task]):
+            say(f"job {jobs[task]}_{task} failed: {sweepjobs.failure(sweepjobs.place(name) / f'{jobs[task]}_{task}.log')}")
+    outcome = sweepjobs.outcome(plan, interrupted=bool(why))
+    for line in closing(plan, outcome, why, None, engine="slurm"):
+        say(line)
     return outcome
 
 
-def _check(engine: str) -> None:
-    try:
-        import submitit  # noqa: F401
-    except ImportError:
-        install = ".venv/bin/uv sync --frozen --inexact --extra cluster, or pip install 'submitit>=1.5'"
-        raise InputError(f"engine {engine} needs submitit, which is not installed; get it with: {install}") from None
-    if engine == "slurm" and (absent := [name for name in ("sbatch", "srun", "squeue", "scontrol") if not shutil.which(name)]):
-        raise InputError(f"engine slurm needs {', '.join(absent)} on the PATH; call it where Slurm takes jobs, or choose engine local")
+def outside() -> dict[str, str]:
+    """This process's environment as it would be outside of any job.
+
+    Within one, Slurm's variables are about that job. They would be handed on to the new ones, where its memory contradicts theirs ("mutually
+    exclusive") and its binding to cores and memory means another node.
+    """
+    kept = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT", "SLURM_TIME_FORMAT")  # how to reach Slurm and what it prints, not about a job
+    binding = ("SBATCH_MEM_BIND", "SBATCH_CPU_BIND") if "SLURM_JOB_ID" in os.environ else ()
+    dropped = ("SLURM_", "SBATCH_WAIT", *binding)  # SBATCH_WAIT would have sbatch itself wait
+    return {name: value for name, value in os.environ.items() if name in kept or not name.startswith(dropped)}
 
 
-def _advice(engine: str, jobs: list[Job]) -> str:
-    ids = list(dict.fromkeys(job.id.split("_")[0] for job in jobs))  # arrays as a whole
-    look, cancel = (f"squeue --jobs={','.join(ids)}", "scancel") if engine == "slurm" else (f"ps {' '.join(ids)}", "kill")
-    return f"look at the jobs with: {look}; cancel them with: {cancel} {' '.join(ids)}"
+def _asked(*command: str, script: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, input=script, env=outside(), check=False, capture_output=True, text=True, errors="replace")
 
 
-def _complete(plan: Plan, training: Training) -> bool:
-    files = [store.MANIFEST, *(measurements.file_name(name, {}) for name in plan.sweep.measurements)]
-    return all((paths.runs() / training.name / file).exists() for file in files)
+def _array_limit() -> int:
+    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", _asked("scontrol", "show", "config").stdout, re.MULTILINE)
+    return max(1, int(found[1])) if found else ARRAY
 
 
-def _wait(plan: Plan, wanted: list[Training], jobs: list[Job], say: Callable[[str], None], check: Callable[[], None]) -> list[Training]:
-    """Look at jobs and store until all is there or no job is left; returns what is not there."""
-    left, going, gone, told = list(wanted), list(jobs), {}, ""
-    while True:
-        check()
-        states = engines.states_of(jobs[0].engine)
-        for training in [t for t in left if _complete(plan, t)]:
-            left.remove(training)
-            result = _result(training)
-            say(f"{len(plan.trainings) - len(left)} of {len(plan.trainings)}: {label(training)}, {result['status']}, accuracy {result['clean_accuracy']:.1%}")
-        for job in list(going):
-            lacking, now = any(t.name in job.networks for t in left), time.monotonic()
-            if job.alive(states):
-                gone.pop(job, None)
-            elif not lacking or now - gone.setdefault(job, now) >= GRACE_SECONDS:
-                going.remove(job)
-                if lacking:
-                    say(job.failure(states))
-        if not left or not going:
-            return left
-        counts = "the engine does not answer"
-        if states is not None:
-            now = [states[job.id][0] for job in going if job.alive(states)]
-            counts = ", ".join(f"{now.count(state)} {state.lower()}" for state in sorted(set(now))) or told
-        if counts != told:
-            say(f"jobs: {counts}")
-            told = counts
-        time.sleep(POLL_SECONDS[jobs[0].engine])
+def _queue(name: str) -> dict[int, str] | None:
+    """{number in the array: id of the array} of this user's jobs of that name that wait or work; None when Slurm does not answer."""
+    answer = _asked("squeue", "--noheader", "--array", f"--user={os.getuid()}", f"--name={name}", "--format=%K %F")
+    pairs = [line.split() for line in answer.stdout.splitlines()]
+    return None if answer.returncode else {int(task): array for task, array in pairs if task.isdigit()}
 
 
-def _result(training: Training) -> dict[str, object]:
-    return runs.config(store.Folder(paths.runs() / training.name))["result"]
-
-
-def _outcome(plan: Plan, left: list[Training], interrupted: bool) -> Outcome:
-    made = tuple(t for t in plan.trainings if t in plan.training and t not in left)
-    there = tuple(t for t in plan.trainings if t not in made and t not in left)
-    diverged = tuple(t for t in made if _result(t)["status"] == "diverged")
-    return Outcome(made, there, tuple(t for t in plan.trainings if t in left), diverged, interrupted)
+def _submit(plan: Plan, name: str, tasks: list[int], parts: int) -> str:
+    """The id of a new array; raises InputError, and leaves nothing behind, where Slurm refuses it."""
+    tables = sum(plan.table_seconds(*one) for one in plan.to_measure) / len(plan.wanted)
+    expected = max(plan.whole.values(), default=0.0) + tables
+    earlier, (i, n) = sweepjobs.place(name).exists(), plan.shard
+    folder = sweepjobs.folder(plan, name)
+    script = SCRIPT.format(
+        minutes=max(LEAST_MINUTES, math.ceil(TIMES * expected * math.ceil(len(plan.trainings) / parts) / 60)),
+        environment=" ".join(f"{key}={shlex.quote(value)}" for key, value in sweepjobs.environment().items()),
+        root=shlex.quote(str(paths.ROOT)),
+        command=shlex.join(sweepjobs.command(folder / plan.sweep.file.name)),
+        # of the whole sweep's networks this part has the i-th and every n-th after it, and of those each job has every `parts`-th
+        i=i, n=n, whole=n * parts,
+    )  # fmt: skip
+    log = str(folder).replace("%", "%%") + "/%A_%a.log"
+    array = ",".join(map(str, tasks))
+    done = _asked("sbatch", "--parsable", f"--job-name={name}", f"--array={array}", f"--output={log}", f"--error={log}", script=script)
+    if done.returncode:
+        if not earlier:
+            shutil.rmtree(folder, ignore_errors=True)
+        reason = (done.stderr.strip().splitlines() or [f"sbatch ended with {done.returncode}"])[-1]
+        raise InputError(f"slurm did not take the jobs: {reason}; hand in a part with --shard 1/2, or ask for something else with SBATCH_PARTITION and the like")
+    return done.stdout.strip().split(";")[0]

@@ -1,35 +1,84 @@
-"""Ctrl-C that cannot get lost: Python drops an exception that falls into a finaliser or a callback of a library."""
+"""Ctrl-C, and the signals by which a cluster or a lost terminal ends a process, as one exception that cannot get lost."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+# What Python does about each signal of its own accord; only there is anything changed. Under nohup, for one, SIGHUP is ignored, and stays so.
+USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+USUAL |= {signal.SIGHUP: signal.SIG_DFL} if hasattr(signal, "SIGHUP") else {}
+
+_arrived: list[int] = []  # the signals that came since the outermost `heard` was last opened
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asks this process to end. Whatever handles Ctrl-C handles the other signals too."""
+
+
+def _handle(number: int, frame: FrameType | None) -> None:
+    """Raise at the first signal, and at every further Ctrl-C.
+
+    A cluster may send SIGTERM twice, to the job and to each of its processes: the second one must not disturb what the first has started.
+    """
+    _arrived.append(number)
+    if len(_arrived) == 1 or number == signal.SIGINT:
+        raise Interrupted
+
+
+def _check() -> None:
+    if _arrived:
+        raise Interrupted
 
 
 @contextmanager
 def heard() -> Iterator[Callable[[], None]]:
-    """While open, Ctrl-C raises KeyboardInterrupt as ever; the yielded function raises it again if that one was dropped.
+    """While open, Ctrl-C, SIGTERM and SIGHUP raise `Interrupted`, which is a KeyboardInterrupt.
 
-    Outside the main thread, and where somebody else handles the signal, nothing is changed and the function does nothing.
+    Python drops an exception that falls into a finaliser or into a callback of a library, so the yielded function raises it again where that
+    has happened. Outside the main thread, and for signals that somebody else handles or ignores, nothing is changed. It may be opened within
+    itself.
     """
-    pressed = threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        pressed.set()
-        signal.default_int_handler(number, frame)
-
-    def check() -> None:
-        if pressed.is_set():
-            raise KeyboardInterrupt
-
-    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if ours:
-        signal.signal(signal.SIGINT, handle)
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    ours = [number for number, usual in USUAL.items() if signal.getsignal(number) is usual]
+    outermost = not any(signal.getsignal(number) is _handle for number in USUAL)
+    if outermost:
+        _arrived.clear()
+    for number in ours:
+        signal.signal(number, _handle)
     try:
-        yield check
+        yield _check
     finally:
-        if ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in ours:
+            signal.signal(number, USUAL[number])
+
+
+def exit_code() -> int:
+    """The exit code of a process that the last `heard` was interrupted in: 128 and the signal's number, 130 for Ctrl-C."""
+    return 128 + int((_arrived or [signal.SIGINT])[0])
+
+
+def reason() -> str:
+    """What has ended the work, in words: "interrupted" by Ctrl-C, or "stopped by SIGTERM"."""
+    number = (_arrived or [signal.SIGINT])[0]
+    return "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
+
+
+@contextmanager
+def children_end() -> Iterator[None]:
+    """Processes that were started by this one do not outlive an interruption: whoever waits for a notebook's kernel need not wait to its end."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        with suppress(ImportError):
+            import psutil
+
+            for child in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):
+                    child.kill()
+        raise

@@ -15,7 +15,7 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from lib import paths
+from lib import interrupt, paths
 from lib.errors import InputError, unknown
 
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
@@ -90,7 +90,7 @@ def execute_all(names: list[str], given: Mapping[str, object] | None = None, *, 
         # a kernel starts in the folder of its notebook, as in Jupyter; that of this process, which threads share, so one folder after the other
         for folder in dict.fromkeys(published(name).parent for name in names):
             there = [name for name in names if published(name).parent == folder]
-            with contextlib.chdir(folder), ThreadPoolExecutor(os.cpu_count()) as pool:
+            with contextlib.chdir(folder), ThreadPoolExecutor(os.cpu_count()) as pool, interrupt.children_end():
                 done |= zip(there, pool.map(lambda name: _run(name, given, seconds=CELL_SECONDS if frozen else None), there), strict=True)
     return {name: done[name] for name in names}
 

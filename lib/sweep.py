@@ -69,7 +69,7 @@ def run(
     _clear(plan.trainings)
     there = tuple(t for t in plan.trainings if t not in set(work.made + work.queue))
     outcome = Outcome(tuple(work.made), there, tuple(sorted(work.queue, key=plan.trainings.index)), tuple(work.diverged), interrupted, out_of_time)
-    why = "interrupted" if interrupted else f"the budget of {budget_minutes:g} minutes is used up" if out_of_time else "stopped" if trouble else ""
+    why = interrupt.reason() if interrupted else f"the budget of {budget_minutes:g} minutes is used up" if out_of_time else "stopped" if trouble else ""
     for line in closing(plan, outcome, why, budget_minutes):
         say(line)
     if trouble:

@@ -1,4 +1,8 @@
-"""A sweep file: which networks a figure needs, in a few lines of YAML, checked before anything runs."""
+"""A sweep file: which networks a figure needs, in a few lines of YAML, checked before anything runs.
+
+YAML itself guesses what a plain word is: it reads no as False, 1e-3 as text, 010 as 8 and 1:30 as 90. Here the key decides. Every value is
+taken as the text that stands in the file, and only a key whose values are numbers has them read as numbers.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ import reprlib
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import ClassVar
 
 import yaml
 
@@ -19,6 +22,9 @@ REQUIRED = ("dataset", "models", "recipe", "alphas", "seeds")
 OPTIONAL = ("variants", "epochs", "measurements")
 LISTS = ("models", "alphas", "seeds", "variants", "measurements")
 NUMBERS = {"alphas": "-1, 0.4 or 1e-3", "seeds": "0 or 12", "epochs": "8"}  # keys whose values are numbers, with examples
+WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")  # 18 digits: a run's folder is named by its seed, and names have an end
+DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
+FORM = "sweeps/digits.yml shows the form"
 
 
 @dataclass(frozen=True)
@@ -31,85 +37,123 @@ class Sweep:
     measurements: tuple[str, ...] = ("selectivity",)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML whose plain words are text and whose numbers are what people write; YAML 1.1 reads no as False, 1e-3 as text, 010 as 8, 1:30 as 90."""
-
-    yaml_implicit_resolvers: ClassVar = {
-        None: [  # tried on every plain word
-            (f"tag:yaml.org,2002:{tag}", re.compile(form))
-            for tag, form in (
-                ("null", r"^(~|null|)$"),
-                ("int", r"^[-+]?(0|[1-9][0-9]*)$"),
-                ("float", r"^([-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan)$"),
-            )
-        ]
-    }
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for place, key in enumerate(keys):  # YAML silently keeps the last one
-            if key.value in [before.value for before in keys[:place]]:
-                raise yaml.MarkedYAMLError(problem=f"{key.value} stands here a second time; merge the two", problem_mark=key.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def read(file: Path | str) -> Sweep:
     """The sweep that a YAML file describes; sweeps/digits.yml shows the form.
 
-    raises  InputError, naming file, key, value and the way out, for a file that cannot be read and for anything in it that cannot be meant
+    Args:
+        file: Its path.
+
+    Returns:
+        The sweep, whose name is the file's.
+
+    Raises:
+        InputError: The file cannot be read, or something in it cannot be meant. The line names file, key, value and the way out.
     """
     file = Path(file)
     try:
-        return _sweep(file, _parse(file))
+        return _sweep(file, _content(file))
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
 
 
-def _parse(file: Path) -> object:
+def _content(file: Path) -> dict[str, str | list[str]]:
+    """The texts that stand in the file, by key."""
     try:
-        return yaml.load(file.read_bytes(), _Loader)
+        if not file.is_file() and file.exists() and not file.is_dir():  # a pipe would be waited for
+            raise InputError("is no ordinary file; give a sweep file such as sweeps/digits.yml")
+        # BaseLoader is YAML's own failsafe schema, in which all plain values are text; nodes know their lines, and keys that stand twice
+        root = yaml.compose(file.read_bytes(), yaml.BaseLoader)
     except FileNotFoundError:
         known = ", ".join(str(found.relative_to(paths.ROOT)) for found in sorted(paths.ROOT.glob("sweeps/*.yml")))
         raise InputError(f"no such sweep file; there are: {known or 'none in sweeps/'}") from None
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}; give a sweep file such as sweeps/digits.yml") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InputError((f"line {mark.line + 1}: " if mark else "not YAML: ") + f"{problem}; sweeps/digits.yml shows the form") from None
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise InputError((f"line {mark.line + 1}: " if mark else "not YAML: ") + f"{problem}; {FORM}") from None
+    if not isinstance(root, yaml.MappingNode):
+        raise InputError(f"must be keys with values, such as dataset: digits, got {_shown(root)}; {FORM}")
+    content: dict[str, str | list[str]] = {}
+    for key, value in root.value:
+        name, line = _text(key, "a key"), key.start_mark.line + 1
+        if name not in REQUIRED + OPTIONAL:
+            raise unknown("key", name, REQUIRED + OPTIONAL)
+        if name in content:
+            raise InputError(f"line {line}: {name} stands here a second time; merge the two")
+        content[name] = _values(name, value)
+    return content
 
 
-def _sweep(file: Path, content: object) -> Sweep:
-    if not isinstance(content, dict):
-        raise InputError(f"must be keys with values, such as dataset: digits, got {reprlib.repr(content)}; sweeps/digits.yml shows the form")
-    for key in content:
-        if key not in REQUIRED + OPTIONAL:
-            raise unknown("key", key, REQUIRED + OPTIONAL)
+def _values(key: str, node: yaml.Node) -> str | list[str]:
+    """The text or texts of one key."""
+    if isinstance(node, yaml.ScalarNode):
+        text = _text(node, key)
+        if node.style is None and text in ("", "~", "null"):
+            raise InputError(f"{key} has no value; give one" + (f" or leave {key} out" if key in OPTIONAL else ""))
+        if key in LISTS:
+            raise InputError(f"{key} must be a list, got {reprlib.repr(text)}; write {key}: [{text}]")
+        return text
+    if key not in LISTS:
+        raise InputError(f"{key} must be one value, got {_shown(node)}; a sweep has one {key}, write a file for each")
+    if not isinstance(node, yaml.SequenceNode):
+        raise InputError(f"{key} must be a list, got {_shown(node)}; write {key}: [...]")
+    _untagged(node)
+    if not node.value:
+        raise InputError(f"{key} is an empty list; give at least one")
+    return [_text(one, key) for one in node.value]
+
+
+def _text(node: yaml.Node, what: str) -> str:
+    """The text of a plain or quoted value."""
+    if not isinstance(node, yaml.ScalarNode):
+        raise InputError(f"line {node.start_mark.line + 1}: {what} must be a single value, got {_shown(node)}; {FORM}")
+    _untagged(node)
+    return node.value
+
+
+def _untagged(node: yaml.Node) -> None:
+    """Refuse what says of itself which type it has, such as !!float: the key says that here."""
+    if node.tag not in (yaml.BaseLoader.DEFAULT_SCALAR_TAG, yaml.BaseLoader.DEFAULT_SEQUENCE_TAG):
+        tag = reprlib.repr(node.tag.replace("tag:yaml.org,2002:", "!!"))
+        raise InputError(f"line {node.start_mark.line + 1}: the type {tag} has no meaning in a sweep file; leave it out and write the value alone")
+
+
+def _shown(node: yaml.Node | None, depth: int = 2) -> str:
+    """A piece of the file in a few words."""
+    if node is None:
+        return "nothing"
+    if isinstance(node, yaml.ScalarNode):
+        return reprlib.repr(node.value)
+    if not depth:
+        return "..."
+    mapping = isinstance(node, yaml.MappingNode)
+    parts = [": ".join(_shown(part, depth - 1) for part in one) if mapping else _shown(one, depth - 1) for one in node.value[:3]]
+    inside = ", ".join(parts + ["..."] * (len(node.value) > 3))
+    return f"{{{inside}}}" if mapping else f"[{inside}]"
+
+
+def _sweep(file: Path, content: dict[str, str | list[str]]) -> Sweep:
     lacking = [key for key in REQUIRED if key not in content]
     if lacking:
         raise InputError(f"{', '.join(lacking)} missing; a sweep names {', '.join(REQUIRED)}, and may name {', '.join(OPTIONAL)}")
-    for key, value in content.items():
-        _check(key, value)
-    shared = {key: value for key, value in content.items() if key not in ("models", "measurements")}
-    grids = [runs.grid(model=model, **shared) for model in dict.fromkeys(content["models"])]
-    tables = tuple(dict.fromkeys(content.get("measurements", ["selectivity"])))
+    given = {key: _numbers(key, value) if key in NUMBERS else value for key, value in content.items()}
+    shared = {key: value for key, value in given.items() if key not in ("models", "measurements")}
+    grids = [runs.grid(model=model, **shared) for model in dict.fromkeys(given["models"])]
+    tables = tuple(dict.fromkeys(given.get("measurements", ["selectivity"])))
     for name in tables:
         measurements.settled(name, {})
     return Sweep(file.stem, file, tuple(chain(*grids)), tables)
 
 
-def _check(key: str, value: object) -> None:
-    """The form of one key's value; which values there are is for Training to say."""
-    shown = reprlib.repr(value)
-    if value is None:
-        raise InputError(f"{key} has no value; give one" + (f" or leave {key} out" if key in OPTIONAL else ""))
-    if key in LISTS and not isinstance(value, list):
-        raise InputError(f"{key} must be a list, got {shown}; write {key}: [{value if isinstance(value, str | int | float) else '...'}]")
-    if key not in LISTS and isinstance(value, list | dict):
-        raise InputError(f"{key} must be one value, got {shown}; a sweep has one {key}, write a file for each")
-    if value == []:
-        raise InputError(f"{key} is an empty list; give at least one")
-    for item in value if key in LISTS else [value]:
-        if key in NUMBERS and (isinstance(item, bool) or not isinstance(item, int | float)):
-            raise InputError(f"{key} must be numbers written like {NUMBERS[key]}, without quotes, got {reprlib.repr(item)}")
-        if key not in NUMBERS and not isinstance(item, str):
-            raise InputError(f"{key} must be names, got {reprlib.repr(item)}; a name that looks like something else goes in quotes")
+def _numbers(key: str, value: str | list[str]) -> object:
+    """The number or numbers of a key; which of them there can be is for Training to say."""
+    return [_number(key, one) for one in value] if isinstance(value, list) else _number(key, value)
+
+
+def _number(key: str, text: str) -> int | float:
+    if WHOLE.fullmatch(text):
+        return int(text)
+    if DECIMAL.fullmatch(text) and (key == "alphas" or len(text) < 20):
+        return float(text)
+    raise InputError(f"{key} must be numbers written like {NUMBERS[key]}, got {reprlib.repr(text)}")

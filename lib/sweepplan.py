@@ -76,8 +76,9 @@ class Outcome:
     there: tuple[Training, ...]  # cached before, or made by another process meanwhile
     left: tuple[Training, ...]  # not trained, or not measured
     diverged: tuple[Training, ...] = ()  # of those made
-    interrupted: bool = False  # by Ctrl-C
+    interrupted: bool = False  # by Ctrl-C, SIGTERM or SIGHUP
     out_of_time: bool = False  # the budget was used up
+    failed: bool = False  # what is left was to be made, and jobs have failed
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -149,7 +150,8 @@ def _durations(training: Training, engine: training_code.Engine) -> list[float]:
     """Seconds that cached networks which differ in alpha and seed alone took on this device with this engine."""
     here, found = (origin.device(engine.device), str(engine)), []
     for file in (paths.runs() / training.name).parent.glob(f"[!.]*/{runs.CONFIG}"):
-        with suppress(InputError, KeyError):  # not part of this sweep, so not its trouble
+        # not part of this sweep, so not its trouble, whatever it is
+        with suppress(InputError, LookupError, TypeError, ValueError, AttributeError, OSError):
             facts = runs.config(store.Folder(file.parent))
             named, made = facts["training"], facts["provenance"]
             same = json.dumps({name: value for name, value in named.items() if name not in ("alpha", "seed")}, sort_keys=True) == kind(training)

@@ -51,8 +51,19 @@ def opening(plan: Plan, budget: float | None) -> Iterator[str]:
         yield f"results go to {paths.runs()}"
 
 
-def closing(plan: Plan, outcome: Outcome, why: str, budget: float | None) -> Iterator[str]:
-    """The lines at the end; `why` it came before everything was made, or nothing."""
+def closing(plan: Plan, outcome: Outcome, why: str, budget: float | None, *, engine: str = "") -> Iterator[str]:
+    """The lines at the end.
+
+    Args:
+        plan: What was to be made.
+        outcome: What became of it.
+        why: The end came before everything was made, or nothing.
+        budget: Of minutes, if there was one.
+        engine: The one that was asked for on the command line, if any.
+
+    Yields:
+        One line after the other.
+    """
     if why:
         yield why
     for training in outcome.diverged:
@@ -60,7 +71,7 @@ def closing(plan: Plan, outcome: Outcome, why: str, budget: float | None) -> Ite
     yield f"{plan.sweep.name}: {len(outcome.made)} made, {len(outcome.there)} were there, {len(outcome.left)} left"
     yield f"results are in {paths.runs()}; list them with: python -m lib runs"
     if outcome.left:
-        yield f"go on with: {plan.command}" + (f" --budget {budget:g}" if budget else "")
+        yield f"go on with: {plan.command}" + (f" --budget {budget:g}" if budget else "") + (f" --engine {engine}" if engine else "")
 
 
 def picture(title: str, cells: dict[Training, tuple[str, str]], below: str) -> Group:

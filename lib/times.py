@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -23,21 +24,32 @@ def training() -> pd.DataFrame:
 
 def measuring() -> pd.DataFrame:
     """One row a measurement, network and machine: dataset, model, measurement, device, tables (how many), seconds (their median), least, most."""
-    rows = []
-    for folder in catalogue.folders():
-        with suppress(InputError, LookupError, TypeError, ValueError):  # what is damaged says nothing here; the list of runs names it
-            dataset, model = folder.parent.name.rsplit("-", 1)
-            for entry in store.Folder(folder).files.values():
-                if "measurement" in entry:
-                    made = entry["provenance"]
-                    rows.append((dataset, model, entry["measurement"], made["device"], float(made["seconds"])))
+    return _measuring([row for folder in catalogue.folders() for row in _tables(folder)])
+
+
+def _tables(folder: Path) -> list[tuple[str, str, str, str, float]]:
+    """Dataset, model, measurement, device and seconds of each table of a run."""
+    dataset, model = folder.parent.name.rsplit("-", 1)
+    entries = [entry for entry in store.Folder(folder).files.values() if "measurement" in entry]
+    made = [(entry["measurement"], entry["provenance"]) for entry in entries]
+    return [(dataset, model, name, facts["device"], float(facts["seconds"])) for name, facts in made]
+
+
+def _measuring(rows: list[tuple[str, str, str, str, float]]) -> pd.DataFrame:
     columns = ["dataset", "model", "measurement", "device"]
     return _spread(pd.DataFrame(rows, columns=[*columns, "seconds"]), columns, "tables")
 
 
 def expected() -> dict[tuple[str, str, str], float]:
-    """Seconds that a table takes on this machine, as far as cached ones say: {(dataset, model, measurement): their median}."""
-    rows = measuring()
+    """Seconds that a table takes on this machine, as far as cached ones say: {(dataset, model, measurement): their median}.
+
+    Runs that cannot be read say nothing: whoever asks this wants to make others, and is not to be kept from it by damage elsewhere.
+    """
+    found = []
+    for folder in catalogue.folders():
+        with suppress(InputError, LookupError, TypeError, ValueError, AttributeError, OSError):
+            found += _tables(folder)
+    rows = _measuring(found)
     rows = rows[rows.device == origin.device("cuda" if torch.cuda.is_available() else "cpu")]
     return {(one.dataset, one.model, one.measurement): one.seconds for one in rows.itertuples()}
 

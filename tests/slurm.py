@@ -41,7 +41,8 @@ ReturnToService=2
 MpiDefault=none
 KillWait=2
 MaxArraySize={array}
-NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=1000 State=UNKNOWN
+SlurmdParameters=config_overrides
+NodeName={host} NodeAddr=127.0.0.1 CPUs=6 RealMemory=1000 State=UNKNOWN
 PartitionName=local Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 
@@ -63,7 +64,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 class Slurm:
-    """The daemons of one cluster of one node with two CPUs."""
+    """The daemons of one cluster of one node that believes to have six CPUs: room for three jobs of two."""
 
     def __init__(self, folder: Path, array: int) -> None:
         self.folder = folder

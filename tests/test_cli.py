@@ -12,7 +12,7 @@ import typer
 from conftest import EPOCHS
 
 from lib import __main__ as cli
-from lib import archive, cluster, paths, recheck, runs, store
+from lib import archive, cluster, paths, recheck, runs, store, sweepjobs
 from lib.recipes import Training
 from lib.sweep import Outcome
 
@@ -208,23 +208,25 @@ def test_ctrl_c_in_a_sweep_is_130_after_its_closing_lines(call, own_store, three
 def test_ctrl_c_elsewhere_is_130_and_one_line(call, own_store, monkeypatch):
     monkeypatch.setattr(runs, "_train", interrupt)
     code, _, err = call("train", "--dataset", "digits", "--alpha", "3")
-    assert code == 130 and err == "interrupted; what was finished is kept, the same command goes on from there\n"
+    assert code == 130 and err == f"interrupted; {cli.KEPT}\n"
 
 
-@pytest.mark.parametrize("engine", ["local", "slurm"])
-@pytest.mark.parametrize("interrupted", [False, True])
-def test_engines_get_the_plan_and_what_they_finished_is_packed(engine, interrupted, call, own_store, three, trainings, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("engine", "module"), [("local", sweepjobs), ("slurm", cluster)])
+@pytest.mark.parametrize(("how", "exit_code"), [({}, 0), ({"interrupted": True}, 130), ({"failed": True}, 1)])
+def test_engines_get_the_plan_and_what_they_finished_is_packed(
+    engine, module, how, exit_code, call, own_store, three, trainings, tmp_path, monkeypatch
+):
     asked = []
 
-    def take(plan, *, engine):
-        asked.append((plan.trainings, plan.missing, engine))
-        return Outcome((), plan.trainings[:2], plan.trainings[2:], interrupted=interrupted)
+    def take(plan):
+        asked.append((plan.trainings, plan.missing))
+        return Outcome((), plan.trainings[:2], plan.trainings[2:], **how)
 
-    monkeypatch.setattr(cluster, "run", take)
+    monkeypatch.setattr(module, "run", take)
     code, out, err = call("sweep", str(three), "--engine", engine, "--shard", "1/1", "--pack", str(tmp_path / "a.tar"))
-    assert (code, err) == (130 if interrupted else 0, "")
+    assert (code, err) == (exit_code, "")
     missing = Training("digits", "resnet8", 2, 0, "fast", EPOCHS)
-    assert asked == [((*trainings, missing), (missing,), engine)] and f"packed 2 of 3 runs into {tmp_path / 'a.tar'}" in out
+    assert asked == [((*trainings, missing), (missing,))] and f"packed 2 of 3 runs into {tmp_path / 'a.tar'}" in out
 
 
 def test_a_pack_over_a_folder_is_refused_before_anything_runs(call, empty, monkeypatch):

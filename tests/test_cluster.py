@@ -1,9 +1,11 @@
-"""Sweeps through submitit: as processes of this machine, and on a real Slurm where one is installed. Whatever ends a job, every run comes out the same."""
+"""Sweeps as processes of this machine, and on a real Slurm where one is installed. Whatever ends a job, every run comes out the same."""
 
-import importlib.util
 import json
 import os
+import pickle
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,48 +18,46 @@ import pytest
 import slurm as own_slurm
 from conftest import EPOCHS
 
-from lib import catalogue, cluster, jobs, measurements, paths, runs, store, train
+from lib import catalogue, cluster, measurements, paths, runs, store, sweep, sweepjobs
 from lib.errors import InputError
 from lib.recipes import Training
 from lib.runs import HISTORY, WEIGHTS
-from lib.sweep import Outcome, Plan, Sweep
+from lib.sweep import Outcome, Plan
 
-TESTS = Path(__file__).parent
-NO_SUBMITIT = "" if importlib.util.find_spec("submitit") else "submitit is not installed: .venv/bin/uv sync --frozen --inexact --extra cluster"
-needs_submitit = pytest.mark.skipif(bool(NO_SUBMITIT), reason=NO_SUBMITIT)
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="jobs are found in /proc, which only Linux has")
 needs_slurm = pytest.mark.skipif(bool(own_slurm.lacking()), reason=own_slurm.lacking())
 
-
-class Held(jobs.Work):
-    """A job that keeps a checkpoint after every epoch, and waits there while the store holds a file `hold`."""
-
-    def __call__(self) -> None:
-        train.CHECKPOINT_SECONDS, write = 0, store.write_checkpoint
-
-        def held(*args: object) -> None:
-            write(*args)
-            while (paths.runs() / "hold").exists():
-                time.sleep(0.02)
-
-        store.write_checkpoint = held
-        super().__call__()
+# Every job imports this before anything else: it keeps a checkpoint after every epoch, and waits there while the store holds a file `hold`.
+HELD = """
+import sys
+if sys.orig_argv[-5:-4] == ["lib"] and sys.orig_argv[-4] == "sweep":
+    import time
+    from lib import paths, store, train
+    train.CHECKPOINT_SECONDS, write = 0, store.write_checkpoint
+    def held(*args):
+        write(*args)
+        while (paths.runs() / "hold").exists():
+            time.sleep(0.02)
+    store.write_checkpoint = held
+"""
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch) -> Path:
-    """An empty store on a path with spaces; jobs are `Held`, and are looked at often."""
-    root = tmp_path / "a store" / "of runs"
+    """An empty store on a path with spaces and a percent sign; jobs are held on request, and are looked at often."""
+    root, hooks = tmp_path / "a store" / "of 100%A runs", tmp_path / "hooks"
     root.mkdir(parents=True)
-    for name, value in {"RUNS_DIR": root, "LIB_CACHE": tmp_path / "the cache", "PYTHONPATH": TESTS}.items():
+    hooks.mkdir()
+    (hooks / "sitecustomize.py").write_text(HELD, encoding="utf-8")
+    for name, value in {"RUNS_DIR": root, "LIB_CACHE": tmp_path / "the cache", "PYTHONPATH": hooks}.items():
         monkeypatch.setenv(name, str(value))
-    monkeypatch.delenv("RUNS_FROZEN", raising=False)
-    monkeypatch.setattr(jobs, "Work", Held)
-    monkeypatch.setattr(cluster, "POLL_SECONDS", {"local": 0.1, "slurm": 0.2})
+    for name in [name for name in os.environ if name.startswith(("SLURM_", "SBATCH_", "RUNS_FROZEN"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(sweepjobs, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(cluster, "POLL_SECONDS", 0.2)
     monkeypatch.setattr(cluster, "GRACE_SECONDS", 0.5)
     yield root
     until(lambda: not workers(root))
-    until(lambda: jobs.states_of("local") is not None and not jobs._children)  # all that was started here has ended, and Python knows
 
 
 @pytest.fixture
@@ -69,13 +69,17 @@ def hold(root) -> Path:
     file.unlink(missing_ok=True)
 
 
-def plan(trainings: list[Training], name: str = "small", tables: tuple[str, ...] = ("selectivity",)) -> Plan:
-    """What of these is missing; no estimate of the time, which would take some."""
-    sweep = Sweep(name, Path(f"{name}.yml"), tuple(trainings), tables)
-    missing = tuple(runs.missing(trainings))
-    files = {table: measurements.file_name(table, {}) for table in tables}
-    lacking = [(t, table) for t in trainings if t not in missing for table in tables if not (paths.runs() / t.name / files[table]).exists()]
-    return Plan(sweep, (1, 1), tuple(trainings), missing, tables=tuple(lacking))
+@pytest.fixture
+def plan(root, tmp_path):
+    """A function (alphas) -> plan of a small sweep, as its file says."""
+
+    def read(alphas: str = "[0, 1]", shard: tuple[int, int] = (1, 1)) -> Plan:
+        file = tmp_path / "small.yml"
+        text = f"dataset: digits\nmodels: [resnet8]\nrecipe: fast\nepochs: {EPOCHS}\nalphas: {alphas}\nseeds: [0]\n"
+        file.write_text(text, encoding="utf-8")
+        return sweep.plan(sweep.read(file), shard=shard)
+
+    return read
 
 
 def same(trainings: list[Training], root: Path, made: Path) -> None:
@@ -101,16 +105,20 @@ def checkpoints(root: Path, count: int = 1):
     return lambda: len(found := list(root.glob(".partial/*/checkpoint-*"))) >= count and found
 
 
-def workers(root: Path) -> dict[str, int]:
-    """The processes that work for this store, by the id of their job; on a node of Slurm just as here."""
+def logs(root: Path) -> str:
+    return "".join(file.read_text(encoding="utf-8") for file in root.glob(".cluster/*/*.log"))
+
+
+def workers(root: Path) -> dict[int, str]:
+    """The jobs at work for this store: {process: its number in Slurm's array, or ""}."""
     found = {}
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            if b"submitit.core._submit" in (place / "cmdline").read_bytes().split(b"\0") and os.fsencode(root) in (place / "cmdline").read_bytes():
+            words = (place / "cmdline").read_bytes().split(b"\0")
+            if b"sweep" in words and any(word.startswith(os.fsencode(root / ".cluster")) for word in words):
                 environment = dict(pair.split("=", 1) for pair in (place / "environ").read_text().split("\0") if "=" in pair)
-                array = "_".join(environment.get(f"SLURM_ARRAY_{part}_ID", "") for part in ("JOB", "TASK")).strip("_")
-                found[environment.get("SUBMITIT_LOCAL_JOB_ID") or array or environment["SLURM_JOB_ID"]] = int(place.name)
-        except (OSError, KeyError):  # it has ended
+                found[int(place.name)] = environment.get("SLURM_ARRAY_TASK_ID", "")
+        except OSError:  # it has ended
             continue
     return found
 
@@ -132,225 +140,208 @@ def meanwhile(action):
     thread.join()
 
 
-def told(lines: list[str], command: str) -> list[str]:
-    """The arguments of the command for cancelling, once it is told."""
-    return next((line.split(f"cancel them with: {command} ")[1].split() for line in lines if "cancel them with: " in line), [])
+@contextmanager
+def calling(engine: str, log: Path):
+    """`python -m lib sweep` as a process of its own, as people call it."""
+    command = [sys.executable, "-m", "lib", "sweep", str(log.parent / "small.yml"), "--engine", engine]
+    with log.open("w", encoding="utf-8") as out:
+        process = subprocess.Popen(command, cwd=paths.ROOT, stdout=out, stderr=out, start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(60)
 
 
 # ---- what needs no job -----------------------------------------------------------------------------------------------
 
 
-def test_without_submitit_one_line_says_how_to_get_it(root, trainings, monkeypatch):
-    monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(InputError, match=r"engine local needs submitit, which is not installed; get it with: .*uv sync .*--extra cluster") as caught:
-        cluster.run(plan(trainings), engine="local")
-    assert "\n" not in str(caught.value) and not list(root.iterdir())
+@pytest.mark.parametrize("jobs", [0, -1, 1.5, True, "two"])
+def test_jobs_are_counted_in_whole_numbers(jobs, root, plan):
+    with pytest.raises(InputError, match=f"^jobs must be a whole number >= 1, got {re.escape(repr(jobs))}$"):
+        sweepjobs.run(plan(), jobs=jobs)
+    assert not list(root.glob(".cluster"))
 
 
-@needs_submitit
-def test_without_slurm_one_line_says_what_is_missing(root, trainings, monkeypatch, tmp_path):
+def test_without_slurm_one_line_says_what_is_missing(root, plan, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InputError, match=r"engine slurm needs sbatch, srun, squeue, scontrol on the PATH; .* or choose engine local"):
-        cluster.run(plan(trainings), engine="slurm")
-    assert not list(root.iterdir())
+    with pytest.raises(InputError, match=r"engine slurm needs sbatch, squeue, scontrol on the PATH; .* or choose engine local"):
+        cluster.run(plan())
+    assert not list(root.glob(".cluster"))
 
 
-BAD = {
-    "engine": ({"engine": "ray"}, "unknown engine 'ray'; known: local, slurm"),
-    "jobs": ({"engine": "local", "jobs": 0}, "jobs must be a whole number >= 1, got 0"),
-    "minutes": ({"engine": "slurm", "minutes": 1.5}, "minutes must be a whole number >= 1, got 1.5"),
-    "cpus": ({"engine": "slurm", "cpus": True}, "cpus must be a whole number >= 1, got True"),
-    "gpus": ({"engine": "slurm", "gpus": -1}, "gpus must be a whole number >= 0, got -1"),
-}
+@pytest.mark.parametrize("engine", [sweepjobs.run, cluster.run])
+def test_a_full_store_needs_no_engine(engine, store_dir, trainings, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    asked = sweep.Sweep("small", Path("small.yml"), tuple(trainings))
+    assert engine(sweep.plan(asked), say=lambda line: None) == Outcome((), tuple(trainings), ())
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_bad_arguments(case, root, trainings):
-    arguments, message = BAD[case]
-    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
-        cluster.run(plan(trainings), **arguments)
-
-
-@needs_submitit
-def test_a_path_with_a_percent_sign_is_refused(root, trainings, monkeypatch, tmp_path):
-    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "100%job"))
-    with pytest.raises(InputError, match="take % in a path for a place holder, got .*100%job.*; set RUNS_DIR to another place"):
-        cluster.run(plan(trainings), engine="local")
-
-
-def test_a_full_store_needs_no_engine(store_dir, trainings, monkeypatch):
-    monkeypatch.setitem(sys.modules, "submitit", None)
-    assert cluster.run(plan(trainings), engine="slurm", say=lambda line: None) == Outcome((), tuple(trainings), ())
-
-
-def test_frozen_submits_nothing(root, trainings, monkeypatch):
+@pytest.mark.parametrize("engine", [sweepjobs.run, cluster.run])
+def test_frozen_starts_nothing(engine, root, plan, monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")
     with pytest.raises(InputError, match="RUNS_FROZEN=1 and run digits-resnet8/.* not cached"):
-        cluster.run(plan(trainings), engine="local")
-    assert not list(root.iterdir())
+        engine(plan())
+    assert not list(root.glob(".cluster"))
 
 
-def test_networks_are_shared_among_jobs(root, trainings, monkeypatch):
-    many = [Training("digits", "resnet8", alpha, 0, "fast", EPOCHS) for alpha in range(5)]
-    whole = Plan(Sweep("five", Path("five.yml"), tuple(many)), (1, 1), tuple(many), tuple(many), whole=dict.fromkeys(many, 1000.0))
-    monkeypatch.setattr(jobs, "_array_limit", lambda: 3)
-    monkeypatch.setattr(jobs, "_cores", lambda: 4)
-    monkeypatch.setattr(jobs, "_gpus", list)
-    array = jobs.share_out(whole, many, "slurm", None, None, None, 1)
-    assert array.shares == [[many[0], many[3]], [many[1], many[4]], [many[2]]] and array.minutes == 134  # 4 times 2,000 seconds
-    assert str(array) == "3 jobs of Slurm in one array; each has up to 2 networks, 134 minutes, 2 CPUs and 1 GPU"
-    local = jobs.share_out(whole, many, "local", None, None, None, None)
-    assert local.shares == [many] * 4 and str(local) == "4 processes here, which share the work; each has 1 CPU"
-    assert str(jobs.share_out(whole, many[:1], "slurm", None, None, 8, 0)) == "1 job of Slurm; it has 67 minutes, 8 CPUs"
-    assert jobs.share_out(whole, many, "local", 2, None, None, None).cpus == 2
+def test_the_name_is_that_of_the_networks_and_the_store(root, plan, monkeypatch):
+    name = sweepjobs.name(plan())
+    assert re.fullmatch(r"small-[0-9a-f]{10}", name) and sweepjobs.name(plan()) == name
+    assert len({name, sweepjobs.name(plan("[0]")), sweepjobs.name(plan(shard=(1, 2))), sweepjobs.name(plan(), 3)}) == 4
+    monkeypatch.setenv("RUNS_DIR", str(root / "another"))
+    assert sweepjobs.name(plan()) != name
 
 
-@needs_submitit
-def test_waiting_tells_what_the_jobs_do(root, trainings, monkeypatch):
-    job = jobs.Job("slurm", "7_0", root / ".cluster" / "small-1", frozenset([trainings[0].name]))
-    answers = ["PENDING (Resources)", None, "RUNNING", "RUNNING", "PENDING (BeginTime)", "RUNNING", "OUT_OF_MEMORY"]  # preempted, and then too big
-    mine = {"6": ("RUNNING", "small-0"), "7_1": ("RUNNING", "small-1")}  # of other submissions
-    states = [answer and mine | {"7_0": (answer, "small-1")} for answer in answers]
-    monkeypatch.setattr(jobs, "states_of", lambda engine: states.pop(0) if len(states) > 1 else states[0])
-    lines = []
-    assert cluster._wait(plan(trainings[:1]), trainings[:1], [job], lines.append, lambda: None) == trainings[:1]
-    told = ["1 pending (resources)", "the engine does not answer", "1 running", "1 pending (begintime)", "1 running"]
-    assert lines[:-1] == [f"jobs: {line}" for line in told]
-    assert lines[-1] == f"job 7_0 failed: ended without a word: killed, cancelled, out of memory or of time (Slurm says OUT_OF_MEMORY); its log: {job.folder}"
+def test_a_table_counts_once_the_manifest_names_it(own_store, trainings):
+    """A table's file is written before the manifest names it: whoever looks at the moment between must not take it for finished."""
+    asked = Plan(sweep.Sweep("small", Path("small.yml"), tuple(trainings)), (1, 1), tuple(trainings), ())
+    assert all(sweepjobs.complete(asked, training) for training in trainings)
+    manifest = own_store / trainings[0].name / store.MANIFEST
+    files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+    without = {name: facts for name, facts in files.items() if not name.startswith("selectivity")}
+    store.write_atomically(manifest, store._manifest(without))
+    assert (own_store / trainings[0].name / measurements.file_name("selectivity", {})).exists()
+    assert [sweepjobs.complete(asked, training) for training in trainings] == [False, True]
+    manifest.write_text("{", encoding="utf-8")
+    assert not sweepjobs.complete(asked, trainings[0])
+
+
+LOGS = {
+    "bad input": ("small: 2 networks\nerror: damaged: x is missing; restore it\n", "damaged: x is missing; restore it"),
+    "traceback": ("small\nTraceback (most recent call last):\n  File x\nRuntimeError: CUDA is gone\n", "RuntimeError: CUDA is gone"),
+    "Slurm": ("small\nslurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 2020 DUE TO TIME LIMIT ***\n", "slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 2020 DUE TO TIME LIMIT ***"),
+    "nothing": ("Ctrl-C is safe\n", "it ended without a word: killed, or out of memory"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LOGS)
+def test_why_a_job_failed_is_in_its_log(case, tmp_path):
+    text, reason = LOGS[case]
+    (tmp_path / "1.log").write_text(text, encoding="utf-8")
+    assert sweepjobs.failure(tmp_path / "1.log") == f"{reason}; its log: {tmp_path / '1.log'}"
+    assert sweepjobs.failure(tmp_path / "2.log") == f"it ended without a word: killed, or out of memory; its log: {tmp_path}"
+
+
+INSIDE = {
+    "SLURM_JOB_ID": "7", "SLURM_MEM_PER_NODE": "4000", "SLURM_MEM_PER_CPU": "2000", "SLURM_ARRAY_TASK_ID": "3", "SLURM_CPUS_PER_TASK": "8",
+    "SLURM_NTASKS": "4", "SLURM_TRES_PER_TASK": "cpu:8", "SBATCH_MEM_BIND": "local", "SBATCH_CPU_BIND_TYPE": "mask", "SBATCH_WAIT": "1",
+}  # fmt: skip
+
+
+def test_what_is_about_the_job_around_is_not_handed_on(monkeypatch):
+    kept = {"SLURM_CONF": "/etc/slurm.conf", "SLURM_CLUSTERS": "west", "SBATCH_MEM_PER_CPU": "3000", "SBATCH_PARTITION": "long"}
+    for name, value in (INSIDE | kept).items():
+        monkeypatch.setenv(name, value)
+    there = cluster.outside()
+    assert {name: value for name, value in there.items() if name.startswith(("SLURM", "SBATCH"))} == kept and there["PATH"] == os.environ["PATH"]
+    monkeypatch.delenv("SLURM_JOB_ID")
+    assert cluster.outside()["SBATCH_MEM_BIND"] == "local"  # outside of a job it is the user's own wish
 
 
 # ---- processes of this machine ---------------------------------------------------------------------------------------
 
 
-@needs_submitit
 @needs_proc
-def test_a_killed_job_and_the_same_command(root, hold, made, trainings):
-    def killing():
-        until(checkpoints(root))
-        os.kill(until(lambda: workers(root)).popitem()[1], signal.SIGKILL)
-
+def test_a_killed_process_and_the_same_command(root, plan, hold, made, trainings):
     lines = []
-    with meanwhile(killing):
-        outcome = cluster.run(plan(trainings), engine="local", jobs=1, say=lines.append)
-    assert outcome == Outcome((), (), tuple(trainings))
-    assert lines[0] == "small: 2 networks, 0 done, 2 to train or measure"
-    assert re.fullmatch(r"2 go to 1 process here; it has \d+ CPUs?; logs lie in .*/a store/of runs/\.cluster/small-[-0-9]+", lines[1])
-    (failed,) = [line for line in lines if "failed" in line]
-    log = re.fullmatch(r"job \d+ failed: ended without a word: killed, .*; its log: (.*)", failed)[1]
-    assert "2 to train" in Path(log).read_text()
-    assert lines[-1] == "go on with: python -m lib sweep small.yml --engine local"
-
-    def cancelling():
-        until(lambda: sum("2 to train" in file.read_text() for file in root.glob(".cluster/*/*_log.out")) == 2)
-        os.kill(int(told(lines, "kill")[0]), signal.SIGTERM)
-
-    until(lambda: not workers(root))
-    lines.clear()
-    with meanwhile(cancelling):
-        assert cluster.run(plan(trainings), engine="local", jobs=1, say=lines.append).left == tuple(trainings)
+    with meanwhile(lambda: until(checkpoints(root)) and os.kill(until(lambda: workers(root)).popitem()[0], signal.SIGKILL)):
+        outcome = sweepjobs.run(plan(), jobs=1, say=lines.append)
+    assert outcome == Outcome((), (), tuple(trainings), failed=True)
+    assert lines[0].startswith("small: 2 networks (resnet8 on digits, fast recipe): 0 cached, 2 to train")
+    (failed,) = [line for line in lines if " failed" in line]
+    log = re.fullmatch(r"process \d+ failed by SIGKILL: it ended without a word: killed, or out of memory; its log: (.*)", failed)[1]
+    assert "2 to train" in Path(log).read_text(encoding="utf-8")
+    assert lines[-1].startswith("go on with: python -m lib sweep ") and lines[-1].endswith("small.yml --engine local")
 
     hold.unlink()
-    outcome = cluster.run(plan(trainings), engine="local", jobs=1, say=lines.append)
-    assert outcome == Outcome(tuple(trainings), (), ())
+    assert sweepjobs.run(plan(), jobs=1, say=lines.append) == Outcome(tuple(trainings), (), ())
     same(trainings, root, made)
     assert (root / ".cluster" / ".gitignore").read_text() == "*\n"
 
 
-# A process that runs the sweep as the command line does, for tests that interrupt it.
-CONTROLLER = """
-import sys
-sys.path.insert(0, {tests!r})
-import test_cluster as t
-t.jobs.Work, t.cluster.POLL_SECONDS = t.Held, {{"local": 0.1, "slurm": 0.2}}
-networks = [t.Training("digits", "resnet8", alpha, 0, "fast", t.EPOCHS) for alpha in (0.0, 1.0)]
-t.cluster.run(t.plan(networks), engine="local", jobs=1, say=lambda line: print(line, flush=True))
-"""
-
-
-@needs_submitit
 @needs_proc
-def test_ctrl_c_and_kill_9_of_the_caller_leave_the_jobs_at_work(root, hold, made, trainings, tmp_path):
-    def caller(log: str) -> subprocess.Popen:
-        with (tmp_path / log).open("w") as out:
-            command = [sys.executable, "-c", CONTROLLER.format(tests=str(TESTS))]
-            return subprocess.Popen(command, cwd=paths.ROOT, stdout=out, stderr=out, start_new_session=True)
-
-    def said(log: str, text: str):
-        return lambda: text in (tmp_path / log).read_text()
-
-    first = caller("first")
-    until(checkpoints(root))
-    until(said("first", "jobs: 1 running"))
-    os.killpg(first.pid, signal.SIGINT)  # as a terminal does it
-    assert first.wait(60) == 0
-    lines, at_work = (tmp_path / "first").read_text().splitlines(), workers(root)
-    (process,) = at_work
-    assert f"interrupted: the jobs go on; look at the jobs with: ps {process}; cancel them with: kill {process}" in lines
-    assert lines[-1] == "wait for them with: python -m lib sweep small.yml --engine local"
-
-    second = caller("second")
-    until(said("second", "2 of them are with jobs of an earlier call"))
-    until(said("second", "jobs: 1 running"))
-    second.kill()
-    second.wait(60)
-    assert workers(root) == at_work
-
-    hold.unlink()
-    lines = []
-    assert cluster.run(plan(trainings), engine="local", say=lines.append) == Outcome(tuple(trainings), (), ())
-    assert "2 of them are with jobs of an earlier call" in lines and not any("go to" in line for line in lines)
-    assert len(list(root.glob(f".cluster/*/{jobs.NOTE}"))) == 1
-    until(lambda: not workers(root))
-    same(trainings, root, made)
-
-
-@needs_submitit
-@needs_proc
-def test_two_sweeps_that_ask_for_the_same_runs(root, hold, made, trainings):
-    one, two = plan(trainings), plan(trainings[::-1], "other", ("class_means", "selectivity"))
-    for asked in (one, two):
-        outcome = cluster.run(asked, engine="local", jobs=1, wait=False, say=lambda line: None)
-        assert outcome.made == () and set(outcome.left) == set(trainings)
-    assert len(list(root.glob(f".cluster/*/{jobs.NOTE}"))) == 2  # the jobs of the first do not measure what the second asks for
-    until(checkpoints(root, 2))
-    hold.unlink()
-    for asked in (one, two):
-        assert set(cluster.run(asked, engine="local", say=lambda line: None).made) == set(trainings)
-    until(lambda: not workers(root))
-    same(trainings, root, made)
-    logs = "".join(file.read_text() for file in root.glob(".cluster/*/*_log.out"))
-    assert len(re.findall(r": trained resnet8", logs)) == 2
-    assert len(runs.table("class_means", trainings)) > 0
-
-
-@needs_submitit
-@needs_proc
-def test_a_job_that_is_told_of_its_end_goes_on_from_its_checkpoint(root, hold, made, trainings):
-    def telling():
-        until(checkpoints(root))
-        os.kill(until(lambda: workers(root)).popitem()[1], signal.SIGUSR2)
-        until(lambda: "Requeued job" in "".join(file.read_text() for file in root.glob(".cluster/*/*_log.out")))
+def test_what_a_killed_process_leaves_another_makes(root, plan, hold, made, trainings):
+    def killing():
+        until(checkpoints(root, 2))
+        os.kill(sorted(workers(root))[0], signal.SIGKILL)
         hold.unlink()
 
-    with meanwhile(telling):
-        # of a job this short submitit believes that any signal means a time-out
-        assert cluster.run(plan(trainings[:1]), engine="local", jobs=1, minutes=5, say=lambda line: None).made == (trainings[0],)
-    log = "".join(file.read_text() for file in root.glob(".cluster/*/*_log.out"))
-    assert "Job has timed out" in log and f"({jobs.TIMEOUTS - 1} remaining timeouts)" in log
-    until(lambda: not workers(root))
-    same(trainings[:1], root, made)
+    lines = []
+    with meanwhile(killing):
+        assert sweepjobs.run(plan(), jobs=2, say=lines.append) == Outcome(tuple(trainings), (), ())
+    assert len([line for line in lines if " failed by SIGKILL" in line]) == 1  # said, and yet nothing is left
+    same(trainings, root, made)
 
 
-@needs_submitit
-def test_an_error_of_the_user_is_one_line(root, trainings):
-    asked = plan(trainings[:1])
+@needs_proc
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_processes_too_and_the_same_command_goes_on(number, code, root, plan, hold, made, trainings, tmp_path):
+    plan()
+    with calling("local", tmp_path / "log") as process:
+        until(checkpoints(root))
+        process.send_signal(number)
+        assert process.wait(60) == code
+    assert not workers(root)
+    said = (tmp_path / "log").read_text(encoding="utf-8")
+    reason = "interrupted" if number == signal.SIGINT else f"stopped by {number.name}"
+    assert f"\n{reason}: the processes are told to keep their checkpoints and end\n" in said and "Traceback" not in said + logs(root)
+    assert said.rstrip().endswith(f"go on with: python -m lib sweep {tmp_path / 'small.yml'} --engine local") and " failed" not in said
+    assert "\nstopped by SIGTERM\n" in logs(root) and checkpoints(root)()
+    hold.unlink()
+    if number == signal.SIGTERM:
+        assert sweepjobs.run(plan(), jobs=1, say=lambda line: None).left == ()
+        same(trainings, root, made)
+
+
+@needs_proc
+def test_processes_that_are_deaf_are_killed(root, plan, hold, monkeypatch):
+    monkeypatch.setattr(sweepjobs, "STOP_SECONDS", 0.2)
+    asked, begun = plan(), time.monotonic()
+    with meanwhile(lambda: until(checkpoints(root)) and [os.kill(pid, signal.SIGSTOP) for pid in workers(root)] and os.kill(os.getpid(), signal.SIGINT)):
+        outcome = sweepjobs.run(asked, jobs=1, say=lambda line: None)
+    assert outcome.interrupted and not outcome.failed and not workers(root) and time.monotonic() - begun < 120
+
+
+@needs_proc
+def test_two_sweeps_at_once_make_nothing_twice(root, plan, made, trainings, tmp_path):
+    plan()
+    with calling("local", tmp_path / "one") as one, calling("local", tmp_path / "two") as two:
+        assert (one.wait(300), two.wait(300)) == (0, 0)
+    assert len(re.findall(r": trained resnet8", logs(root))) == 2
+    same(trainings, root, made)
+
+
+def test_a_job_that_finds_bad_input_is_named_with_its_line_and_log(root, plan, trainings):
+    asked = plan("[0]")
     file = root / trainings[0].name / store.MANIFEST  # damaged after the sweep was planned
     store.write_atomically(file, b"{")
     lines = []
-    assert cluster.run(asked, engine="local", jobs=1, say=lines.append) == Outcome((), (), (trainings[0],))
-    (failed,) = [line for line in lines if "failed" in line]
-    assert re.fullmatch(rf"job \d+ failed: damaged: {file} is not a manifest; restore it .*; its log: .*_0_log\.err", failed)
-    assert lines[-1] == "go on with: python -m lib sweep small.yml --engine local"
+    assert sweepjobs.run(asked, jobs=1, say=lines.append) == Outcome((), (), (trainings[0],), failed=True)
+    (failed,) = [line for line in lines if " failed" in line]
+    assert re.fullmatch(rf"process \d+ failed: damaged: {file} is not a manifest; restore it .*; its log: .*-1\.log", failed)
+
+
+def test_jobs_read_no_pickle_and_no_other_library_that_somebody_has_planted(root, plan, trainings, monkeypatch, tmp_path):
+    class Planted:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "planted",))
+
+    asked = plan("[0]")
+    place = root / ".cluster" / sweepjobs.name(asked)
+    place.mkdir(parents=True)
+    for number in range(1, 100):
+        (place / f"{number}_0_result.pkl").write_bytes(pickle.dumps(("success", Planted())))
+        (place / f"{number}_submitted.pkl").write_bytes(pickle.dumps(Planted()))
+    other = tmp_path / "elsewhere" / "lib"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("raise SystemExit('another lib')", encoding="utf-8")
+    monkeypatch.chdir(other.parent)
+    monkeypatch.setenv("PYTHONPATH", f"{other.parent}{os.pathsep}{os.environ['PYTHONPATH']}")
+    assert sweepjobs.run(asked, jobs=1, say=lambda line: None).made == (trainings[0],)
+    assert not (tmp_path / "planted").exists()
+    library = "".join(file.read_text(encoding="utf-8") for file in (paths.ROOT / "lib").rglob("*.py"))
+    assert not re.search(r"\b(import pickle|cloudpickle|joblib\.load|read_pickle|allow_pickle=True)\b", library)
 
 
 # ---- Slurm -----------------------------------------------------------------------------------------------------------
@@ -371,17 +362,19 @@ def on_slurm(cluster_of_one, root, monkeypatch) -> own_slurm.Slurm:
     return cluster_of_one
 
 
-@needs_submitit
 @needs_slurm
-def test_slurm_preempts_forgets_and_loses_jobs(on_slurm, root, hold, made, trainings, monkeypatch):
+def test_slurm_preempts_forgets_and_loses_jobs(on_slurm, root, plan, hold, made, trainings, monkeypatch):
     monkeypatch.setenv("SBATCH_EXPORT", "NONE")  # as sites do that hand on nothing of what is set here
 
     def disturbing():
         until(checkpoints(root, 2))
-        preempted, killed = (file for file in sorted(workers(root)))
-        on_slurm.ask("scancel", preempted, "--signal=USR2")
-        until(lambda: "Requeued job" in "".join(file.read_text() for file in root.glob(f".cluster/*/{preempted}_0_log.out")))
-        os.kill(workers(root)[killed], signal.SIGKILL)
+        by_task = {task: process for process, task in workers(root).items()}
+        array = on_slurm.ask("squeue", "--noheader", "--format=%F").split()[0]
+        on_slurm.ask("scancel", f"{array}_0", "--batch", "--signal=USR1")  # as it is told that it is out of time
+        until(lambda: on_slurm.ask("squeue", "--noheader", "--states=PENDING", "--format=%F"))  # queued again
+        assert "\nstopped by SIGTERM\n" in logs(root)
+        os.kill(by_task["1"], signal.SIGKILL)
+        until(lambda: by_task["1"] not in workers(root))
         on_slurm.stop("slurmctld")
         time.sleep(1)
         on_slurm.daemon("slurmctld", "-f", str(on_slurm.conf))
@@ -389,33 +382,76 @@ def test_slurm_preempts_forgets_and_loses_jobs(on_slurm, root, hold, made, train
 
     lines = []
     with meanwhile(disturbing):
-        outcome = cluster.run(plan(trainings), engine="slurm", cpus=1, say=lines.append)
-    assert outcome == Outcome((trainings[0],), (), (trainings[1],)), lines
-    assert "jobs: 2 running" in lines
-    (failed,) = [line for line in lines if "failed" in line]
-    assert re.fullmatch(r"job \d+_1 failed: ended without a word: .* \(Slurm says FAILED\); its log: .*/of runs/\.cluster/small-.*_1_0_log\.err", failed)
-    outcome = cluster.run(plan(trainings), engine="slurm", cpus=1, say=lines.append)
-    assert outcome == Outcome((trainings[1],), (trainings[0],), ())
+        outcome = cluster.run(plan(), say=lines.append)
+    assert outcome == Outcome((trainings[0],), (), (trainings[1],), failed=True), lines + [logs(root)]
+    (failed,) = [line for line in lines if " failed" in line]
+    log = re.fullmatch(r"job \d+_1 failed: .*; its log: (.*/\.cluster/small-[0-9a-f]+/\d+_1\.log)", failed)[1]
+    assert "2 to train" not in Path(log).read_text(encoding="utf-8")  # each job has its own part alone
+    assert cluster.run(plan(), say=lines.append) == Outcome((trainings[1],), (trainings[0],), ())
     same(trainings, root, made)
 
 
-@needs_submitit
 @needs_slurm
-def test_slurm_cancels_jobs_with_the_command_that_is_told(on_slurm, root, hold):
-    many = [Training("digits", "resnet8", alpha, 0, "fast", EPOCHS) for alpha in range(5)]
+def test_slurm_goes_on_without_the_caller_who_may_come_back(on_slurm, root, plan, hold, made, trainings, tmp_path):
+    plan()
+    with calling("slurm", tmp_path / "first") as first:
+        until(checkpoints(root, 2))
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(60) == 143
+    said, at_work = (tmp_path / "first").read_text(encoding="utf-8"), workers(root)
+    assert len(at_work) == 2 and "\nstopped by SIGTERM: the jobs go on, and the same command waits for them again\n" in said
+    with calling("slurm", tmp_path / "second") as second:
+        until(lambda: "\n2 jobs of an earlier call are at work on it\n" in (tmp_path / "second").read_text(encoding="utf-8"))
+        second.kill()
+    assert workers(root) == at_work
+    hold.unlink()
     lines = []
-    with meanwhile(lambda: until(lambda: told(lines, "scancel")) and on_slurm.ask("scancel", *told(lines, "scancel"))):
-        assert cluster.run(plan(many), engine="slurm", cpus=2, say=lines.append).left == tuple(many)
-    assert "5 go to 3 jobs of Slurm in one array; each has up to 2 networks, 60 minutes, 2 CPUs; logs lie in " in lines[1]
-    assert len([line for line in lines if "(Slurm says CANCELLED)" in line]) == 3
-    (note,) = root.glob(f".cluster/*/{jobs.NOTE}")
-    assert list(json.loads(note.read_text())["jobs"].values()) == [sorted(t.name for t in many[i::3]) for i in range(3)]
+    assert cluster.run(plan(), say=lines.append).left == () and not any("in one array" in line for line in lines)
+    same(trainings, root, made)
 
 
-@needs_submitit
 @needs_slurm
-def test_what_slurm_refuses_is_one_line(on_slurm, root, trainings, monkeypatch):
+def test_slurm_cancels_jobs_with_the_command_that_is_told(on_slurm, root, plan, hold, tmp_path):
+    def told() -> str:
+        return next((line.split("cancel them with: ")[1] for line in lines if "cancel them with: " in line), "")
+
+    lines, asked = [], plan("[0, 1, 2, 3, 4]")
+    with meanwhile(lambda: on_slurm.ask(*shlex.split(until(told)))):
+        outcome = cluster.run(asked, say=lines.append)
+    assert outcome.left == asked.trainings and outcome.failed
+    assert any(line.startswith("3 jobs in one array, each with at most 2 networks; logs lie in ") for line in lines)
+    assert len([line for line in lines if re.match(r"job \d+_[0-2] failed: .*; its log: ", line)]) == 3
+    assert lines[-1].endswith("--engine slurm")
+
+
+@needs_slurm
+def test_slurm_makes_the_part_that_is_asked_for_and_only_what_is_missing(on_slurm, root, plan, made, trainings):
+    shutil.copytree(made / trainings[0].name, root / trainings[0].name)
+    lines, asked = [], plan("[-1, 0, 1, 2, 3]", shard=(2, 2))  # that is 0 and 2
+    outcome = cluster.run(asked, say=lines.append)
+    two = Training("digits", "resnet8", 2, 0, "fast", EPOCHS)
+    assert outcome == Outcome((two,), (trainings[0],), ())
+    assert any(line.startswith("1 jobs in one array, each with at most 1 networks") for line in lines)
+    assert len(list(root.glob(".cluster/*/*_1.log"))) == 1 and not list(root.glob(".cluster/*/*_0.log"))
+
+
+@needs_slurm
+def test_slurm_takes_jobs_from_within_an_array_job_with_its_own_memory(on_slurm, root, plan, trainings, tmp_path):
+    """The whole command line inside a job: what Slurm set there must not reach the jobs that are handed in."""
+    plan("[0]")
+    call = shlex.join([sys.executable, "-m", "lib", "sweep", str(tmp_path / "small.yml"), "--engine", "slurm"])
+    script = f"#!/bin/bash\nexport SBATCH_MEM_PER_CPU=100 SLURM_MEM_PER_GPU=7\ncd {shlex.quote(str(paths.ROOT))}\n{call}\n"
+    around = ["sbatch", "--wait", "--mem=200", "--array=2", "--cpus-per-task=1", f"--output={tmp_path}/around.log", f"--error={tmp_path}/around.log"]
+    done = subprocess.run(around, input=script, env=on_slurm.environment | os.environ, check=False, capture_output=True, text=True, timeout=300)
+    said = (tmp_path / "around.log").read_text(encoding="utf-8")
+    assert done.returncode == 0 and "1 made, 0 were there, 0 left" in said, (done.stderr, said, logs(root))
+    assert "mutually exclusive" not in said + logs(root)
+    assert (root / trainings[0].name / store.MANIFEST).exists()
+
+
+@needs_slurm
+def test_what_slurm_refuses_is_one_line(on_slurm, root, plan, monkeypatch):
     monkeypatch.setenv("SBATCH_PARTITION", "nowhere")
     with pytest.raises(InputError, match=r"^slurm did not take the jobs: .*Invalid partition") as caught:
-        cluster.run(plan(trainings), engine="slurm", say=lambda line: None)
+        cluster.run(plan(), say=lambda line: None)
     assert "\n" not in str(caught.value) and not list(root.glob(".cluster/*/*"))

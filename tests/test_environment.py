@@ -30,7 +30,7 @@ def test_lock_holds_the_pinned_pair():
 def test_what_few_need_is_optional_and_locked():
     lock = tomllib.loads((paths.ROOT / "uv.lock").read_text())
     own = next(package for package in lock["package"] if package["name"] == PROJECT["name"])
-    extras = {"cluster": "submitit", "autoattack": "pyautoattack", "bench": "torchattacks"}
+    extras = {"autoattack": "pyautoattack", "bench": "torchattacks"}
     assert {name: [need.split(">")[0] for need in needs] for name, needs in PROJECT["optional-dependencies"].items()} == {n: [p] for n, p in extras.items()}
     assert own["optional-dependencies"] == {name: [{"name": package}] for name, package in extras.items()}
     tools = ["axe-playwright-python", "foolbox", "playwright", "scikit-dimension"]

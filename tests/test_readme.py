@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -83,7 +84,21 @@ def test_workflows_are_valid_and_run_what_everybody_runs(file):
     for job in workflow["jobs"].values():
         assert job["runs-on"] and all(("uses" in step) != ("run" in step) for step in job["steps"])
         assert set(job.get("needs", "").split()) <= set(workflow["jobs"])
-    assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"]) for step in steps(workflow) if "uses" in step)
+    # a tag can be moved to other code, a commit cannot
+    assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", step["uses"]) for step in steps(workflow) if "uses" in step)
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=[file.name for file in WORKFLOWS])
+def test_what_runs_the_code_of_others_may_not_write(file):
+    """Installing and importing packages runs their code: a job that does so may read the repository alone, and holds no key to it."""
+    workflow = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        lines = "\n".join(step.get("run", "") for step in job["steps"]).splitlines()
+        if {Path(line.split()[0]).name for line in lines if line.strip()} & {"make", "run", "uv", "pip", "python", "python3"}:
+            assert "permissions" not in job and "github.token" not in str(job) and "secrets." not in str(job)
+            checkouts = [step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")]
+            assert checkouts and all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
 def test_main_is_published_and_versions_are_refreshed():

@@ -16,7 +16,7 @@ import pytest
 from conftest import EPOCHS
 from rich.console import Console
 
-from lib import catalogue, data, measurements, origin, paths, runs, store, sweep, sweepplan, times, train
+from lib import catalogue, data, interrupt, measurements, origin, paths, runs, store, sweep, sweepplan, times, train
 from lib.errors import InputError
 from lib.recipes import Training
 from lib.runs import CONFIG, HISTORY, WEIGHTS
@@ -53,6 +53,15 @@ def test_a_file_is_a_grid_each_network_once(write):
     assert sweep.read(write()).measurements == ("selectivity",)
 
 
+def test_what_a_value_is_the_key_decides(write):
+    """YAML by itself reads no as False, on as True, 1e-3 as text, and 12 as a number wherever it stands."""
+    asked = sweep.read(write(name="no.yml", alphas="['0.4', 1e-3, +2, .5, 3., -1E+0]", seeds='["12", 0]', epochs="'7'", recipe="'fast'"))
+    assert sorted({(training.alpha, training.seed, training.epochs) for training in asked.trainings}) == [
+        (alpha, seed, 7) for alpha in (-1.0, 1e-3, 0.4, 0.5, 2.0, 3.0) for seed in (0, 12)
+    ]
+    assert asked.name == "no"
+
+
 def test_a_grid_has_the_names_of_runs_made_one_by_one(write):
     assert sweep.read(write(alphas="[0]")).trainings == (Training("digits", "resnet8", 0, 0, "fast"),)
     assert sweep.read(write(alphas="[0]", epochs=16)).trainings == (Training("digits", "resnet8", 0, 0, "fast"),)
@@ -61,6 +70,7 @@ def test_a_grid_has_the_names_of_runs_made_one_by_one(write):
 COUNTS = {
     "digits": 21, "cifar10": 21, "cifar10-paper": 55, "tiny-imagenet-resnet18": 33,
     "digits-augmix-pgd": 15, "cifar10-augmix-pgd": 15, "cifar10-augmix-pgd-paper": 15,
+    "cifar10-second-round": 30, "cifar10-recipe-check": 6,
 }  # fmt: skip
 
 
@@ -81,36 +91,48 @@ BAD = {
     "two missing keys": ({"seeds": None, "models": None}, ["models, seeds missing"]),
     "no value": ({"epochs": ""}, ["epochs has no value", "or leave epochs out"]),
     "no value where one is needed": ({"seeds": ""}, ["seeds has no value; give one"]),
-    "number for a list": ({"alphas": "0.4"}, ["alphas must be a list, got 0.4; write alphas: [0.4]"]),
+    "number for a list": ({"alphas": "0.4"}, ["alphas must be a list, got '0.4'; write alphas: [0.4]"]),
     "word for a list": ({"models": "resnet8"}, ["models must be a list, got 'resnet8'; write models: [resnet8]"]),
-    "mapping for a list": ({"seeds": "{first: 0}"}, ["seeds must be a list, got {'first': 0}"]),
+    "mapping for a list": ({"seeds": "{first: 0}"}, ["seeds must be a list, got {'first': '0'}"]),
     "list for a word": ({"dataset": "[digits, cifar10]"}, ["dataset must be one value, got ['digits', 'cifar10']", "a file for each"]),
-    "list for a number": ({"epochs": "[1, 2]"}, ["epochs must be one value, got [1, 2]"]),
+    "list for a number": ({"epochs": "[1, 2]"}, ["epochs must be one value, got ['1', '2']"]),
     "empty list": ({"alphas": "[]"}, ["alphas is an empty list; give at least one"]),
     "empty optional list": ({"measurements": "[]"}, ["measurements is an empty list"]),
-    "list in a list": ({"alphas": "[[0, 1]]"}, ["alphas must be numbers", "got [0, 1]"]),
-    "nothing in a list": ({"alphas": "[0, ~]"}, ["alphas must be numbers", "got None"]),
+    "list in a list": ({"alphas": "[[0, 1]]"}, ["line 4: alphas must be a single value, got ['0', '1']"]),
+    "nothing in a list": ({"alphas": "[0, ~]"}, ["alphas must be numbers", "got '~'"]),
+    "empty place in a list": ({"alphas": "[0, '']"}, ["alphas must be numbers", "got ''"]),
     "negative seed": ({"seeds": "[0, -1]"}, ["seed must be a whole number >= 0, got -1"]),
     "broken seed": ({"seeds": "[1.5]"}, ["seed must be a whole number >= 0, got 1.5"]),
-    "octal seed": ({"seeds": "[0o1]"}, ["seeds must be numbers written like 0 or 12, without quotes, got '0o1'"]),
+    "octal seed": ({"seeds": "[0o1]"}, ["seeds must be numbers written like 0 or 12, got '0o1'"]),
     "leading zero": ({"seeds": "[010]"}, ["seeds must be numbers", "got '010'"]),
     "base sixty": ({"seeds": "[1:30]"}, ["seeds must be numbers", "got '1:30'"]),
     "hexadecimal": ({"seeds": "[0x10]"}, ["seeds must be numbers", "got '0x10'"]),
     "underscores": ({"seeds": "[1_000]"}, ["seeds must be numbers", "got '1_000'"]),
     "date": ({"seeds": "[2020-10-14]"}, ["seeds must be numbers", "got '2020-10-14'"]),
-    "word for alpha": ({"alphas": "[0, high]"}, ["alphas must be numbers written like -1, 0.4 or 1e-3, without quotes, got 'high'"]),
-    "quoted alpha": ({"alphas": "['0.4']"}, ["alphas must be numbers", "without quotes, got '0.4'"]),
-    "alpha nan": ({"alphas": "[.nan]"}, ["alpha must be a finite number, got nan"]),
+    "word for alpha": ({"alphas": "[0, high]"}, ["alphas must be numbers written like -1, 0.4 or 1e-3, got 'high'"]),
+    "alpha with an underscore": ({"alphas": "[1_0]"}, ["alphas must be numbers", "got '1_0'"]),
+    "alpha with a leading zero": ({"alphas": "[010]"}, ["alphas must be numbers", "got '010'"]),
+    "alpha with a comma": ({"alphas": "['0,4']"}, ["alphas must be numbers", "got '0,4'"]),
+    "alpha in other digits": ({"alphas": "[\u0661]"}, ["alphas must be numbers", "got '\u0661'"]),
+    "alpha nan": ({"alphas": "[.nan]"}, ["alphas must be numbers", "got '.nan'"]),
     "alpha nan as Python writes it": ({"alphas": "[nan]"}, ["alphas must be numbers", "got 'nan'"]),
-    "alpha infinite": ({"alphas": "[-.inf]"}, ["alpha must be a finite number, got -inf"]),
+    "alpha infinite": ({"alphas": "[-.inf]"}, ["alphas must be numbers", "got '-.inf'"]),
     "alpha too large": ({"alphas": "[1e999]"}, ["alpha must be a finite number, got inf"]),
     "alpha yes": ({"alphas": "[yes]"}, ["alphas must be numbers", "got 'yes'"]),
-    "alpha true": ({"alphas": "[!!bool true]"}, ["alphas must be numbers", "got True"]),
+    "alpha true": ({"alphas": "[true]"}, ["alphas must be numbers", "got 'true'"]),
+    "a type": ({"alphas": "[!!bool true]"}, ["line 4: the type '!!bool' has no meaning in a sweep file; leave it out"]),
+    "a type of nothing": ({"epochs": "!!float ''"}, ["line 6: the type '!!float' has no meaning in a sweep file; leave it out"]),
+    "a type of one's own": ({"dataset": "!mine digits"}, ["line 1: the type '!mine' has no meaning"]),
+    "epochs of nothing": ({"epochs": "''"}, ["epochs must be numbers", "got ''"]),
+    "epochs of many digits": ({"epochs": "9" * 400}, ["epochs must be numbers written like 8, got '9999"]),
+    "seed of many digits": ({"seeds": f"[{'9' * 400}]"}, ["seeds must be numbers written like 0 or 12, got '9999"]),
+    "alpha of many digits": ({"alphas": f"[{'9' * 400}]"}, ["alpha must be a finite number, got inf"]),
+    "alpha with many digits of an exponent": ({"alphas": f"[1e{'9' * 400}]"}, ["alphas must be numbers"]),
     "epochs zero": ({"epochs": "0"}, ["epochs must be a whole number >= 1, got 0"]),
     "epochs broken": ({"epochs": "1.5"}, ["epochs must be a whole number >= 1, got 1.5"]),
     "unknown data set": ({"dataset": "mnist"}, ["'mnist'", "digits"]),
     "data set no": ({"dataset": "no"}, ["'no'"]),
-    "number for a data set": ({"dataset": "10"}, ["dataset must be names, got 10"]),
+    "number for a data set": ({"dataset": "10"}, ["'10'", "digits"]),
     "unknown model": ({"models": "[vgg16]"}, ["'vgg16'", "resnet8"]),
     "model that does not fit": ({"models": "[resnet18]"}, ["model 'resnet18' takes 64-pixel images, 'digits' has 32; fitting models: "]),
     "unknown recipe": ({"recipe": "quick"}, ["unknown recipe 'quick'; known: fast, paper"]),
@@ -120,9 +142,9 @@ BAD = {
     "variant without steps": ({"variants": "[pgd-0]"}, ["'pgd-0'"]),
     "unknown measurement": ({"measurements": "[selectivty]"}, ["unknown measurement 'selectivty'; known: attack, autoattack, class_means, corruption"]),
     "not YAML": ({"seeds": "[0, 1"}, ["line ", "sweeps/digits.yml shows the form"]),
-    "Python object": ({"seeds": "!!python/object/apply:os.getpid []"}, ["line 5", "could not determine a constructor"]),
-    "huge number": ({"seeds": f"[{'9' * 5000}]"}, ["not YAML: Exceeds the limit"]),
-    "alias of itself": ({"seeds": "&a [*a]"}, ["seeds must be numbers"]),
+    "Python object": ({"seeds": "!!python/object/apply:os.getpid []"}, ["line 5: the type '!!python/obj", "has no meaning in a sweep file"]),
+    "huge number": ({"seeds": f"[{'9' * 5000}]"}, ["seeds must be numbers"]),
+    "alias of itself": ({"seeds": "&a [*a]"}, ["line 5: seeds must be a single value, got [[...]]"]),
 }  # fmt: skip
 
 
@@ -142,15 +164,15 @@ def test_bad_values_are_one_line_that_names_the_file(case, write, empty_store):
 CONTENT = {
     "duplicated key": (b"dataset: digits\nalphas: [0]\nalphas: [1]\n", "line 3: alphas stands here a second time; merge the two"),
     "duplicated key in two spellings": (b"alphas: [0]\n'alphas': [1]\n", "line 2: alphas stands here a second time"),
-    "empty": (b"", "must be keys with values, such as dataset: digits, got None"),
+    "empty": (b"", "must be keys with values, such as dataset: digits, got nothing"),
     "a list": (b"- digits\n", "must be keys with values, such as dataset: digits, got ['digits']"),
     "a word": (b"digits\n", "got 'digits'"),
     "two documents": (b"a: 1\n---\na: 2\n", "but found another document"),
     "a tab": (b"dataset: digits\n\talphas: [0]\n", "found character '\\t' that cannot start any token"),
     "binary": (b"\x89PNG\r\n\x1a\n\x00\x00", "not YAML: "),
     "deep": (b"[" * 5_000, "not YAML: maximum recursion depth exceeded"),
-    "key that is a list": (b"? [a, b]\n: 1\n", "found unhashable key"),
-    "key that is a number": (b"1: [0]\n", "unknown key 1; known: "),
+    "key that is a list": (b"? [a, b]\n: 1\n", "line 1: a key must be a single value, got ['a', 'b']"),
+    "key that is a number": (b"1: [0]\n", "unknown key '1'; known: "),
     "merge key": (b"base: &b {seeds: [0]}\n<<: *b\n", "unknown key 'base'"),
     "laughs": (b"a: &a [x, x, x]\nb: &b [*a, *a, *a]\nseeds: &c [*b, *b, *b]\n", "unknown key 'a'"),
 }
@@ -172,6 +194,10 @@ def test_a_file_that_is_not_there_names_those_that_are(tmp_path):
         sweep.read(tmp_path / "no-such.yml")
     with pytest.raises(InputError, match="cannot be read: Is a directory; give a sweep file"):
         sweep.read(tmp_path)
+    os.mkfifo(tmp_path / "pipe.yml")  # reading it would wait for ever
+    for file in (tmp_path / "pipe.yml", Path("/dev/zero")):
+        with pytest.raises(InputError, match="is no ordinary file; give a sweep file"):
+            sweep.read(file)
 
 
 # ---- the plan --------------------------------------------------------------------------------------------------------
@@ -299,6 +325,27 @@ def test_damage_is_an_error_before_anything_runs(own_store, write, trainings):
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(InputError, match=f"damaged: {file}"):
         sweep.plan(sweep.read(write(epochs=EPOCHS, alphas="[-1, 0, 1]")))
+
+
+SPOILT = {
+    "cut manifest": lambda folder: (folder / store.MANIFEST).write_text('{"files": ', encoding="utf-8"),
+    "manifest of another kind": lambda folder: store.write_atomically(folder / store.MANIFEST, store._manifest({"a": {"measurement": "attack"}})),
+    "manifest that is a list": lambda folder: store.write_atomically(folder / store.MANIFEST, store._manifest([1, 2])),
+    "config that is a list": lambda folder: (folder / CONFIG).write_text("[]", encoding="utf-8"),
+    "no config": lambda folder: (folder / CONFIG).unlink(),
+    "copy under a name without a model": lambda folder: shutil.copytree(folder.parent, folder.parent.parent / "backup"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_damage_elsewhere_does_not_stop_a_sweep(case, own_store, source, write, forged):
+    """A run of CIFAR-10 is no part of a sweep over digits, whatever has become of it."""
+    folder = own_store / "cifar10-resnet20" / "alpha0.0-seed0-fast-01234567"
+    shutil.copytree(source.path, folder)
+    SPOILT[case](folder)
+    lines, asked = [], sweep.read(write(alphas="[2]", epochs=EPOCHS))
+    assert sweep.run(sweep.plan(asked), say=lines.append, live=False).made == asked.trainings
+    assert sweep.run(sweep.plan(asked), say=lines.append, live=False).left == ()
 
 
 def test_missing_data_is_an_error_before_anything_runs(empty_store, write, monkeypatch, tmp_path):
@@ -518,7 +565,7 @@ def test_a_budget_is_kept_and_the_rest_made_to_the_same_bits(empty_store, made, 
 
 
 def child(file: Path, root: Path, log: Path, kill_at: int = 0) -> None:
-    """A process that runs a sweep; exit code 130 when interrupted. With kill_at it ends as by kill -9 before its n-th step on files."""
+    """A process that runs a sweep; exit code 130 or 143 when interrupted. With kill_at it ends as by kill -9 before its n-th step on files."""
     os.environ |= {"RUNS_DIR": str(root), "LIB_CACHE": str(root.parent / "cache")}
     os.environ.pop("RUNS_FROZEN", None)
     train.CHECKPOINT_SECONDS = 0
@@ -537,7 +584,7 @@ def child(file: Path, root: Path, log: Path, kill_at: int = 0) -> None:
         os.replace, os.rename, shutil.rmtree = deadly(os.replace), deadly(os.rename), deadly(shutil.rmtree)
     with log.open("a", buffering=1) as out:
         outcome = sweep.run(sweep.plan(sweep.read(file)), say=lambda line: print(line, file=out), live=False)
-    os._exit(130 if outcome.interrupted else 0)
+    os._exit(interrupt.exit_code() if outcome.interrupted else 0)
 
 
 @pytest.fixture(scope="module")
@@ -571,14 +618,15 @@ def until(condition, process) -> None:
         time.sleep(0.01)
 
 
-def test_ctrl_c_in_a_process_and_the_same_command(start, empty_store, made, trainings, write, tmp_path):
+@pytest.mark.parametrize(("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM")])
+def test_a_signal_to_a_process_and_the_same_command(number, code, said, start, empty_store, made, trainings, write, tmp_path):
     file, log = write(epochs=EPOCHS), tmp_path / "log"
     process = start(file, empty_store, log)
     until(lambda: list(empty_store.glob(f".partial/{trainings[0].key}/checkpoint-*")), process)
-    os.kill(process.pid, signal.SIGINT)
-    ended(process, 130)
+    os.kill(process.pid, number)
+    ended(process, code)
     lines = log.read_text().splitlines()
-    assert "interrupted" in lines and lines[-1] == f"go on with: python -m lib sweep {file}"
+    assert said in lines and lines[-1] == f"go on with: python -m lib sweep {file}"
     assert not list(empty_store.rglob("*.tmp")) and len(list((empty_store / ".partial").glob("*/checkpoint-*"))) == 1
     ended(start(file, empty_store, log), 0)
     for training in trainings:
