@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from benchmarks import attack, corruption, harness, represented, training
-from lib import malloc, paths
-from lib.errors import InputError, unknown
+from lib.base import malloc, paths
+from lib.base.errors import InputError, unknown
 
 MODULES = (training, corruption, attack, represented)  # each has a table CASES
 RESULTS = paths.ROOT / "benchmarks" / "results.json"  # committed; a page of the book shows it

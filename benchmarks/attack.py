@@ -1,6 +1,6 @@
 """Attacks against torchattacks, at equal settings, on the same trained network and images; images are made and scored on both sides.
 
-Ours scores in float32 as the other side does, with the copy of the network that `lib.folded` makes.
+Ours scores in float32 as the other side does, with the copy of the network that `lib.models.fuse` makes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from benchmarks.harness import Case, Target, Work
 from lib import attacks, data, models, runs
-from lib.engines import exact
-from lib.folded import folded
-from lib.recipes import Training
+from lib.models.fuse import folded
+from lib.models.precision import exact
+from lib.training.recipe import Training
 
 PACKAGE = "torchattacks"
 IMAGES, COMPARED = {"cpu": 64, "cuda": 1000}, {"cpu": 250, "cuda": 2000}

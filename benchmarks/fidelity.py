@@ -20,11 +20,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks import image_by_image
-from lib import corruptions, data, measurements, paths, runs
+from lib import corruptions, data, runs
+from lib.base import paths
+from lib.base.errors import InputError
 from lib.corruptions.severities import parameters
-from lib.engines import exact
-from lib.errors import InputError
-from lib.recipes import Training
+from lib.measurements.corruption import predictions
+from lib.models.precision import exact
+from lib.training.recipe import Training
 
 NETWORK = Training("cifar10", "resnet20", 0.0, 0, "fast")
 REFERENCE = "cifar10c-reference.npz"  # in $DATA_DIR: what the original script makes of the first 32 test images
@@ -111,7 +113,7 @@ def main() -> None:
         raise typer.Exit(2) from None
 
     def right(pixels: Tensor) -> Tensor:
-        return (measurements.predictions(network, pixels) == test.labels).int()
+        return (predictions(network, pixels) == test.labels).int()
 
     with exact():
         pairs = [(name, severity) for name in corruptions.NAMES for severity in corruptions.SEVERITIES]

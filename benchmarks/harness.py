@@ -22,8 +22,9 @@ except ImportError:  # Windows
 
 import torch
 
-from lib import origin, store
-from lib.errors import InputError, unknown
+from lib.base.errors import InputError, unknown
+from lib.base.files import damaged, write_atomically
+from lib.runs import provenance
 
 Work = Callable[[], object]  # what is timed, once a call
 SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}  # first word of a unit of time: how many of them are a second
@@ -187,10 +188,10 @@ def row(
         "ours_faults": [one.faults for one in ours],
         "peer_faults": [one.faults for one in peer],
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "commit": origin.commit(),
+        "commit": provenance.commit(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "machine": origin.device(device),
+        "machine": provenance.device(device),
     }
 
 
@@ -233,7 +234,7 @@ def table(rows: list[dict[str, object]]) -> str:
 def write(file: Path, rows: list[dict[str, object]]) -> None:
     """Rows as JSON, a row a line, never half of them; raises InputError where the file cannot be written."""
     lines = ",\n".join(json.dumps(one, ensure_ascii=False, allow_nan=False) for one in rows)
-    store.write_atomically(file, f"[\n{lines}\n]\n".encode())
+    write_atomically(file, f"[\n{lines}\n]\n".encode())
 
 
 def read_rows(file: Path) -> list[dict[str, object]]:
@@ -244,7 +245,7 @@ def read_rows(file: Path) -> list[dict[str, object]]:
         rows = json.loads(file.read_text())
         [(one["name"], one["device"], one["ratio"]) for one in rows]
     except (ValueError, TypeError, KeyError, OSError) as error:
-        raise store.damaged(file, f"does not hold benchmark results ({error})", "restore it (git checkout) or delete it") from error
+        raise damaged(file, f"does not hold benchmark results ({error})", "restore it (git checkout) or delete it") from error
     return rows
 
 

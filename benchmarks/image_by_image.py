@@ -18,7 +18,7 @@ from scipy import ndimage, stats
 from skimage.color import hsv2rgb, rgb2hsv
 from skimage.filters import gaussian
 
-from lib.corruptions import textures
+from lib.corruptions import frost as corruptions_frost
 
 
 class ImageDraws(Protocol):
@@ -195,7 +195,7 @@ FROST_SCALES = {32: 0.2, 64: 0.3}
 
 def frosted(pixels: np.ndarray, draws: ImageDraws, *, image: float, frost: float) -> np.ndarray:
     n = len(pixels)
-    file = textures.folder() / ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")[int(draws.integers(0, 5))]
+    file = corruptions_frost.folder() / ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")[int(draws.integers(0, 5))]
     picture = cv2.resize(cv2.imread(str(file)), None, fx=FROST_SCALES[n], fy=FROST_SCALES[n])
     row = int(draws.uniform(0, 1) * (picture.shape[0] - n))
     column = int(draws.uniform(0, 1) * (picture.shape[1] - n))

@@ -1,7 +1,7 @@
 """The plain script a careful user would write: the independent reference for our training, in speed and in result.
 
 Per-image transforms in a DataLoader, eager float32, the selectivity term as a loop over layers and classes. Of `lib` it knows the data, the networks and
-the recipes, which are what is compared; neither `lib.train` nor `lib.selectivity` is used here.
+the recipes, which are what is compared; neither `lib.training.loop` nor `lib.selectivity` is used here.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import transforms
 
 from lib import data, models
-from lib.data import Images
-from lib.recipes import Training
+from lib.data.images import Images
+from lib.training.recipe import Training
 
 
 class Pictures(Dataset):

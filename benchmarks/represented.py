@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.harness import Case, Target, Work
-from lib import data, measurements, models, represented, runs
-from lib.data import Images
+from lib import data, models, runs
+from lib.data.images import Images
 from lib.dimensionality import Covariance, components, pca_dimension, twonn
-from lib.folded import folded
 from lib.gradients import input_unit_gradients
-from lib.recipes import Training
+from lib.measurements.dimensionality import SHARES, _streamed
+from lib.measurements.selectivity import spatial_activations
+from lib.models.fuse import folded
+from lib.training.recipe import Training
 
 SAMPLES = 10_000  # whose activations lie ready
 BATCH = 125  # of activations as a forward pass gives them
@@ -44,7 +46,7 @@ def trained(device: str) -> tuple[nn.Module, Images]:
 @lru_cache(maxsize=2)
 def layers(device: str) -> dict[str, Tensor]:
     """{layer: (samples, units) float32} of all ReLU layers."""
-    return measurements.spatial_activations(*trained(device))
+    return spatial_activations(*trained(device))
 
 
 @lru_cache(maxsize=1)
@@ -66,7 +68,7 @@ def streamed(device: str, ready: Callable[[str], dict[str, Tensor]] = layers) ->
             for some in activations.split(BATCH):
                 covariance.add(some)
             spectrum = covariance.spectrum()
-            dimensions.append([components(spectrum, share) for share in represented.SHARES])
+            dimensions.append([components(spectrum, share) for share in SHARES])
         return dimensions
 
     return work
@@ -80,7 +82,7 @@ def stored(device: str, ready: Callable[[str], dict[str, Tensor]] = layers, *, s
 
     def work() -> list[list[int]]:
         shares = (PCA(svd_solver=solver).fit(activations).explained_variance_ratio_.cumsum() for activations in found.values())
-        return [[int((share < least).sum()) + 1 for least in represented.SHARES] for share in shares]
+        return [[int((share < least).sum()) + 1 for least in SHARES] for share in shares]
 
     return work
 
@@ -115,7 +117,7 @@ def twonn_parity(device: str) -> str | None:
 
 
 def _passed(device: str) -> tuple[nn.Module, Images]:
-    """The network as `lib.represented` has it, and the images it sees."""
+    """The network as `lib.measurements.dimensionality` has it, and the images it sees."""
     network, images = trained(device)
     some = images[: PASSED[device]]
     return folded(network, models.to_unit(some.pixels[:3].to(device))), some
@@ -136,14 +138,14 @@ def passes(device: str) -> Work:
 def passes_with_dimensions(device: str) -> Work:
     """The same with the dimensions of all layers."""
     network, images = _passed(device)
-    return lambda: list(represented._streamed(network, images, torch.device(device)))
+    return lambda: list(_streamed(network, images, torch.device(device)))
 
 
 def passes_parity(device: str) -> str | None:
     """The same numbers of components as from activations of the network as it is, all at once."""
     network, images = trained(device)
     rows = {row["layer"]: row["components_95"] for row in passes_with_dimensions(device)()}
-    for layer, activations in measurements.spatial_activations(network, images[: PASSED[device]]).items():
+    for layer, activations in spatial_activations(network, images[: PASSED[device]]).items():
         if rows[layer] != pca_dimension(activations):
             return f"{layer}: {rows[layer]} components for 95 %, not {pca_dimension(activations)}"
     return None

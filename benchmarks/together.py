@@ -20,11 +20,13 @@ import typer
 from torch import Tensor
 
 from benchmarks import harness
-from lib import augmentation, models, selectivity, train
-from lib.engines import Engine, exact
-from lib.errors import InputError, unknown
-from lib.recipes import Training
-from lib.session import Session
+from lib import models, selectivity
+from lib.base.errors import InputError, unknown
+from lib.models.precision import exact
+from lib.training import augmentation
+from lib.training.engine import Engine, best_engine
+from lib.training.recipe import Training
+from lib.training.step import Session
 
 WORTH_IT = 1.3  # times the images a second of one network after the other
 RATE = 0.05
@@ -174,7 +176,7 @@ def together(
     if device not in harness.devices():
         raise unknown("device", device, harness.devices())
     training = Training(dataset, {"cifar10": "resnet20", "digits": "resnet8"}.get(dataset, "resnet18"), recipe="paper")
-    engine = train.best_engine(training, device=device)
+    engine = best_engine(training, device=device)
     if dataset == "digits":
         engine = Engine(device, low_precision=False, compiled=False, captured=device == "cuda")
     read, clock = harness.reader(device)

@@ -21,8 +21,13 @@ from torch import Tensor, nn
 
 from benchmarks import plain
 from benchmarks.harness import Case, Target, Work
-from lib import data, measurements, models, selectivity, train
-from lib.recipes import Training
+from lib import data, models
+from lib import selectivity as selectivity_selectivity
+from lib.measurements.selectivity import selectivity
+from lib.training.engine import Engine, best_engine
+from lib.training.loop import train
+from lib.training.recipe import Training
+from lib.training.step import Session
 
 NETWORK = Training("cifar10", "resnet20", alpha=-1.0, recipe="fast")  # batch 128
 SCRIPT = Training("cifar10", "resnet20", alpha=-1.0, recipe="paper")  # batch 256
@@ -44,10 +49,10 @@ def outcome(network: nn.Module, accuracy: float, mean_selectivity: float) -> dic
     return {"accuracy": accuracy, "mean selectivity": mean_selectivity, "confidence": float(sure.quantile(0.9))}
 
 
-def trained_by_ours(training: Training, engine: train.Engine) -> dict[str, float]:
+def trained_by_ours(training: Training, engine: Engine) -> dict[str, float]:
     """The outcome of our engine."""
-    done = train.train(training, engine, progress=False)
-    units = measurements.selectivity(done.network, data.load(training.dataset, "test"))
+    done = train(training, engine, progress=False)
+    units = selectivity(done.network, data.load(training.dataset, "test"))
     return outcome(done.network, done.result["clean_accuracy"], float(units.groupby("layer").selectivity.mean().mean()))
 
 
@@ -80,7 +85,7 @@ def disagreement(ours: pd.DataFrame, theirs: pd.DataFrame) -> str | None:
 @lru_cache
 def training_parity(device: str) -> str | None:
     """Our engine, in the arithmetic it uses for CIFAR-10, against the plain script, trained on the digits."""
-    engine = train.best_engine(NETWORK, device=device)
+    engine = best_engine(NETWORK, device=device)
     for alpha in ALPHAS:
         trainings = [Training("digits", "resnet8", alpha, seed, "fast", EPOCHS) for seed in SEEDS]
         ours = pd.DataFrame([trained_by_ours(training, engine) for training in trainings])
@@ -97,7 +102,7 @@ RATE = 0.01  # of learning, in timed steps
 
 
 def _our_steps(training: Training, device: str, *, watched: bool = True) -> Work:
-    session = train.Session(training, train.best_engine(training, device=device), watched=watched)
+    session = Session(training, best_engine(training, device=device), watched=watched)
     session.begin_epoch(0)
     numbers = itertools.cycle(range(2 * STEPS))  # fewer than an epoch has
 
@@ -152,7 +157,7 @@ def _epoch_length() -> int:
 
 def our_epochs(device: str) -> Work:
     """Whole epochs of training, order and augmentation included, evaluation not."""
-    session = train.Session(SCRIPT, train.best_engine(SCRIPT, device=device))
+    session = Session(SCRIPT, best_engine(SCRIPT, device=device))
     epochs = itertools.count()
 
     def work() -> None:
@@ -198,7 +203,7 @@ def _with_gradient(term: Callable[[dict[str, Tensor], Tensor], Tensor], device: 
 
 def our_term(device: str) -> Work:
     """All layers and classes in one matrix product, and its gradient."""
-    return _with_gradient(lambda layers, labels: selectivity.mean_selectivity(layers, labels, CLASSES), device)
+    return _with_gradient(lambda layers, labels: selectivity_selectivity.mean_selectivity(layers, labels, CLASSES), device)
 
 
 def looped_term(device: str) -> Work:

@@ -47,18 +47,20 @@ seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %% tags=["remove-input"]
-from lib import chapters, figures, runs
+from lib import runs
+from lib.book import chapter, prose
+from lib.book.figures import style
 
-here = chapters.parameters(globals())
+here = chapter.parameters(globals())
 from myst_nb import glue
 
-figures.setup()
+style.setup()
 summary = runs.summary(here.trainings)
 
 # %% tags=["remove-input"]
 means = summary.groupby("alpha")[["mean_selectivity", "clean_accuracy"]].mean()
 for place, alpha in (("lowest", means.index.min()), ("highest", means.index.max())):
-    glue(f"{place}-alpha", chapters.number(alpha, "g"), display=False)
+    glue(f"{place}-alpha", prose.number(alpha, "g"), display=False)
     glue(f"{place}-si", f"{means.mean_selectivity[alpha]:.3f}", display=False)
     glue(f"{place}-accuracy", f"{100 * means.clean_accuracy[alpha]:.1f} %", display=False)
 glue("networks", f"{len(summary)}", display=False)

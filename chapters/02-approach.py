@@ -25,17 +25,28 @@ recipe: str = "fast"  # fast or paper
 # %%
 import pandas as pd
 
-from lib import chapters, claims, estimates, figures, published, runs, verdicts
+from lib import papers, runs
+from lib.book import chapter, prose, tables
+from lib.book.figures import style
+from lib.book.figures.selectivity import (
+    accuracy_and_selectivity,
+    dead_units,
+    example_units,
+    selectivity_and_alpha,
+    selectivity_by_layer,
+)
+from lib.papers import verdicts
+from lib.papers.selectivity import RESNET18_TINY_IMAGENET
 
-here = chapters.parameters(globals())
+here = chapter.parameters(globals())
 from myst_nb import glue
 
-figures.setup()
+style.setup()
 summary = runs.summary(here.trainings)
 units = runs.table("selectivity", here.trainings)
 glue("n", f"{len(summary)}", display=False)
 glue("setting", here.setting, display=False)
-glue("devices", chapters.machines(summary), display=False)
+glue("devices", prose.machines(summary), display=False)
 
 # %% [markdown]
 # *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`03-runs`.*
@@ -56,8 +67,8 @@ live = units[(units.alpha == plain.alpha) & (units.seed == plain.seed) & ~units.
 low, high = live.iloc[0], live.iloc[-1]
 means = runs.table("class_means", [plain])
 examples = [means[(means.depth == one.depth) & (means.unit == one.unit)].assign(title=f"{one.layer}, unit {one.unit}: SI = {one.selectivity:.2f}") for one in (low, high)]
-figures.show(
-    figures.example_units(examples),
+style.show(
+    example_units(examples),
     name="fig-units",
     alt=f"""Two bar charts of mean activation for each class, in falling order. Left, a unit of index {low.selectivity:.2f}: from {examples[0]["mean"].max():.3g} down to
     {examples[0]["mean"].min():.3g}. Right, one of index {high.selectivity:.2f}: from {examples[1]["mean"].max():.3g} down to {examples[1]["mean"].min():.3g}.""",
@@ -79,22 +90,22 @@ figures.show(
 
 # %% tags=["hide-input"]
 by_alpha = summary.groupby("alpha")[["mean_selectivity", "live_selectivity", "clean_accuracy", "dead"]].mean()
-theirs = published.RESNET18_TINY_IMAGENET.selectivity
+theirs = RESNET18_TINY_IMAGENET.selectivity
 order = "at every step" if by_alpha.mean_selectivity.is_monotonic_increasing else "not at every step"
 live_order = "at every step" if by_alpha.live_selectivity.is_monotonic_increasing else "not at every step"
-figures.show(
-    figures.selectivity_and_alpha(summary, published.RESNET18_TINY_IMAGENET),
+style.show(
+    selectivity_and_alpha(summary, RESNET18_TINY_IMAGENET),
     name="fig-selectivity",
     alt=f"""Mean class selectivity against α, from {by_alpha.mean_selectivity.iloc[0]:.2f} at α = {by_alpha.index[0]:g} to {by_alpha.mean_selectivity.iloc[-1]:.2f} at
     α = {by_alpha.index[-1]:g}; it rises {order}. The published curve of another network, dotted, goes from {theirs.iloc[0]:.2f} to {theirs.iloc[-1]:.2f}.""",
-    caption=f"""Mean selectivity on the clean test set against α: {here.setting}, {len(summary)} networks, a point each; intervals (95 %, t) from {claims.LEAST_SEEDS} seeds on.
+    caption=f"""Mean selectivity on the clean test set against α: {here.setting}, {len(summary)} networks, a point each; intervals (95 %, t) from {papers.LEAST_SEEDS} seeds on.
     Grey dashes: dead units left out. Dotted: the companion paper's ResNet18 on Tiny ImageNet, 20 seeds, digitised (another network and data set; it is
     there to compare the shape).""",
 )
 glue("order", order, display=False)
 glue("live-order", live_order, display=False)
 for name, alpha in (("low", by_alpha.index[0]), ("high", by_alpha.index[-1])):
-    glue(f"{name}-alpha", chapters.number(alpha, "g"), display=False)
+    glue(f"{name}-alpha", prose.number(alpha, "g"), display=False)
     for column in ("mean_selectivity", "live_selectivity"):
         glue(f"{name}-{column.split('_')[0]}", f"{by_alpha[column][alpha]:.3f}", display=False)
 
@@ -108,8 +119,8 @@ for name, alpha in (("low", by_alpha.index[0]), ("high", by_alpha.index[-1])):
 # %% tags=["hide-input"]
 last = units[~units.dead].groupby(["alpha", "depth"]).selectivity.mean().unstack("alpha")
 spread = last[by_alpha.index[-1]] - last[by_alpha.index[0]]
-figures.show(
-    figures.selectivity_by_layer(units),
+style.show(
+    selectivity_by_layer(units),
     name="fig-layers",
     alt=f"""Two panels, mean selectivity against layer, one line an α; left all units, right live units. From the lowest to the highest α the live
     units rise most, by {spread.max():.2f}, in layer {spread.idxmax()}, and least, by {spread.min():.2f}, in layer {spread.idxmin()}.""",
@@ -129,8 +140,8 @@ glue("least-layer", f"{spread.idxmin()}", display=False)
 
 # %% tags=["hide-input"]
 percent = 100 * by_alpha.dead
-figures.show(
-    figures.dead_units(summary),
+style.show(
+    dead_units(summary),
     name="fig-dead",
     alt=f"""Share of dead units against α: {percent.iloc[0]:.1f} percent at α = {percent.index[0]:g}, at most {percent.max():.1f} percent, at α = {percent.idxmax():g}.""",
     caption=f"Units that no image of the test set makes fire, in percent of all units of the network, against α; {here.setting}, a point a network.",
@@ -138,7 +149,7 @@ figures.show(
 glue("dead-low", f"{percent.iloc[0]:.1f} %", display=False)
 glue("dead-high", f"{percent.iloc[-1]:.1f} %", display=False)
 glue("dead-most", f"{percent.max():.1f} %", display=False)
-glue("dead-most-alpha", chapters.number(percent.idxmax(), "g"), display=False)
+glue("dead-most-alpha", prose.number(percent.idxmax(), "g"), display=False)
 
 # %% [markdown]
 # {glue:text}`dead-low` of the units are dead at α = {glue:text}`low-alpha`, {glue:text}`dead-high` at α = {glue:text}`high-alpha`; the most,
@@ -149,8 +160,8 @@ glue("dead-most-alpha", chapters.number(percent.idxmax(), "g"), display=False)
 
 # %% tags=["hide-input"]
 accuracy = 100 * by_alpha.clean_accuracy
-figures.show(
-    figures.accuracy_and_selectivity(summary),
+style.show(
+    accuracy_and_selectivity(summary),
     name="fig-accuracy",
     alt=f"""Clean test accuracy against mean selectivity, one dot a network: {accuracy.iloc[0]:.1f} percent at the lowest α, {accuracy.iloc[-1]:.1f} at the highest,
     the best {accuracy.max():.1f} at α = {accuracy.idxmax():g}.""",
@@ -158,7 +169,7 @@ figures.show(
 )
 for name, value in (("low", accuracy.iloc[0]), ("high", accuracy.iloc[-1]), ("best", accuracy.max())):
     glue(f"accuracy-{name}", f"{value:.1f} %", display=False)
-glue("accuracy-best-alpha", chapters.number(accuracy.idxmax(), "g"), display=False)
+glue("accuracy-best-alpha", prose.number(accuracy.idxmax(), "g"), display=False)
 
 # %% [markdown]
 # The best mean clean accuracy is {glue:text}`accuracy-best`, at α = {glue:text}`accuracy-best-alpha`. It is {glue:text}`accuracy-low` at α =
@@ -171,7 +182,7 @@ glue("accuracy-best-alpha", chapters.number(accuracy.idxmax(), "g"), display=Fal
 # unverified, *choice* is ours.
 
 # %% tags=["hide-input"]
-figures.show_table(chapters.hyperparameters(here.trainings[0]))
+style.show_table(tables.hyperparameters(here.trainings[0]))
 
 # %% [markdown]
 # ## Verdict
@@ -179,10 +190,10 @@ figures.show_table(chapters.hyperparameters(here.trainings[0]))
 # The rule (when it was written, and what was known by then: {doc}`08-discussion`): {glue:text}`rule`
 
 # %%
-glue("rule", claims.RULE, display=False)
+glue("rule", papers.RULE, display=False)
 ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-figures.show_table(ledger.loc[ledger.id.isin(["LM-1", "LM-2", "LM-19"]), columns])
+style.show_table(ledger.loc[ledger.id.isin(["LM-1", "LM-2", "LM-19"]), columns])
 
 # %% [markdown]
 # LM-2's statistic compares the two ends: that accuracy *survives* low selectivity, it does not test. So here is what lowering selectivity costs (mean over seeds and
@@ -192,9 +203,9 @@ figures.show_table(ledger.loc[ledger.id.isin(["LM-1", "LM-2", "LM-19"]), columns
 ends = [(0.0, alpha) for alpha in sorted(here.alphas) if alpha < 0]
 COSTS = {"clean accuracy, points": ("clean_accuracy", 100, "+.1f"), "mean selectivity": ("mean_selectivity", 1, "+.3f")}
 costs = [
-    estimates.changes(summary.assign(measure=name), "measure", column, ends, scale=scale, form=form) for name, (column, scale, form) in COSTS.items()
+    tables.changes(summary.assign(measure=name), "measure", column, ends, scale=scale, form=form) for name, (column, scale, form) in COSTS.items()
 ]
-figures.show_table(pd.concat(costs, ignore_index=True).rename(columns={"measure": ""}))
+style.show_table(pd.concat(costs, ignore_index=True).rename(columns={"measure": ""}))
 
 # %% [markdown]
 # LM-2's clause on ResNet20 alone, and the leaky ReLU of LM-19, are not tested. Sources are listed under {doc}`references`; the runs behind every figure

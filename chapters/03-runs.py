@@ -15,9 +15,11 @@ seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %% tags=["hide-input"]
-from lib import catalogue, chapters, figures
+from lib.book import chapter
+from lib.book.figures import style
+from lib.runs import catalogue
 
-here = chapters.parameters(globals())
+here = chapter.parameters(globals())
 from myst_nb import glue
 
 cached = catalogue.catalogue()
@@ -41,4 +43,4 @@ shown = cached.assign(
 columns = ["id", "variant", "alpha", "seed", "epochs", "accuracy", "SI", "minutes", "engine", "device", "torch", "commit", "date", "status", "tables"]
 for (dataset, model, recipe), rows in shown.groupby(["dataset", "model", "recipe"]):
     print(f"{model} on {dataset}, {recipe} recipe: {len(rows)} runs")
-    figures.show_table(rows[columns], anchors=True)
+    style.show_table(rows[columns], anchors=True)

@@ -27,16 +27,29 @@ seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %%
-from lib import accuracy, chapters, claims, corruptions, data, effects, estimates, figures, runs, verdicts
+from lib import data, papers, runs
+from lib.book import chapter, prose, tables
+from lib.book.figures import style
+from lib.book.figures.average import (
+    accuracy_by_corruption,
+    change_by_corruption,
+    corrupted_and_alpha,
+    corrupted_and_clean,
+    corrupted_examples,
+)
+from lib.corruptions.severities import TABLES
+from lib.measurements.corruption import by_corruption, by_severity, counted, with_corrupted
+from lib.papers import statistics, verdicts
+from lib.runs.tables import at_hand, full_summary
 
-here = chapters.parameters(globals())
+here = chapter.parameters(globals())
 from myst_nb import glue
 
-figures.setup()
+style.setup()
 table = runs.table("corruption", here.trainings)
-summary = accuracy.with_corrupted(runs.summary(here.trainings), table)
-rows = accuracy.by_severity(table)
-names = accuracy.counted(here.dataset)
+summary = with_corrupted(runs.summary(here.trainings), table)
+rows = by_severity(table)
+names = counted(here.dataset)
 images = rows.images.max()
 networks = f"{len(summary)} networks ({here.setting}), the first {images:,} test images"
 
@@ -44,15 +57,15 @@ networks = f"{len(summary)} networks ({here.setting}), the first {images:,} test
 means = summary.groupby("alpha")[["subset_accuracy", "corrupted_accuracy", "relative_accuracy"]].mean().mul(100)
 middle = min(here.alphas, key=abs)
 low, best = min(here.alphas), means.corrupted_accuracy.idxmax()
-size = corruptions.TABLES[data.image_side(here.dataset)][0]
+size = TABLES[data.image_side(here.dataset)][0]
 glue("networks", networks, display=False)
-glue("devices", chapters.machines(summary), display=False)
+glue("devices", prose.machines(summary), display=False)
 glue("count", f"{len(names)}", display=False)
 glue("images", f"{images:,}", display=False)
 glue("table", size, display=False)
 places = {"middle": middle, "low": low, "best": best, "high": max(here.alphas)}
 change = (means.corrupted_accuracy - means.corrupted_accuracy[middle]).to_frame("change")
-for name, text in chapters.numbers_at(places, (means, ".1f"), (change, "+.1f")):
+for name, text in prose.numbers_at(places, (means, ".1f"), (change, "+.1f")):
     glue(name, text, display=False)
 
 # %% [markdown]
@@ -71,12 +84,12 @@ for name, text in chapters.numbers_at(places, (means, ".1f"), (change, "+.1f")):
 first = next(one for one in here.trainings if one.alpha == middle)
 examples = runs.table("corruption_examples", [first])
 wrong = examples[examples.predicted != examples.label].corruption
-figures.show(
-    figures.corrupted_examples(examples),
+style.show(
+    corrupted_examples(examples),
     name="fig-corruptions",
     alt=f"""Twenty small pictures of the same {examples.label.iloc[0]}: clean, and under each of the nineteen corruptions at severity 3, from noise over blur and
     weather to JPEG. Below each, the class that one network sees; {len(wrong)} of them are wrong.""",
-    caption=f"""One test image, clean and under each corruption at severity 3, with the class that the network with α = {chapters.number(middle, "g")}, seed
+    caption=f"""One test image, clean and under each corruption at severity 3, with the class that the network with α = {prose.number(middle, "g")}, seed
     {first.seed}, takes it for, and its confidence; mistakes are bold.""",
 )
 
@@ -85,8 +98,8 @@ figures.show(
 
 # %% tags=["hide-input"]
 per_type = rows[rows.severity > 0].groupby("corruption", sort=False).accuracy.mean().mul(100)
-figures.show(
-    figures.accuracy_by_corruption(rows),
+style.show(
+    accuracy_by_corruption(rows),
     name="fig-by-corruption",
     alt=f"""Accuracy on each of {rows.corruption.nunique() - 1} corruptions, one column of five dots for each α, a dot a severity. Over all networks, the easiest
     is {per_type.idxmax().replace("_", " ")} with {per_type.max():.0f} percent, the hardest {per_type.idxmin().replace("_", " ")} with {per_type.min():.0f}.""",
@@ -100,14 +113,14 @@ figures.show(
 # ## Mean corrupted accuracy
 
 # %% tags=["hide-input"]
-figures.show(
-    figures.corrupted_and_alpha(summary),
+style.show(
+    corrupted_and_alpha(summary),
     name="fig-corrupted",
     alt=f"""Left, mean accuracy on corrupted images against α: {means.corrupted_accuracy[low]:.1f} percent at α = {low:g}, {means.corrupted_accuracy[middle]:.1f}
     at {middle:g}, {means.corrupted_accuracy.iloc[-1]:.1f} at {means.index[-1]:g}; highest at {best:g}. Clean accuracy is above it everywhere. Right, corrupted
     over clean accuracy: {means.relative_accuracy[low]:.1f} percent, {means.relative_accuracy[middle]:.1f} and {means.relative_accuracy.iloc[-1]:.1f}.""",
     caption=f"""Left: accuracy on corrupted images, mean over {len(names)} corruptions and five severities, against α (dots), and accuracy on the same images
-    uncorrupted (strokes). Right: the one over the other. {networks}, a point each; intervals (95 %, t) from {claims.LEAST_SEEDS} seeds on. The paper shows the
+    uncorrupted (strokes). Right: the one over the other. {networks}, a point each; intervals (95 %, t) from {papers.LEAST_SEEDS} seeds on. The paper shows the
     left for ResNet18 in its figure 1b (recalled).""",
 )
 
@@ -121,9 +134,9 @@ figures.show(
 # %% tags=["hide-input"]
 LABELS = {"corrupted_accuracy": "on corrupted images", "subset_accuracy": "on the same images, clean", "relative_accuracy": "corrupted over clean, %"}
 long = summary.melt(["alpha", "seed"], list(LABELS), "measure", "value")
-_, high_spared = effects.spared(summary)
-shown = estimates.changes(long, "measure", "value", [(middle, low), (middle, high_spared), (middle, max(here.alphas))], scale=100)
-figures.show_table(shown.assign(measure=shown.measure.map(LABELS)).rename(columns={"measure": "accuracy, points"}))
+_, high_spared = statistics.spared(summary)
+shown = tables.changes(long, "measure", "value", [(middle, low), (middle, high_spared), (middle, max(here.alphas))], scale=100)
+style.show_table(shown.assign(measure=shown.measure.map(LABELS)).rename(columns={"measure": "accuracy, points"}))
 
 # %% [markdown]
 # *Mean over seeds and 95 % t interval.* Where the ratio rises while accuracy on corrupted images hardly moves, it is clean accuracy that moves it: LM-5 then says less
@@ -136,8 +149,8 @@ figures.show_table(shown.assign(measure=shown.measure.map(LABELS)).rename(column
 # ratio flatters networks of low accuracy: one that guesses loses nothing.
 
 # %% tags=["hide-input"]
-figures.show(
-    figures.corrupted_and_clean(summary),
+style.show(
+    corrupted_and_clean(summary),
     name="fig-corrupted-clean",
     alt=f"""Accuracy on corrupted against accuracy on clean images, a dot a network, coloured by α. The rank correlation of the two is
     {summary.subset_accuracy.corr(summary.corrupted_accuracy, method="spearman"):.2f}.""",
@@ -148,24 +161,24 @@ figures.show(
 # ## Change against α = 0, corruption by corruption
 
 # %% tags=["hide-input"]
-by_name = accuracy.by_corruption(table).groupby(["corruption", "alpha"], sort=False).accuracy.mean().mul(100).unstack("alpha").sort_index(axis=1)
+by_name = by_corruption(table).groupby(["corruption", "alpha"], sort=False).accuracy.mean().mul(100).unstack("alpha").sort_index(axis=1)
 changes = by_name.sub(by_name[middle], axis=0)
 lowest = changes.iloc[:, 0].reindex(names)
-figures.show(
-    figures.change_by_corruption(changes),
+style.show(
+    change_by_corruption(changes),
     name="fig-changes",
     alt=f"""A table of changes of accuracy against α = {middle:g}, a row a corruption, a column an α. At the lowest α, {changes.columns[0]:g},
     {(lowest > 0).sum()} of {len(lowest)} corruptions gain; the most is {lowest.max():+.1f} points ({lowest.idxmax().replace("_", " ")}), the least
     {lowest.min():+.1f} ({lowest.idxmin().replace("_", " ")}).""",
-    caption=f"""Accuracy minus that at α = {chapters.number(middle, "g")}, in points, means over severities and seeds; first row: clean images. {networks}. Colours
+    caption=f"""Accuracy minus that at α = {prose.number(middle, "g")}, in points, means over severities and seeds; first row: clean images. {networks}. Colours
     end at 10 points.""",
 )
 glue("improved", f"{(lowest > 0).sum()} of {len(lowest)}", display=False)
-gained = effects.improved_corruptions(summary) + len(names) / 2
-glue("improved-seeds", ", ".join(f"{count:.0f}" for count in gained) or chapters.number(float("nan")), display=False)
-glue("most", f"{lowest.idxmax().replace('_', ' ')} ({chapters.number(lowest.max(), '+.1f')} points)", display=False)
-glue("least", f"{lowest.idxmin().replace('_', ' ')} ({chapters.number(lowest.min(), '+.1f')} points)", display=False)
-glue("published-types", claims.claim("LM-4").published, display=False)
+gained = statistics.improved_corruptions(summary) + len(names) / 2
+glue("improved-seeds", ", ".join(f"{count:.0f}" for count in gained) or prose.number(float("nan")), display=False)
+glue("most", f"{lowest.idxmax().replace('_', ' ')} ({prose.number(lowest.max(), '+.1f')} points)", display=False)
+glue("least", f"{lowest.idxmin().replace('_', ' ')} ({prose.number(lowest.min(), '+.1f')} points)", display=False)
+glue("published-types", papers.claim("LM-4").published, display=False)
 
 # %% [markdown]
 # At the lowest α, {glue:text}`improved` corruptions gain over α = {glue:text}`middle` in the mean over seeds; seed by seed {glue:text}`improved-seeds`, which is what
@@ -175,7 +188,7 @@ glue("published-types", claims.claim("LM-4").published, display=False)
 # ## All the numbers
 
 # %% tags=["hide-input"]
-figures.show_table(estimates.by_alpha(summary))
+style.show_table(tables.by_alpha(summary))
 
 # %% [markdown]
 # *Means over seeds, in percent, on the first {glue:text}`images` test images; in brackets their t interval from three seeds on. α that ruin clean accuracy are in the table like all others.*
@@ -185,10 +198,10 @@ figures.show_table(estimates.by_alpha(summary))
 # The rule (when it was written, and what was known by then: {doc}`08-discussion`): {glue:text}`rule`
 
 # %%
-glue("rule", claims.RULE, display=False)
+glue("rule", papers.RULE, display=False)
 ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-figures.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), columns])
+style.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), columns])
 
 # %% [markdown]
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of
@@ -200,12 +213,12 @@ figures.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), columns]
 # claims are about the paper's data sets, so this table enters no ledger.
 
 # %%
-small = chapters.on_digits()
-digits = chapters.measured(chapters.at_hand(small.trainings), small.trainings)
+small = chapter.on_digits()
+digits = full_summary(at_hand(small.trainings), small.trainings)
 glue("digits", f"{digits.corrupted_accuracy.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
 ledger = verdicts.ledger(digits)
-figures.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), ["id", "claim", "verdict", "ours", "statistic"]])
+style.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), ["id", "claim", "verdict", "ours", "statistic"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

@@ -33,19 +33,37 @@ recipe: str = "fast"  # fast or paper
 # %%
 import pandas as pd
 
-from lib import attacked, chapters, claims, diagnosis, effects, estimates, figures, published, recipes, robustness, runs, verdicts
+from lib import papers, runs
+from lib.book import chapter, prose, tables
+from lib.book.figures import style
+from lib.book.figures.worst import (
+    accuracy_by_strength,
+    average_and_worst,
+    jacobian_and_alpha,
+    survival,
+    transferred_and_alpha,
+)
+from lib.measurements import masking
+from lib.measurements.attack import BALL_STEPS, BUDGET, TEMPERATURE
+from lib.measurements.attack_summary import BALL_COLUMNS, by_strength, curve
+from lib.measurements.strengths import strengths_for
+from lib.measurements.transfer import transferred
+from lib.papers import statistics, verdicts
+from lib.papers.selectivity import FGSM
+from lib.runs.tables import at_hand, cached, full_summary
+from lib.training.recipe import LABELS
 
-here = chapters.parameters(globals())
+here = chapter.parameters(globals())
 from myst_nb import glue
 
-figures.setup()
+style.setup()
 table, transfer = (runs.table(name, here.trainings) for name in ("attack", "transfer"))
 runs.table("jacobian", here.trainings)
-at = robustness.strengths(here.dataset)
-autoattack = chapters.cached("autoattack", here.trainings, epsilon=at.ball)
-summary = chapters.measured(runs.summary(here.trainings), here.trainings)
-rows = robustness.by_strength(table)
-checks = diagnosis.checked(table, transfer, autoattack)
+at = strengths_for(here.dataset)
+autoattack = cached("autoattack", here.trainings, epsilon=at.ball)
+summary = full_summary(runs.summary(here.trainings), here.trainings)
+rows = by_strength(table)
+checks = masking.checked(table, transfer, autoattack)
 images = rows.images.max()
 networks = f"{len(summary)} networks ({here.setting}), the first {images:,} test images"
 
@@ -53,28 +71,28 @@ networks = f"{len(summary)} networks ({here.setting}), the first {images:,} test
 means = summary.select_dtypes("number").groupby("alpha").mean()
 percent = means.filter(regex="accuracy|ball_|attacked|autoattack|^dead$").mul(100)
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
-low_spared, high_spared = effects.spared(summary, "ball_worst")
+low_spared, high_spared = statistics.spared(summary, "ball_worst")
 glue("networks", networks, display=False)
-glue("devices", chapters.machines(summary), display=False)
+glue("devices", prose.machines(summary), display=False)
 places = {"middle": middle, "low": low, "high": high, "low-spared": low_spared, "high-spared": high_spared}
-for name, text in chapters.numbers_at(places, (percent, ".1f"), (means[["jacobian", "relative_jacobian"]], ".3g"), (means[["log_jacobian"]], ".2f")):
+for name, text in prose.numbers_at(places, (percent, ".1f"), (means[["jacobian", "relative_jacobian"]], ".3g"), (means[["log_jacobian"]], ".2f")):
     glue(name, text, display=False)
 glue("fgsm", f"{at.fgsm:.3g}", display=False)
 glue("steps", f"{at.steps}", display=False)
 step = rows[rows.attack == at.curve].step_size.max()
 glue("step", f"{step:.2g}", display=False)
-glue("budget", f"{255 * attacked.BUDGET:g}/255", display=False)
-glue("reach", f"{255 * min(step * at.steps, attacked.BUDGET):.1f}/255", display=False)
+glue("budget", f"{255 * BUDGET:g}/255", display=False)
+glue("reach", f"{255 * min(step * at.steps, BUDGET):.1f}/255", display=False)
 glue("ball", f"{255 * at.ball:g}/255", display=False)
 glue("transfer", f"{255 * at.transfer:g}/255", display=False)
-glue("ball-steps", f"{attacked.BALL_STEPS}", display=False)
-glue("temperature", f"{attacked.TEMPERATURE:g}", display=False)
+glue("ball-steps", f"{BALL_STEPS}", display=False)
+glue("temperature", f"{TEMPERATURE:g}", display=False)
 glue("flat", f"{round((summary.unmoved * images).sum())} of {images * summary.unmoved.notna().sum():,}", display=False)
-glue("spared-points", f"{100 * effects.SPARED:g}", display=False)
+glue("spared-points", f"{100 * statistics.SPARED:g}", display=False)
 level = percent.reindex([low_spared, middle, high_spared])[["attacked_clean", "fgsm_accuracy"]].diff().iloc[1:]
 for side, (_, rise) in zip(("low", "high"), level.iterrows(), strict=True):
-    glue(f"rise-{side}-clean", chapters.number(rise.attacked_clean, "+.1f"), display=False)
-    glue(f"rise-{side}-fgsm", chapters.number(rise.fgsm_accuracy, "+.1f"), display=False)
+    glue(f"rise-{side}-clean", prose.number(rise.attacked_clean, "+.1f"), display=False)
+    glue(f"rise-{side}-fgsm", prose.number(rise.fgsm_accuracy, "+.1f"), display=False)
 
 # %% [markdown]
 # *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`03-runs`. Pixels are in [0, 1]. Images that PGD makes follow
@@ -87,14 +105,14 @@ for side, (_, rise) in zip(("low", "high"), level.iterrows(), strict=True):
 # {glue:text}`budget` (recalled), which does not bind: {glue:text}`steps` steps reach {glue:text}`reach` at most.
 
 # %% tags=["hide-input"]
-fgsm = robustness.curve(rows, "fgsm")
+fgsm = curve(rows, "fgsm")
 fgsm = fgsm[fgsm.epsilon <= 4 * at.fgsm]
-pgd = robustness.curve(rows, at.curve)
-others = published.FGSM if here.dataset != "digits" else None  # as far from the digits as can be
-figures.show(
-    figures.accuracy_by_strength(
+pgd = curve(rows, at.curve)
+others = FGSM if here.dataset != "digits" else None  # as far from the digits as can be
+style.show(
+    accuracy_by_strength(
         fgsm, pgd, others,
-        doubtful=(diagnosis.doubtful_alphas(checks, "fgsm"), diagnosis.doubtful_alphas(checks, at.curve)),
+        doubtful=(masking.doubtful_alphas(checks, "fgsm"), masking.doubtful_alphas(checks, at.curve)),
     ),
     name="fig-strength",
     alt=f"""Accuracy against the strength of two attacks, a line an α; all fall. Under FGSM with ε = {at.fgsm:.3g}: {percent.fgsm_accuracy[low]:.1f} percent at
@@ -126,8 +144,8 @@ figures.show(
 
 # %% tags=["hide-input"]
 strengths = fgsm.assign(epsilon=fgsm.epsilon.fillna(0))
-steps = estimates.changes(strengths, "epsilon", "accuracy", [(low_spared, middle), (middle, high_spared)], scale=100)
-figures.show_table(steps.assign(epsilon=[f"{epsilon:.3g}" for epsilon in steps.epsilon]).rename(columns={"epsilon": "FGSM, ε"}))
+steps = tables.changes(strengths, "epsilon", "accuracy", [(low_spared, middle), (middle, high_spared)], scale=100)
+style.show_table(steps.assign(epsilon=[f"{epsilon:.3g}" for epsilon in steps.epsilon]).rename(columns={"epsilon": "FGSM, ε"}))
 
 # %% [markdown]
 # *Change of accuracy in points, mean over seeds and 95 % t interval. All networks saw the same images, so that the intervals do not include what other test images
@@ -141,14 +159,14 @@ figures.show_table(steps.assign(epsilon=[f"{epsilon:.3g}" for epsilon in steps.e
 # of norm 0, which no small change moves at all, has no logarithm and is left out of it: {glue:text}`flat` images, all networks together.
 
 # %% tags=["hide-input"]
-figures.show(
-    figures.jacobian_and_alpha(summary),
+style.show(
+    jacobian_and_alpha(summary),
     name="fig-jacobian",
     alt=f"""Left, the mean norm of the Jacobian against α, on a logarithmic axis: {means.jacobian[low]:.3g} at α = {low:g}, {means.jacobian[middle]:.3g} at {middle:g},
     {means.jacobian[high]:.3g} at {high:g}. Right, divided by the spread of the logits: {means.relative_jacobian[low]:.3g}, {means.relative_jacobian[middle]:.3g} and
     {means.relative_jacobian[high]:.3g}.""",
     caption=f"""Frobenius norm of the Jacobian of the logits with respect to the pixels, mean over images; right: over the standard deviation of the image's logits.
-    {networks}, a point each; lines through the means over seeds, 95 % t intervals from {claims.LEAST_SEEDS} seeds on. The paper shows the left in its figure 2c (recalled).""",
+    {networks}, a point each; lines through the means over seeds, 95 % t intervals from {papers.LEAST_SEEDS} seeds on. The paper shows the left in its figure 2c (recalled).""",
 )
 
 # %% [markdown]
@@ -164,15 +182,15 @@ figures.show(
 # all. Networks with α = 0 were trained as those were, so that the control may be hardest on them.
 
 # %% tags=["hide-input"]
-theirs = robustness.transferred(transfer)
+theirs = transferred(transfer)
 theirs = theirs[theirs.attack == "ball-cross-entropy"]
-figures.show(
-    figures.transferred_and_alpha(theirs),
+style.show(
+    transferred_and_alpha(theirs),
     name="fig-transfer",
     alt=f"""Accuracy on adversarial images made against α = 0 networks of other seeds, against α, a line for each of {theirs.epsilon.nunique()} radii.
     At radius {255 * at.transfer:g}/255: {percent.transfer_accuracy[low]:.1f} percent at α = {low:g}, {percent.transfer_accuracy[middle]:.1f} at
     {middle:g}, {percent.transfer_accuracy[high]:.1f} at {high:g}.""",
-    caption=f"""Accuracy on images that {attacked.BALL_STEPS} steps of PGD make in balls of several radii against α = 0 networks of other seeds, mean over those
+    caption=f"""Accuracy on images that {BALL_STEPS} steps of PGD make in balls of several radii against α = 0 networks of other seeds, mean over those
     networks: {int(theirs.sources.min())} to {int(theirs.sources.max())} of them; {networks}, a point each, lines through the means over seeds. That the paper has such a control, in its
     appendix, is recalled; which figure it is, weakly.""",
 )
@@ -185,9 +203,9 @@ figures.show(
 # FGSM, the same differences at every radius; only {glue:text}`transfer` decides, the other rows are shown and not judged:
 
 # %% tags=["hide-input"]
-radii = estimates.changes(theirs.sort_values("epsilon"), "epsilon", "accuracy", [(low_spared, middle), (middle, high_spared)], scale=100)
-radii.insert(1, f"at {chapters.number(middle, 'g')}, %", [f"{100 * theirs[(theirs.epsilon == epsilon) & (theirs.alpha == middle)].accuracy.mean():.1f}" for epsilon in radii.epsilon])
-figures.show_table(radii.assign(epsilon=[f"{255 * epsilon:.3g}/255" for epsilon in radii.epsilon]).rename(columns={"epsilon": "radius"}))
+radii = tables.changes(theirs.sort_values("epsilon"), "epsilon", "accuracy", [(low_spared, middle), (middle, high_spared)], scale=100)
+radii.insert(1, f"at {prose.number(middle, 'g')}, %", [f"{100 * theirs[(theirs.epsilon == epsilon) & (theirs.alpha == middle)].accuracy.mean():.1f}" for epsilon in radii.epsilon])
+style.show_table(radii.assign(epsilon=[f"{255 * epsilon:.3g}/255" for epsilon in radii.epsilon]).rename(columns={"epsilon": "radius"}))
 
 # %% [markdown]
 # *Accuracy at α = {glue:text}`middle` in percent, and its change in points: mean over seeds and 95 % t interval.*
@@ -206,22 +224,22 @@ figures.show_table(radii.assign(epsilon=[f"{255 * epsilon:.3g}/255" for epsilon 
 # %% tags=["hide-input"]
 shown = {"ball_cross_entropy": "PGD, cross-entropy", "ball_margin": "PGD, margin", "ball_temperature": "Temperature-PGD"}
 shown |= {"autoattack_accuracy": "AutoAttack"} if summary.autoattack_accuracy.notna().any() else {}
-names = {column: name for name, column in robustness.BALL_COLUMNS.items()} | {"autoattack_accuracy": "autoattack"}
-doubtful = {column: diagnosis.doubtful(checks, summary, names[column]) for column in shown}
+names = {column: name for name, column in BALL_COLUMNS.items()} | {"autoattack_accuracy": "autoattack"}
+doubtful = {column: masking.doubtful(checks, summary, names[column]) for column in shown}
 images_autoattack = autoattack.groupby(["alpha", "seed", "part"]).images.sum().max() if len(autoattack) else 0
 glue("autoattack-images", f"{images_autoattack:,}", display=False)
 if images_autoattack:
     places = [alpha for alpha in dict.fromkeys([low, low_spared, middle, high_spared, high]) if alpha in percent.index]
     left = [
-        f"{chapters.number(percent.autoattack_accuracy[alpha], '.1f')} % at α = {chapters.number(alpha, 'g')} (unattacked {chapters.number(percent.autoattack_clean[alpha], '.1f')} %)"
+        f"{prose.number(percent.autoattack_accuracy[alpha], '.1f')} % at α = {prose.number(alpha, 'g')} (unattacked {prose.number(percent.autoattack_clean[alpha], '.1f')} %)"
         for alpha in places
     ]
     glue("autoattack", f"AutoAttack, on the first {images_autoattack:,} images, leaves {', '.join(left)}", display=False)
 else:
     glue("autoattack", "AutoAttack has not been run on these networks", display=False)
 hollow = sum(int(flags.sum()) for flags in doubtful.values())
-figures.show(
-    figures.survival(summary, shown, doubtful),
+style.show(
+    survival(summary, shown, doubtful),
     name="fig-survival",
     alt=f"""Accuracy under several attacks of radius {255 * at.ball:g}/255 against α, a line an attack; left raw, right over clean accuracy. On the margin:
     {percent.ball_margin[low]:.1f} percent at α = {low:g}, {percent.ball_margin[middle]:.1f} at {middle:g}, {percent.ball_margin[high]:.1f} at {high:g}.
@@ -233,14 +251,14 @@ figures.show(
 
 # %% tags=["remove-input"]
 beyond = percent.ball_cross_entropy - percent[["ball_margin", "ball_temperature"]].min(axis=1)
-surviving = verdicts.table(claims.SURVIVES, summary)
+surviving = verdicts.table(papers.SURVIVES, summary)
 kinds = surviving.assign(attack=surviving.claim.str.removeprefix("the ordering of LM-8 under ")).groupby("verdict", sort=False).attack
 glue("survives", ", ".join(f"{verdict} ({'; '.join(names)})" for verdict, names in kinds), display=False)
-glue("beyond", ", ".join(f"{chapters.number(value, '+.1f')} (α = {chapters.number(alpha, 'g')})" for alpha, value in beyond.items()), display=False)
-glue("sure", ", ".join(f"{chapters.number(value)} (α = {chapters.number(alpha, 'g')})" for alpha, value in means.confidence.items()), display=False)
+glue("beyond", ", ".join(f"{prose.number(value, '+.1f')} (α = {prose.number(alpha, 'g')})" for alpha, value in beyond.items()), display=False)
+glue("sure", ", ".join(f"{prose.number(value)} (α = {prose.number(alpha, 'g')})" for alpha, value in means.confidence.items()), display=False)
 relative = pd.DataFrame({"three": summary.relative_worst, "auto": summary.autoattack_accuracy / summary.autoattack_clean, "alpha": summary.alpha})
 for name, value in (100 * relative.groupby("alpha").mean().reindex([middle]).iloc[0]).items():
-    glue(f"relative-{name}", chapters.number(value, ".1f"), display=False)
+    glue(f"relative-{name}", prose.number(value, ".1f"), display=False)
 
 # %% [markdown]
 # On the margin, {glue:text}`low-ball_margin` % stand at α = {glue:text}`low`, {glue:text}`middle-ball_margin` % at {glue:text}`middle`,
@@ -260,11 +278,11 @@ for name, value in (100 * relative.groupby("alpha").mean().reindex([middle]).ilo
 # ### Checks on the attacks themselves
 
 # %% tags=["hide-input"]
-figures.show_table(diagnosis.overview(checks))
-flagged = diagnosis.by_alpha(checks)
-glue("limits", diagnosis.WRITTEN, display=False)
+style.show_table(masking.overview(checks))
+flagged = masking.by_alpha(checks)
+glue("limits", masking.WRITTEN, display=False)
 glue("flagged", f"{len(checks[checks.tripped][['alpha', 'seed']].drop_duplicates())} of {len(summary)}", display=False)
-figures.show_table(flagged)
+style.show_table(flagged)
 
 # %% [markdown]
 # *{glue:text}`flagged` networks trip some check; the second table says which, at which α and on which attacks. The limits were written {glue:text}`limits`. The
@@ -278,17 +296,17 @@ both = summary[summary.corrupted_accuracy.notna()]
 pairs = both.groupby("alpha")[["corrupted_accuracy", "ball_worst"]].mean()
 some = both[both.alpha.between(low_spared, high_spared)]
 for name, networks_there in (("all", both), ("spared", some)):
-    glue(f"rank-{name}", estimates.estimate(effects.rank_correlation(networks_there, "corrupted_accuracy", "ball_worst"), "+.2f"), display=False)
+    glue(f"rank-{name}", tables.estimate(statistics.rank_correlation(networks_there, "corrupted_accuracy", "ball_worst"), "+.2f"), display=False)
     glue(f"rank-{name}-alphas", f"{networks_there.alpha.nunique()}", display=False)
-glue("rank-auto", estimates.estimate(effects.rank_correlation(some, "corrupted_accuracy", "autoattack_accuracy"), "+.2f"), display=False)
-corrupted = chapters.cached("corruption", here.trainings)
-tested = f"{corrupted.groupby([*recipes.LABELS, 'corruption', 'severity']).images.sum().max():,}" if len(corrupted) else "0"
-figures.show(
-    figures.average_and_worst(both, "ball_worst", frozenset(both.alpha[both.ball_worst_doubtful])),
+glue("rank-auto", tables.estimate(statistics.rank_correlation(some, "corrupted_accuracy", "autoattack_accuracy"), "+.2f"), display=False)
+corrupted = cached("corruption", here.trainings)
+tested = f"{corrupted.groupby([*LABELS, 'corruption', 'severity']).images.sum().max():,}" if len(corrupted) else "0"
+style.show(
+    average_and_worst(both, "ball_worst", frozenset(both.alpha[both.ball_worst_doubtful])),
     name="fig-average-worst",
-    alt=f"""Accuracy under attack against accuracy on corrupted images, a point an α, {len(pairs)} in all: {"; ".join(f"{100 * pair.ball_worst:.1f} and {100 * pair.corrupted_accuracy:.1f} percent at α = {chapters.number(alpha, 'g')}" for alpha, pair in pairs.iterrows())}.""",
+    alt=f"""Accuracy under attack against accuracy on corrupted images, a point an α, {len(pairs)} in all: {"; ".join(f"{100 * pair.ball_worst:.1f} and {100 * pair.corrupted_accuracy:.1f} percent at α = {prose.number(alpha, 'g')}" for alpha, pair in pairs.iterrows())}.""",
     caption=f"""Accuracy under the strongest of the three attacks of radius {255 * at.ball:g}/255, on the first {images:,} test images, against mean accuracy on corrupted
-    images, the first {tested}; a point an α: mean over seeds, and 95 % t intervals from {claims.LEAST_SEEDS} seeds on; {len(summary)} networks ({here.setting}). Hollow: on one of
+    images, the first {tested}; a point an α: mean over seeds, and 95 % t intervals from {papers.LEAST_SEEDS} seeds on; {len(summary)} networks ({here.setting}). Hollow: on one of
     the networks there all three attacks are flagged.""",
 )
 
@@ -302,7 +320,7 @@ figures.show(
 # ## All the numbers
 
 # %% tags=["hide-input"]
-figures.show_table(estimates.attacked_by_alpha(summary))
+style.show_table(tables.attacked_by_alpha(summary))
 
 # %% [markdown]
 # *Means over seeds; in brackets their 95 % t interval from three seeds on, which may reach beyond what is possible (below 0, say) where seeds differ much. On
@@ -315,17 +333,17 @@ figures.show_table(estimates.attacked_by_alpha(summary))
 # The rule, as written: {glue:text}`rule`
 
 # %%
-glue("rule", claims.RULE, display=False)
+glue("rule", papers.RULE, display=False)
 ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-figures.show_table(ledger.loc[ledger.id.isin(["LM-7", "LM-8", "LM-9", "LM-10"]), columns])
+style.show_table(ledger.loc[ledger.id.isin(["LM-7", "LM-8", "LM-9", "LM-10"]), columns])
 
 # %% [markdown]
 # And the question that the paper did not ask, by the same rule: does the ordering hold under attacks that do not depend on how sure a network is? The first row,
 # PGD on the cross-entropy, does depend on it, and is what the others are compared with.
 
 # %%
-figures.show_table(surviving[["claim", "verdict", "ours", "statistic"]])
+style.show_table(surviving[["claim", "verdict", "ours", "statistic"]])
 
 # %% [markdown]
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of
@@ -338,9 +356,9 @@ figures.show_table(surviving[["claim", "verdict", "ours", "statistic"]])
 # {glue:text}`digits-transfer`; the statistics are otherwise the same. The claims are about the paper's data sets, so this table enters no ledger.
 
 # %%
-small = chapters.on_digits()
-digits = chapters.measured(chapters.at_hand(small.trainings), small.trainings)
-standing = robustness.strengths("digits")
+small = chapter.on_digits()
+digits = full_summary(at_hand(small.trainings), small.trainings)
+standing = strengths_for("digits")
 glue("digits", f"{digits.ball_worst.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
 glue("digits-steps", f"{standing.steps}", display=False)
@@ -348,8 +366,8 @@ for name in ("fgsm", "ball", "transfer"):
     glue(f"digits-{name}", f"{255 * getattr(standing, name):g}/255", display=False)
 ledger = verdicts.ledger(digits)
 own = ledger.loc[ledger.id.isin(["LM-7", "LM-8", "LM-9", "LM-10"]), ["id", "claim", "verdict", "ours"]]
-figures.show_table(own)
-figures.show_table(verdicts.table(claims.SURVIVES, digits)[["claim", "verdict", "ours"]])
+style.show_table(own)
+style.show_table(verdicts.table(papers.SURVIVES, digits)[["claim", "verdict", "ours"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

@@ -31,16 +31,23 @@ recipe: str = "fast"  # fast or paper
 # %%
 import pandas as pd
 
-from lib import chapters, claims, effects, estimates, figures, layers, runs, verdicts
+from lib import papers, runs
+from lib.book import chapter, prose, tables
+from lib.book.figures import style
+from lib.book.figures.inside import by_layer
+from lib.measurements.gradient import variability, with_gradients
+from lib.measurements.measurement import is_early
+from lib.papers import statistics, verdicts
+from lib.runs.tables import at_hand, cached
 
-here = chapters.parameters(globals())
+here = chapter.parameters(globals())
 from myst_nb import glue
 
-figures.setup()
+style.setup()
 table = runs.table("gradient", here.trainings)
-summary = layers.with_gradients(runs.summary(here.trainings), table)
-rows = layers.variability(table)
-rows = rows.assign(early=layers.is_early(rows))
+summary = with_gradients(runs.summary(here.trainings), table)
+rows = variability(table)
+rows = rows.assign(early=is_early(rows))
 images = table.images.max()
 RARELY = 2  # images on which a unit fires
 networks = f"{len(summary)} networks ({here.setting}), the first {images:,} test images"
@@ -56,18 +63,18 @@ percent = 100 * pd.DataFrame(
     }
 )
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
-low_spared, high_spared = effects.spared(summary)
-glue("high-spared", chapters.number(high_spared, "g"), display=False)
-glue("spared-points", f"{100 * effects.SPARED:g}", display=False)
+low_spared, high_spared = statistics.spared(summary)
+glue("high-spared", prose.number(high_spared, "g"), display=False)
+glue("spared-points", f"{100 * statistics.SPARED:g}", display=False)
 glue("rarely", f"{RARELY}", display=False)
 glue("ceiling", f"{images**0.5:.1f}", display=False)
 glue("networks", networks, display=False)
-glue("devices", chapters.machines(summary), display=False)
+glue("devices", prose.machines(summary), display=False)
 glue("images", f"{images:,}", display=False)
 glue("units", f"{rows.groupby(['alpha', 'seed']).units.sum().max():,}", display=False)
 glue("layers", f"{rows.depth.max()}", display=False)
 glue("early", f"{int(rows[rows.early].depth.max())}", display=False)
-for name, text in chapters.numbers_at({"middle": middle, "low": low, "high": high}, (percent, ".1f"), (means, ".2f")):
+for name, text in prose.numbers_at({"middle": middle, "low": low, "high": high}, (percent, ".1f"), (means, ".2f")):
     glue(name, text, display=False)
 
 # %% [markdown]
@@ -85,8 +92,8 @@ for name, text in chapters.numbers_at({"middle": middle, "low": low, "high": hig
 # precision; the tests compare them with float64.
 
 # %% tags=["hide-input"]
-figures.show(
-    figures.by_layer(
+style.show(
+    by_layer(
         rows,
         {"cv_samples": "over images: mean CV$_u$", "cv_units": "over units: CV$_l$"},
         labels="coefficient of variation",
@@ -113,11 +120,11 @@ figures.show(
 # %% tags=["hide-input"]
 NAMES = {"cv_samples": "over images", "cv_firing": "over images on which the unit fires (ours)", "cv_units": "over units"}
 long = summary.melt(["alpha", "seed"], list(NAMES), "measure", "cv")
-shown = estimates.changes(long, "measure", "cv", [(low, middle), (middle, high_spared), (middle, high)], form="+.2f")
-figures.show_table(shown.assign(measure=shown.measure.map(NAMES)).rename(columns={"measure": "coefficient of variation"}))
+shown = tables.changes(long, "measure", "cv", [(low, middle), (middle, high_spared), (middle, high)], form="+.2f")
+style.show_table(shown.assign(measure=shown.measure.map(NAMES)).rename(columns={"measure": "coefficient of variation"}))
 for name, one, other in (("low", low, middle), ("spared", middle, high_spared), ("high", middle, high)):
     for kind, column in (("firing", "cv_firing"), ("samples", "cv_samples")):
-        glue(f"{kind}-{name}", chapters.number(means[column].get(other, float("nan")) - means[column].get(one, float("nan")), "+.2f"), display=False)
+        glue(f"{kind}-{name}", prose.number(means[column].get(other, float("nan")) - means[column].get(one, float("nan")), "+.2f"), display=False)
 
 # %% [markdown]
 # *Means over layers and seeds, 95 % t intervals over seeds.*
@@ -128,8 +135,8 @@ for name, one, other in (("low", low, middle), ("spared", middle, high_spared), 
 
 # %% tags=["hide-input"]
 apart = rows.groupby("alpha")[["sigma", "mu", "sigma_units"]].mean()
-figures.show(
-    figures.by_layer(
+style.show(
+    by_layer(
         rows, {"mu": "mean μ", "sigma": "deviation over images σ$_u$", "sigma_units": "deviation over units σ$_l$"}, labels=("length of the gradient", "", ""), log=True
     ),
     name="fig-gradients-apart",
@@ -151,8 +158,8 @@ figures.show(
 firing = table[~table.dead].assign(share=lambda units: units.active / units.images).groupby(["alpha", "seed", "layer", "depth"], as_index=False).share.mean()
 joined = rows.merge(firing, on=["alpha", "seed", "layer", "depth"], how="left")
 shares = 100 * joined.groupby("alpha").share.mean()
-figures.show(
-    figures.by_layer(joined.assign(percent=100 * joined.share), {"cv_firing": "CV$_u$, images on which it fires", "percent": "images on which a unit fires"}, labels=("coefficient of variation", "%")),
+style.show(
+    by_layer(joined.assign(percent=100 * joined.share), {"cv_firing": "CV$_u$, images on which it fires", "percent": "images on which a unit fires"}, labels=("coefficient of variation", "%")),
     name="fig-gradients-firing",
     alt=f"""Two panels against the layer, a line an α. Left, the variability over those images on which a unit fires; mean over layers {means.cv_firing[low]:.2f} at
     α = {low:g}, {means.cv_firing[middle]:.2f} at {middle:g}, {means.cv_firing[high]:.2f} at {high:g}. Right, the share of images on which a live unit fires:
@@ -173,10 +180,10 @@ figures.show(
 # The rule, as written: {glue:text}`rule`
 
 # %%
-glue("rule", claims.RULE, display=False)
+glue("rule", papers.RULE, display=False)
 ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-figures.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), columns])
+style.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), columns])
 
 # %% [markdown]
 # What this does not show: that variable gradients make a network robust or vulnerable. α was set by us, so differences between networks are its effect; the
@@ -188,12 +195,12 @@ figures.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), columns])
 # table enters no ledger.
 
 # %%
-small = chapters.on_digits()
-digits = layers.with_gradients(chapters.at_hand(small.trainings), chapters.cached("gradient", small.trainings))
+small = chapter.on_digits()
+digits = with_gradients(at_hand(small.trainings), cached("gradient", small.trainings))
 glue("digits", f"{digits.cv_samples.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
 ledger = verdicts.ledger(digits)
-figures.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), ["id", "claim", "verdict", "ours"]])
+style.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), ["id", "claim", "verdict", "ours"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

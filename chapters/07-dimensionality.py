@@ -29,19 +29,28 @@ recipe: str = "fast"  # fast or paper
 # %%
 import pandas as pd
 
-from lib import attacked, chapters, claims, effects, estimates, figures, layers, represented, runs, verdicts
+from lib import papers, runs
+from lib.book import chapter, prose, tables
+from lib.book.figures import style
+from lib.book.figures.inside import change_and_change, dimensions_by_layer
+from lib.measurements.attack import CURVES
+from lib.measurements.dimensionality import ATTACK_STEPS, NONE
+from lib.measurements.layers import dimensions, over_live_units, with_dimensions
+from lib.measurements.measurement import is_early
+from lib.papers import statistics, verdicts
+from lib.runs.tables import at_hand, cached
 
-here = chapters.parameters(globals())
+here = chapter.parameters(globals())
 from myst_nb import glue
 
-figures.setup()
+style.setup()
 table = runs.table("dimensionality", here.trainings)
-summary = layers.with_dimensions(runs.summary(here.trainings), table)
-changes = layers.dimensions(table)
-changes = changes.assign(early=layers.is_early(changes))
-clean = layers.dimensions(table, whole=True)
-clean = clean[clean.change == represented.NONE]
-clean = layers.over_live_units(clean.assign(early=layers.is_early(clean)), runs.table("selectivity", here.trainings))
+summary = with_dimensions(runs.summary(here.trainings), table)
+changes = dimensions(table)
+changes = changes.assign(early=is_early(changes))
+clean = dimensions(table, whole=True)
+clean = clean[clean.change == NONE]
+clean = over_live_units(clean.assign(early=is_early(clean)), runs.table("selectivity", here.trainings))
 early = int(changes[changes.early].depth.max())
 images, everything = changes.images.max(), clean.images.max()
 networks = f"{len(summary)} networks ({here.setting})"
@@ -52,20 +61,20 @@ means = 100 * summary.groupby("alpha")[[f"dimension_{kind}" for kind in kinds]].
 twonn = summary.groupby("alpha")[["twonn_clean", "twonn_corruption", "twonn_attack"]].mean()
 whole = 100 * summary.groupby("alpha").agg(clean=("clean_accuracy", "mean"), dead=("dead", "mean"))
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
-low_spared, high_spared = effects.spared(summary)
+low_spared, high_spared = statistics.spared(summary)
 glue("networks", networks, display=False)
-glue("devices", chapters.machines(summary), display=False)
-glue("high-spared", chapters.number(high_spared, "g"), display=False)
-glue("spared-points", f"{100 * effects.SPARED:g}", display=False)
+glue("devices", prose.machines(summary), display=False)
+glue("high-spared", prose.number(high_spared, "g"), display=False)
+glue("spared-points", f"{100 * statistics.SPARED:g}", display=False)
 glue("images", f"{images:,}", display=False)
 glue("everything", f"{everything:,}", display=False)
 glue("early", f"{early}", display=False)
 glue("layers", f"{changes.depth.max()}", display=False)
 glue("cells", f"{changes.cells.max()}", display=False)
-glue("steps", f"{represented.ATTACK_STEPS}", display=False)
-glue("step", f"{attacked.CURVES['pgd'].step_size:g}", display=False)
+glue("steps", f"{ATTACK_STEPS}", display=False)
+glue("step", f"{CURVES['pgd'].step_size:g}", display=False)
 glue("lost", f"{int(table.twonn.isna().sum() - (table.points.isna()).sum())} of {int(table.points.notna().sum())}", display=False)
-for name, text in chapters.numbers_at({"middle": middle, "low": low, "high": high}, (whole, ".1f"), (means, ".1f"), (twonn, ".1f")):
+for name, text in prose.numbers_at({"middle": middle, "low": low, "high": high}, (whole, ".1f"), (means, ".1f"), (twonn, ".1f")):
     glue(name, text, display=False)
 
 # %% [markdown]
@@ -88,8 +97,8 @@ for name, text in chapters.numbers_at({"middle": middle, "low": low, "high": hig
 
 # %% tags=["hide-input"]
 label = "components for 95 % of variance,\n% of units"
-figures.show(
-    figures.dimensions_by_layer(clean, changes, "per_unit_95", label=label, scale=100, early=early),
+style.show(
+    dimensions_by_layer(clean, changes, "per_unit_95", label=label, scale=100, early=early),
     name="fig-dimensions",
     alt=f"""Three panels against the layer, a line an α. In the early layers, clean activations take {means.dimension_clean[low]:.0f} percent of the units at
     α = {low:g}, {means.dimension_clean[middle]:.0f} at {middle:g}, {means.dimension_clean[high]:.0f} at {high:g}; the change by corruptions
@@ -114,8 +123,8 @@ figures.show(
 PLACES = {"early layers": clean[clean.early], "late layers": clean[~clean.early], "all layers": clean}
 long = pd.concat([rows.assign(where=name, share=rows.per_unit_95) for name, rows in PLACES.items()])
 long = pd.concat([long, PLACES["early layers"].assign(where="early layers, over live units", share=PLACES["early layers"].per_live_95)])
-shown = estimates.changes(long, "where", "share", [(low, middle), (middle, high_spared), (middle, high)], scale=100)
-figures.show_table(shown.rename(columns={"where": "clean activations"}))
+shown = tables.changes(long, "where", "share", [(low, middle), (middle, high_spared), (middle, high)], scale=100)
+style.show_table(shown.rename(columns={"where": "clean activations"}))
 
 # %% [markdown]
 # *Change of dimensionality in percent of units, mean over seeds and 95 % t interval.*
@@ -127,8 +136,8 @@ above = changes.pivot_table(index=["alpha", "seed", "depth", "early"], columns="
 share = 100 * (above.attack > above.corruption).groupby(above.early).mean()
 for name, where in (("early", True), ("late", False)):
     glue(f"above-{name}", f"{share[where]:.0f}", display=False)
-figures.show(
-    figures.change_and_change(changes[changes.change != represented.NONE], "per_unit_95", label="% of units", scale=100),
+style.show(
+    change_and_change(changes[changes.change != NONE], "per_unit_95", label="% of units", scale=100),
     name="fig-changes-both",
     alt=f"""Dimensionality of the change by PGD against that of the change by corruptions, a point a layer and α, with the diagonal. Of the early layers of all networks
     {share[True]:.0f} percent lie above it, of the late ones {share[False]:.0f} percent.""",
@@ -148,8 +157,8 @@ figures.show(
 def with_share(share: int) -> None:
     """The three panels for another share of the variance."""
     at = changes[changes.early].groupby(["alpha", "change"])[f"per_unit_{share}"].mean().mul(100).unstack()
-    figures.show(
-        figures.dimensions_by_layer(clean, changes, f"per_unit_{share}", label=label.replace("95", str(share)), scale=100, early=early),
+    style.show(
+        dimensions_by_layer(clean, changes, f"per_unit_{share}", label=label.replace("95", str(share)), scale=100, early=early),
         name=f"fig-dimensions-{share}",
         alt=f"""The same three panels for {share} percent of the variance. In the early layers, the change by corruptions takes {at.corruption[low]:.0f} percent of the
         units at α = {low:g} and {at.corruption[high]:.0f} at {high:g}, the change by PGD {at.attack[low]:.0f} and {at.attack[high]:.0f}.""",
@@ -167,7 +176,7 @@ with_share(99)
 # decides, the other rows are shown and not judged:
 
 # %% tags=["hide-input"]
-figures.show_table(estimates.by_share(changes[changes.early], [low, middle, high], shares=(90, 95, 99)))
+style.show_table(tables.by_share(changes[changes.early], [low, middle, high], shares=(90, 95, 99)))
 
 # %% [markdown]
 # *In percent of units, mean over seeds and 95 % t interval.*
@@ -176,8 +185,8 @@ figures.show_table(estimates.by_share(changes[changes.early], [low, middle, high
 # neighbours.
 
 # %% tags=["hide-input"]
-figures.show(
-    figures.dimensions_by_layer(changes[changes.change == represented.NONE], changes, "twonn", label="intrinsic dimension (TwoNN)", early=early),
+style.show(
+    dimensions_by_layer(changes[changes.change == NONE], changes, "twonn", label="intrinsic dimension (TwoNN)", early=early),
     name="fig-twonn",
     alt=f"""Three panels of intrinsic dimension against the layer, a line an α. In the early layers, clean activations have {twonn.twonn_clean[low]:.1f} dimensions at
     α = {low:g}, {twonn.twonn_clean[middle]:.1f} at {middle:g}, {twonn.twonn_clean[high]:.1f} at {high:g}; the change by corruptions
@@ -201,11 +210,11 @@ figures.show(
 # The rule, as written: {glue:text}`rule`
 
 # %%
-glue("rule", claims.RULE, display=False)
+glue("rule", papers.RULE, display=False)
 ids = ["LM-15", "LM-16", "LM-17", "LM-18"]
 ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-figures.show_table(ledger.loc[ledger.id.isin(ids), columns])
+style.show_table(ledger.loc[ledger.id.isin(ids), columns])
 
 # %% [markdown]
 # What this does not show: that dimensionality makes a network robust or vulnerable. The authors do not claim it either: α changes robustness, and it changes
@@ -217,12 +226,12 @@ figures.show_table(ledger.loc[ledger.id.isin(ids), columns])
 # take larger changes. The claims are about the paper's data sets, so this table enters no ledger.
 
 # %%
-small = chapters.on_digits()
-digits = layers.with_dimensions(chapters.at_hand(small.trainings), chapters.cached("dimensionality", small.trainings))
+small = chapter.on_digits()
+digits = with_dimensions(at_hand(small.trainings), cached("dimensionality", small.trainings))
 glue("digits", f"{digits.dimension_clean.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
 ledger = verdicts.ledger(digits)
-figures.show_table(ledger.loc[ledger.id.isin(ids), ["id", "claim", "verdict", "ours"]])
+style.show_table(ledger.loc[ledger.id.isin(ids), ["id", "claim", "verdict", "ours"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

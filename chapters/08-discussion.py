@@ -17,39 +17,45 @@ seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %%
-from lib import chapters, claims, figures, runs, verdicts
+from lib import papers, runs
+from lib.book import chapter as book_chapter
+from lib.book import prose
+from lib.book.figures import style
+from lib.book.figures.inside import ledger as inside_ledger
+from lib.papers import verdicts
+from lib.runs.tables import at_hand, full_summary
 
-here = chapters.parameters(globals())
+here = book_chapter.parameters(globals())
 from myst_nb import glue
 
-figures.setup()
-summary = chapters.measured(runs.summary(here.trainings), here.trainings)
-others = chapters.at_hand(here.with_variants.trainings)
+style.setup()
+summary = full_summary(runs.summary(here.trainings), here.trainings)
+others = at_hand(here.with_variants.trainings)
 ledger = verdicts.ledger(summary, others)
-networks = f"{len(summary)} networks ({here.setting}), trained on {chapters.machines(summary)}"
+networks = f"{len(summary)} networks ({here.setting}), trained on {prose.machines(summary)}"
 
 # %% tags=["remove-input"]
-count = ledger.verdict.value_counts().reindex(claims.VERDICTS, fill_value=0)
-left = ledger["asked together"].value_counts().reindex(claims.VERDICTS, fill_value=0)
-for verdict in claims.VERDICTS:
+count = ledger.verdict.value_counts().reindex(papers.VERDICTS, fill_value=0)
+left = ledger["asked together"].value_counts().reindex(papers.VERDICTS, fill_value=0)
+for verdict in papers.VERDICTS:
     glue(verdict.replace(" ", "-"), f"{count[verdict]}", display=False)
     glue(f"left-{verdict.replace(' ', '-')}", f"{left[verdict]}", display=False)
 glue("claims", f"{len(ledger)}", display=False)
 glue("networks", networks, display=False)
 glue("others", f"{others.mean_selectivity.notna().sum()} of {len(others)} ({here.with_variants.setting})", display=False)
-glue("rule", claims.RULE, display=False)
+glue("rule", papers.RULE, display=False)
 glue("seeds", f"{len(here.seeds)}", display=False)
-glue("least", f"{claims.LEAST_SEEDS}", display=False)
+glue("least", f"{papers.LEAST_SEEDS}", display=False)
 smallest = verdicts.detectable(len(here.seeds))
-parts = verdicts.parts([*claims.CLAIMS, *claims.SURVIVES], summary, others)
+parts = verdicts.parts([*papers.CLAIMS, *papers.SURVIVES], summary, others)
 decided = parts[parts.low.notna()]
 asked = decided[decided.claim != "LM-X2"].claim.nunique()
-glue("strictest", chapters.number(verdicts.detectable(len(here.seeds), max(asked, 1)), ".0f"), display=False)
+glue("strictest", prose.number(verdicts.detectable(len(here.seeds), max(asked, 1)), ".0f"), display=False)
 glue("decided", f"{len(decided)}", display=False)
 glue("agree", f"{int(((decided.above == decided.seeds) | (decided.below == decided.seeds)).sum())}", display=False)
 glue("clear", f"{int(((decided.low > 0) | (decided.high < 0)).sum())}", display=False)
-glue("detectable", chapters.number(smallest, ".1f"), display=False)
-for verdict in claims.VERDICTS:
+glue("detectable", prose.number(smallest, ".1f"), display=False)
+for verdict in papers.VERDICTS:
     glue(f"which-{verdict.replace(' ', '-')}", ", ".join(ledger.id[ledger.verdict == verdict]) or "none", display=False)
 
 # %% [markdown]
@@ -68,10 +74,10 @@ for verdict in claims.VERDICTS:
 # deviation between seeds. What is left then has seeds that happen to lie close together; what is not left is not refuted.
 
 # %% tags=["remove-input"]
-places = {one.id: one.shown for one in claims.CLAIMS if one.statistic}
-links = {name: figures.Link(name, f"{chapter}.ipynb#{figure}") for name, (chapter, figure) in places.items()}
+places = {one.id: one.shown for one in papers.CLAIMS if one.statistic}
+links = {name: style.Link(name, f"{chapter}.ipynb#{figure}") for name, (chapter, figure) in places.items()}
 shown = ledger.assign(id=[links.get(name, name) for name in ledger.id])
-figures.show_table(shown[["id", "claim", "verdict", "asked together", "ours", "certainty"]])
+style.show_table(shown[["id", "claim", "verdict", "asked together", "ours", "certainty"]])
 
 # %% [markdown]
 # Each *id* leads to the figure that shows it. *Certainty* is about the claim, not the result: *established* was read in the authors' own words, figures or replies to reviewers, *recalled* is from general
@@ -83,8 +89,8 @@ figures.show_table(shown[["id", "claim", "verdict", "asked together", "ours", "c
 if len(decided):
     ours = decided.claim == "LM-X2"
     names = decided.statement.str.removeprefix("the ordering of LM-8 under ") + ", " + decided.part
-    figures.show(
-        figures.ledger_of_parts(decided.assign(part=decided.part.where(~ours, names))),
+    style.show(
+        inside_ledger(decided.assign(part=decided.part.where(~ours, names))),
         name="fig-ledger",
         alt=f"""A row a part of a claim: its mean over seeds and 95 percent interval, in half widths of the interval. {int((decided.low > 0).sum())} of {len(decided)} lie
         wholly on the side that speaks for the claim, {int((decided.high < 0).sum())} wholly on the other.""",
@@ -97,11 +103,11 @@ else:
 # %% [markdown]
 # ## When each rule was written, and what was known
 #
-# A rule cannot see its result: claims, statistics and rules are data in the repository (`lib/claims.py`, `lib/effects.py`), and the tests turn the numbers of each claim around and see
+# A rule cannot see its result: claims, statistics and rules are data in the repository (`lib/papers/selectivity.py`, `lib/papers/statistics.py`), and the tests turn the numbers of each claim around and see
 # the verdict turn. What was known when each was written, and whether it was revised since, stands here.
 
 # %% tags=["hide-input"]
-figures.show_table(claims.written())
+style.show_table(papers.written())
 
 # %% [markdown]
 # The third seed of the book's networks on CIFAR-10 came when the other two were known. Before anything of it but its accuracy had been looked at, it was worked
@@ -131,7 +137,7 @@ figures.show_table(claims.written())
 # - **Some verdicts say less than they seem to**, or can come about for another reason:
 
 # %% tags=["hide-input"]
-figures.show_table(claims.cautions())
+style.show_table(papers.cautions())
 
 # %% [markdown]
 # ## What is causal here

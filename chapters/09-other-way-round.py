@@ -32,23 +32,31 @@ epochs: int = 0  # 0: half of the recipe's own in the fast recipe, all of them i
 variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of training; pgd-K is PGD training with K steps
 
 # %%
-from lib import chapters, claims, effects, estimates, figures, recipes, robustness, runs, verdicts, words
+from lib import papers, runs
+from lib.book import chapter, prose, tables
+from lib.book.figures import style
+from lib.book.figures.selectivity import selectivity_and_steps, selectivity_by_layer
+from lib.measurements.strengths import strengths_for
+from lib.papers import statistics, verdicts
+from lib.runs.tables import at_hand, cached, full_summary
+from lib.training.recipe import LABELS
+from lib.training.variants import variant_name
 
-here = chapters.parameters(globals())
+here = chapter.parameters(globals())
 from myst_nb import glue
 
-figures.setup()
+style.setup()
 summary = runs.summary(here.trainings)
 units = runs.table("selectivity", here.trainings)
 glue("n", f"{len(summary)}", display=False)
 glue("setting", here.setting, display=False)
-glue("devices", chapters.machines(summary), display=False)
+glue("devices", prose.machines(summary), display=False)
 
 # %% tags=["remove-input"]
 middle = min(here.alphas, key=abs)  # the prose is about the networks closest to plain cross-entropy
 central, columns = summary[summary.alpha == middle], ["clean_accuracy", "mean_selectivity", "live_selectivity", "dead"]
 means = central.groupby("variant", sort=False)[columns].mean()
-glue("middle", chapters.number(middle, "g"), display=False)
+glue("middle", prose.number(middle, "g"), display=False)
 
 # %% [markdown]
 # *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`03-runs`. Numbers in the text are
@@ -63,9 +71,9 @@ glue("middle", chapters.number(middle, "g"), display=False)
 # %% tags=["hide-input"]
 plain, mixed = means.loc["plain"], means.reindex(["augmix"]).iloc[0]
 count = summary.variant.isin(["plain", "augmix"]).sum()
-mixing = chapters.change_by_layer(units[units.alpha == middle], "augmix")
-figures.show(
-    figures.selectivity_by_layer(units[units.variant.isin(["plain", "augmix"])], by="variant"),
+mixing = prose.change_by_layer(units[units.alpha == middle], "augmix")
+style.show(
+    selectivity_by_layer(units[units.variant.isin(["plain", "augmix"])], by="variant"),
     name="fig-augmix",
     alt=f"""Two panels, mean selectivity against layer, one line for plain training, nearly black, one for AugMix, green; left all units, right live
     units. Against plain training, the live units of AugMix: {mixing}.""",
@@ -75,10 +83,10 @@ figures.show(
 glue("mixing", mixing, display=False)
 for column in columns:  # shares in percent
     form, scale = (".3f", 1) if "selectivity" in column else (".1f", 100)
-    glue(f"plain-{column}", chapters.number(scale * plain[column], form), display=False)
-    glue(f"augmix-{column}", chapters.number(scale * mixed[column], form), display=False)
-    glue(f"augmix-{column}-change", chapters.number(scale * (mixed[column] - plain[column]), f"+{form}"), display=False)
-glue("augmix-published", claims.claim("LM-6").published, display=False)
+    glue(f"plain-{column}", prose.number(scale * plain[column], form), display=False)
+    glue(f"augmix-{column}", prose.number(scale * mixed[column], form), display=False)
+    glue(f"augmix-{column}-change", prose.number(scale * (mixed[column] - plain[column]), f"+{form}"), display=False)
+glue("augmix-published", papers.claim("LM-6").published, display=False)
 
 # %% [markdown]
 # Mean selectivity is {glue:text}`plain-mean_selectivity` with plain training and {glue:text}`augmix-mean_selectivity` with AugMix, a difference of
@@ -98,40 +106,40 @@ glue("augmix-published", claims.claim("LM-6").published, display=False)
 # %% tags=["hide-input"]
 paired, alike = summary[summary.seed.isin(here.pgd_seeds)], units[units.seed.isin(here.pgd_seeds)]
 ladder = paired[paired.alpha == middle].groupby("variant", sort=False)[columns].mean()
-ladder = ladder.assign(steps=ladder.index.map(effects.strength)).dropna(subset="steps").sort_values("steps")
+ladder = ladder.assign(steps=ladder.index.map(statistics.strength)).dropna(subset="steps").sort_values("steps")
 strongest, count = ladder.index[-1], paired.variant.isin(ladder.index).sum()
-attacked = chapters.change_by_layer(alike[alike.alpha == middle], strongest)
-figures.show(
-    figures.selectivity_by_layer(alike[alike.variant.isin(ladder.index)], by="variant"),
+attacked = prose.change_by_layer(alike[alike.alpha == middle], strongest)
+style.show(
+    selectivity_by_layer(alike[alike.variant.isin(ladder.index)], by="variant"),
     name="fig-pgd-layers",
     alt=f"""Two panels, mean selectivity against layer, one line a strength of PGD training, from nearly black (plain) over pink to purple; left all units,
-    right live units. Against plain training, the live units of {words.variant_name(strongest)}: {attacked}.""",
+    right live units. Against plain training, the live units of {variant_name(strongest)}: {attacked}.""",
     caption=f"""Mean selectivity of each ReLU layer by strength of PGD training; {here.setting}, {count} networks, mean over seeds. Left: all units, dead ones
     counting as 0. Right: live units alone; a layer without a live unit has no point.""",
 )
 glue("attacked", attacked, display=False)
-glue("strongest", words.variant_name(strongest), display=False)
+glue("strongest", variant_name(strongest), display=False)
 
 # %% [markdown]
 # The live units of the strongest training ({glue:text}`strongest`) against those of plain training: {glue:text}`attacked`.
 
 # %% tags=["hide-input"]
 steps = ", ".join(f"{step:g}" for step in ladder.steps)
-series = {column: ", ".join(chapters.number(value) for value in ladder[column]) for column in ("mean_selectivity", "live_selectivity")}
-series |= {column: ", ".join(chapters.number(100 * value, ".1f") for value in ladder[column]) for column in ("dead", "clean_accuracy")}
-figures.show(
-    figures.selectivity_and_steps(paired),
+series = {column: ", ".join(prose.number(value) for value in ladder[column]) for column in ("mean_selectivity", "live_selectivity")}
+series |= {column: ", ".join(prose.number(100 * value, ".1f") for value in ladder[column]) for column in ("dead", "clean_accuracy")}
+style.show(
+    selectivity_and_steps(paired),
     name="fig-pgd-steps",
     alt=f"""Left, mean selectivity against the steps of PGD in training ({steps}): with all units {series["mean_selectivity"]},
-    {chapters.rising(ladder.mean_selectivity)}; with live units alone {series["live_selectivity"]}, {chapters.rising(ladder.live_selectivity)}. Right, dead
+    {prose.rising(ladder.mean_selectivity)}; with live units alone {series["live_selectivity"]}, {prose.rising(ladder.live_selectivity)}. Right, dead
     units in percent: {series["dead"]}.""",
     caption=f"""Mean selectivity (left; filled: all units, hollow: dead units left out) and share of dead units (right) against the number of PGD steps in
-    training; {here.setting}, {count} networks, a point each; intervals (95 %, t) from {claims.LEAST_SEEDS} seeds on. The paper shows this in its figure A16,
+    training; {here.setting}, {count} networks, a point each; intervals (95 %, t) from {papers.LEAST_SEEDS} seeds on. The paper shows this in its figure A16,
     whose curves we have not read off.""",
 )
 for column, values in series.items():
     glue(f"pgd-{column}", values, display=False)
-    glue(f"pgd-{column}-order", chapters.rising(ladder[column]), display=False)
+    glue(f"pgd-{column}-order", prose.rising(ladder[column]), display=False)
 glue("steps", steps, display=False)
 
 # %% [markdown]
@@ -145,11 +153,11 @@ glue("steps", steps, display=False)
 # ## All the numbers
 
 # %% tags=["hide-input"]
-figures.show_table(estimates.by_training(summary))
-accuracies = ", ".join(f"{chapters.number(100 * value, '.1f')} ({words.variant_name(name)})" for name, value in means.clean_accuracy.items())
+style.show_table(tables.by_training(summary))
+accuracies = ", ".join(f"{prose.number(100 * value, '.1f')} ({variant_name(name)})" for name, value in means.clean_accuracy.items())
 glue("accuracies", accuracies, display=False)
 glue("epochs", f"{summary.epochs.iloc[0]} epochs", display=False)
-glue("least", f"{claims.LEAST_SEEDS}", display=False)
+glue("least", f"{papers.LEAST_SEEDS}", display=False)
 
 # %% [markdown]
 # *{glue:text}`setting`. Means over seeds; in brackets their t interval, the same as in the rule below, from {glue:text}`least` seeds on.*
@@ -163,21 +171,21 @@ glue("least", f"{claims.LEAST_SEEDS}", display=False)
 # as in {doc}`04-average-case` and {doc}`05-worst-case`, where it has been measured. No claim is about it, and nothing is judged.
 
 # %% tags=["hide-input"]
-tested = chapters.measured(summary, here.trainings)
-figures.show_table(estimates.robustness_by_training(tested))
-at = robustness.strengths(here.dataset)
+tested = full_summary(summary, here.trainings)
+style.show_table(tables.robustness_by_training(tested))
+at = strengths_for(here.dataset)
 counts = {
-    "on corrupted images": (chapters.cached("corruption", here.trainings), ["corruption", "severity"]),
-    "under FGSM and PGD": (chapters.cached("attack", here.trainings), ["attack", "epsilon", "steps"]),
-    "under AutoAttack": (chapters.cached("autoattack", here.trainings, epsilon=at.ball), ["part"]),
+    "on corrupted images": (cached("corruption", here.trainings), ["corruption", "severity"]),
+    "under FGSM and PGD": (cached("attack", here.trainings), ["attack", "epsilon", "steps"]),
+    "under AutoAttack": (cached("autoattack", here.trainings, epsilon=at.ball), ["part"]),
 }
-numbers = [f"{rows.groupby([*recipes.LABELS, *by]).images.sum().max():,} {what}" for what, (rows, by) in counts.items() if len(rows)]
+numbers = [f"{rows.groupby([*LABELS, *by]).images.sum().max():,} {what}" for what, (rows, by) in counts.items() if len(rows)]
 glue("images", f"the others on its first images: {', '.join(numbers)}" if numbers else "none of these networks has been tested otherwise", display=False)
 glue("fgsm", f"{at.fgsm:.3g}", display=False)
 glue("attack-steps", f"{at.steps}", display=False)
 glue("ball", f"{255 * at.ball:g}/255", display=False)
 for name, column in (("average", "corrupted_accuracy"), ("worst", "ball_worst")):
-    glue(f"gain-{name}", chapters.gains(tested[tested.alpha == middle], column), display=False)
+    glue(f"gain-{name}", prose.gains(tested[tested.alpha == middle], column), display=False)
 
 # %% [markdown]
 # *Clean accuracy on the whole test set; {glue:text}`images`; FGSM with ε = {glue:text}`fgsm`, PGD after {glue:text}`attack-steps` steps, the strongest
@@ -195,7 +203,7 @@ for name, column in (("average", "corrupted_accuracy"), ("worst", "ball_worst"))
 # *Established* was read in the authors' words, or in the code named, *recalled* is unverified, *choice* is ours.
 
 # %% tags=["hide-input"]
-figures.show_table(chapters.variant_settings(here.trainings))
+style.show_table(tables.variant_settings(here.trainings))
 
 # %% [markdown]
 # ## Verdict
@@ -205,10 +213,10 @@ figures.show_table(chapters.variant_settings(here.trainings))
 # the later seeds of AugMix were made when the first was known to speak for LM-6; neither the rule nor the number of seeds that it asks for was changed.
 
 # %%
-glue("rule", claims.RULE, display=False)
+glue("rule", papers.RULE, display=False)
 ledger = verdicts.ledger(variants=summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-figures.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), columns])
+style.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), columns])
 
 # %% [markdown]
 # ## The same on the digits
@@ -217,12 +225,12 @@ figures.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), columns])
 # claims are about the paper's data sets, so this table enters no ledger.
 
 # %%
-small = chapters.on_digits().with_variants
-digits = chapters.at_hand(small.trainings)
+small = chapter.on_digits().with_variants
+digits = at_hand(small.trainings)
 glue("digits", f"{digits.mean_selectivity.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
 ledger = verdicts.ledger(variants=digits)
-figures.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), ["id", "claim", "verdict", "ours", "statistic"]])
+style.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), ["id", "claim", "verdict", "ours", "statistic"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

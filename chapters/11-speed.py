@@ -23,12 +23,16 @@ import json
 import pandas as pd
 import scipy.stats
 
-from lib import chapters, figures, paths, recipes
+from lib.base import paths
+from lib.book import chapter
+from lib.book.figures import style
+from lib.book.figures.speed import ratios
+from lib.training.recipe import RECIPES
 
-here = chapters.parameters(globals())
+here = chapter.parameters(globals())
 from myst_nb import glue
 
-figures.setup()
+style.setup()
 source = "benchmarks/results.json"
 rows = pd.DataFrame(json.loads((paths.ROOT / source).read_text()))
 measured = rows[rows.ratio.notna()]
@@ -51,8 +55,8 @@ glue("dates", ", ".join(sorted(set(measured.date))), display=False)
 # %% tags=["hide-input"]
 types = measured[single]
 others = measured.drop(types.index)
-figures.show(
-    figures.ratios(others),
+style.show(
+    ratios(others),
     name="fig-ratios",
     source=source,
     alt="Time of the peer over time of ours, a row a benchmark: "
@@ -75,7 +79,7 @@ shown = pd.DataFrame(
         "outcome": [one.note if pd.isna(one.ratio) else "met" if one.met else "missed" for one in rows.itertuples()],
     }
 ).fillna("")
-figures.show_table(shown.drop(types.index))
+style.show_table(shown.drop(types.index))
 
 # %% [markdown]
 # ## Corruptions, type by type
@@ -85,8 +89,8 @@ figures.show_table(shown.drop(types.index))
 
 # %% tags=["hide-input"]
 glue("geometric", f"{scipy.stats.gmean(types.ratio):.1f}", display=False)
-figures.show(
-    figures.ratios(types.assign(name=types.name.str.removeprefix("corruption: ").str.replace("_", " ")).sort_values("ratio")),
+style.show(
+    ratios(types.assign(name=types.name.str.removeprefix("corruption: ").str.replace("_", " ")).sort_values("ratio")),
     name="fig-corruption-ratios",
     source=source,
     alt=f"""Time of image by image over time of ours, a row a corruption, from {types.ratio.min():.2g} for the least to {types.ratio.max():.2g} for the most; geometric
@@ -101,9 +105,9 @@ figures.show(
 # the other:
 
 # %% tags=["hide-input"]
-networks, epochs, images = 23 * 20, recipes.RECIPES["paper"]["resnet20"].epochs, 45_000
+networks, epochs, images = 23 * 20, RECIPES["paper"]["resnet20"].epochs, 45_000
 steps = measured[measured.name == "train-step"]
-batch = recipes.RECIPES["fast"]["resnet20"].batch
+batch = RECIPES["fast"]["resnet20"].batch
 cost = pd.DataFrame(
     {
         "device": steps.device,
@@ -112,7 +116,7 @@ cost = pd.DataFrame(
         "the whole study": [f"{networks * epochs * images / (1000 * batch / ours) / 86400:.1f} days" for ours in steps.ours],
     }
 )
-figures.show_table(cost)
+style.show_table(cost)
 
 # %% [markdown]
 # Where no GPU has been measured, only the CPU stands here. The step for a GPU (everything in one captured CUDA graph) is written and rehearsed on a CPU, and

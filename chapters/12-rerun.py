@@ -17,17 +17,20 @@ seeds: list[int] = [0]  # not used here
 recipe: str = "fast"  # fast or paper
 
 # %% tags=["remove-input"]
-from lib import chapters, figures, recipes, times
+from lib.book import chapter
+from lib.book.figures import style
+from lib.runs import durations
+from lib.training.recipe import RECIPES, usual_model
 
-here = chapters.parameters(globals())
+here = chapter.parameters(globals())
 from myst_nb import glue
 
-training, measuring = times.training(), times.measuring()
+training, measuring = durations.training(), durations.measuring()
 for name in ("digits", "cifar10"):
-    epochs = recipes.RECIPES["fast"][recipes.usual_model(name)].epochs
-    usual = times.said(training[(training.dataset == name) & (training.recipe == "fast") & (training.variant == "plain") & (training.epochs == epochs)])
+    epochs = RECIPES["fast"][usual_model(name)].epochs
+    usual = durations.said(training[(training.dataset == name) & (training.recipe == "fast") & (training.variant == "plain") & (training.epochs == epochs)])
     glue(f"{name}-training", "; ".join(f"{one['each takes']} ({one.device})" for _, one in usual.iterrows()), display=False)
-    attack = times.said(measuring[(measuring.dataset == name) & (measuring.measurement == "attack")])
+    attack = durations.said(measuring[(measuring.dataset == name) & (measuring.measurement == "attack")])
     glue(f"{name}-attack", "; ".join(f"{one['each takes']} ({one.device})" for _, one in attack.iterrows()), display=False)
 on_gpu = int(training[training.engine.str.startswith("cuda")].networks.sum())
 glue("gpu", f"{on_gpu or 'none'} of the {int(training.networks.sum())} cached networks", display=False)
@@ -101,13 +104,13 @@ glue("gpu", f"{on_gpu or 'none'} of the {int(training.networks.sum())} cached ne
 # Times of the networks in the cache, of which {glue:text}`gpu` were made on a GPU. *Range* is from the quickest to the slowest; the machines were shared.
 
 # %% tags=["remove-input"]
-figures.show_table(times.said(training))
+style.show_table(durations.said(training))
 
 # %% [markdown]
 # And of the measurements on them:
 
 # %% tags=["remove-input"]
-figures.show_table(times.said(measuring))
+style.show_table(durations.said(measuring))
 
 # %% [markdown]
 # ## By hand: plain papermill

@@ -20,15 +20,19 @@ seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %% tags=["hide-input"]
-from lib import chapters, figures, runs
+from lib import runs
+from lib.book import chapter
+from lib.book.figures import style
+from lib.book.figures.explore import explored, explorer, show_interactive
+from lib.runs.tables import cached, full_summary
 
-here = chapters.parameters(globals())
+here = chapter.parameters(globals())
 from myst_nb import glue
 
-figures.setup()
-summary = chapters.measured(runs.summary(here.trainings), here.trainings)
-dimensionality = chapters.cached("dimensionality", here.trainings)
-shown = figures.explored(summary, runs.table("selectivity", here.trainings), dimensionality)
+style.setup()
+summary = full_summary(runs.summary(here.trainings), here.trainings)
+dimensionality = cached("dimensionality", here.trainings)
+shown = explored(summary, runs.table("selectivity", here.trainings), dimensionality)
 count = {one["name"]: sum(one["networks"]) for one in shown["measures"]}
 networks = f"{len(summary)} networks ({here.setting})"
 glue("networks", networks, display=False)
@@ -40,7 +44,7 @@ glue("counts", f"{count['corrupted']} of them tested on corrupted images, {count
 # ## The slider
 
 # %% tags=["hide-input"]
-figures.show_interactive(shown)
+show_interactive(shown)
 
 # %% [markdown]
 # Dimensionality is the number of principal components that hold 95 % of the variance, over the number of units; of clean activations, and of what corruptions or
@@ -64,8 +68,8 @@ told = "; ".join(
     if low[column] == low[column] and high[column] == high[column]
 )
 unmeasured = "" if len(dimensionality) else " The third panel is empty: nothing is measured yet."
-figures.show(
-    figures.explorer(shown),
+style.show(
+    explorer(shown),
     name="fig-explorer",
     alt=f"""Three panels: three accuracies against α, selectivity by layer and dimensionality by layer, a line an α. At the lowest α, {means.index[0]:g}, and at the
     highest, {means.index[-1]:g}: {told}.{unmeasured}""",

@@ -17,42 +17,47 @@ seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %% tags=["remove-input"]
-from lib import chapters, claims, figures, runs, verdicts
+from lib import papers, runs
+from lib.book import chapter, prose
+from lib.book.figures import style
+from lib.book.figures.selectivity import scale_of_selectivity
+from lib.papers import verdicts
+from lib.runs.tables import at_hand, full_summary
 
-here = chapters.parameters(globals())
+here = chapter.parameters(globals())
 from myst_nb import glue
 
-figures.setup()
-summary = chapters.measured(runs.summary(here.trainings), here.trainings)
-networks = f"{len(summary)} networks ({here.setting}), trained on {chapters.machines(summary)}"
+style.setup()
+summary = full_summary(runs.summary(here.trainings), here.trainings)
+networks = f"{len(summary)} networks ({here.setting}), trained on {prose.machines(summary)}"
 
 # %% [markdown]
 # ## The question in one figure
 
 # %% tags=["hide-input"]
 by_alpha = summary.groupby("alpha").mean_selectivity.mean()
-figures.show(
-    figures.scale_of_selectivity(summary),
+style.show(
+    scale_of_selectivity(summary),
     name="fig-question",
-    alt=f"""A horizontal scale of mean class selectivity with one dot a network. The lowest, at {by_alpha.min():.2f}, has α = {chapters.number(by_alpha.idxmin(), "g")}; the
-    highest, at {by_alpha.max():.2f}, has α = {chapters.number(by_alpha.idxmax(), "g")}. Words at the low end say robust to corruptions, at the high end robust to attacks.""",
+    alt=f"""A horizontal scale of mean class selectivity with one dot a network. The lowest, at {by_alpha.min():.2f}, has α = {prose.number(by_alpha.idxmin(), "g")}; the
+    highest, at {by_alpha.max():.2f}, has α = {prose.number(by_alpha.idxmax(), "g")}. Words at the low end say robust to corruptions, at the high end robust to attacks.""",
     caption=f"""The scale on which the paper places its networks, with ours on it: {networks}. α scales the selectivity term of the loss: negative values lower
     selectivity, 0 is plain cross-entropy, positive values raise it.""",
 )
 
 # %% tags=["remove-input"]
-others = chapters.at_hand(here.with_variants.trainings)
+others = at_hand(here.with_variants.trainings)
 ledger = verdicts.ledger(summary, others)
-count = ledger.verdict.value_counts().reindex(claims.VERDICTS, fill_value=0)
-for verdict in claims.VERDICTS:
+count = ledger.verdict.value_counts().reindex(papers.VERDICTS, fill_value=0)
+for verdict in papers.VERDICTS:
     glue(verdict.replace(" ", "-"), f"{count[verdict]}", display=False)
-left = ledger["asked together"].value_counts().reindex(claims.VERDICTS, fill_value=0)
+left = ledger["asked together"].value_counts().reindex(papers.VERDICTS, fill_value=0)
 for verdict in ("reproduced", "not reproduced"):
     glue(f"left-{verdict.replace(' ', '-')}", f"{left[verdict]}", display=False)
 glue("claims", f"{len(ledger)}", display=False)
 glue("networks", networks, display=False)
 glue("others", f"{others.mean_selectivity.notna().sum()} of {len(others)} ({here.with_variants.setting})", display=False)
-glue("rule", claims.RULE, display=False)
+glue("rule", papers.RULE, display=False)
 
 # %% [markdown]
 # ## What is reproduced so far
@@ -66,7 +71,7 @@ glue("rule", claims.RULE, display=False)
 # statistic was written, what was known then, and which verdicts say less than they seem to: {doc}`chapters/08-discussion`.
 
 # %% tags=["remove-input"]
-figures.show_table(ledger[["id", "claim", "verdict", "ours", "published", "certainty"]])
+style.show_table(ledger[["id", "claim", "verdict", "ours", "published", "certainty"]])
 
 # %% [markdown]
 # *Certainty* is about the claim, not the result: *established* was read in the authors' own words, figures or replies to reviewers, *recalled* is from

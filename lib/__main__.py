@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from lib import interrupt
-from lib.errors import InputError, unknown
+from lib.base import interrupt
+from lib.base.errors import InputError, unknown
 
 KEPT = "what was finished is kept, with the last checkpoint of a network at work; the same command goes on from there"
 
@@ -50,17 +50,19 @@ def train(
     weights: Annotated[bool, typer.Option("--weights", help="train again where only the weights are missing")] = False,
 ) -> None:
     """Train networks, each alpha with each seed, into the store; what is there already is left alone, an interrupted one goes on."""
-    from lib import malloc, recipes, runs
+    from lib import runs as runs_
+    from lib.base import malloc
+    from lib.training.recipe import Training, usual_model
 
     malloc.keep_memory()
     count = _number(epochs, int, "epochs") if epochs else None
-    model = model or recipes.usual_model(dataset)
-    wanted = [recipes.Training(dataset, model, _number(a, float, "alpha"), _number(s, int, "seed"), recipe, count, variant) for a in alpha for s in seed]
-    runs.missing(wanted)  # a damaged run is an error before anything is trained
+    model = model or usual_model(dataset)
+    wanted = [Training(dataset, model, _number(a, float, "alpha"), _number(s, int, "seed"), recipe, count, variant) for a in alpha for s in seed]
+    runs_.missing(wanted)  # a damaged run is an error before anything is trained
     for training in wanted:
-        run = runs.make(training, weights=weights)
-        runs.table("selectivity", [training])
-        result = runs.config(run)["result"]
+        run = runs_.make(training, weights=weights)
+        runs_.table("selectivity", [training])
+        result = runs_.config(run)["result"]
         print(f"{run.path}: {result['status']}, clean accuracy {result['clean_accuracy']:.1%}")
 
 
@@ -76,11 +78,12 @@ def sweep(
 
     Exit code 1 if jobs have failed and something is left.
     """
-    from lib import archive, cluster, malloc, sweepjobs
-    from lib import sweep as sweeps
+    from lib import sweeps
+    from lib.base import malloc
+    from lib.runs import archive
 
     malloc.keep_memory()
-    engines = {"here": sweeps.run, "local": sweepjobs.run, "slurm": cluster.run}
+    engines = {"here": sweeps.run, "local": sweeps.run, "slurm": sweeps.run}
     if engine not in engines:
         raise unknown("engine", engine, engines)
     minutes = _number(budget, float, "budget") if budget else None
@@ -106,7 +109,8 @@ def sweep(
 @runs_app.callback(invoke_without_command=True)
 def runs(context: typer.Context, csv: Csv = False) -> None:
     """List the cached runs: what each is, where and when it was made, and whether it is ok, diverged, stale or damaged (then exit code 2)."""
-    from lib import catalogue, paths
+    from lib.base import paths
+    from lib.runs import catalogue
 
     if context.invoked_subcommand:
         if csv:
@@ -127,7 +131,8 @@ def runs(context: typer.Context, csv: Csv = False) -> None:
 @runs_app.command("import")
 def import_(archives: Annotated[list[Path], typer.Argument(help="tar files that sweep --pack has written")]) -> None:
     """Bring packed runs into the store, each verified against its manifest first; what is there already is completed, never changed."""
-    from lib import archive, paths
+    from lib.base import paths
+    from lib.runs import archive
 
     refused = 0
     for one in archives:
@@ -148,14 +153,14 @@ def recheck(
     epochs: Annotated[str, typer.Option(help="of each repeated training; one of less than a minute is repeated whole")] = "1",
 ) -> None:
     """Repeat some trainings with today's code: where the results are the same to the bit, stale runs are so no more. Exit code 1 if some stay stale."""
-    from lib import malloc
-    from lib import recheck as again
+    from lib.base import malloc
+    from lib.book import rerun as book_rerun
 
     malloc.keep_memory()
     count = _number(epochs, int, "epochs")
     if count < 1:
         raise InputError(f"epochs must be a whole number >= 1, got {count}")
-    if not again.recheck(say=print, epochs=count):
+    if not book_rerun.recheck(say=print, epochs=count):
         raise typer.Exit(1)
 
 
@@ -165,15 +170,17 @@ def table(
     csv: Csv = False,
 ) -> None:
     """A measurement's tidy table over all cached runs; what was not measured yet is measured now, where the weights are kept."""
-    from lib import catalogue, malloc, measurements
-    from lib import runs as cache
+    from lib import measurements
+    from lib import runs as runs_
+    from lib.base import malloc
+    from lib.runs import catalogue
 
     malloc.keep_memory()
     measurements.settled(measurement, {})
-    trainings = catalogue.cached()
+    trainings = catalogue.trainings()
     if not trainings:
         raise InputError("no runs are cached; make one with: python -m lib train --dataset digits")
-    rows, left = cache.tables_at_hand(measurement, trainings)
+    rows, left = runs_.tables_at_hand(measurement, trainings)
     print(rows.to_csv(index=False) if csv else rows.to_string(max_rows=20), end="" if csv else "\n")
     for training in left:
         print(f"left out, not measured and its weights are not kept: {training.name}", file=sys.stderr)
@@ -185,15 +192,15 @@ def data(
     download: Annotated[bool, typer.Option("--download", help="fetch CIFAR-10 into DATA_DIR first")] = False,
 ) -> None:
     """Say which data sets are at hand, and get CIFAR-10."""
-    from lib import data as sets
+    from lib import data as data_
 
     if download:
         if name != "cifar10":
-            raise InputError(f"only cifar10 can be downloaded, got {name!r}; {sets.DATASETS.get(name, ('', '', 'see python -m lib data'))[2]}")
-        print(f"CIFAR-10 is in {sets.download_cifar10()}")
-    for one in [name] if name else sets.DATASETS:
+            raise InputError(f"only cifar10 can be downloaded, got {name!r}; {data_.DATASETS.get(name, ('', '', 'see python -m lib data'))[2]}")
+        print(f"CIFAR-10 is in {data_.download_cifar10()}")
+    for one in [name] if name else data_.DATASETS:
         try:
-            splits = {split: sets.load(one, split) for split in sets.SPLITS}
+            splits = {split: data_.load(one, split) for split in data_.SPLITS}
         except InputError as error:
             if name:
                 raise
@@ -207,7 +214,7 @@ def data(
 @app.command()
 def chapters() -> None:
     """Execute all chapters with their defaults, from cached runs alone; write their published notebooks, what the README shows of them, and the reference's page of commands."""
-    from lib import notebooks, readme, reference
+    from lib.book import notebooks, readme, reference
 
     changed = notebooks.publish() + readme.write() + reference.write(app)
     print("\n".join(f"written: {file}" for file in changed) or "nothing changed")
@@ -216,17 +223,18 @@ def chapters() -> None:
 @app.command("book")
 def build_book() -> None:
     """Build the book from cached runs, warnings as errors: _build/html/index.html."""
-    from lib import book, paths
+    from lib.base import paths
+    from lib.book import site
 
-    print(f"the book: {book.build(paths.BUILD) / 'index.html'}")
+    print(f"the book: {site.build(paths.BUILD) / 'index.html'}")
 
 
 @app.command()
 def pdf() -> None:
     """Print the whole book through a browser: _build/book.pdf; builds it first where it is older than its sources."""
-    from lib import pdf as paper
+    from lib.book import pdf as book_pdf
 
-    print(f"the book: {paper.make()}")
+    print(f"the book: {book_pdf.make()}")
 
 
 @app.command()
@@ -239,11 +247,11 @@ def rerun(
     recipe: RecipeName = "fast",
 ) -> None:
     """Show a chapter with more alphas, or on another data set: trains what is missing, then builds its page beside the cached runs."""
-    from lib import malloc
-    from lib import rerun as again
+    from lib.base import malloc
+    from lib.book import rerun as book_rerun
 
     malloc.keep_memory()
-    page = again.rerun(
+    page = book_rerun.rerun(
         chapter,
         dataset=dataset,
         model=model,

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from lib.errors import InputError
+from lib.base.errors import InputError
 
 LEAST_POINTS = 3  # that TwoNN needs, after duplicates are dropped
 DISCARDED = 0.1  # share of the largest distance ratios that TwoNN leaves out: Facco et al. 2017

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from lib import models
-from lib.errors import InputError, unknown
-from lib.folded import PRECISIONS, folded
-from lib.whitebox import Network, check_pixels, still
+from lib.base.errors import InputError, unknown
+from lib.models.activations import Network, check_pixels, still
+from lib.models.fuse import PRECISIONS, folded
 
 
 def jacobian_norms(network: Network, pixels: Tensor) -> Tensor:

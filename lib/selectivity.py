@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lib.errors import InputError
+from lib.base.errors import InputError
 
 EPSILON = 1e-6  # keeps the index of a unit that never fires at 0
 

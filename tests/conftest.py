@@ -15,8 +15,10 @@ import pytest
 import torch
 from torch import nn
 
-from lib import browser, code, data, models, paths, runs
-from lib.recipes import Training
+from lib import data, models, runs
+from lib.base import fingerprint, paths
+from lib.book import browser
+from lib.training.recipe import Training
 
 torch.set_num_threads(1)  # for the case that something imported torch before this file
 
@@ -109,14 +111,14 @@ def edit(tmp_path, monkeypatch):
         file = tmp_path.joinpath(*module.__name__.split("."))
         return file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
 
-    monkeypatch.setattr(code, "inspect", SimpleNamespace(getsourcefile=copy_of))
+    monkeypatch.setattr("lib.base.fingerprint.inspect", SimpleNamespace(getsourcefile=copy_of))
 
     def change(module: str, old: str, new: str) -> None:
         file = tmp_path / "lib" / f"{module}.py"
         source = file.read_text()
         assert source.count(old) >= 1
         file.write_text(source.replace(old, new))
-        monkeypatch.setattr(code, "_module", lru_cache(code._Module))
+        monkeypatch.setattr("lib.base.fingerprint._module", lru_cache(fingerprint._Module))
 
-    monkeypatch.setattr(code, "_module", lru_cache(code._Module))
+    monkeypatch.setattr("lib.base.fingerprint._module", lru_cache(fingerprint._Module))
     return change

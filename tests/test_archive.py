@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lib import archive, catalogue, measurements, runs, store
-from lib.errors import InputError
-from lib.recipes import Training
+from lib import measurements, runs
+from lib.base.errors import InputError
+from lib.runs import archive, catalogue, store
+from lib.training.recipe import Training
 
 TABLE = measurements.file_name("selectivity", {})
 

@@ -7,9 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from lib import attacks, balls, data, gradients, losses, models, runs, whitebox
-from lib.errors import InputError
-from lib.recipes import Training
+from lib import attacks, data, gradients, models, runs
+from lib.attacks.gradient import pixel_gradient
+from lib.attacks.losses import LOSSES, relative
+from lib.attacks.losses import margin as losses_margin
+from lib.attacks.losses import tempered as losses_tempered
+from lib.attacks.norms import L2, NORMS, Linf
+from lib.base.errors import InputError
+from lib.models.activations import still
+from lib.training.recipe import Training
 
 
 class Times(nn.Module):
@@ -64,16 +70,16 @@ def test_l2_steps_along_the_gradient_by_hand():
 
 def test_losses_by_hand():
     logits, labels = torch.tensor([[2.0, 0.0, 1.0], [0.0, 0.0, 5.0]]).double(), torch.tensor([0, 1])
-    assert losses.margin(logits, labels, 1.0).tolist() == [-1.0, 5.0]
+    assert losses_margin(logits, labels, 1.0).tolist() == [-1.0, 5.0]
     log = math.log
     expected = [log(1 + math.e) - 2, log(1 + math.exp(5))]
-    assert losses.tempered(logits, labels, 1.0).tolist() == pytest.approx(expected)
+    assert losses_tempered(logits, labels, 1.0).tolist() == pytest.approx(expected)
     tempered = [0.5 * log(1 + math.exp(2)) - 2, 0.5 * log(1 + math.exp(10))]
-    assert losses.tempered(logits, labels, 0.5).tolist() == pytest.approx(tempered)
+    assert losses_tempered(logits, labels, 0.5).tolist() == pytest.approx(tempered)
     spread = logits.std(1, correction=0)
-    by_image = [float(losses.tempered(logits[i : i + 1], labels[i : i + 1], float(0.5 * spread[i]))) for i in range(2)]
-    assert losses.relative(logits, labels, 0.5).tolist() == pytest.approx(by_image)
-    assert losses.relative(torch.zeros(1, 3), labels[:1], 1.0).isfinite().all()  # no spread to count in
+    by_image = [float(losses_tempered(logits[i : i + 1], labels[i : i + 1], float(0.5 * spread[i]))) for i in range(2)]
+    assert relative(logits, labels, 0.5).tolist() == pytest.approx(by_image)
+    assert relative(torch.zeros(1, 3), labels[:1], 1.0).isfinite().all()  # no spread to count in
 
 
 def test_temperature_joins_cross_entropy_and_margin(trained, some):
@@ -82,8 +88,8 @@ def test_temperature_joins_cross_entropy_and_margin(trained, some):
     try:
         slope = {}
         for loss, temperature in (("cross-entropy", 1.0), ("margin", 1.0), ("logit-temperature", 1.0), ("logit-temperature", 1e-3), ("temperature", 1e-4)):
-            with whitebox.still(trained):
-                slope[loss, temperature] = whitebox.pixel_gradient(trained, labels, loss=loss, temperature=temperature)(x.double())
+            with still(trained):
+                slope[loss, temperature] = pixel_gradient(trained, labels, loss=loss, temperature=temperature)(x.double())
     finally:
         trained.float()
 
@@ -95,7 +101,7 @@ def test_temperature_joins_cross_entropy_and_margin(trained, some):
     assert cosine(("margin", 1.0), ("temperature", 1e-4)).median() > 1 - 1e-9
 
 
-@pytest.mark.parametrize("loss", losses.LOSSES)
+@pytest.mark.parametrize("loss", LOSSES)
 def test_gradients_are_those_of_finite_differences(loss, some):
     x, labels = some[0][:3].double(), some[1][:3]
     torch.manual_seed(0)
@@ -104,11 +110,11 @@ def test_gradients_are_those_of_finite_differences(loss, some):
     def total(pixels):
         logits = net(pixels)
         if loss == "temperature":  # the spread that T is counted in does not take part in the gradient
-            return losses.tempered(logits, labels, 0.7 * net(x).std(1, correction=0)).sum()
-        return losses.LOSSES[loss](logits, labels, 0.7).sum()
+            return losses_tempered(logits, labels, 0.7 * net(x).std(1, correction=0)).sum()
+        return LOSSES[loss](logits, labels, 0.7).sum()
 
-    with torch.no_grad(), whitebox.still(net):
-        slope = whitebox.pixel_gradient(net, labels, loss=loss, temperature=0.7)(x)
+    with torch.no_grad(), still(net):
+        slope = pixel_gradient(net, labels, loss=loss, temperature=0.7)(x)
         for _ in range(5):
             direction = torch.randn_like(x)
             step = 1e-7
@@ -119,8 +125,8 @@ def test_gradients_are_those_of_finite_differences(loss, some):
 # ---- the ball --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("norm", balls.NORMS)
-@pytest.mark.parametrize("loss", losses.LOSSES)
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("random_start", [False, True])
 def test_every_iterate_is_in_the_ball_and_in_the_box(trained, some, norm, loss, random_start):
     x, labels = (part[:16] for part in some)
@@ -140,7 +146,7 @@ def test_every_iterate_is_in_the_ball_and_in_the_box(trained, some, norm, loss, 
 def test_epsilon_zero_changes_nothing(trained, some):
     x, labels = some
     assert torch.equal(attacks.fgsm(trained, x, labels, 0.0), x)
-    for norm in balls.NORMS:
+    for norm in NORMS:
         found = attacks.pgd(trained, x[:10], labels[:10], epsilon=0.0, steps=3, norm=norm, random_start=True)
         assert torch.equal(found, x[:10])
     assert torch.equal(attacks.pgd(trained, x[:10], labels[:10], steps=0), x[:10])
@@ -148,9 +154,9 @@ def test_epsilon_zero_changes_nothing(trained, some):
 
 def test_the_random_start_is_uniform_in_the_ball():
     x = torch.full((4000, 3, 1, 1), 0.5, dtype=torch.float64)
-    flat = balls.Linf.drawn(x, torch.Generator().manual_seed(0)).flatten(1)
+    flat = Linf.drawn(x, torch.Generator().manual_seed(0)).flatten(1)
     assert flat.abs().max() <= 1 and flat.mean().abs() < 0.02 and flat.var() == pytest.approx(1 / 3, rel=0.03)
-    radius = balls.L2.drawn(x, torch.Generator().manual_seed(0)).flatten(1).norm(dim=1)
+    radius = L2.drawn(x, torch.Generator().manual_seed(0)).flatten(1).norm(dim=1)
     # in three dimensions, the cube of the radius of a uniform point is uniform
     assert radius.max() <= 1 and radius.pow(3).mean() == pytest.approx(0.5, abs=0.02)
 
@@ -418,7 +424,7 @@ def test_what_is_no_classifier_is_named():
 def test_no_images_are_no_adversarial_images(trained):
     empty = torch.zeros(0, 3, 32, 32)
     assert attacks.fgsm(trained, empty, torch.zeros(0, dtype=torch.int64)).shape == empty.shape
-    for norm in balls.NORMS:
+    for norm in NORMS:
         assert attacks.pgd(trained, empty, torch.zeros(0, dtype=torch.int64), steps=2, norm=norm, random_start=True).shape == empty.shape
 
 

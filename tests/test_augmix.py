@@ -8,9 +8,9 @@ from PIL import Image, ImageOps
 from scipy import stats
 from torch.nn import functional as F
 
-from lib import augmix
-from lib.augmix import GEOMETRY, OPERATIONS, Plan
-from lib.errors import InputError
+from lib.base.errors import InputError
+from lib.training import augmix
+from lib.training.augmix import GEOMETRY, OPERATIONS, Plan
 
 LEVELS = (0.1, 0.9, 1.5, 2.5, 2.999, 5.0, 7.7, 9.99)
 

@@ -13,9 +13,11 @@ import torch
 from benchmarks import __main__ as cli
 from benchmarks import corruption, fidelity, harness, plain, represented, together, training
 from benchmarks.harness import Case, Target
-from lib import corruptions, models, paths, selectivity, train
-from lib.errors import InputError
-from lib.recipes import Training
+from lib import corruptions, models, selectivity
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.training.engine import Engine, best_engine
+from lib.training.recipe import Training
 
 DIGITS = Training("digits", "resnet8", -1.0, 0, "fast", 2)
 CONTRACT = ["name", "device", "ours", "peer", "peer_name", "ratio", "unit", "repeats"]
@@ -266,16 +268,16 @@ def test_parity_of_the_term_compares_value_and_gradient(monkeypatch):
     monkeypatch.setattr(training, "WIDTHS", (4, 8))
     assert training.term_parity("cpu") is None
     real = selectivity.mean_selectivity
-    monkeypatch.setattr(selectivity, "mean_selectivity", lambda *arguments: real(*arguments) * 1.01)
+    monkeypatch.setattr("lib.selectivity.mean_selectivity", lambda *arguments: real(*arguments) * 1.01)
     assert "mean selectivity" in training.term_parity("cpu")
-    monkeypatch.setattr(selectivity, "mean_selectivity", lambda *arguments: real(*arguments).detach() + 0 * real(*arguments))
+    monkeypatch.setattr("lib.selectivity.mean_selectivity", lambda *arguments: real(*arguments).detach() + 0 * real(*arguments))
     assert "gradient" in training.term_parity("cpu")
 
 
 def test_plain_script_knows_nothing_of_our_engine():
     source = (paths.ROOT / "benchmarks" / "plain.py").read_text()
     imports = [line for line in source.splitlines() if line.startswith(("import", "from")) and "lib" in line]
-    assert imports == ["from lib import data, models", "from lib.data import Images", "from lib.recipes import Training"]
+    assert imports == ["from lib import data, models", "from lib.data.datasets import Images", "from lib.training.recipe import Training"]
 
 
 def test_plain_script_learns_the_digits():
@@ -333,12 +335,12 @@ def test_wrong_sign_of_the_regulariser_is_a_disagreement(monkeypatch, sign):
     found = training.training_parity("cpu")
     training.training_parity.cache_clear()
     assert found is None if sign == 1 else found.startswith("at alpha -1 mean selectivity 0.207, not 0.095")
-    assert set(engines) == {train.best_engine(DIGITS, device="cpu")}  # the one that is timed
+    assert set(engines) == {best_engine(DIGITS, device="cpu")}  # the one that is timed
 
 
 def test_outcomes_of_both_sides_are_of_one_kind():
     one = replace(DIGITS, epochs=1)
-    engine = train.Engine("cpu", low_precision=False, compiled=False)
+    engine = Engine("cpu", low_precision=False, compiled=False)
     for outcome in (training.trained_by_ours(one, engine), training.trained_by_plain(one, "cpu")):
         assert list(outcome) == list(training.TOLERANCES) and all(0 < value < 1 for value in outcome.values())
 
@@ -395,7 +397,7 @@ def test_corruptions_in_batches_agree_with_one_by_one(few, name):
 
 def test_corruptions_of_another_severity_or_kind_disagree(few, monkeypatch):
     real = corruptions.corrupt
-    monkeypatch.setattr(corruptions, "corrupt", lambda images, name, severity, **more: real(images, name, 6 - severity, **more))
+    monkeypatch.setattr("lib.corruptions.corrupt", lambda images, name, severity, **more: real(images, name, 6 - severity, **more))
     assert "contrast: images differ by" in corruption.parity(("contrast",), "cpu")
     assert "gaussian_noise: images change by" in corruption.parity(("gaussian_noise",), "cpu")
 

@@ -12,8 +12,11 @@ import nbformat
 import pandas as pd
 import pytest
 
-from lib import book, chapters, notebooks, paths, provenance, runs
-from lib.errors import InputError
+from lib import runs
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.book import chapter, notebooks, prose, site, sources, tables
+from lib.runs.tables import at_hand
 
 NAMES = list(notebooks.sources())
 PUBLISHED = {name: nbformat.read(notebooks.published(name), as_version=4) for name in NAMES if notebooks.published(name).exists()}
@@ -53,7 +56,7 @@ def test_every_chapter_takes_the_common_parameters_typed_and_commented(name):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_no_stored_error_no_stderr_and_short_cells(name):
-    assert book.stored_errors(PUBLISHED[name]) == []
+    assert site.stored_errors(PUBLISHED[name]) == []
     for cell in PUBLISHED[name].cells:
         assert cell.cell_type != "code" or len(cell.source.splitlines()) <= 30
         assert not [output for output in cell.get("outputs", []) if output.get("name") == "stderr"]
@@ -66,7 +69,7 @@ def test_figures_are_described(name, cell):
     assert re.search(r"seed|networks|pairs", figure.caption)
     bundles = [output.data for output in cell.outputs if output.output_type == "display_data"]
     assert any("image/svg+xml" in data and "application/pdf" in data for data in bundles)
-    made = [data["text/html"] for data in bundles if provenance.MARK in data.get("text/html", "")]
+    made = [data["text/html"] for data in bundles if sources.MARK in data.get("text/html", "")]
     assert len(made) == 1 and f"({figure.name})</summary>" in made[0], "run: python -m lib chapters"
 
 
@@ -200,7 +203,7 @@ BAD = {
 
 
 def test_parameters_are_cast_and_the_usual_model_is_filled_in():
-    here = chapters.parameters(GOOD | {"__annotations__": dict.fromkeys(GOOD, str), "chapters": chapters, "_": 1, "alphas": [0, -1, "-1"]})
+    here = chapter.parameters(GOOD | {"__annotations__": dict.fromkeys(GOOD, str), "chapters": chapter, "_": 1, "alphas": [0, -1, "-1"]})
     assert (here.model, here.alphas, here.seeds) == ("resnet8", (0.0, -1.0), (0,))
     assert [training.alpha for training in here.trainings] == [-1.0, 0.0]
 
@@ -209,10 +212,10 @@ def test_parameters_are_cast_and_the_usual_model_is_filled_in():
 def test_bad_parameters_name_the_value(case):
     given, message = BAD[case]
     with pytest.raises(InputError, match=re.escape(message)):
-        chapters.parameters(GOOD | {"__annotations__": dict.fromkeys(GOOD, str)} | given)
+        chapter.parameters(GOOD | {"__annotations__": dict.fromkeys(GOOD, str)} | given)
 
 
-VARIED = GOOD | {"alphas": [0.0], "epochs": 0, "variants": list(chapters.VARIANTS)}
+VARIED = GOOD | {"alphas": [0.0], "epochs": 0, "variants": list(chapter.VARIANTS)}
 BAD_VARIED = {
     "a typo": ({"variants": ["plain", "augmx"]}, "unknown variant 'augmx'; known: plain, augmix, or pgd-K"),
     "no number": ({"variants": ["plain", "pgd"]}, "unknown variant 'pgd'"),
@@ -228,7 +231,7 @@ BAD_VARIED = {
 
 
 def varied(given=None):
-    return chapters.parameters(VARIED | {"__annotations__": dict.fromkeys(VARIED, str)} | (given or {}))
+    return chapter.parameters(VARIED | {"__annotations__": dict.fromkeys(VARIED, str)} | (given or {}))
 
 
 @pytest.mark.parametrize("case", BAD_VARIED)
@@ -275,11 +278,11 @@ def test_epochs_are_halved_in_the_fast_recipe_alone_and_the_recipes_own_number_i
 
 
 def test_chapters_without_variants_are_as_before_and_lead_to_those_of_the_chapter_that_has_them():
-    here = chapters.parameters(GOOD | {"__annotations__": dict.fromkeys(GOOD, str)})
+    here = chapter.parameters(GOOD | {"__annotations__": dict.fromkeys(GOOD, str)})
     assert {(one.variant, one.epochs) for one in here.trainings} == {("plain", None)}
     assert here.setting == "resnet8 on digits, fast recipe, 1 seed for each α"
     assert here.with_variants == varied()
-    assert notebooks.declared("09-other-way-round")["variants"] == str(list(chapters.VARIANTS)).replace("'", '"')
+    assert notebooks.declared("09-other-way-round")["variants"] == str(list(chapter.VARIANTS)).replace("'", '"')
 
 
 def test_execute_refuses_an_unknown_parameter_before_it_starts():
@@ -304,57 +307,57 @@ def test_at_hand_reads_what_is_cached_and_makes_nothing(own_store, trainings, mo
     monkeypatch.setenv("RUNS_FROZEN", "1")
     wanted = runs.grid(dataset="digits", model="resnet8", alphas=[0.0], seeds=[0], recipe="fast", epochs=trainings[0].epochs, variants=["plain", "augmix"])
     before = sorted(own_store.rglob("*"))
-    rows = chapters.at_hand(wanted)
+    rows = at_hand(wanted)
     assert list(rows.variant) == ["plain", "augmix"] and list(rows.mean_selectivity.isna()) == [False, True]
     assert rows.iloc[0].to_dict() == runs.summary(wanted[:1]).iloc[0].to_dict()
     monkeypatch.setenv("RUNS_DIR", str(own_store / "nowhere"))
-    rows = chapters.at_hand(wanted)
+    rows = at_hand(wanted)
     assert len(rows) == 2 and rows[["mean_selectivity", "live_selectivity", "clean_accuracy", "dead"]].isna().all(axis=None)
     assert sorted(own_store.rglob("*")) == before
 
 
 def test_a_network_that_is_not_measured_yet_is_not_at_hand(own_store, trainings, monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")
-    monkeypatch.setattr(chapters.measurements, "file_name", lambda name, settings: "of-other-settings.parquet")
-    assert chapters.at_hand(trainings[:1]).mean_selectivity.isna().all()
+    monkeypatch.setattr(chapter.measurements, "file_name", lambda name, settings: "of-other-settings.parquet")
+    assert at_hand(trainings[:1]).mean_selectivity.isna().all()
 
 
 def test_damage_is_said_even_where_a_network_may_be_missing(own_store, trainings):
     next(own_store.glob(f"{trainings[0].name}/history.parquet")).write_bytes(b"")
     with pytest.raises(InputError, match="damaged: .*history.parquet"):
-        chapters.at_hand(trainings)
+        at_hand(trainings)
 
 
 def test_numbers_in_prose():
-    assert chapters.number(-0.0123, "+.3f") == "−0.012" and chapters.number(12.34, ".1f") == "12.3"
-    assert chapters.number(float("nan")) == "(not shown here)"
-    words = [chapters.rising(pd.Series(values)) for values in ([1.0], [1.0, 2.0, 3.0], [1.0, 1.0, 2.0], [1.0, 3.0, 2.0])]
+    assert prose.number(-0.0123, "+.3f") == "−0.012" and prose.number(12.34, ".1f") == "12.3"
+    assert prose.number(float("nan")) == "(not shown here)"
+    words = [prose.rising(pd.Series(values)) for values in ([1.0], [1.0, 2.0, 3.0], [1.0, 1.0, 2.0], [1.0, 3.0, 2.0])]
     assert words == ["with nothing to compare it with", "rising at every step", "not rising at every step", "not rising at every step"]
 
 
 def test_change_by_layer_is_that_of_live_units():
     layers = [("plain", 1, 0.2, False), ("plain", 2, 0.5, False), ("augmix", 1, 0.3, False), ("augmix", 2, 0.1, False), ("augmix", 2, 0.0, True)]
     units = pd.DataFrame(layers, columns=["variant", "depth", "selectivity", "dead"])
-    assert chapters.change_by_layer(units, "augmix") == "lower in 1 of 2 layers; the largest difference is −0.400, in layer 2"
-    assert chapters.change_by_layer(units, "pgd-4") == chapters.change_by_layer(units, "plain") == "no other network is shown here"
+    assert prose.change_by_layer(units, "augmix") == "lower in 1 of 2 layers; the largest difference is −0.400, in layer 2"
+    assert prose.change_by_layer(units, "pgd-4") == prose.change_by_layer(units, "plain") == "no other network is shown here"
 
 
 def test_gains_are_paired_by_seed():
     # the plain network of seed 1 is better than that of seed 0, and PGD has seed 0 alone
     rows = [("plain", 0, 0.5), ("plain", 1, 0.9), ("pgd-1", 0, 0.6), ("augmix", 0, 0.52), ("augmix", 1, 0.88), ("pgd-2", 0, float("nan"))]
     table = pd.DataFrame(rows, columns=["variant", "seed", "accuracy"])
-    assert chapters.gains(table, "accuracy") == "+10.0 (PGD, 1 step), +0.0 (AugMix)"
-    assert chapters.gains(table[table.variant == "plain"], "accuracy") == "no other network has been measured"
-    assert chapters.gains(table.assign(accuracy=float("nan")), "accuracy") == "no other network has been measured"
+    assert prose.gains(table, "accuracy") == "+10.0 (PGD, 1 step), +0.0 (AugMix)"
+    assert prose.gains(table[table.variant == "plain"], "accuracy") == "no other network has been measured"
+    assert prose.gains(table.assign(accuracy=float("nan")), "accuracy") == "no other network has been measured"
 
 
 def test_settings_of_the_variants_say_what_is_ours():
-    table = chapters.variant_settings(varied().trainings).set_index("")
+    table = tables.variant_settings(varied().trainings).set_index("")
     assert table.here["PGD: steps"] == "1, 2, 4" and table.here["PGD: step size"] == "1/255" and table.here["AugMix: severity"] == "2"
     assert table.here["PGD: budget"] == "16/255, L∞, of which at most 4/255 is reached"
     assert table.here["epochs"] == "8" and "in place of the recipe's 16" in table["as in the paper?"]["epochs"]
     assert table["as in the paper?"].str.contains("choice|recalled|as the recipe").all()
-    paper = chapters.variant_settings(varied({"recipe": "paper", "variants": ["plain", "pgd-700"]}).trainings).set_index("")
+    paper = tables.variant_settings(varied({"recipe": "paper", "variants": ["plain", "pgd-700"]}).trainings).set_index("")
     assert tuple(paper.loc["PGD: step size"]) == ("0.0001", "recalled") and paper.here["PGD: budget"] == "16/255, L∞"
     assert "AugMix: severity" not in paper.index and paper["as in the paper?"]["epochs"] == "as the recipe"
 
@@ -365,9 +368,9 @@ def test_settings_of_the_variants_say_what_is_ours():
 @pytest.fixture
 def little_book(tmp_path, monkeypatch):
     """A book of one page, whose source the test writes."""
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    monkeypatch.setattr(paths, "CHAPTERS", tmp_path / "chapters")
-    monkeypatch.setattr(paths, "BUILD", tmp_path / "_build")
+    monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)
+    monkeypatch.setattr("lib.base.paths.CHAPTERS", tmp_path / "chapters")
+    monkeypatch.setattr("lib.base.paths.BUILD", tmp_path / "_build")
     (tmp_path / "chapters").mkdir()
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: index\n")
     config = {"title": "t", "only_build_toc_files": True, "execute": {"execute_notebooks": "off", "stderr_output": "remove-warn"}}
@@ -375,7 +378,7 @@ def little_book(tmp_path, monkeypatch):
 
     def build(source):
         (tmp_path / "chapters" / "index.py").write_text(f"# %% [markdown]\n# # A page\n\n# %%\n{source}\n")
-        return book.build(tmp_path / "_build")
+        return site.build(tmp_path / "_build")
 
     return build
 
@@ -404,7 +407,7 @@ def test_a_right_page_builds(little_book):
 
 def test_numbers_at_some_alphas():
     rows = pd.DataFrame({"a": [1.0, -2.0], "b": [0.25, float("nan")]}, index=[-1.0, 0.0])
-    found = dict(chapters.numbers_at({"low": -1.0, "middle": 0.0, "spared": float("nan")}, (rows, ".1f"), (rows[["a"]].rename(columns={"a": "more"}), "+.0f")))
+    found = dict(prose.numbers_at({"low": -1.0, "middle": 0.0, "spared": float("nan")}, (rows, ".1f"), (rows[["a"]].rename(columns={"a": "more"}), "+.0f")))
     assert found == {
         "low": "−1", "low-a": "1.0", "low-b": "0.2", "low-more": "+1",
         "middle": "0", "middle-a": "−2.0", "middle-b": "(not shown here)", "middle-more": "−2",

@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import claims, effects, estimates, paths, verdicts
-from lib.errors import InputError
+from lib import papers
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.book import tables
+from lib.papers import statistics, verdicts
 
 
 def networks(selectivity, *, seeds=3, accuracy=None, dead=None, noise=0.001):
@@ -113,15 +116,15 @@ CASES = {
 @pytest.mark.parametrize("identifier", CASES)
 def test_flipping_the_data_flips_the_verdict(identifier):
     for summary, expected in zip(CASES[identifier], ("reproduced", "not reproduced"), strict=True):
-        assert verdicts.decide(claims.claim(identifier), summary).verdict == expected
+        assert verdicts.decide(papers.claim(identifier), summary).verdict == expected
 
 
 def test_every_claim_that_can_be_decided_has_a_case():
-    assert {one.id for one in claims.CLAIMS if one.statistic} == set(CASES)
+    assert {one.id for one in papers.CLAIMS if one.statistic} == set(CASES)
 
 
 def test_every_rule_says_when_it_was_written_and_where_its_figure_is():
-    for one in (*claims.CLAIMS, *claims.SURVIVES):
+    for one in (*papers.CLAIMS, *papers.SURVIVES):
         assert one.written.startswith("2026-") if one.statistic else one.lacks, one.id
         chapter, figure = one.shown
         assert not one.statistic or f'name="{figure}"' in (paths.CHAPTERS / f"{chapter}.py").read_text(), one.id
@@ -131,16 +134,16 @@ def test_p_is_below_five_percent_exactly_where_the_interval_leaves_out_zero():
     random = np.random.default_rng(1)
     for _ in range(200):
         values = pd.Series(random.normal(random.uniform(-1.5, 1.5), 1, int(random.integers(3, 8))))
-        low, high = effects.t_interval(values)
+        low, high = statistics.t_interval(values)
         assert (verdicts._p(values) < 0.05) == (low > 0 or high < 0)
     assert verdicts._p(pd.Series([2.0, 2.0, 2.0])) == 0 and verdicts._p(pd.Series([0.0, 0.0, 0.0])) == 1
 
 
 def test_many_claims_asked_together_need_more_than_one_alone():
-    strong = verdicts.decide(claims.claim("LM-1"), networks(RISING))
+    strong = verdicts.decide(papers.claim("LM-1"), networks(RISING))
     assert verdicts.corrected([strong])[0] == (pytest.approx(strong.p), "reproduced")
-    weak = verdicts.Verdict(claims.claim("LM-2"), "reproduced", 3, (verdicts.Part("", 1.0, 0.1, 1.9, 0.04),))
-    untested = verdicts.decide(claims.claim("LM-11"), networks(RISING))
+    weak = verdicts.Verdict(papers.claim("LM-2"), "reproduced", 3, (verdicts.Part("", 1.0, 0.1, 1.9, 0.04),))
+    untested = verdicts.decide(papers.claim("LM-11"), networks(RISING))
     (p, verdict), _, (none, left) = verdicts.corrected([weak, strong, untested])
     assert p > weak.p and verdict == "inconclusive" and np.isnan(none) and left == "not tested"
     assert verdicts.corrected([]) == []
@@ -148,8 +151,8 @@ def test_many_claims_asked_together_need_more_than_one_alone():
 
 def test_the_p_of_a_claim_with_parts_is_that_of_what_decided_it():
     parts = (verdicts.Part("a", 1.0, 0.5, 1.5, 0.01), verdicts.Part("b", -1.0, -1.9, -0.1, 0.03), verdicts.Part("c", 1.0, 0.1, 1.9, 0.04))
-    assert verdicts.Verdict(claims.claim("LM-16"), "not reproduced", 3, parts).p == pytest.approx(0.09)
-    assert verdicts.Verdict(claims.claim("LM-16"), "reproduced", 3, parts[::2]).p == 0.04
+    assert verdicts.Verdict(papers.claim("LM-16"), "not reproduced", 3, parts).p == pytest.approx(0.09)
+    assert verdicts.Verdict(papers.claim("LM-16"), "reproduced", 3, parts[::2]).p == 0.04
 
 
 def test_what_can_be_detected_is_where_the_interval_begins_to_leave_out_zero():
@@ -157,37 +160,37 @@ def test_what_can_be_detected_is_where_the_interval_begins_to_leave_out_zero():
         values = pd.Series(np.linspace(-1, 1, seeds))
         values /= values.std()
         for factor in (0.999, 1.001):
-            assert (effects.t_interval(values + factor * verdicts.detectable(seeds))[0] > 0) == (factor > 1)
+            assert (statistics.t_interval(values + factor * verdicts.detectable(seeds))[0] > 0) == (factor > 1)
     assert np.isnan(verdicts.detectable(1)) and verdicts.detectable(3, 1) == verdicts.detectable(3)
 
 
 @pytest.mark.parametrize("factor", [0.99, 1.01])
 def test_the_only_claim_left_of_many_must_be_as_strong_as_said(factor):
     values = pd.Series([-1.0, 0.0, 1.0]) + factor * verdicts.detectable(3, 4)
-    strong = verdicts.Verdict(claims.claim("LM-1"), "reproduced", 3, (verdicts.Part("", 1.0, 0.5, 1.5, verdicts._p(values)),))
-    weak = verdicts.Verdict(claims.claim("LM-2"), "inconclusive", 3, (verdicts.Part("", 1.0, -1.0, 3.0, 0.9),))
+    strong = verdicts.Verdict(papers.claim("LM-1"), "reproduced", 3, (verdicts.Part("", 1.0, 0.5, 1.5, verdicts._p(values)),))
+    weak = verdicts.Verdict(papers.claim("LM-2"), "inconclusive", 3, (verdicts.Part("", 1.0, -1.0, 3.0, 0.9),))
     assert verdicts.corrected([strong, weak, weak, weak])[0][1] == ("reproduced" if factor > 1 else "inconclusive")
 
 
 def test_parts_say_on_which_side_of_zero_seeds_lie():
-    rows = verdicts.parts([claims.claim("LM-1")], networks(RISING, seeds=2))
+    rows = verdicts.parts([papers.claim("LM-1")], networks(RISING, seeds=2))
     assert rows[["seeds", "above", "below"]].values.tolist() == [[2, 2, 0]] and rows.low.isna().all()
-    rows = verdicts.parts([claims.claim("LM-2")], networks(RISING, noise=0.2, seeds=5))
+    rows = verdicts.parts([papers.claim("LM-2")], networks(RISING, noise=0.2, seeds=5))
     assert int(rows.above.iloc[0] + rows.below.iloc[0]) == 5 and 0 < rows.above.iloc[0] < 5
 
 
 def test_an_estimate_that_is_the_same_for_every_seed_says_so():
-    same = verdicts.decide(claims.claim("LM-2"), networks(RISING, noise=0.0, accuracy={-1.0: 0.9, 1.0: 0.8}))
+    same = verdicts.decide(papers.claim("LM-2"), networks(RISING, noise=0.0, accuracy={-1.0: 0.9, 1.0: 0.8}))
     assert same.verdict == "reproduced" and verdicts.describe(same) == "+10 points for every seed, 3 seeds"
 
 
 def test_noise_that_hides_the_sign_is_inconclusive():
-    assert verdicts.decide(claims.claim("LM-2"), networks(RISING, noise=0.2)).verdict == "inconclusive"
+    assert verdicts.decide(papers.claim("LM-2"), networks(RISING, noise=0.2)).verdict == "inconclusive"
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_few_seeds_give_an_estimate_but_no_verdict(seeds):
-    verdict = verdicts.decide(claims.claim("LM-1"), networks(RISING, seeds=seeds))
+    verdict = verdicts.decide(papers.claim("LM-1"), networks(RISING, seeds=seeds))
     assert (verdict.verdict, verdict.seeds) == ("inconclusive", seeds)
     assert verdict.estimate == pytest.approx(0.15, abs=0.01) and np.isnan(verdict.low)
     assert "seeds that an interval needs" in verdicts.describe(verdict)
@@ -195,23 +198,23 @@ def test_few_seeds_give_an_estimate_but_no_verdict(seeds):
 
 def test_one_flat_step_is_enough_against_monotony():
     flat = networks({-1.0: 0.2, 0.0: 0.35, 0.5: 0.30, 1.0: 0.8})
-    assert verdicts.decide(claims.claim("LM-1"), flat).verdict == "not reproduced"
+    assert verdicts.decide(papers.claim("LM-1"), flat).verdict == "not reproduced"
 
 
 def test_seeds_that_lack_an_alpha_are_left_out():
     summary = networks(RISING, seeds=4)
     summary = summary[~((summary.seed == 3) & (summary.alpha == 0.0))]
-    assert verdicts.decide(claims.claim("LM-1"), summary).seeds == 3
-    assert verdicts.decide(claims.claim("LM-19"), summary[summary.alpha != 0.0]).reason
+    assert verdicts.decide(papers.claim("LM-1"), summary).seeds == 3
+    assert verdicts.decide(papers.claim("LM-19"), summary[summary.alpha != 0.0]).reason
 
 
 def test_one_strength_out_of_order_is_enough_against_a_rise():
-    assert verdicts.decide(claims.claim("LM-12"), varied(UP | {"pgd-2": 0.41})).verdict == "not reproduced"
+    assert verdicts.decide(papers.claim("LM-12"), varied(UP | {"pgd-2": 0.41})).verdict == "not reproduced"
 
 
 @pytest.mark.parametrize("identifier", CASES)
 def test_statistics_ignore_rows_of_the_other_kind(identifier):
-    one, summary = claims.claim(identifier), CASES[identifier][0]
+    one, summary = papers.claim(identifier), CASES[identifier][0]
     plain, varying = networks({-1.0: 0.9, 1.0: 0.1}).assign(live_selectivity=0.5), varied({"augmix": 0.9, "pgd-1": 0.1, "pgd-2": 0.0})
     others = plain if one.compares else varying
     assert verdicts.decide(one, pd.concat([summary, others])) == verdicts.decide(one, summary)
@@ -222,7 +225,7 @@ def test_networks_of_different_length_are_never_compared(identifier):
     summary = CASES[identifier][0]
     mixed = pd.concat([summary[summary.seed > 0], summary[summary.seed == 0].assign(epochs=4)])
     with pytest.raises(InputError, match="of equal length, these were trained 4 and (8|16) epochs"):
-        verdicts.decide(claims.claim(identifier), mixed)
+        verdicts.decide(papers.claim(identifier), mixed)
 
 
 MISSING = {
@@ -240,7 +243,7 @@ MISSING = {
 @pytest.mark.parametrize("case", MISSING)
 def test_missing_networks_give_no_verdict_but_the_reason(case):
     identifier, mean, verdict, reason = MISSING[case]
-    found = verdicts.decide(claims.claim(identifier), varied(mean))
+    found = verdicts.decide(papers.claim(identifier), varied(mean))
     assert (found.verdict, found.seeds) == (verdict, 0)
     assert found.reason.endswith(reason)
 
@@ -248,43 +251,43 @@ def test_missing_networks_give_no_verdict_but_the_reason(case):
 def test_a_seed_that_lacks_a_network_is_left_out_of_the_claims_that_need_it():
     summary = varied(UP, seeds=4)
     summary.loc[(summary.seed == 3) & (summary.variant == "pgd-2"), ["mean_selectivity", "live_selectivity"]] = NONE
-    assert (verdicts.decide(claims.claim("LM-12"), summary).seeds, verdicts.decide(claims.claim("LM-6"), summary).seeds) == (3, 4)
+    assert (verdicts.decide(papers.claim("LM-12"), summary).seeds, verdicts.decide(papers.claim("LM-6"), summary).seeds) == (3, 4)
     scattered = varied(UP, seeds=2)
     scattered.loc[(scattered.seed == 0) & (scattered.variant == "augmix"), "mean_selectivity"] = NONE
     scattered.loc[(scattered.seed == 1) & (scattered.variant == "plain"), "mean_selectivity"] = NONE
-    assert verdicts.decide(claims.claim("LM-6"), scattered).reason.endswith("missing: augmix (seed 0), plain (seed 1)")
+    assert verdicts.decide(papers.claim("LM-6"), scattered).reason.endswith("missing: augmix (seed 0), plain (seed 1)")
 
 
 def test_claims_on_corrupted_images_are_not_tested_before_they_are_measured():
     measured = corrupted({"fog": 0.7})
     for summary in (networks(RISING), measured.assign(corrupted_accuracy=NONE, relative_accuracy=NONE)):
         for identifier in ("LM-3", "LM-4", "LM-5"):
-            verdict = verdicts.decide(claims.claim(identifier), summary)
+            verdict = verdicts.decide(papers.claim(identifier), summary)
             assert (verdict.verdict, verdict.reason) == ("not tested", "its networks are not measured yet")
     some = measured.copy()
     some.loc[some.seed == 2, ["corrupted_accuracy", "corrupted_fog"]] = NONE
-    assert verdicts.decide(claims.claim("LM-3"), some).seeds == verdicts.decide(claims.claim("LM-4"), some).seeds == 2
-    assert verdicts.decide(claims.claim("LM-3"), measured[measured.alpha >= 0]).verdict == "inconclusive"  # no α below 0
+    assert verdicts.decide(papers.claim("LM-3"), some).seeds == verdicts.decide(papers.claim("LM-4"), some).seeds == 2
+    assert verdicts.decide(papers.claim("LM-3"), measured[measured.alpha >= 0]).verdict == "inconclusive"  # no α below 0
 
 
 def test_statistics_on_corrupted_images_by_hand():
     summary = corrupted({"fog": 0.7, "snow": 0.51, "frost": 0.49}, clean=0.9)
-    assert effects.corrupted_gain(summary).tolist() == pytest.approx([100 * (0.2 + 0.01 - 0.01) / 3] * 3)
-    assert effects.improved_corruptions(summary).tolist() == [0.5] * 3  # two of three
-    assert effects.relative_gain(summary).iloc[0] == pytest.approx(100 * 0.2 / 3 / 0.9)
+    assert statistics.corrupted_gain(summary).tolist() == pytest.approx([100 * (0.2 + 0.01 - 0.01) / 3] * 3)
+    assert statistics.improved_corruptions(summary).tolist() == [0.5] * 3  # two of three
+    assert statistics.relative_gain(summary).iloc[0] == pytest.approx(100 * 0.2 / 3 / 0.9)
 
 
 def test_table_by_alpha():
     summary = corrupted({"fog": 0.7}).assign(subset_accuracy=0.9, status="ok")
-    rows = estimates.by_alpha(summary)
+    rows = tables.by_alpha(summary)
     assert list(rows["α"]) == ["−1", "0", "1"] and (rows.n == "3").all() and (rows["clean, %"] == "90.0 (90.0 to 90.0)").all()
     assert rows["corrupted, %"][1].startswith("50.1 (")
 
 
 def test_interval_is_students():
-    low, high = effects.t_interval(pd.Series([1.0, 2.0, 3.0]))  # 2 -+ 4.3027 * 1 / sqrt(3)
+    low, high = statistics.t_interval(pd.Series([1.0, 2.0, 3.0]))  # 2 -+ 4.3027 * 1 / sqrt(3)
     assert (low, high) == pytest.approx((-0.4841, 4.4841), abs=1e-4)
-    assert effects.t_interval(pd.Series([2.0, 2.0, 2.0])) == (2.0, 2.0)
+    assert statistics.t_interval(pd.Series([2.0, 2.0, 2.0])) == (2.0, 2.0)
 
 
 def test_ledger_takes_both_kinds_of_networks_apart():
@@ -296,20 +299,20 @@ def test_ledger_takes_both_kinds_of_networks_apart():
 
 
 def test_table_of_trainings_has_intervals_from_three_seeds_on():
-    few, enough = (estimates.by_training(varied(UP, seeds=seeds)) for seeds in (2, 3))
+    few, enough = (tables.by_training(varied(UP, seeds=seeds)) for seeds in (2, 3))
     assert list(enough.training) == ["plain", "AugMix", "PGD, 1 step", "PGD, 2 steps", "PGD, 10 steps"]
     assert (enough.n == "3").all() and enough["mean selectivity"].str.fullmatch(r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)").all()
     assert few["mean selectivity"].str.fullmatch(r"0\.\d{3}").all() and "α" not in few
-    two = estimates.by_training(pd.concat([varied(UP), varied(UP).assign(alpha=-1.0, status="diverged")]))
+    two = tables.by_training(pd.concat([varied(UP), varied(UP).assign(alpha=-1.0, status="diverged")]))
     assert list(two["α"].unique()) == ["0", "−1"] and two.n.iloc[-1] == "3, 3 diverged"
 
 
 def test_robustness_by_training_shows_what_is_measured():
     columns = ["corrupted_accuracy", "fgsm_accuracy", "pgd_accuracy", "ball_worst", "autoattack_accuracy"]
     tested = varied(UP, seeds=1).assign(**dict.fromkeys(columns, float("nan")))
-    assert list(estimates.robustness_by_training(tested)) == ["training", "n", "clean, %"]
+    assert list(tables.robustness_by_training(tested)) == ["training", "n", "clean, %"]
     tested.loc[tested.variant == "augmix", "corrupted_accuracy"] = 0.7
-    rows = estimates.robustness_by_training(tested).set_index("training")
+    rows = tables.robustness_by_training(tested).set_index("training")
     assert rows["corrupted, %"].to_dict() == dict.fromkeys(rows.index, "not measured") | {"AugMix": "70.0"} and "PGD, %" not in rows
 
 
@@ -323,22 +326,22 @@ def test_changes_are_paired_by_seed():
         ],
         columns=["where", "seed", "alpha", "value"],
     )
-    found = estimates.changes(rows, "where", "value", [(-2.0, 0.0), (0.0, 1.0), (0.0, float("nan")), (0.0, 5.0), (0.0, 0.0), (-2.0, 0.0)], scale=10)
+    found = tables.changes(rows, "where", "value", [(-2.0, 0.0), (0.0, 1.0), (0.0, float("nan")), (0.0, 5.0), (0.0, 0.0), (-2.0, 0.0)], scale=10)
     assert list(found.columns) == ["where", "from −2 to 0", "from 0 to 1"] and list(found["where"]) == ["b", "a"]
     assert found["from −2 to 0"].tolist() == ["+20.0 (+20.0 to +20.0)", "+40.0 (+40.0 to +40.0)"]
     twice = pd.concat([rows, rows.assign(value=rows.value + 2 * (rows.alpha == 0))])  # a network's several numbers count as their mean
-    assert estimates.changes(twice, "where", "value", [(-2.0, 0.0)])["from −2 to 0"].tolist() == ["+3.0 (+3.0 to +3.0)", "+5.0 (+5.0 to +5.0)"]
-    assert list(estimates.changes(rows[rows.alpha == 0], "where", "value", [(-2.0, 0.0)]).columns) == ["where"]
+    assert tables.changes(twice, "where", "value", [(-2.0, 0.0)])["from −2 to 0"].tolist() == ["+3.0 (+3.0 to +3.0)", "+5.0 (+5.0 to +5.0)"]
+    assert list(tables.changes(rows[rows.alpha == 0], "where", "value", [(-2.0, 0.0)]).columns) == ["where"]
 
 
 def test_estimate_writes_a_true_minus():
-    assert estimates.estimate(pd.Series([1.0, 2.0, 3.0]), ".1f") == "2.0 (−0.5 to 4.5)"
-    assert estimates.estimate(pd.Series([-1.0, -2.0]), ".1f") == "−1.5"
+    assert tables.estimate(pd.Series([1.0, 2.0, 3.0]), ".1f") == "2.0 (−0.5 to 4.5)"
+    assert tables.estimate(pd.Series([-1.0, -2.0]), ".1f") == "−1.5"
 
 
 def test_ledger_has_every_claim_of_the_protocol():
     ledger = verdicts.ledger(networks(RISING))
     assert list(ledger.id) == [f"LM-{number}" for number in range(1, 20)]
-    assert set(ledger.verdict) <= set(claims.VERDICTS)
+    assert set(ledger.verdict) <= set(papers.VERDICTS)
     assert ledger.certainty.str.match("established|recalled").all()
     assert (ledger[ledger.verdict == "not tested"].ours != "").all()  # with the reason

@@ -11,10 +11,13 @@ import pytest
 import typer
 from conftest import EPOCHS
 
-from lib import __main__ as cli
-from lib import archive, cluster, paths, recheck, runs, store, sweepjobs
-from lib.recipes import Training
-from lib.sweep import Outcome
+from lib import runs
+from lib.__main__ import KEPT, app, main
+from lib.base import paths
+from lib.runs import archive, store
+from lib.sweeps import processes, slurm
+from lib.sweeps.planning import Outcome
+from lib.training.recipe import Training
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def call(monkeypatch, capsys):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["lib", *arguments])
         with pytest.raises(SystemExit) as stop:
-            cli.main()
+            main()
         out = capsys.readouterr()
         return stop.value.code or 0, out.out, out.err
 
@@ -121,7 +124,7 @@ def test_train_then_runs_then_table(call, empty, monkeypatch):
     monkeypatch.delenv("RUNS_FROZEN")
     code, out, _ = call("train", "--dataset", "digits", "--alpha=-1", "--epochs", "2")
     assert code == 0 and "clean accuracy" in out
-    monkeypatch.setattr(runs, "_train", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr("lib.runs.run.run._train", lambda *a, **k: pytest.fail("trained again"))
     assert call("train", "--dataset", "digits", "--alpha=-1.0", "--epochs", "2")[0] == 0
 
     code, out, _ = call("runs", "--csv")
@@ -193,7 +196,7 @@ def interrupt(*args, **how):
 
 
 def test_ctrl_c_in_a_sweep_is_130_after_its_closing_lines(call, own_store, three, monkeypatch):
-    monkeypatch.setattr(runs, "_train", interrupt)
+    monkeypatch.setattr("lib.runs.run.run._train", interrupt)
     code, out, err = call("sweep", str(three), "--shard", "1/1")
     assert (code, err) == (130, "")
     lines = out.splitlines()
@@ -206,12 +209,12 @@ def test_ctrl_c_in_a_sweep_is_130_after_its_closing_lines(call, own_store, three
 
 
 def test_ctrl_c_elsewhere_is_130_and_one_line(call, own_store, monkeypatch):
-    monkeypatch.setattr(runs, "_train", interrupt)
+    monkeypatch.setattr("lib.runs.run.run._train", interrupt)
     code, _, err = call("train", "--dataset", "digits", "--alpha", "3")
-    assert code == 130 and err == f"interrupted; {cli.KEPT}\n"
+    assert code == 130 and err == f"interrupted; {KEPT}\n"
 
 
-@pytest.mark.parametrize(("engine", "module"), [("local", sweepjobs), ("slurm", cluster)])
+@pytest.mark.parametrize(("engine", "module"), [("local", processes), ("slurm", slurm)])
 @pytest.mark.parametrize(("how", "exit_code"), [({}, 0), ({"interrupted": True}, 130), ({"failed": True}, 1)])
 def test_engines_get_the_plan_and_what_they_finished_is_packed(
     engine, module, how, exit_code, call, own_store, three, trainings, tmp_path, monkeypatch
@@ -268,7 +271,7 @@ def test_recheck_says_whether_anything_stays_stale(settled, exit_code, call, own
         say("a line")
         return settled
 
-    monkeypatch.setattr(recheck, "recheck", again)
+    monkeypatch.setattr("lib.runs.run.recheck.recheck", again)
     assert call("runs", "recheck", "--epochs", "3") == (exit_code, "a line\n", "")
     assert asked == [3]
 
@@ -282,7 +285,7 @@ def commands(group, *before: str) -> dict[str, object]:
     return found
 
 
-COMMANDS = commands(typer.main.get_command(cli.app))
+COMMANDS = commands(typer.main.get_command(app))
 
 
 def test_runs_has_its_own_commands():

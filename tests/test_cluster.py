@@ -18,11 +18,15 @@ import pytest
 import slurm as own_slurm
 from conftest import EPOCHS
 
-from lib import catalogue, cluster, measurements, paths, runs, store, sweep, sweepjobs
-from lib.errors import InputError
-from lib.recipes import Training
-from lib.runs import HISTORY, WEIGHTS
-from lib.sweep import Outcome, Plan
+from lib import measurements, sweeps
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.base.files import write_atomically
+from lib.runs import catalogue, store
+from lib.runs.validity import HISTORY, WEIGHTS
+from lib.sweeps import processes, slurm
+from lib.sweeps.planning import Outcome, Plan
+from lib.training.recipe import Training
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="jobs are found in /proc, which only Linux has")
 needs_slurm = pytest.mark.skipif(bool(own_slurm.lacking()), reason=own_slurm.lacking())
@@ -53,9 +57,9 @@ def root(tmp_path, monkeypatch) -> Path:
         monkeypatch.setenv(name, str(value))
     for name in [name for name in os.environ if name.startswith(("SLURM_", "SBATCH_", "RUNS_FROZEN"))]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(sweepjobs, "POLL_SECONDS", 0.1)
-    monkeypatch.setattr(cluster, "POLL_SECONDS", 0.2)
-    monkeypatch.setattr(cluster, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("lib.sweeps.processes.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("lib.sweeps.slurm.POLL_SECONDS", 0.2)
+    monkeypatch.setattr("lib.sweeps.slurm.GRACE_SECONDS", 0.5)
     yield root
     until(lambda: not workers(root))
 
@@ -77,7 +81,7 @@ def plan(root, tmp_path):
         file = tmp_path / "small.yml"
         text = f"dataset: digits\nmodels: [resnet8]\nrecipe: fast\nepochs: {EPOCHS}\nalphas: {alphas}\nseeds: [0]\n"
         file.write_text(text, encoding="utf-8")
-        return sweep.plan(sweep.read(file), shard=shard)
+        return sweeps.plan(sweeps.read(file), shard=shard)
 
     return read
 
@@ -159,25 +163,25 @@ def calling(engine: str, log: Path):
 @pytest.mark.parametrize("jobs", [0, -1, 1.5, True, "two"])
 def test_jobs_are_counted_in_whole_numbers(jobs, root, plan):
     with pytest.raises(InputError, match=f"^jobs must be a whole number >= 1, got {re.escape(repr(jobs))}$"):
-        sweepjobs.run(plan(), jobs=jobs)
+        sweeps.run(plan(), jobs=jobs)
     assert not list(root.glob(".cluster"))
 
 
 def test_without_slurm_one_line_says_what_is_missing(root, plan, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match=r"engine slurm needs sbatch, squeue, scontrol on the PATH; .* or choose engine local"):
-        cluster.run(plan())
+        sweeps.run(plan())
     assert not list(root.glob(".cluster"))
 
 
-@pytest.mark.parametrize("engine", [sweepjobs.run, cluster.run])
+@pytest.mark.parametrize("engine", [sweeps.run, sweeps.run])
 def test_a_full_store_needs_no_engine(engine, store_dir, trainings, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    asked = sweep.Sweep("small", Path("small.yml"), tuple(trainings))
-    assert engine(sweep.plan(asked), say=lambda line: None) == Outcome((), tuple(trainings), ())
+    asked = sweeps.Sweep("small", Path("small.yml"), tuple(trainings))
+    assert engine(sweeps.plan(asked), say=lambda line: None) == Outcome((), tuple(trainings), ())
 
 
-@pytest.mark.parametrize("engine", [sweepjobs.run, cluster.run])
+@pytest.mark.parametrize("engine", [sweeps.run, sweeps.run])
 def test_frozen_starts_nothing(engine, root, plan, monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")
     with pytest.raises(InputError, match="RUNS_FROZEN=1 and run digits-resnet8/.* not cached"):
@@ -186,25 +190,25 @@ def test_frozen_starts_nothing(engine, root, plan, monkeypatch):
 
 
 def test_the_name_is_that_of_the_networks_and_the_store(root, plan, monkeypatch):
-    name = sweepjobs.name(plan())
-    assert re.fullmatch(r"small-[0-9a-f]{10}", name) and sweepjobs.name(plan()) == name
-    assert len({name, sweepjobs.name(plan("[0]")), sweepjobs.name(plan(shard=(1, 2))), sweepjobs.name(plan(), 3)}) == 4
+    name = processes.name(plan())
+    assert re.fullmatch(r"small-[0-9a-f]{10}", name) and processes.name(plan()) == name
+    assert len({name, processes.name(plan("[0]")), processes.name(plan(shard=(1, 2))), processes.name(plan(), 3)}) == 4
     monkeypatch.setenv("RUNS_DIR", str(root / "another"))
-    assert sweepjobs.name(plan()) != name
+    assert processes.name(plan()) != name
 
 
 def test_a_table_counts_once_the_manifest_names_it(own_store, trainings):
     """A table's file is written before the manifest names it: whoever looks at the moment between must not take it for finished."""
-    asked = Plan(sweep.Sweep("small", Path("small.yml"), tuple(trainings)), (1, 1), tuple(trainings), ())
-    assert all(sweepjobs.complete(asked, training) for training in trainings)
+    asked = Plan(sweeps.Sweep("small", Path("small.yml"), tuple(trainings)), (1, 1), tuple(trainings), ())
+    assert all(processes.complete(asked, training) for training in trainings)
     manifest = own_store / trainings[0].name / store.MANIFEST
     files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
     without = {name: facts for name, facts in files.items() if not name.startswith("selectivity")}
-    store.write_atomically(manifest, store._manifest(without))
+    write_atomically(manifest, store._manifest(without))
     assert (own_store / trainings[0].name / measurements.file_name("selectivity", {})).exists()
-    assert [sweepjobs.complete(asked, training) for training in trainings] == [False, True]
+    assert [processes.complete(asked, training) for training in trainings] == [False, True]
     manifest.write_text("{", encoding="utf-8")
-    assert not sweepjobs.complete(asked, trainings[0])
+    assert not processes.complete(asked, trainings[0])
 
 
 LOGS = {
@@ -219,8 +223,8 @@ LOGS = {
 def test_why_a_job_failed_is_in_its_log(case, tmp_path):
     text, reason = LOGS[case]
     (tmp_path / "1.log").write_text(text, encoding="utf-8")
-    assert sweepjobs.failure(tmp_path / "1.log") == f"{reason}; its log: {tmp_path / '1.log'}"
-    assert sweepjobs.failure(tmp_path / "2.log") == f"it ended without a word: killed, or out of memory; its log: {tmp_path}"
+    assert processes.failure(tmp_path / "1.log") == f"{reason}; its log: {tmp_path / '1.log'}"
+    assert processes.failure(tmp_path / "2.log") == f"it ended without a word: killed, or out of memory; its log: {tmp_path}"
 
 
 INSIDE = {
@@ -233,10 +237,10 @@ def test_what_is_about_the_job_around_is_not_handed_on(monkeypatch):
     kept = {"SLURM_CONF": "/etc/slurm.conf", "SLURM_CLUSTERS": "west", "SBATCH_MEM_PER_CPU": "3000", "SBATCH_PARTITION": "long"}
     for name, value in (INSIDE | kept).items():
         monkeypatch.setenv(name, value)
-    there = cluster.outside()
+    there = slurm.outside()
     assert {name: value for name, value in there.items() if name.startswith(("SLURM", "SBATCH"))} == kept and there["PATH"] == os.environ["PATH"]
     monkeypatch.delenv("SLURM_JOB_ID")
-    assert cluster.outside()["SBATCH_MEM_BIND"] == "local"  # outside of a job it is the user's own wish
+    assert slurm.outside()["SBATCH_MEM_BIND"] == "local"  # outside of a job it is the user's own wish
 
 
 # ---- processes of this machine ---------------------------------------------------------------------------------------
@@ -246,7 +250,7 @@ def test_what_is_about_the_job_around_is_not_handed_on(monkeypatch):
 def test_a_killed_process_and_the_same_command(root, plan, hold, made, trainings):
     lines = []
     with meanwhile(lambda: until(checkpoints(root)) and os.kill(until(lambda: workers(root)).popitem()[0], signal.SIGKILL)):
-        outcome = sweepjobs.run(plan(), jobs=1, say=lines.append)
+        outcome = sweeps.run(plan(), jobs=1, say=lines.append)
     assert outcome == Outcome((), (), tuple(trainings), failed=True)
     assert lines[0].startswith("small: 2 networks (resnet8 on digits, fast recipe): 0 cached, 2 to train")
     (failed,) = [line for line in lines if " failed" in line]
@@ -255,7 +259,7 @@ def test_a_killed_process_and_the_same_command(root, plan, hold, made, trainings
     assert lines[-1].startswith("go on with: python -m lib sweep ") and lines[-1].endswith("small.yml --engine local")
 
     hold.unlink()
-    assert sweepjobs.run(plan(), jobs=1, say=lines.append) == Outcome(tuple(trainings), (), ())
+    assert sweeps.run(plan(), jobs=1, say=lines.append) == Outcome(tuple(trainings), (), ())
     same(trainings, root, made)
     assert (root / ".cluster" / ".gitignore").read_text() == "*\n"
 
@@ -269,7 +273,7 @@ def test_what_a_killed_process_leaves_another_makes(root, plan, hold, made, trai
 
     lines = []
     with meanwhile(killing):
-        assert sweepjobs.run(plan(), jobs=2, say=lines.append) == Outcome(tuple(trainings), (), ())
+        assert sweeps.run(plan(), jobs=2, say=lines.append) == Outcome(tuple(trainings), (), ())
     assert len([line for line in lines if " failed by SIGKILL" in line]) == 1  # said, and yet nothing is left
     same(trainings, root, made)
 
@@ -290,16 +294,16 @@ def test_a_signal_ends_the_processes_too_and_the_same_command_goes_on(number, co
     assert "\nstopped by SIGTERM\n" in logs(root) and checkpoints(root)()
     hold.unlink()
     if number == signal.SIGTERM:
-        assert sweepjobs.run(plan(), jobs=1, say=lambda line: None).left == ()
+        assert sweeps.run(plan(), jobs=1, say=lambda line: None).left == ()
         same(trainings, root, made)
 
 
 @needs_proc
 def test_processes_that_are_deaf_are_killed(root, plan, hold, monkeypatch):
-    monkeypatch.setattr(sweepjobs, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr("lib.sweeps.processes.STOP_SECONDS", 0.2)
     asked, begun = plan(), time.monotonic()
     with meanwhile(lambda: until(checkpoints(root)) and [os.kill(pid, signal.SIGSTOP) for pid in workers(root)] and os.kill(os.getpid(), signal.SIGINT)):
-        outcome = sweepjobs.run(asked, jobs=1, say=lambda line: None)
+        outcome = sweeps.run(asked, jobs=1, say=lambda line: None)
     assert outcome.interrupted and not outcome.failed and not workers(root) and time.monotonic() - begun < 120
 
 
@@ -315,9 +319,9 @@ def test_two_sweeps_at_once_make_nothing_twice(root, plan, made, trainings, tmp_
 def test_a_job_that_finds_bad_input_is_named_with_its_line_and_log(root, plan, trainings):
     asked = plan("[0]")
     file = root / trainings[0].name / store.MANIFEST  # damaged after the sweep was planned
-    store.write_atomically(file, b"{")
+    write_atomically(file, b"{")
     lines = []
-    assert sweepjobs.run(asked, jobs=1, say=lines.append) == Outcome((), (), (trainings[0],), failed=True)
+    assert sweeps.run(asked, jobs=1, say=lines.append) == Outcome((), (), (trainings[0],), failed=True)
     (failed,) = [line for line in lines if " failed" in line]
     assert re.fullmatch(rf"process \d+ failed: damaged: {file} is not a manifest; restore it .*; its log: .*-1\.log", failed)
 
@@ -328,7 +332,7 @@ def test_jobs_read_no_pickle_and_no_other_library_that_somebody_has_planted(root
             return (Path.touch, (tmp_path / "planted",))
 
     asked = plan("[0]")
-    place = root / ".cluster" / sweepjobs.name(asked)
+    place = root / ".cluster" / processes.name(asked)
     place.mkdir(parents=True)
     for number in range(1, 100):
         (place / f"{number}_0_result.pkl").write_bytes(pickle.dumps(("success", Planted())))
@@ -338,7 +342,7 @@ def test_jobs_read_no_pickle_and_no_other_library_that_somebody_has_planted(root
     (other / "__init__.py").write_text("raise SystemExit('another lib')", encoding="utf-8")
     monkeypatch.chdir(other.parent)
     monkeypatch.setenv("PYTHONPATH", f"{other.parent}{os.pathsep}{os.environ['PYTHONPATH']}")
-    assert sweepjobs.run(asked, jobs=1, say=lambda line: None).made == (trainings[0],)
+    assert sweeps.run(asked, jobs=1, say=lambda line: None).made == (trainings[0],)
     assert not (tmp_path / "planted").exists()
     library = "".join(file.read_text(encoding="utf-8") for file in (paths.ROOT / "lib").rglob("*.py"))
     assert not re.search(r"\b(import pickle|cloudpickle|joblib\.load|read_pickle|allow_pickle=True)\b", library)
@@ -382,12 +386,12 @@ def test_slurm_preempts_forgets_and_loses_jobs(on_slurm, root, plan, hold, made,
 
     lines = []
     with meanwhile(disturbing):
-        outcome = cluster.run(plan(), say=lines.append)
+        outcome = sweeps.run(plan(), say=lines.append)
     assert outcome == Outcome((trainings[0],), (), (trainings[1],), failed=True), lines + [logs(root)]
     (failed,) = [line for line in lines if " failed" in line]
     log = re.fullmatch(r"job \d+_1 failed: .*; its log: (.*/\.cluster/small-[0-9a-f]+/\d+_1\.log)", failed)[1]
     assert "2 to train" not in Path(log).read_text(encoding="utf-8")  # each job has its own part alone
-    assert cluster.run(plan(), say=lines.append) == Outcome((trainings[1],), (trainings[0],), ())
+    assert sweeps.run(plan(), say=lines.append) == Outcome((trainings[1],), (trainings[0],), ())
     same(trainings, root, made)
 
 
@@ -406,7 +410,7 @@ def test_slurm_goes_on_without_the_caller_who_may_come_back(on_slurm, root, plan
     assert workers(root) == at_work
     hold.unlink()
     lines = []
-    assert cluster.run(plan(), say=lines.append).left == () and not any("in one array" in line for line in lines)
+    assert sweeps.run(plan(), say=lines.append).left == () and not any("in one array" in line for line in lines)
     same(trainings, root, made)
 
 
@@ -417,7 +421,7 @@ def test_slurm_cancels_jobs_with_the_command_that_is_told(on_slurm, root, plan, 
 
     lines, asked = [], plan("[0, 1, 2, 3, 4]")
     with meanwhile(lambda: on_slurm.ask(*shlex.split(until(told)))):
-        outcome = cluster.run(asked, say=lines.append)
+        outcome = sweeps.run(asked, say=lines.append)
     assert outcome.left == asked.trainings and outcome.failed
     assert any(line.startswith("3 jobs in one array, each with at most 2 networks; logs lie in ") for line in lines)
     assert len([line for line in lines if re.match(r"job \d+_[0-2] failed: .*; its log: ", line)]) == 3
@@ -428,7 +432,7 @@ def test_slurm_cancels_jobs_with_the_command_that_is_told(on_slurm, root, plan, 
 def test_slurm_makes_the_part_that_is_asked_for_and_only_what_is_missing(on_slurm, root, plan, made, trainings):
     shutil.copytree(made / trainings[0].name, root / trainings[0].name)
     lines, asked = [], plan("[-1, 0, 1, 2, 3]", shard=(2, 2))  # that is 0 and 2
-    outcome = cluster.run(asked, say=lines.append)
+    outcome = sweeps.run(asked, say=lines.append)
     two = Training("digits", "resnet8", 2, 0, "fast", EPOCHS)
     assert outcome == Outcome((two,), (trainings[0],), ())
     assert any(line.startswith("1 jobs in one array, each with at most 1 networks") for line in lines)
@@ -453,5 +457,5 @@ def test_slurm_takes_jobs_from_within_an_array_job_with_its_own_memory(on_slurm,
 def test_what_slurm_refuses_is_one_line(on_slurm, root, plan, monkeypatch):
     monkeypatch.setenv("SBATCH_PARTITION", "nowhere")
     with pytest.raises(InputError, match=r"^slurm did not take the jobs: .*Invalid partition") as caught:
-        cluster.run(plan(), say=lambda line: None)
+        sweeps.run(plan(), say=lambda line: None)
     assert "\n" not in str(caught.value) and not list(root.glob(".cluster/*/*"))

@@ -10,9 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from lib import code, measurements, models, origin, selectivity, train
-from lib import data as pixels
-from lib.recipes import Training
+from lib import data, measurements, models, selectivity
+from lib.base import fingerprint
+from lib.measurements.selectivity import selectivity as units
+from lib.models.resnet import CifarResNet
+from lib.runs import provenance
+from lib.training.loop import train
+from lib.training.recipe import Training
 
 HELP = """
 OFFSET = 3
@@ -80,8 +84,8 @@ def digest(tmp_path, monkeypatch):
             monkeypatch.setattr("lib." + name, module, raising=False)
             spec.loader.exec_module(module)
         entry = SimpleNamespace(__module__="lib.toy", __qualname__="entry")
-        monkeypatch.setattr(code, "_module", lru_cache(code._Module))
-        return code.digest([entry], **keywords)
+        monkeypatch.setattr("lib.base.fingerprint._module", lru_cache(fingerprint._Module))
+        return fingerprint.digest([entry], **keywords)
 
     return of
 
@@ -252,7 +256,7 @@ def test_the_same_on_every_version_of_python(python, tmp_path):
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "__init__.py").touch()
     (tmp_path / "lib" / "toy.py").write_text(ODD, encoding="utf-8")
-    command = [python, "-W", "ignore", "-B", "-c", SAID, code.__file__, tmp_path]
+    command = [python, "-W", "ignore", "-B", "-c", SAID, fingerprint.__file__, tmp_path]
     said = subprocess.run(command, capture_output=True, check=False)
     assert not said.returncode, said.stderr.decode()
     said = said.stdout.decode().strip()
@@ -263,18 +267,18 @@ def test_reached_names_everything_once(digest):
     digest()
     entry = SimpleNamespace(__module__="lib.toy", __qualname__="entry")
     names = {f"lib.toy.{name}" for name in ("entry", "double", "SCALE", "TABLE", "APART", "Ruler")} | {"lib.aid.shift", "lib.aid.OFFSET"}
-    found = code.reached([entry])
+    found = fingerprint.reached([entry])
     assert set(found) == names
     assert not any("Twice" in text or "factor" in text for text in found.values())
     double = sys.modules["lib.toy"].double
-    assert set(code.reached([entry], skip=[double])) == names - {"lib.toy.double", "lib.toy.SCALE"}
+    assert set(fingerprint.reached([entry], skip=[double])) == names - {"lib.toy.double", "lib.toy.SCALE"}
 
 
 def test_skipped_names_do_not_count(digest):
     def skipping(main: str) -> str:
         digest(main)
         toy = sys.modules["lib.toy"]
-        return code.digest([toy.entry], skip=[toy.TABLE])
+        return fingerprint.digest([toy.entry], skip=[toy.TABLE])
 
     main = MAIN.replace("@staticmethod\n", "")
     assert skipping(main.replace('"b": 2', '"b": 3')) == skipping(main)
@@ -283,9 +287,9 @@ def test_skipped_names_do_not_count(digest):
 
 def test_facts_count():
     entries = [selectivity.class_selectivity]
-    assert code.digest(entries, 1) != code.digest(entries, 2) != code.digest(entries)
-    assert code.digest(entries, {"a": 1}) == code.digest(entries, {"a": 1})
-    assert re.fullmatch(r"2:[0-9a-f]{12}", code.digest(entries))
+    assert fingerprint.digest(entries, 1) != fingerprint.digest(entries, 2) != fingerprint.digest(entries)
+    assert fingerprint.digest(entries, {"a": 1}) == fingerprint.digest(entries, {"a": 1})
+    assert re.fullmatch(r"2:[0-9a-f]{12}", fingerprint.digest(entries))
 
 
 # ---- code that is moved or renamed: same results, same digest ----------------------------------------------------------
@@ -400,14 +404,14 @@ def test_a_module_as_a_value_cannot_be_followed(digest):
 
 
 def test_what_training_and_measuring_reach():
-    training = code.reached([train.train, models.CifarResNet], skip=[models.MODELS])
-    in_train = {f"lib.train.{name}" for name in ("learning_rate", "accuracy", "to_half")} | {"lib.augmentation.draw", "lib.session.Session"}
-    elsewhere = {"lib.selectivity.EPSILON", "lib.selectivity.selectivity_index", "lib.models.CifarBlock", "lib.models.MEAN"}
+    training = fingerprint.reached([train, CifarResNet], skip=[models.MODELS])
+    in_train = {f"lib.training.loop.{name}" for name in ("learning_rate", "accuracy", "to_half")} | {"lib.training.augmentation.draw", "lib.training.step.Session"}
+    elsewhere = {"lib.selectivity.EPSILON", "lib.selectivity.selectivity_index", "lib.models.resnet.CifarBlock", "lib.models.resnet.MEAN"}
     assert in_train | elsewhere <= set(training)
-    table = code.reached([measurements.selectivity, models.CifarResNet], skip=[models.MODELS])
-    assert "lib.selectivity.class_means" in table and "lib.models.spatial_means" in table
-    assert "lib.selectivity.mean_selectivity" not in table and "lib.train.train" not in table
-    recorded_otherwise = {"lib.data.load", "lib.data.Images", "lib.recipes.Training", "lib.errors.InputError", "lib.store.read_checkpoint"}
+    table = fingerprint.reached([units, CifarResNet], skip=[models.MODELS])
+    assert "lib.selectivity.class_means" in table and "lib.models.activations.spatial_means" in table
+    assert "lib.selectivity.mean_selectivity" not in table and "lib.training.loop.train" not in table
+    recorded_otherwise = {"lib.data.datasets.load", "lib.data.images.Images", "lib.training.recipe.Training", "lib.base.errors.InputError", "lib.training.checkpoint.read_checkpoint"}
     assert not recorded_otherwise & {*training, *table}
 
 
@@ -415,13 +419,13 @@ VARIANTS = ("plain", "augmix", "pgd-3")
 
 
 def example(model: str, variant: str) -> Training:
-    dataset = next(name for name in pixels.DATASETS if pixels.image_side(name) == models.image_side(model))
+    dataset = next(name for name in data.DATASETS if data.image_side(name) == models.image_side(model))
     return Training(dataset, model, recipe="paper", variant=variant)
 
 
 def digests() -> dict[str, str]:
-    found = {f"training {model} {variant}": origin.training_digest(example(model, variant)) for model in models.MODELS for variant in VARIANTS}
-    return found | {f"{table} {model}": origin.table_digest(table, model) for table in measurements.MEASUREMENTS for model in models.MODELS}
+    found = {f"training {model} {variant}": provenance.training_digest(example(model, variant)) for model in models.MODELS for variant in VARIANTS}
+    return found | {f"{table} {model}": provenance.table_digest(table, model) for table in measurements.MEASUREMENTS for model in models.MODELS}
 
 
 ALL_TRAININGS = {f"training {model} {variant}" for model in models.MODELS for variant in VARIANTS}
@@ -448,31 +452,31 @@ EDITS = {
     "epsilon": (("selectivity", "EPSILON = 1e-6", "EPSILON = 1e-5"), ALL_TRAININGS | ALL_SELECTIVITY),
     "the index": (("selectivity", "best + rest + epsilon", "best + epsilon"), ALL_TRAININGS | ALL_SELECTIVITY),
     "class means": (("selectivity", "counts.clamp(min=1)", "counts.clamp(min=2)"), ALL_TRAININGS | ALL_SELECTIVITY | ALL_CLASS_MEANS),
-    "learning rate": (("train", "0.1**passed", "0.2**passed"), ALL_TRAININGS),
+    "learning rate": (("training/loop", "0.1**passed", "0.2**passed"), ALL_TRAININGS),
     "which units are dead": (("selectivity", "(means == 0)", "(means <= 0)"), ALL_SELECTIVITY),
-    "the CIFAR block": (("models", "self.extra // 2", "self.extra // 4"), CIFAR),
-    "normalisation": (("models", "0.485", "0.5"), CIFAR | IMAGENET),
-    "the objective of AugMix": (("objective", "settings.jsd * consistency", "2 * settings.jsd * consistency"), of("augmix")),
-    "AugMix's mixtures": (("augmix", "div_(255).clamp_", "div_(256).clamp_"), of("augmix")),
-    "adversarial images": (("objective", 'reduction="sum"', 'reduction="mean"'), of("pgd-3")),
-    "the step of an attack": (("attacks", "found + step_size", "found - step_size"), of("pgd-3")),
-    "the step of PGD": (("attacks", "x + step_size * ball", "x - step_size * ball"), tables("attack", "transfer", "dimensionality")),
-    "the gradient of an attack": (("whitebox", "nan_to_num_(0, 0, 0)", "nan_to_num_(1, 0, 0)"), tables("attack", "transfer", "dimensionality")),
-    "AutoAttack": (("autoattack", "batch_size=250", "batch_size=200"), tables("autoattack")),
-    "a ball": (("balls", "return gradient.sign()", "return -gradient.sign()"), tables("attack", "transfer", "dimensionality")),
-    "a loss": (("losses", "_others(logits, labels).amax(1)", "logits.amax(1)"), ALL_ATTACKS - tables("autoattack") | tables("dimensionality")),
-    "which α = 0 networks": (("transferred", "seed != training.seed", "seed < training.seed"), tables("transfer")),
-    "the stand-in": (("folded", "PROBES = 3", "PROBES = 4"), tables("attack", "transfer", "jacobian") | ALL_INSIDE),
+    "the CIFAR block": (("models/resnet", "self.extra // 2", "self.extra // 4"), CIFAR),
+    "normalisation": (("models/resnet", "0.485", "0.5"), CIFAR | IMAGENET),
+    "the objective of AugMix": (("training/objective", "settings.jsd * consistency", "2 * settings.jsd * consistency"), of("augmix")),
+    "AugMix's mixtures": (("training/augmix", "div_(255).clamp_", "div_(256).clamp_"), of("augmix")),
+    "adversarial images": (("training/objective", 'reduction="sum"', 'reduction="mean"'), of("pgd-3")),
+    "the step of an attack": (("attacks/ascent", "found + step_size", "found - step_size"), of("pgd-3")),
+    "the step of PGD": (("attacks/ascent", "x + step_size * ball", "x - step_size * ball"), tables("attack", "transfer", "dimensionality")),
+    "the gradient of an attack": (("attacks/gradient", "nan_to_num_(0, 0, 0)", "nan_to_num_(1, 0, 0)"), tables("attack", "transfer", "dimensionality")),
+    "AutoAttack": (("measurements/autoattack", "batch_size=250", "batch_size=200"), tables("autoattack")),
+    "a ball": (("attacks/norms", "return gradient.sign()", "return -gradient.sign()"), tables("attack", "transfer", "dimensionality")),
+    "a loss": (("attacks/losses", "_others(logits, labels).amax(1)", "logits.amax(1)"), ALL_ATTACKS - tables("autoattack") | tables("dimensionality")),
+    "which α = 0 networks": (("measurements/transfer", "seed != training.seed", "seed < training.seed"), tables("transfer")),
+    "the stand-in": (("models/fuse", "PROBES = 3", "PROBES = 4"), tables("attack", "transfer", "jacobian") | ALL_INSIDE),
     "a gate": (("gradients", "return x * mask", "return 2 * x * mask"), tables("gradient")),
     "how components are counted": (("dimensionality", "values > ROUNDING", "values >= ROUNDING"), tables("dimensionality")),
-    "a change": (("represented", "clean[layer] - means", "means - clean[layer]"), tables("dimensionality")),
-    "a table's column": (("measurements", 'var_name="class"', 'var_name="kind"'), ALL_CLASS_MEANS),
+    "a change": (("measurements/dimensionality", "clean[layer] - means", "means - clean[layer]"), tables("dimensionality")),
+    "a table's column": (("measurements/selectivity", 'var_name="class"', 'var_name="kind"'), ALL_CLASS_MEANS),
     "a severity": (("corruptions/severities", "(0.04,), (0.06,), (0.08,)", "(0.04,), (0.07,), (0.08,)"), ALL_CORRUPTION | tables("dimensionality")),
     "a corruption": (("corruptions/weather", "mul_(1.5).add_(0.5)", "mul_(1.5).add_(0.6)"), ALL_CORRUPTION | tables("dimensionality")),
-    "counts of right answers": (("measurements", "pixels) == labels", "pixels) != labels"), {f"corruption {model}" for model in models.MODELS}),
+    "counts of right answers": (("measurements/corruption", "pixels) == labels", "pixels) != labels"), {f"corruption {model}" for model in models.MODELS}),
     "a docstring": (("selectivity", "Units that never fire", "Silent units"), set()),
-    "the store": (("store", "MANIFEST =", "MANIFEST = OTHER ="), set()),
-    "a recipe": (("recipes", "epochs=16, batch=64", "epochs=16, batch=32"), set()),  # is in the key of the run
+    "the store": (("runs/store", "MANIFEST =", "MANIFEST = OTHER ="), set()),
+    "a recipe": (("training/recipe", "epochs=16, batch=64", "epochs=16, batch=32"), set()),  # is in the key of the run
 }
 
 
@@ -488,7 +492,7 @@ def test_an_edit_makes_stale_what_it_decides_and_nothing_else(name, edit):
 @pytest.mark.parametrize(("old", "model"), [("return self.relu2(h + (x if", "resnet18"), ("return self.relu3(h + (x if", "resnet50")])
 def test_an_edit_of_a_torchvision_block_makes_its_networks_stale(old, model, edit):
     before = digests()
-    edit("models", old, old.replace("+", "-"))
+    edit("models/resnet", old, old.replace("+", "-"))
     after = digests()
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {name for name in ALL if f" {model}" in name}

@@ -7,8 +7,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from lib import figures, paths
-from lib.figures import style
+from lib.base import paths
+from lib.book.figures import style
 
 ALPHAS = (-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0)
 
@@ -34,7 +34,7 @@ def differences(some, others, sight: str) -> np.ndarray:
     return deltaE_ciede2000(seen(some, sight)[:, None], seen(others, sight)[None])
 
 
-PALETTE = [figures.alpha_colour(alpha) for alpha in ALPHAS]
+PALETTE = [style.alpha_colour(alpha) for alpha in ALPHAS]
 
 
 @pytest.mark.parametrize("sight", SIGHT)
@@ -51,10 +51,10 @@ def test_the_sign_of_alpha_is_told_apart_at_every_strength(sight):
 
 def test_what_is_no_alpha_has_no_colour_of_an_alpha():
     """To the usual sight. Two kinds of cones cannot keep so many apart: there it is the key that tells, and no figure colours alphas and others at once."""
-    coloured = [figures.alpha_colour(alpha) for alpha in ALPHAS if alpha]
+    coloured = [style.alpha_colour(alpha) for alpha in ALPHAS if alpha]
     others = {
-        "AugMix": figures.variant_colour("augmix"),
-        **{f"PGD, {steps} steps": figures.variant_colour(f"pgd-{steps}") for steps in (1, 2, 4, 10, 40)},
+        "AugMix": style.variant_colour("augmix"),
+        **{f"PGD, {steps} steps": style.variant_colour(f"pgd-{steps}") for steps in (1, 2, 4, 10, 40)},
         "worst change": style.CHANGE(0.05),
         "best change": style.CHANGE(0.95),
         "wrong": style.WRONG,

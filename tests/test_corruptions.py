@@ -20,11 +20,13 @@ from torch.nn import functional as F
 
 from benchmarks import image_by_image
 from benchmarks.fidelity import LAW
-from lib import corruptions, paths
-from lib.corruptions import blur, digital, filters, noise, quantized, textures, weather
+from lib import corruptions
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.corruptions import blur, digital, filters, frost, noise, weather
 from lib.corruptions.draws import Draws
+from lib.corruptions.quantized import to_levels, to_unit
 from lib.corruptions.severities import CIFAR10_C, PARAMETERS, TABLES, TINY_IMAGENET_C, parameters
-from lib.errors import InputError
 
 CPU = torch.device("cpu")
 RANDOM = [name for name in corruptions.NAMES if name not in corruptions.DETERMINISTIC]
@@ -235,9 +237,9 @@ def test_pixels_of_batches_stay_what_they_were(name, side):
 @pytest.fixture
 def forgotten():
     """Photographs read anew within the test, and forgotten after it."""
-    textures.frost.cache_clear()
+    frost.frost.cache_clear()
     yield
-    textures.frost.cache_clear()
+    frost.frost.cache_clear()
 
 
 def hide_package(monkeypatch) -> None:
@@ -248,8 +250,8 @@ def hide_package(monkeypatch) -> None:
 def linked(folder: Path) -> Path:
     """A folder that holds links to the five photographs."""
     folder.mkdir()
-    for name in textures.PICTURES:
-        (folder / name).symlink_to(textures.folder() / name)
+    for name in frost.PICTURES:
+        (folder / name).symlink_to(frost.folder() / name)
     return folder
 
 
@@ -262,8 +264,8 @@ SIZES = {
 @pytest.mark.parametrize("side", TABLES)
 def test_photographs_are_shrunk_as_opencv_does(side):
     scale = {32: 0.2, 64: 0.3}[side]
-    for picture, name, size in zip(textures.frost(side), textures.PICTURES, SIZES[side], strict=True):
-        with Image.open(textures.folder() / name) as file:
+    for picture, name, size in zip(frost.frost(side), frost.PICTURES, SIZES[side], strict=True):
+        with Image.open(frost.folder() / name) as file:
             original = np.asarray(file.convert("RGB"))
         expected = cv2.resize(original, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
         assert tuple(picture.shape) == (3, *size)
@@ -272,17 +274,17 @@ def test_photographs_are_shrunk_as_opencv_does(side):
 
 def test_a_fifth_of_the_size_is_every_fifth_pixel():
     picture = np.random.default_rng(0).integers(0, 256, (35, 50, 3), dtype=np.uint8)
-    assert (textures.shrunk(picture, 0.2) == picture[2::5, 2::5]).all()
+    assert (frost.shrunk(picture, 0.2) == picture[2::5, 2::5]).all()
 
 
 def test_photographs_in_the_data_folder_do_without_the_package(monkeypatch, tmp_path, forgotten):
-    expected = textures.frost(32)
+    expected = frost.frost(32)
     linked(tmp_path / "frost")
     hide_package(monkeypatch)
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    textures.frost.cache_clear()
-    assert textures.folder() == tmp_path / "frost"
-    assert all(torch.equal(one, other) for one, other in zip(textures.frost(32), expected, strict=True))
+    frost.frost.cache_clear()
+    assert frost.folder() == tmp_path / "frost"
+    assert all(torch.equal(one, other) for one, other in zip(frost.frost(32), expected, strict=True))
 
 
 def frost_error() -> str:
@@ -303,14 +305,14 @@ def test_another_photograph_is_one_clear_error(monkeypatch, tmp_path, forgotten)
     folder = linked(tmp_path / "frost")
     (folder / "frost3.png").unlink()
     (folder / "frost3.png").write_bytes((folder / "frost1.png").read_bytes())
-    monkeypatch.setattr(textures, "folder", lambda: folder)
+    monkeypatch.setattr("lib.corruptions.frost.folder", lambda: folder)
     assert f"{folder / 'frost3.png'} is not the original photograph" in frost_error()
 
 
 def test_a_missing_photograph_is_one_clear_error(monkeypatch, tmp_path, forgotten):
     folder = linked(tmp_path / "frost")
     (folder / "frost5.jpg").unlink()
-    monkeypatch.setattr(textures, "folder", lambda: folder)
+    monkeypatch.setattr("lib.corruptions.frost.folder", lambda: folder)
     assert f"cannot read {folder / 'frost5.jpg'} (No such file or directory)" in frost_error()
 
 
@@ -435,7 +437,7 @@ def test_few_images_may_lie_in_memory_in_any_way(name, layout):
 @contextmanager
 def double_by_default() -> Iterator[None]:
     """Tensors are float64 where nothing is said; what the corruptions keep in caches is made anew, then and afterwards."""
-    modules = (blur, digital, filters, noise, textures)
+    modules = (blur, digital, filters, noise, frost)
     caches = [value for module in modules for value in vars(module).values() if hasattr(value, "cache_clear")]
     assert len(caches) >= 6
     [one.cache_clear() for one in caches]
@@ -637,7 +639,7 @@ def test_frost_leaves_out_the_last_row_and_column_and_the_sixth_photograph(side)
     draws = Fixed(integer=4, share=1 - 2**-53)
     made = weather.frost(torch.zeros(1, 3, side, side, dtype=torch.uint8), draws, image=1, frost=1)
     assert draws.asked == [(0, 5)]
-    assert torch.equal(made[0], textures.frost(side)[4][:, -side - 1 : -1, -side - 1 : -1])
+    assert torch.equal(made[0], frost.frost(side)[4][:, -side - 1 : -1, -side - 1 : -1])
 
 
 def test_fog_of_a_black_image_is_black():
@@ -665,7 +667,7 @@ def test_no_drops_no_water():
 def test_spatter_wraps_what_is_above_one(monkeypatch):
     """0.65 + 0.3 * 2 = 1.25 is level 318, a byte of 62."""
     seen = []
-    monkeypatch.setattr(weather, "water_masks", lambda drops, mix: seen.append(drops) or torch.zeros(drops.shape))
+    monkeypatch.setattr("lib.corruptions.weather.water_masks", lambda drops, mix: seen.append(drops) or torch.zeros(drops.shape))
     weather.spatter(smooth(1, 32), Fixed(deviations=2), **parameters("spatter", 3, 32))
     assert seen[0].dtype == torch.uint8 and (seen[0] == 62).all()
 
@@ -703,8 +705,8 @@ def test_impulse_noise_hits_channels_by_themselves():
 def test_levels_are_cut_and_survive():
     every = torch.arange(256, dtype=torch.uint8)
     for dtype in (torch.float32, torch.float64):
-        assert torch.equal(quantized.to_levels(quantized.to_unit(every, dtype)), every)
-    assert quantized.to_levels(torch.tensor([-1.0, 0.999 / 255, 1.999 / 255, 2.0])).tolist() == [0, 0, 1, 255]
+        assert torch.equal(to_levels(to_unit(every, dtype)), every)
+    assert to_levels(torch.tensor([-1.0, 0.999 / 255, 1.999 / 255, 2.0])).tolist() == [0, 0, 1, 255]
 
 
 # ---- GPU -------------------------------------------------------------------------------------------------------------

@@ -23,8 +23,22 @@ import pytest
 import torch
 from PIL import Image
 
-from lib import data, paths
-from lib.errors import InputError
+from lib import data
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.data import datasets
+from lib.data.cifar10 import (
+    CIFAR10_CLASSES,
+    CIFAR10_CONTENT,
+    CIFAR10_ORDER,
+    CIFAR10_PER_CLASS,
+    _cifar10_places,
+    sorted_places,
+)
+from lib.data.datasets import _SOURCES, _load
+from lib.data.digits import _digits
+from lib.data.images import Source, _row_digests
+from lib.data.tiny_imagenet import TINY_IMAGENET_CLASSES, TINY_IMAGENET_CONTENT, TINY_IMAGENET_PER_CLASS
 
 
 @pytest.fixture
@@ -38,9 +52,9 @@ def data_dir(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def nothing_in_memory():
-    data._load.cache_clear()
+    _load.cache_clear()
     yield
-    data._load.cache_clear()
+    _load.cache_clear()
 
 
 def noise(n: int, side: int, seed: int = 0) -> torch.Tensor:
@@ -82,7 +96,7 @@ def equal(one: data.Images, other: data.Images) -> bool:
 
 def refusal(name: str, split: str = "test") -> str:
     """What `load` says of a bad data set: one line with the way out, soon, and nothing is kept."""
-    data._load.cache_clear()
+    _load.cache_clear()
     begun = time.monotonic()
     with pytest.raises(InputError) as caught:
         data.load(name, split)
@@ -128,7 +142,7 @@ def test_digits_are_scikit_learns_each_once(digits):
 
 def test_digits_are_the_same_every_time(digits):
     for split, images in digits.items():
-        again = data._digits.__wrapped__(split)
+        again = _digits.__wrapped__(split)
         assert torch.equal(again.pixels, images.pixels) and again.fingerprint == images.fingerprint
     assert digits["train"].fingerprint != digits["test"].fingerprint
 
@@ -209,13 +223,13 @@ def cifar(tmp_path, monkeypatch) -> dict[str, data.Images]:
         labels = torch.randperm(20, generator=torch.Generator().manual_seed(seed)) % 10
         pixels[labels == 3] = pixels[labels == 3][0].clone()
         pixels[labels == 5] = pixels[labels == 6]
-        splits[split] = data.Images(pixels, labels, data.CIFAR10_CLASSES)
-        monkeypatch.setitem(data.CIFAR10_CONTENT, split, data.content(splits[split]))
-        monkeypatch.setitem(data.CIFAR10_PER_CLASS, split, 2)
+        splits[split] = data.Images(pixels, labels, CIFAR10_CLASSES)
+        monkeypatch.setitem(CIFAR10_CONTENT, split, data.content(splits[split]))
+        monkeypatch.setitem(CIFAR10_PER_CLASS, split, 2)
     file = tmp_path / "order.npz"
-    np.savez(file, **{split: data.sorted_places(images) for split, images in splits.items()})
-    monkeypatch.setattr(data, "CIFAR10_ORDER", file)
-    monkeypatch.setattr(data, "CIFAR10_ORDER_SHA256", hashlib.sha256(file.read_bytes()).hexdigest())
+    np.savez(file, **{split: sorted_places(images) for split, images in splits.items()})
+    monkeypatch.setattr("lib.data.datasets.cifar10.CIFAR10_ORDER", file)
+    monkeypatch.setattr("lib.data.datasets.cifar10.CIFAR10_ORDER_SHA256", hashlib.sha256(file.read_bytes()).hexdigest())
     return splits
 
 
@@ -305,7 +319,7 @@ def test_every_copy_of_cifar10_gives_the_same_rows(order, layout, cifar, data_di
         found = data.load("cifar10", split)
         assert equal(found, images) and found.labels.dtype == torch.int64 and found.pixels.is_contiguous()
         assert data.fingerprint("cifar10", split) == images.fingerprint
-        data._load.cache_clear()
+        _load.cache_clear()
         assert equal(data.load("cifar10", split), images)  # from the cache
 
 
@@ -316,7 +330,7 @@ def test_other_names_of_shards(cifar, data_dir):
 
 
 def test_labels_counted_in_another_order_of_the_classes(cifar, data_dir):
-    names = [*reversed(data.CIFAR10_CLASSES)]
+    names = [*reversed(CIFAR10_CLASSES)]
     images = cifar["test"]
     raw = [encoded(picture) for picture in images.pixels]
     file = data_dir / "cifar10" / "test-00000-of-00001.parquet"
@@ -328,7 +342,7 @@ def test_classes_named_otherwise_are_counted_as_usual(cifar, data_dir):
     images = cifar["test"]
     raw = [encoded(picture) for picture in images.pixels]
     file = data_dir / "cifar10" / "test-00000-of-00001.parquet"
-    names = ["plane", "car", *data.CIFAR10_CLASSES[2:]]
+    names = ["plane", "car", *CIFAR10_CLASSES[2:]]
     write_parquet(file, "img", raw, images.labels.tolist(), names)
     assert equal(data.load("cifar10", "test"), images)
 
@@ -355,17 +369,17 @@ def test_parquet_is_preferred(cifar, data_dir, monkeypatch):
 def test_a_damaged_order_is_one_clear_error(damage, cifar, data_dir):
     write_shards(data_dir, cifar["test"])
     if damage:
-        data.CIFAR10_ORDER.write_bytes(damage(data.CIFAR10_ORDER.read_bytes()))
+        CIFAR10_ORDER.write_bytes(damage(CIFAR10_ORDER.read_bytes()))
     else:
-        data.CIFAR10_ORDER.unlink()
+        CIFAR10_ORDER.unlink()
     with pytest.raises(InputError, match=r"damaged: .*order.npz .*git checkout.*install"):
         data.load("cifar10", "test")
 
 
 def test_the_shipped_order_is_a_permutation_of_each_split():
     for split, n in (("train", 50_000), ("test", 10_000)):
-        places = data._cifar10_places(split)
-        assert len(places) == n == 10 * data.CIFAR10_PER_CLASS[split]
+        places = _cifar10_places(split)
+        assert len(places) == n == 10 * CIFAR10_PER_CLASS[split]
         assert np.array_equal(np.sort(places), np.arange(n))
 
 
@@ -391,7 +405,7 @@ def test_the_real_cifar10_in_two_orders(monkeypatch, tmp_path):
     images = {split: data.load("cifar10", split) for split in data.SPLITS}
     for split, one in images.items():
         assert one.fingerprint == FINGERPRINTS[split]
-        assert one.labels.bincount().tolist() == [data.CIFAR10_PER_CLASS[split]] * 10
+        assert one.labels.bincount().tolist() == [CIFAR10_PER_CLASS[split]] * 10
         write_batches(tmp_path, shuffled(one, 0), monkeypatch, split, parts=5)
     # published in many places
     means = images["train"].pixels.float().mean((0, 2, 3)) / 255
@@ -465,16 +479,16 @@ class Tiny:
 @pytest.fixture
 def tiny(data_dir, monkeypatch) -> Tiny:
     made = Tiny(data_dir)
-    monkeypatch.setattr(data, "TINY_IMAGENET_CLASSES", WNIDS)
+    monkeypatch.setattr("lib.data.datasets.tiny_imagenet.TINY_IMAGENET_CLASSES", WNIDS)
     monkeypatch.setitem(data.DATASETS, "tiny-imagenet", (64, 3, data.DATASETS["tiny-imagenet"][2]))
     for split, per_class in (("train", 4), ("test", 2)):
-        monkeypatch.setitem(data.TINY_IMAGENET_PER_CLASS, split, per_class)
-        monkeypatch.setitem(data.TINY_IMAGENET_CONTENT, split, data.content(made.images(split)))
+        monkeypatch.setitem(TINY_IMAGENET_PER_CLASS, split, per_class)
+        monkeypatch.setitem(TINY_IMAGENET_CONTENT, split, data.content(made.images(split)))
     return made
 
 
 def loaded(name: str) -> list[data.Images]:
-    data._load.cache_clear()
+    _load.cache_clear()
     return [data.load(name, split) for split in data.SPLITS]
 
 
@@ -487,8 +501,8 @@ def test_every_copy_of_tiny_imagenet_gives_the_same_rows(tiny):
             and images.pixels.dtype == torch.uint8
             and images.labels.dtype == torch.int64
         )
-        digests = data._row_digests(images)
-        assert digests == sorted(digests) == sorted(data._row_digests(tiny.images(split)))
+        digests = _row_digests(images)
+        assert digests == sorted(digests) == sorted(_row_digests(tiny.images(split)))
     tree.rename(tree.parent / "moved")
     tiny.write_tree(tiny.root / "tiny-imagenet" / "tiny-imagenet-200")
     assert all(map(equal, first, loaded("tiny-imagenet")))
@@ -515,7 +529,7 @@ def test_train_and_valid_may_count_their_classes_in_different_order(tiny):
 
 
 def test_the_published_classes_of_tiny_imagenet():
-    classes = data.TINY_IMAGENET_CLASSES
+    classes = TINY_IMAGENET_CLASSES
     assert len(set(classes)) == len(classes) == 200 == data.DATASETS["tiny-imagenet"][1]
     assert list(classes) == sorted(classes) and all(len(name) == 9 for name in classes)
 
@@ -540,7 +554,7 @@ def test_annotations_may_end_in_blank_lines_and_have_blanks_for_tabs(tiny):
         "\n".join(rows).replace("\t", "  "),
     ):
         file.write_text(text, newline="")
-        data._load.cache_clear()
+        _load.cache_clear()
         assert equal(data.load("tiny-imagenet", "test"), expected)
 
 
@@ -985,7 +999,7 @@ def hold_flips(name: str, files: list[Path], count: int) -> None:
         file.write_bytes(flipped(whole, seed))
         for kept in (paths.cache() / "data").glob("*"):
             kept.unlink()
-        data._load.cache_clear()
+        _load.cache_clear()
         try:
             assert equal(data.load(name, "test"), expected)
         except InputError as error:
@@ -1308,7 +1322,7 @@ def forbid_decoding(monkeypatch) -> None:
     def decode(*arguments):
         raise AssertionError("decoded although cached")
 
-    monkeypatch.setattr(data, "_decode", decode)
+    monkeypatch.setattr("lib.data.datasets.pictures._decode", decode)
 
 
 @pytest.fixture
@@ -1316,7 +1330,7 @@ def kept(cifar, data_dir) -> data.Images:
     """The test split of CIFAR-10, which now lies in the cache."""
     write_shards(data_dir, cifar["test"])
     images = data.load("cifar10", "test")
-    data._load.cache_clear()
+    _load.cache_clear()
     return images
 
 
@@ -1338,7 +1352,7 @@ def test_changed_files_are_read_again(change, tiny):
         file.write_text(file.read_text().replace("val_1", "val_9"))
     else:
         (tree / "val" / "images" / "val_1.JPEG").unlink()
-    data._load.cache_clear()
+    _load.cache_clear()
     with pytest.raises(InputError, match=r"val_[19].JPEG cannot be read"):
         data.load("tiny-imagenet", "test")
 
@@ -1383,7 +1397,7 @@ def test_a_damaged_cache_file_is_made_again(damage, kept, monkeypatch):
     whole = file.read_bytes()
     file.write_bytes(DAMAGES[damage](whole))
     assert equal(data.load("cifar10", "test"), kept)
-    data._load.cache_clear()
+    _load.cache_clear()
     forbid_decoding(monkeypatch)
     assert equal(data.load("cifar10", "test"), kept)  # the file is whole again
     assert cache_file().read_bytes() == whole
@@ -1397,11 +1411,11 @@ def test_no_damage_of_a_cache_file_passes(kept, monkeypatch):
     def again(*arguments):
         raise InputError("read again")
 
-    monkeypatch.setattr(data, "read_parquet", again)
+    monkeypatch.setattr("lib.data.datasets.parquet.read_parquet", again)
     for seed in range(800):
         raw = flipped(whole, seed) if seed % 4 else whole[: chance.randrange(len(whole))]
         file.write_bytes(raw)
-        data._load.cache_clear()
+        _load.cache_clear()
         with pytest.raises(InputError, match="read again"):
             data.load("cifar10", "test")
 
@@ -1412,7 +1426,7 @@ def test_the_cache_of_another_split_is_noticed(cifar, kept, data_dir):
     data.load("cifar10", "train")
     (second,) = set((paths.cache() / "data").iterdir()) - {first}
     first.write_bytes(second.read_bytes())
-    data._load.cache_clear()
+    _load.cache_clear()
     assert equal(data.load("cifar10", "test"), kept)
 
 
@@ -1435,14 +1449,14 @@ def test_the_cache_of_another_split_is_noticed(cifar, kept, data_dir):
 )
 def test_a_cache_file_of_another_form_is_made_again(change, kept):
     """As a later or earlier version of the library might have left it, checksum and all."""
-    from lib import store
+    from lib.base.files import kept as files_kept
 
     file = cache_file()
     file.unlink()
     arrays = {"pixels": kept.pixels.numpy(), "labels": kept.labels.numpy(), "classes": np.array(kept.classes)}
-    store.kept(file, lambda: arrays | change, what="something else")
+    files_kept(file, lambda: arrays | change, what="something else")
     assert equal(data.load("cifar10", "test"), kept)
-    data._load.cache_clear()
+    _load.cache_clear()
     assert equal(data.load("cifar10", "test"), kept)
 
 
@@ -1504,7 +1518,7 @@ def test_a_full_disk_under_the_cache(cifar, data_dir, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(data.np, "savez", full)
+    monkeypatch.setattr(datasets.np, "savez", full)
     with pytest.warns(UserWarning, match="the decoded cifar10 could not be kept as .*No space left"):
         assert equal(data.load("cifar10", "test"), cifar["test"])
     assert not list((paths.cache() / "data").iterdir())
@@ -1515,10 +1529,10 @@ def test_a_data_set_of_ones_own_has_its_form_checked(data_dir, monkeypatch):
     made = data.Images(noise(4, 32), torch.tensor([0, 1, 0, 1]), ("circle", "square"))
     monkeypatch.setitem(data.DATASETS, "shapes", (32, 2, "ask its makers"))
     monkeypatch.setitem(
-        data._SOURCES, "shapes", lambda root, split: [data.Source(root, [root], lambda: made)]
+        _SOURCES, "shapes", lambda root, split: [Source(root, [root], lambda: made)]
     )
     assert equal(data.load("shapes", "test"), made)
-    data._load.cache_clear()
+    _load.cache_clear()
     (paths.cache() / "data").joinpath(cache_file().name).unlink()
     for bad in (
         made[:0],
@@ -1526,7 +1540,7 @@ def test_a_data_set_of_ones_own_has_its_form_checked(data_dir, monkeypatch):
         data.Images(made.pixels, made.labels + 1, made.classes),
     ):
         monkeypatch.setitem(
-            data._SOURCES, "shapes", lambda root, split, bad=bad: [data.Source(root, [root], lambda: bad)]
+            _SOURCES, "shapes", lambda root, split, bad=bad: [Source(root, [root], lambda: bad)]
         )
         assert "does not hold shapes (test): " in refusal("shapes")
 

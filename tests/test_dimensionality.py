@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from lib.base.errors import InputError
 from lib.dimensionality import Covariance, components, participation_ratio, pca_dimension, twonn
-from lib.errors import InputError
 
 SHARES = (0.9, 0.95, 0.99)
 

@@ -5,7 +5,8 @@ import tomllib
 import pytest
 import yaml
 
-from lib import __version__, paths
+from lib import __version__
+from lib.base import paths
 
 PROJECT = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
 

@@ -9,8 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import book, chapters, figures, layers, notebooks, paths, runs
-from lib.figures.explore import SCRIPTS
+from lib import runs
+from lib.base import paths
+from lib.book import notebooks
+from lib.book import site as book_site
+from lib.book.figures import style
+from lib.book.figures.explore import SCRIPTS, explored, explorer, interactive
+from lib.measurements.layers import CHANGES, MEASURES, with_dimensions
+from lib.runs.tables import cached, full_summary
 
 ALPHAS, DEPTHS, SEEDS = (-1.0, 0.0, 2.0), (1, 2, 3), (0, 1)
 LABELS = {"dataset": "digits", "model": "resnet8", "recipe": "fast", "variant": "plain", "epochs": 16}
@@ -24,11 +30,11 @@ SUMMARY = pd.DataFrame(NETWORKS).assign(
 UNITS = pd.DataFrame([one | {"depth": d, "selectivity": 0.1 * d + one["alpha"] / 100 + u / 50} for one in NETWORKS for d in DEPTHS for u in (0, 1)])
 DIMENSIONALITY = pd.DataFrame(
     [
-        one | {"change": change, "layer": f"layer {d}", "depth": d, "units": 10, "images": 50} | dict.fromkeys(layers.MEASURES, float(d + place))
+        one | {"change": change, "layer": f"layer {d}", "depth": d, "units": 10, "images": 50} | dict.fromkeys(MEASURES, float(d + place))
         for one in NETWORKS
         if one["alpha"] != 2
         for d in DEPTHS
-        for place, change in enumerate(layers.CHANGES)
+        for place, change in enumerate(CHANGES)
     ]
 )
 NOTHING = pd.DataFrame()
@@ -46,7 +52,7 @@ def measures(shown: dict) -> dict[str, dict]:
 
 
 def test_numbers_in_the_page_are_those_of_the_tables():
-    shown = in_page(figures.interactive(figures.explored(layers.with_dimensions(SUMMARY, DIMENSIONALITY), UNITS, DIMENSIONALITY)))
+    shown = in_page(interactive(explored(with_dimensions(SUMMARY, DIMENSIONALITY), UNITS, DIMENSIONALITY)))
     found = measures(shown)
     assert shown["alphas"] == list(ALPHAS) and shown["depths"] == list(DEPTHS)
     assert found["clean"]["means"] == pytest.approx([85.0] * 3) and found["clean"]["networks"] == [2, 2, 2]
@@ -55,25 +61,25 @@ def test_numbers_in_the_page_are_those_of_the_tables():
     assert found["attacked"]["values"] == pytest.approx([10.0, 30.0, 20.0]) and found["attacked"]["at"] == [-1, -1, 0]
     assert not any(found["attacked"]["hollow"] + found["attacked"]["doubtful"])
     one = SUMMARY.assign(ball_worst_doubtful=SUMMARY.index.isin([1, 5]))  # the last of these was not attacked
-    doubts = measures(figures.explored(layers.with_dimensions(one, DIMENSIONALITY), UNITS, DIMENSIONALITY))["attacked"]
+    doubts = measures(explored(with_dimensions(one, DIMENSIONALITY), UNITS, DIMENSIONALITY))["attacked"]
     assert doubts["doubtful"] == [False, True, False] and doubts["hollow"] == [True, False, False]
     assert shown["selectivity"] == [pytest.approx([0.1 * d + alpha / 100 + 0.01 for d in DEPTHS]) for alpha in ALPHAS]
-    for place, change in enumerate(layers.CHANGES):
+    for place, change in enumerate(CHANGES):
         line = pytest.approx([(d + place) / 10 for d in DEPTHS])
         assert shown["dimensionality"][change] == [line, line, [None] * 3]
     assert found["dimension"]["means"] == [pytest.approx(0.1), pytest.approx(0.1), None]  # of three layers the first is early
 
 
 def test_colours_are_those_of_the_book():
-    shown = figures.explored(layers.with_dimensions(SUMMARY, NOTHING), UNITS, NOTHING)
+    shown = explored(with_dimensions(SUMMARY, NOTHING), UNITS, NOTHING)
     assert [tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5)) for colour in shown["colours"]] == [
-        tuple(round(255 * part) for part in figures.alpha_colour(alpha)[:3]) for alpha in ALPHAS
+        tuple(round(255 * part) for part in style.alpha_colour(alpha)[:3]) for alpha in ALPHAS
     ]
 
 
 def test_numbers_of_real_tables(store_dir, trainings):
-    summary, units = chapters.measured(runs.summary(trainings), trainings), runs.table("selectivity", trainings)
-    shown = in_page(figures.interactive(figures.explored(summary, units, chapters.cached("dimensionality", trainings))))
+    summary, units = full_summary(runs.summary(trainings), trainings), runs.table("selectivity", trainings)
+    shown = in_page(interactive(explored(summary, units, cached("dimensionality", trainings))))
     assert measures(shown)["clean"]["means"] == pytest.approx(list(100 * summary.clean_accuracy), rel=1e-5)
     assert np.mean(shown["selectivity"], axis=1) == pytest.approx(summary.mean_selectivity, rel=1e-4)
     assert shown["dimensionality"] == {} and measures(shown)["corrupted"]["networks"] == [0, 0]
@@ -81,19 +87,19 @@ def test_numbers_of_real_tables(store_dir, trainings):
 
 @pytest.mark.parametrize("table", [DIMENSIONALITY, NOTHING], ids=["measured", "not measured"])
 def test_same_tables_same_bytes(table):
-    first, second = (figures.interactive(figures.explored(layers.with_dimensions(SUMMARY, table), UNITS, table)) for _ in range(2))
+    first, second = (interactive(explored(with_dimensions(SUMMARY, table), UNITS, table)) for _ in range(2))
     assert first == second and len(first) < 20_000
     ids = re.findall(r' id="([^"]+)"', first)
     assert len(ids) == len(set(ids)) and all(one.startswith("alpha-explorer") for one in ids)
     assert ("has not been measured yet" in first) == table.empty
-    figures.setup()
-    figures.explorer(figures.explored(layers.with_dimensions(SUMMARY, table), UNITS, table))
-    figures.explorer(figures.explored(layers.with_dimensions(SUMMARY[:1], table[:9]), UNITS[:6], table[:9]))
+    style.setup()
+    explorer(explored(with_dimensions(SUMMARY, table), UNITS, table))
+    explorer(explored(with_dimensions(SUMMARY[:1], table[:9]), UNITS[:6], table[:9]))
 
 
 def test_text_cannot_end_the_script():
-    shown = figures.explored(layers.with_dimensions(SUMMARY, NOTHING), UNITS, NOTHING) | {"setting": "</script><b>"}
-    assert in_page(figures.interactive(shown))["setting"] == "</script><b>"
+    shown = explored(with_dimensions(SUMMARY, NOTHING), UNITS, NOTHING) | {"setting": "</script><b>"}
+    assert in_page(interactive(shown))["setting"] == "</script><b>"
 
 
 def test_published_page_holds_no_plotly_and_no_address():
@@ -113,14 +119,14 @@ def site(tmp_path_factory):
     root = tmp_path_factory.mktemp("site")
     (root / "_static").mkdir()
     (root / "chapters").mkdir()
-    book.scripts(root / "_static")
+    book_site.scripts(root / "_static")
     shutil.copy(paths.ROOT / "_static" / "book.css", root / "_static")
     head = '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
     head += '<title>t</title><link rel="stylesheet" href="../_static/book.css"><body>'
     pages = {}
     for name, table in (("measured", DIMENSIONALITY), ("not measured", NOTHING)):
         pages[name] = root / "chapters" / f"{name.replace(' ', '-')}.html"
-        pages[name].write_text(head + figures.interactive(figures.explored(layers.with_dimensions(SUMMARY, table), UNITS, table)) + "</body></html>")
+        pages[name].write_text(head + interactive(explored(with_dimensions(SUMMARY, table), UNITS, table)) + "</body></html>")
     return pages
 
 
@@ -178,7 +184,7 @@ def test_the_slider_moves_every_panel_by_keyboard_and_by_buttons(opened):
 def test_what_is_drawn_are_the_numbers_of_the_page(opened):
     page = opened("measured")
     page.wait_for_selector("#alpha-explorer-dimensionality .main-svg")
-    shown = figures.explored(layers.with_dimensions(SUMMARY, DIMENSIONALITY), UNITS, DIMENSIONALITY)
+    shown = explored(with_dimensions(SUMMARY, DIMENSIONALITY), UNITS, DIMENSIONALITY)
     drawn = page.evaluate("document.getElementById('alpha-explorer-accuracy').data.filter(one => one.x[0] !== null).map(one => one.y)")
     assert drawn == [one["means"] for one in shown["measures"][:3]]
     lines = page.evaluate("document.getElementById('alpha-explorer-selectivity').data.map(one => [one.y, one.line.color])")

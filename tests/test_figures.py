@@ -8,7 +8,32 @@ import pytest
 from matplotlib.colors import rgb_to_hsv
 from PIL import Image
 
-from lib import figures, published
+from lib.book.figures import style
+from lib.book.figures.average import (
+    accuracy_by_corruption,
+    agreement,
+    change_by_corruption,
+    corrupted_and_alpha,
+    corrupted_and_clean,
+    corrupted_examples,
+)
+from lib.book.figures.selectivity import (
+    accuracy_and_selectivity,
+    dead_units,
+    example_units,
+    scale_of_selectivity,
+    selectivity_and_alpha,
+    selectivity_and_steps,
+    selectivity_by_layer,
+)
+from lib.book.figures.worst import (
+    accuracy_by_strength,
+    average_and_worst,
+    jacobian_and_alpha,
+    survival,
+    transferred_and_alpha,
+)
+from lib.papers.selectivity import FGSM
 
 ALPHAS = [-2.0, -0.4, 0.0, 0.4, 2.0]
 SUMMARY = pd.DataFrame(
@@ -54,28 +79,28 @@ ATTACKED = MEASURED.assign(attacked_clean=0.8, autoattack_clean=0.9, autoattack_
 ATTACKED = ATTACKED.assign(one=0.3 + SUMMARY.alpha / 20, two=0.2, jacobian=10.0 + SUMMARY.alpha, relative_jacobian=3.0)
 DOUBTFUL = {"one": ATTACKED.alpha > 0, "two": ATTACKED.alpha < -9, "autoattack_accuracy": ATTACKED.alpha < -9}
 DRAWINGS = {
-    "accuracy_by_strength": lambda n: figures.accuracy_by_strength(STRENGTHS, STRENGTHS),
-    "accuracy_by_strength, published": lambda n: figures.accuracy_by_strength(STRENGTHS, STRENGTHS, published.FGSM, doubtful=(frozenset([0.4]), frozenset())),
-    "jacobian_and_alpha": lambda n: figures.jacobian_and_alpha(ATTACKED),
-    "transferred_and_alpha": lambda n: figures.transferred_and_alpha(STRENGTHS),
-    "survival": lambda n: figures.survival(ATTACKED, {"one": "PGD", "two": "another", "autoattack_accuracy": "AutoAttack"}, DOUBTFUL),
-    "average_and_worst": lambda n: figures.average_and_worst(ATTACKED, "one", frozenset([0.4])),
-    "accuracy_by_corruption": lambda n: figures.accuracy_by_corruption(CELLS),
-    "corrupted_and_alpha": lambda n: figures.corrupted_and_alpha(MEASURED),
-    "corrupted_and_clean": lambda n: figures.corrupted_and_clean(MEASURED),
-    "change_by_corruption": lambda n: figures.change_by_corruption(CELLS.pivot_table(index="corruption", columns="alpha", values="accuracy") * 100 - 50),
-    "corrupted_examples": lambda n: figures.corrupted_examples(PICTURES),
-    "agreement": lambda n: figures.agreement(CELLS.assign(reference_accuracy=0.5, kind=["random", "deterministic"] * (len(CELLS) // 2))),
-    "scale_of_selectivity": lambda n: figures.scale_of_selectivity(n),
-    "selectivity_and_alpha": lambda n: figures.selectivity_and_alpha(n),
-    "accuracy_and_selectivity": lambda n: figures.accuracy_and_selectivity(n),
-    "dead_units": lambda n: figures.dead_units(n),
-    "selectivity_by_layer": lambda n: figures.selectivity_by_layer(UNITS),
-    "selectivity_by_layer, variants": lambda n: figures.selectivity_by_layer(pd.concat([UNITS.assign(variant=v) for v in VARIANTS]), by="variant"),
-    "selectivity_by_layer, one variant": lambda n: figures.selectivity_by_layer(UNITS[UNITS.alpha == 0].assign(variant="plain"), by="variant"),
-    "selectivity_and_steps": lambda n: figures.selectivity_and_steps(n.assign(variant="plain")),
-    "selectivity_and_steps, variants": lambda n: figures.selectivity_and_steps(VARIED),
-    "example_units": lambda n: figures.example_units(EXAMPLES),
+    "accuracy_by_strength": lambda n: accuracy_by_strength(STRENGTHS, STRENGTHS),
+    "accuracy_by_strength, published": lambda n: accuracy_by_strength(STRENGTHS, STRENGTHS, FGSM, doubtful=(frozenset([0.4]), frozenset())),
+    "jacobian_and_alpha": lambda n: jacobian_and_alpha(ATTACKED),
+    "transferred_and_alpha": lambda n: transferred_and_alpha(STRENGTHS),
+    "survival": lambda n: survival(ATTACKED, {"one": "PGD", "two": "another", "autoattack_accuracy": "AutoAttack"}, DOUBTFUL),
+    "average_and_worst": lambda n: average_and_worst(ATTACKED, "one", frozenset([0.4])),
+    "accuracy_by_corruption": lambda n: accuracy_by_corruption(CELLS),
+    "corrupted_and_alpha": lambda n: corrupted_and_alpha(MEASURED),
+    "corrupted_and_clean": lambda n: corrupted_and_clean(MEASURED),
+    "change_by_corruption": lambda n: change_by_corruption(CELLS.pivot_table(index="corruption", columns="alpha", values="accuracy") * 100 - 50),
+    "corrupted_examples": lambda n: corrupted_examples(PICTURES),
+    "agreement": lambda n: agreement(CELLS.assign(reference_accuracy=0.5, kind=["random", "deterministic"] * (len(CELLS) // 2))),
+    "scale_of_selectivity": lambda n: scale_of_selectivity(n),
+    "selectivity_and_alpha": lambda n: selectivity_and_alpha(n),
+    "accuracy_and_selectivity": lambda n: accuracy_and_selectivity(n),
+    "dead_units": lambda n: dead_units(n),
+    "selectivity_by_layer": lambda n: selectivity_by_layer(UNITS),
+    "selectivity_by_layer, variants": lambda n: selectivity_by_layer(pd.concat([UNITS.assign(variant=v) for v in VARIANTS]), by="variant"),
+    "selectivity_by_layer, one variant": lambda n: selectivity_by_layer(UNITS[UNITS.alpha == 0].assign(variant="plain"), by="variant"),
+    "selectivity_and_steps": lambda n: selectivity_and_steps(n.assign(variant="plain")),
+    "selectivity_and_steps, variants": lambda n: selectivity_and_steps(VARIED),
+    "example_units": lambda n: example_units(EXAMPLES),
 }
 
 
@@ -86,13 +111,13 @@ def svg(figure):
 
 
 def test_every_example_is_drawn():
-    drawn = svg(figures.corrupted_examples(PICTURES))
+    drawn = svg(corrupted_examples(PICTURES))
     assert drawn.count(b"<image") == len(PICTURES)
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_same_data_same_bytes_and_data_untouched(name):
-    figures.setup()
+    style.setup()
     before = SUMMARY.copy()
     assert svg(DRAWINGS[name](SUMMARY)) == svg(DRAWINGS[name](SUMMARY))
     pd.testing.assert_frame_equal(SUMMARY, before)
@@ -100,25 +125,25 @@ def test_same_data_same_bytes_and_data_untouched(name):
 
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_one_network_is_enough(name):
-    figures.setup()
+    style.setup()
     assert svg(DRAWINGS[name](SUMMARY.head(1)))  # a warning would fail this
 
 
 def test_a_new_alpha_does_not_move_the_colours():
-    assert figures.alpha_palette(pd.Series([-1.0, 0.5]))[0.5] == figures.alpha_palette(pd.Series([0.5, 0.7, 2.0]))[0.5]
+    assert style.alpha_palette(pd.Series([-1.0, 0.5]))[0.5] == style.alpha_palette(pd.Series([0.5, 0.7, 2.0]))[0.5]
 
 
 def test_palette_diverges_from_a_dark_middle():
-    values = {alpha: rgb_to_hsv(figures.alpha_colour(alpha)[:3])[2] for alpha in ALPHAS}
+    values = {alpha: rgb_to_hsv(style.alpha_colour(alpha)[:3])[2] for alpha in ALPHAS}
     assert values[0.0] < min(values[-0.4], values[0.4]) < min(values[-2.0], values[2.0])
-    blue, orange = figures.alpha_colour(-2.0), figures.alpha_colour(2.0)
+    blue, orange = style.alpha_colour(-2.0), style.alpha_colour(2.0)
     assert blue[2] > blue[0] and orange[0] > orange[2]
-    assert figures.alpha_colour(-100.0) == blue
+    assert style.alpha_colour(-100.0) == blue
 
 
 def test_alpha_is_written_in_the_figure():
-    figures.setup()
-    assert "<!-- −0.4 -->" in svg(figures.dead_units(SUMMARY)).decode()
+    style.setup()
+    assert "<!-- −0.4 -->" in svg(dead_units(SUMMARY)).decode()
 
 
 def lightness(colour):
@@ -128,16 +153,16 @@ def lightness(colour):
 
 
 def test_ways_of_training_have_colours_of_their_own():
-    assert figures.variant_colour("plain") == figures.alpha_colour(0.0)[:3]
-    ramp = [lightness(figures.variant_colour(variant)) for variant in ("pgd-1", "pgd-2", "pgd-4", "pgd-10", "pgd-40", "plain")]
+    assert style.variant_colour("plain") == style.alpha_colour(0.0)[:3]
+    ramp = [lightness(style.variant_colour(variant)) for variant in ("pgd-1", "pgd-2", "pgd-4", "pgd-10", "pgd-40", "plain")]
     assert ramp == sorted(ramp, reverse=True) and min(a - b for a, b in pairwise(ramp)) > 0.005
-    green = figures.variant_colour("augmix")
-    assert green[1] > max(green[0], green[2]) and lightness(green) > 5 * lightness(figures.variant_colour("plain"))
+    green = style.variant_colour("augmix")
+    assert green[1] > max(green[0], green[2]) and lightness(green) > 5 * lightness(style.variant_colour("plain"))
 
 
 def test_strengths_and_trainings_are_written_in_the_figures():
-    figures.setup()
-    text = svg(figures.selectivity_and_steps(VARIED)).decode()
+    style.setup()
+    text = svg(selectivity_and_steps(VARIED)).decode()
     assert all(f"<!-- {words} -->" in text for words in ("0", "1", "2", "4", "α = 0.4", "dead units left out"))
     text = svg(DRAWINGS["selectivity_by_layer, variants"](None)).decode()
     assert all(f"<!-- {words} -->" in text for words in ("plain", "AugMix", "PGD, 1 step", "PGD, 4 steps", "α = −2"))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lib import attacks, gradients
-from lib.folded import folded
+from lib.models.fuse import folded
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lib import gradients, models
-from lib.errors import InputError
+from lib.base.errors import InputError
 from lib.gradients import input_unit_gradients
 
 DEAD_LAYER, DEAD_UNIT = "layer1.0.relu1", 3
@@ -118,7 +118,7 @@ def test_two_units_a_layer_of_resnet18(monkeypatch):
         mask[:, 2:] = 0
         return lengths(SimpleNamespace(mask=mask, out=gate.out), x)[:, :2]
 
-    monkeypatch.setattr(gradients, "_lengths", few)
+    monkeypatch.setattr("lib.gradients._lengths", few)
     expected, _ = plain(network, pixels, units=2)
     assert len(expected) == 17
     close(input_unit_gradients(network, pixels), expected, 2e-6)  # of twice as many layers

@@ -8,9 +8,8 @@ import threading
 
 import pytest
 
-from lib import __main__ as cli
-from lib import interrupt, paths
-
+from lib.__main__ import KEPT
+from lib.base import interrupt, paths
 
 HEARD = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "stopped by SIGTERM"), signal.SIGHUP: (129, "stopped by SIGHUP")}
 
@@ -131,7 +130,7 @@ def test_what_a_cluster_sends_ends_a_command_in_one_line(command, number, empty_
         finally:
             process.kill()
     code, reason = HEARD[number]
-    assert process.returncode == code and err.splitlines()[-1:] == [f"{reason}; {cli.KEPT}"] and "Traceback" not in err
+    assert process.returncode == code and err.splitlines()[-1:] == [f"{reason}; {KEPT}"] and "Traceback" not in err
 
 
 def test_anothers_handler_and_other_threads_are_left_alone():

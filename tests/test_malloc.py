@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from lib import malloc, paths
+from lib.base import malloc, paths
 
 needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 

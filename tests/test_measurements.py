@@ -4,10 +4,12 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import measurements, models
-from lib.data import Images
-from lib.errors import InputError
-from lib.measurements import MEASUREMENTS, Measurement, file_name, settled
+from lib import models
+from lib.base.errors import InputError
+from lib.data.images import Images
+from lib.measurements.measurement import Measurement
+from lib.measurements.registry import MEASUREMENTS, file_name, settled
+from lib.measurements.selectivity import class_means, selectivity, spatial_activations
 
 DEAD_LAYER, DEAD_UNIT = "layer1.0.relu1", 3
 
@@ -45,19 +47,19 @@ def activations(network, images) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def units(network, images) -> pd.DataFrame:
-    return measurements.selectivity(network, images)
+    return selectivity(network, images)
 
 
 @pytest.mark.parametrize("batch", [7, 45, 500])
 def test_spatial_activations_whatever_the_batch(batch, network, images, activations):
-    found = measurements.spatial_activations(network, images, batch=batch)
+    found = spatial_activations(network, images, batch=batch)
     assert list(found) == list(activations)
     for layer, expected in activations.items():
         assert found[layer].dtype == torch.float32 and not found[layer].requires_grad
         torch.testing.assert_close(found[layer], expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("measure", [measurements.spatial_activations, measurements.selectivity, measurements.class_means])
+@pytest.mark.parametrize("measure", [spatial_activations, selectivity, class_means])
 def test_a_network_in_training_mode_is_refused_and_unchanged(measure, images):
     network = models.build("resnet8", 10)
     before = network.bn1.running_mean.clone()
@@ -68,7 +70,7 @@ def test_a_network_in_training_mode_is_refused_and_unchanged(measure, images):
 
 def test_measuring_leaves_the_network_as_it_was(network, images):
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    measurements.selectivity(network, images)
+    selectivity(network, images)
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     assert not network.training and not any(module._forward_hooks for module in network.modules())
 
@@ -106,7 +108,7 @@ def test_dead_units_are_marked_and_zero(units):
 
 
 def test_class_means_table(network, images, activations):
-    table = measurements.class_means(network, images)
+    table = class_means(network, images)
     assert list(table.columns) == ["layer", "depth", "unit", "class", "mean"]
     assert len(table) == 120 * 10
     assert list(table.drop_duplicates("depth").layer) == list(activations)
@@ -116,7 +118,7 @@ def test_class_means_table(network, images, activations):
 
 
 def test_selectivity_follows_from_the_class_means(network, images, units):
-    means = measurements.class_means(network, images).set_index(["depth", "unit"])["mean"]
+    means = class_means(network, images).set_index(["depth", "unit"])["mean"]
     ranked = means.groupby(level=[0, 1]).apply(lambda m: sorted(m))
     expected = ranked.map(lambda m: (m[-1] - sum(m[:-1]) / 9) / (m[-1] + sum(m[:-1]) / 9 + 1e-6))
     found = units.set_index(["depth", "unit"]).selectivity

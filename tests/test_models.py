@@ -9,7 +9,9 @@ import torchvision
 from torch import nn
 
 from lib import models
-from lib.errors import InputError
+from lib.base.errors import InputError
+from lib.models import registry
+from lib.models.resnet import CifarBlock
 
 # model: (side, classes of its usual data set, ReLU layers, units, parameters counted by hand or by torchvision)
 KNOWN = {
@@ -106,18 +108,18 @@ def test_is_torchvisions_without_its_max_pool(name, mode):
 
 
 def test_option_a_shortcut():
-    block = models.CifarBlock(4, 8, stride=2)
+    block = CifarBlock(4, 8, stride=2)
     x = torch.rand(2, 4, 6, 6)
     out = block.shortcut(x)
     assert out.shape == (2, 8, 3, 3)
     assert torch.equal(out[:, 2:6], x[:, :, ::2, ::2])
     assert not out[:, :2].any() and not out[:, 6:].any()
     assert [name.split(".")[0] for name, _ in block.named_parameters()] == ["conv1", "bn1", "bn1", "conv2", "bn2", "bn2"]
-    assert models.CifarBlock(4, 4, stride=1).shortcut(x) is x
+    assert CifarBlock(4, 4, stride=1).shortcut(x) is x
 
 
 def test_block_adds_its_shortcut_before_the_last_relu():
-    block = models.CifarBlock(4, 4, stride=1).eval()
+    block = CifarBlock(4, 4, stride=1).eval()
     nn.init.zeros_(block.conv2.weight)  # what remains is relu(x)
     x = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
     assert torch.equal(block(x), x.relu())
@@ -229,4 +231,4 @@ def test_to_unit():
 
 
 def test_doctests():
-    assert doctest.testmod(models).failed == 0
+    assert doctest.testmod(registry).failed == 0

@@ -11,9 +11,15 @@ import nbformat
 import pandas as pd
 import pytest
 
-from lib import book, catalogue, chapters, figures, notebooks, paths, provenance, readlog, runs
-from lib.errors import InputError
-from lib.figures import style
+from lib import runs
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.book import chapter, notebooks, site, sources
+from lib.book.figures import style
+from lib.book.figures.selectivity import dead_units
+from lib.runs import catalogue, provenance, run
+from lib.runs.run import folder as run_folder
+from lib.runs.tables import at_hand
 
 VOID = {"br", "hr", "img"}
 
@@ -43,41 +49,41 @@ def shown(monkeypatch):
 
 @pytest.fixture
 def reading():
-    readlog.start()
+    provenance.start()
     yield
-    readlog.start()
+    provenance.start()
 
 
 def test_all_that_is_read_is_recorded_and_nothing_else(store_dir, trainings, reading):
-    assert readlog.so_far() == {}
+    assert provenance.so_far() == {}
     runs.history(trainings[1:])
     runs.table("selectivity", trainings)
-    units = runs.measurements.file_name("selectivity", {})
-    assert readlog.so_far() == {trainings[0]: (units,), trainings[1]: (runs.HISTORY, units)}
+    units = run.measurements.file_name("selectivity", {})
+    assert provenance.so_far() == {trainings[0]: (units,), trainings[1]: (runs.HISTORY, units)}
     runs.summary(trainings[:1])
     runs.load(trainings[0])
-    assert readlog.so_far()[trainings[0]] == (runs.CONFIG, units, runs.WEIGHTS)
+    assert provenance.so_far()[trainings[0]] == (runs.CONFIG, units, runs.WEIGHTS)
     catalogue.catalogue()
-    chapters.at_hand([replace(trainings[0], seed=7)])
-    assert list(readlog.so_far()) == trainings
+    at_hand([replace(trainings[0], seed=7)])
+    assert list(provenance.so_far()) == trainings
 
 
 def test_a_chapter_begins_anew(store_dir, trainings, reading):
     runs.history(trainings)
     given = {"dataset": "digits", "model": "usual", "alphas": [0.0], "seeds": [0], "recipe": "fast"}
-    chapters.parameters(given | {"__annotations__": dict.fromkeys(given)})
-    assert readlog.so_far() == {}
+    chapter.parameters(given | {"__annotations__": dict.fromkeys(given)})
+    assert provenance.so_far() == {}
 
 
 def test_the_fold_out_names_every_run_with_seed_recipe_device_and_commit(store_dir, trainings, reading):
     runs.summary(trainings)
-    made = provenance.bundle("fig-x", readlog.so_far())
+    made = sources.bundle("fig-x", provenance.so_far())
     text = made["text/html"]
     tags = Tags()
     tags.feed(text)
     assert tags.open == []
     assert re.match(r'<details class="made-from"><summary>Made from 2 runs \(fig-x\)</summary>', text)
-    facts = runs.config(runs.cached(trainings[0]))["provenance"]
+    facts = runs.config(run_folder(trainings[0]))["provenance"]
     told = ["resnet8 on digits, fast recipe, 2 epochs", "seed 0", "α = 0", "α = 1", "table selectivity: 2 runs"]
     assert all(words in text for words in [*told, facts["device"], facts["commit"] or "unknown"])
     assert re.findall(r'href="[^"#]*03-runs\.ipynb#run-(\w+)">(\w+)<', text) == [(one.key, one.key) for one in trainings]
@@ -88,40 +94,40 @@ def test_the_fold_out_names_every_run_with_seed_recipe_device_and_commit(store_d
 def test_it_is_the_same_whatever_the_order_of_reading(store_dir, trainings, reading):
     runs.table("selectivity", trainings)
     runs.history(trainings)
-    first = provenance.bundle("fig-x", readlog.so_far())
-    readlog.start()
+    first = sources.bundle("fig-x", provenance.so_far())
+    provenance.start()
     runs.history(trainings[::-1])
     runs.table("selectivity", trainings[::-1])
-    assert provenance.bundle("fig-x", readlog.so_far()) == first
+    assert sources.bundle("fig-x", provenance.so_far()) == first
 
 
 def test_a_missing_seed_leaves_its_cell_empty_and_variants_are_named():
     grid = runs.grid(dataset="digits", model="resnet8", alphas=[0.0], seeds=[0, 1], recipe="fast", epochs=8, variants=["plain", "pgd-4"])
-    text = provenance._matrix(provenance.Group("name", tuple(grid[:3]), "", ()), "03-runs.ipynb")
+    text = sources._matrix(sources.Group("name", tuple(grid[:3]), "", ()), "03-runs.ipynb")
     assert text.count("<td><a ") == 3 and text.count("<td></td>") == 2 and "PGD, 4 steps, α = 0" in text and "plain, α = 0" in text
 
 
 def test_forty_runs_are_compact():
     grid = runs.grid(dataset="cifar10", model="resnet20", alphas=[-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0], seeds=range(6), recipe="fast")
-    text = provenance._matrix(provenance.Group("name", tuple(grid), "", ()), "03-runs.ipynb")
+    text = sources._matrix(sources.Group("name", tuple(grid), "", ()), "03-runs.ipynb")
     assert text.count("<tr>") == 8 and len(re.sub("<[^>]*>", " ", text).split()) == 42 + 6 * 2 + 7 * 3
 
 
 def test_every_figure_is_shown_with_it(store_dir, trainings, reading, shown):
-    figures.setup()
+    style.setup()
     summary = runs.summary(trainings)
-    figures.show(figures.dead_units(summary), name="fig-x", alt="An alt text.", caption="A caption.")
+    style.show(dead_units(summary), name="fig-x", alt="An alt text.", caption="A caption.")
     (_, how), (made, raw) = shown
     assert how["metadata"]["figure"]["name"] == "fig-x" and raw == {"raw": True}
-    assert made == provenance.bundle("fig-x", readlog.so_far())
+    assert made == sources.bundle("fig-x", provenance.so_far())
 
 
 def test_a_figure_without_runs_needs_a_file(reading, shown):
     with pytest.raises(InputError, match=r"figure 'fig-x' has read no run; say which file"):
         style.show(None, name="fig-x", alt="", caption="")
     with pytest.raises(InputError, match="must be a file of the project, got 'nothing.json'"):
-        provenance.bundle("fig-x", {}, source="nothing.json")
-    made = provenance.bundle("fig-x", {}, source="benchmarks/results.json")
+        sources.bundle("fig-x", {}, source="nothing.json")
+    made = sources.bundle("fig-x", {}, source="benchmarks/results.json")
     assert "Made from benchmarks/results.json (fig-x)" in made["text/html"] and "SHA-256" in made["text/html"]
     assert shown == []
 
@@ -137,21 +143,21 @@ def test_chapters_draw_figures_through_show_alone():
 def test_links_lead_to_the_page_of_runs_from_wherever_the_notebook_lies(monkeypatch, tmp_path):
     for folder, link in ((paths.ROOT, "chapters/03-runs.ipynb"), (paths.CHAPTERS, "03-runs.ipynb"), (tmp_path, "03-runs.ipynb")):
         monkeypatch.chdir(folder)
-        assert provenance.runs_page() == link
-    assert (paths.CHAPTERS / provenance.RUNS_PAGE).is_file()
+        assert sources.runs_page() == link
+    assert (paths.CHAPTERS / sources.RUNS_PAGE).is_file()
     links = ['href="03-runs.{}#run-1"', 'href="chapters/03-runs.{}"', 'href="https://a.b/c.ipynb"']
     output = nbformat.v4.new_output("display_data", {"text/html": " ".join(links).format("ipynb", "ipynb")})
-    found = book.page(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[output])]))
+    found = site.page(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[output])]))
     assert json.dumps(" ".join(links).format("html", "html")) in found
 
 
 def test_on_a_page_the_fold_out_is_no_second_figure(reading):
-    outputs = [nbformat.v4.new_output("display_data", data) for data in ({"text/plain": "picture"}, provenance.bundle("fig-x", {}, source="README.md"))]
+    outputs = [nbformat.v4.new_output("display_data", data) for data in ({"text/plain": "picture"}, sources.bundle("fig-x", {}, source="README.md"))]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("draw()", metadata={"mystnb": {"figure": {"name": "fig-x"}}}, outputs=outputs)])
     before = notebooks.text(notebook)
-    figure, below = nbformat.reads(book.page(notebook), as_version=4).cells
+    figure, below = nbformat.reads(site.page(notebook), as_version=4).cells
     assert (len(figure.outputs), len(below.outputs)) == (1, 1) and figure.metadata.mystnb.figure.name == "fig-x"
-    assert below.metadata == {"tags": ["remove-input"]} and provenance.MARK in below.outputs[0].data["text/html"]
+    assert below.metadata == {"tags": ["remove-input"]} and sources.MARK in below.outputs[0].data["text/html"]
     assert notebooks.text(notebook) == before
 
 

@@ -10,7 +10,10 @@ import nbformat
 import pytest
 import yaml
 
-from lib import book, claims, paths, readme
+from lib import papers
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.book import readme, site
 
 WORKFLOWS = sorted((paths.ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -30,7 +33,7 @@ def test_the_claims_are_those_of_the_landing_page():
     together = re.search(r"Asked together \(.+?\), (\d+) reproduced and (\d+) not are left:", block)
     assert int(together[1]) <= counts["reproduced"] and int(together[2]) <= counts["not reproduced"]
     care = block.split("To be read with care: ")[1]
-    assert all(f"{one.id}: {one.caution}" in care for one in claims.CLAIMS if one.caution)
+    assert all(f"{one.id}: {one.caution}" in care for one in papers.CLAIMS if one.caution)
 
 
 def page_of(*outputs):
@@ -41,7 +44,7 @@ def test_a_published_table_is_read_back():
     table = "<table><thead><tr><th>id</th><th>verdict</th></tr></thead><tbody><tr><td>A &lt; B</td><td>not tested</td></tr></tbody></table>"
     page = page_of(({"text/html": "<p>no table</p>"}, {}), ({"text/html": table}, {}))
     assert readme.rows(page, "verdict") == [{"id": "A < B", "verdict": "not tested"}]
-    with pytest.raises(readme.InputError, match="no table with the column 'ours'"):
+    with pytest.raises(InputError, match="no table with the column 'ours'"):
         readme.rows(page, "ours")
     glued = page_of(({"application/papermill.record/text/plain": "'3'"}, {"scrapbook": {"name": "claims"}}))
     assert readme.glued(glued) == {"claims": "3"}
@@ -49,7 +52,7 @@ def test_a_published_table_is_read_back():
 
 def test_markers_are_there_once():
     assert readme._between("<!-- made: a -->\nold\n<!-- end --> rest", "a", "new \\1") == "<!-- made: a -->\nnew \\1\n<!-- end --> rest"
-    with pytest.raises(readme.InputError, match="found them 0 times"):
+    with pytest.raises(InputError, match="found them 0 times"):
         readme._between("text", "a", "new")
 
 
@@ -57,14 +60,14 @@ def test_the_address_is_filled_in_at_one_place(tmp_path, monkeypatch):
     for name in ("README.md", "CITATION.cff"):
         (tmp_path / name).write_text((paths.ROOT / name).read_text())
     (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/someone/something/"\n')
-    monkeypatch.setattr(readme, "figure", lambda: (b"", ""))
-    monkeypatch.setattr(readme, "claims", lambda: "")
+    monkeypatch.setattr("lib.book.site.readme.figure", lambda: (b"", ""))
+    monkeypatch.setattr("lib.book.site.readme.claims", lambda: "")
     assert readme.binder() == ""
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)
     made = {file.name: content.decode() for file, content in readme.made().items()}
     assert "(https://mybinder.org/v2/gh/someone/something/main)" in made["README.md"]
     assert yaml.safe_load(made["CITATION.cff"])["repository-code"] == "https://github.com/someone/something"
-    config = yaml.safe_load(book.addressed((book.Path(__file__).parent.parent / "_config.yml").read_text(), readme.repository()))
+    config = yaml.safe_load(site.addressed((site.Path(__file__).parent.parent / "_config.yml").read_text(), readme.repository()))
     assert config["repository"]["url"] == "https://github.com/someone/something" and config["launch_buttons"]["binderhub_url"] == readme.BINDER
     assert config["title"] and config["html"]["home_page_in_navbar"]
 

@@ -12,10 +12,15 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import catalogue, measurements, origin, recheck, runs, samecode, selectivity, store, train
-from lib.errors import InputError
-from lib.recipes import Training
-from lib.runs import CONFIG, HISTORY, WEIGHTS
+from lib import runs, selectivity
+from lib.base.errors import InputError
+from lib.measurements import registry
+from lib.runs import catalogue, equivalence, recheck, store
+from lib.runs import provenance as runs_provenance
+from lib.runs.run import _network, _parquet
+from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
+from lib.training.loop import Trained, learning_rate, train
+from lib.training.recipe import Training
 
 # edits that change the digest and no number; which of the two kinds of results they reach
 TRAIN = ("train", "0.1**passed", "0.1 ** (passed + 0)")
@@ -25,7 +30,7 @@ TABLES = ("selectivity", "(means == 0)", "(means + 0 == 0)")
 @pytest.fixture(autouse=True)
 def a_long_training_takes_ten_minutes(monkeypatch):
     """On a busy machine the shared store's two epochs can take more than a minute."""
-    monkeypatch.setattr(recheck, "WHOLE_SECONDS", 599.0)
+    monkeypatch.setattr("lib.runs.run.recheck.WHOLE_SECONDS", 599.0)
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def again(own_store):
 
 @pytest.fixture
 def nothing_is_trained(monkeypatch):
-    monkeypatch.setattr(recheck, "_trained", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("lib.runs.run.recheck._trained", lambda *args: pytest.fail("trained"))
 
 
 @pytest.fixture
@@ -49,23 +54,23 @@ def replayed(made, monkeypatch):
     """Training that takes no time: hands out what `made` holds. Yields a list of (training, threads) and of how to change what is handed out."""
     log = SimpleNamespace(trained=[], history=lambda table: table, network=lambda network: None, result={})
 
-    @functools.wraps(train.train)  # by its name the fingerprint of the code finds the source
+    @functools.wraps(train)  # by its name the fingerprint of the code finds the source
     def train_again(training, engine, *, on_epoch, progress):
         log.trained.append((training, torch.get_num_threads()))
         run = store.Folder(made / training.name)
-        network = runs._network(training, run)
+        network = _network(training, run)
         log.network(network)
         history = log.history(pd.read_parquet(run.path / HISTORY))
         for row in history.to_dict("records"):
             on_epoch(row)
-        return train.Trained(network, history, runs.config(run)["result"] | {"seconds": 0.1} | log.result, engine)
+        return Trained(network, history, runs.config(run)["result"] | {"seconds": 0.1} | log.result, engine)
 
-    monkeypatch.setattr(train, "train", train_again)
+    monkeypatch.setattr("lib.training.loop.train", train_again)
     return log
 
 
 def records(root: Path) -> list[dict]:
-    return json.loads((root / samecode.NAME).read_text())["same"]
+    return json.loads((root / equivalence.NAME).read_text())["same"]
 
 
 def remake(root: Path, training: Training, *, history=None, weights: bool = True, result=(), **provenance) -> store.Folder:
@@ -78,7 +83,7 @@ def remake(root: Path, training: Training, *, history=None, weights: bool = True
     facts["result"] |= dict(result)
     files[CONFIG] = json.dumps(facts).encode()
     if history is not None:
-        files[HISTORY] = runs._parquet(history)
+        files[HISTORY] = _parquet(history)
     shutil.rmtree(run.path)
     run = store.create(root / training.name, files, optional=(WEIGHTS,))
     for name, (entry, content) in entries.items():
@@ -94,13 +99,13 @@ def history_of(root: Path, training: Training) -> pd.DataFrame:
 
 def test_nothing_stale_is_nothing_to_do(again, own_store, nothing_is_trained):
     assert again() == (True, ["nothing to repeat here"])
-    assert not (own_store / samecode.NAME).exists()
+    assert not (own_store / equivalence.NAME).exists()
 
 
 def test_equal_code_is_recorded(again, own_store, trainings, edit, monkeypatch):
-    olds = {origin.training_digest(training) for training in trainings}
+    olds = {runs_provenance.training_digest(training) for training in trainings}
     edit(*TRAIN)
-    new = origin.training_digest(trainings[0])
+    new = runs_provenance.training_digest(trainings[0])
     assert set(catalogue.catalogue().status) == {"stale"}
     settled, lines = again()
     assert settled and set(catalogue.catalogue().status) == {"ok"}
@@ -114,28 +119,28 @@ def test_equal_code_is_recorded(again, own_store, trainings, edit, monkeypatch):
     assert {"commit", "date"} <= set(record)
     whats = ("history", "weights", "result")
     assert record["evidence"] == [{"run": t.name, "what": what, "epochs": 2, "of": 2} for t in trainings for what in whats]
-    assert samecode.same("training", record["old"], new)
-    assert samecode.same("training", record["old"], new, device=record["device"], engine=record["engine"])
-    assert not samecode.same("training", record["old"], new, device="another")
-    assert not samecode.same("table", record["old"], new) and not samecode.same("training", new, record["old"])
+    assert equivalence.same("training", record["old"], new)
+    assert equivalence.same("training", record["old"], new, device=record["device"], engine=record["engine"])
+    assert not equivalence.same("training", record["old"], new, device="another")
+    assert not equivalence.same("table", record["old"], new) and not equivalence.same("training", new, record["old"])
     # and the second time there is nothing left to do
-    monkeypatch.setattr(recheck, "_trained", lambda *args: pytest.fail("trained"))
-    before = (own_store / samecode.NAME).read_bytes()
+    monkeypatch.setattr("lib.runs.run.recheck._trained", lambda *args: pytest.fail("trained"))
+    before = (own_store / equivalence.NAME).read_bytes()
     assert again() == (True, ["nothing to repeat here"])
-    assert (own_store / samecode.NAME).read_bytes() == before
+    assert (own_store / equivalence.NAME).read_bytes() == before
 
 
 def test_code_that_changes_the_result_stays_stale(again, own_store, trainings, edit, monkeypatch):
     for training in trainings:  # stopped after one epoch
         remake(own_store, training, result={"seconds": 600.0})
     edit(*TRAIN)
-    real = train.learning_rate
-    monkeypatch.setattr(train, "learning_rate", lambda *args: real(*args) * 1.001)
+    real = learning_rate
+    monkeypatch.setattr("lib.training.loop.learning_rate", lambda *args: real(*args) * 1.001)
     settled, lines = again()
     assert not settled
     assert lines[-1].startswith("differs: plain training (fast) of resnet8 by code ") and lines[-1].endswith("2 runs stay stale")
     assert f": {trainings[0].name}: its history, loss in row 1: " in lines[-1]
-    assert not (own_store / samecode.NAME).exists()
+    assert not (own_store / equivalence.NAME).exists()
 
 
 # what comes out otherwise, and what is said to differ
@@ -155,7 +160,7 @@ def test_whatever_differs_is_found(change, again, own_store, trainings, edit, re
     vars(replayed).update(how)
     settled, lines = again()
     assert not settled and f": {trainings[0].name}: {said}" in lines[-1] and lines[-1].endswith("2 runs stay stale")
-    assert not (own_store / samecode.NAME).exists()
+    assert not (own_store / equivalence.NAME).exists()
 
 
 def test_a_change_that_only_alpha_shows_is_found(again, own_store, trainings, edit, monkeypatch):
@@ -164,10 +169,10 @@ def test_a_change_that_only_alpha_shows_is_found(again, own_store, trainings, ed
     edit(*TRAIN)
     real = selectivity.mean_selectivity
     # the value is the same, the gradient is not
-    monkeypatch.setattr(selectivity, "mean_selectivity", lambda *args: (si := real(*args)).detach() + 0.5 * (si - si.detach()))
+    monkeypatch.setattr("lib.selectivity.mean_selectivity", lambda *args: (si := real(*args)).detach() + 0.5 * (si - si.detach()))
     settled, lines = again()
     assert not settled and f"{trainings[1].name}: its history, " in lines[-1]
-    assert not (own_store / samecode.NAME).exists()
+    assert not (own_store / equivalence.NAME).exists()
 
 
 def test_a_long_training_is_repeated_in_part(again, own_store, trainings, edit, replayed):
@@ -182,7 +187,7 @@ def test_a_long_training_is_repeated_in_part(again, own_store, trainings, edit, 
     (record,) = records(own_store)
     one = [{"what": "history", "epochs": 1, "of": 2}, {"what": "clean_accuracy"}]
     assert record["evidence"] == [{"run": training.name} | found for training in trainings for found in one]
-    os.remove(own_store / samecode.NAME)
+    os.remove(own_store / equivalence.NAME)
     settled, lines = again(epochs=2)
     assert not settled and "its history, loss in row 2: " in lines[-1]
 
@@ -194,7 +199,7 @@ def test_a_part_proves_nothing_where_a_whole_training_differs(again, own_store, 
     remake(own_store, trainings[1], history=recorded.assign(loss=recorded.loss + [0, 1]))
     edit(*TRAIN)
     settled, lines = again()
-    assert not settled and not (own_store / samecode.NAME).exists()
+    assert not settled and not (own_store / equivalence.NAME).exists()
     assert "its history, loss in row 2: " in lines[-2]
     assert lines[-1].startswith("left open: ") and "one repeated whole differs, so a part proves nothing" in lines[-1]
     remake(own_store, trainings[1], history=recorded)
@@ -230,7 +235,7 @@ def test_what_was_made_elsewhere_is_left_alone(where, again, own_store, training
     assert not settled
     (line,) = [line for line in lines if line.startswith("not here: ")]
     assert said in line and line.endswith("2 runs stay stale")
-    assert lines[-1] == "nothing to repeat here" and not (own_store / samecode.NAME).exists()
+    assert lines[-1] == "nothing to repeat here" and not (own_store / equivalence.NAME).exists()
 
 
 def test_evidence_speaks_for_its_own_device_alone(again, own_store, trainings, edit, replayed):
@@ -241,7 +246,7 @@ def test_evidence_speaks_for_its_own_device_alone(again, own_store, trainings, e
     (record,) = records(own_store)
     assert {one["run"] for one in record["evidence"]} == {trainings[0].name}
     assert catalogue.catalogue().set_index("alpha").status.to_dict() == {0.0: "ok", 1.0: "stale"}
-    assert not samecode.same("training", record["old"], record["new"], device="Another CPU, 1 threads")
+    assert not equivalence.same("training", record["old"], record["new"], device="Another CPU, 1 threads")
 
 
 def test_missing_data_is_said(again, own_store, trainings, edit, nothing_is_trained, monkeypatch):
@@ -256,7 +261,7 @@ def test_missing_data_is_said(again, own_store, trainings, edit, nothing_is_trai
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
 def test_as_many_threads_as_were_recorded(again, own_store, trainings, edit, replayed):
-    here = origin.device("cpu")
+    here = runs_provenance.device("cpu")
     for training in trainings:
         remake(own_store, training, device=here.replace(", 1 threads", ", 2 threads"))
     edit(*TRAIN)
@@ -289,25 +294,25 @@ def test_which_are_repeated(own_store, trainings, edit):
 
 
 def test_equal_tables_are_recorded(again, own_store, trainings, edit, nothing_is_trained):
-    old = origin.table_digest("selectivity", "resnet8")
+    old = runs_provenance.table_digest("selectivity", "resnet8")
     edit(*TABLES)
     settled, lines = again()
     assert settled and lines[0].startswith("repeating 0 trainings (0 epochs) and 1 tables: about")
     (record,) = records(own_store)
-    assert (record["kind"], record["old"], record["new"]) == ("table", old, origin.table_digest("selectivity", "resnet8"))
+    assert (record["kind"], record["old"], record["new"]) == ("table", old, runs_provenance.table_digest("selectivity", "resnet8"))
     assert (record["measurement"], record["model"]) == ("selectivity", "resnet8") and "variant" not in record
     assert record["evidence"] == [{"run": trainings[1].name, "what": "table"}]
-    assert samecode.same("table", old, record["new"]) and not samecode.same("training", old, record["new"])
+    assert equivalence.same("table", old, record["new"]) and not equivalence.same("training", old, record["new"])
 
 
 def test_a_changed_table_stays_stale(again, own_store, trainings, edit, monkeypatch):
     edit(*TABLES)
-    real = measurements.index.selectivity_index
-    monkeypatch.setattr(measurements.index, "selectivity_index", lambda *args: real(*args) * (1 + 1e-7))
+    real = registry.index.selectivity_index
+    monkeypatch.setattr(registry.index, "selectivity_index", lambda *args: real(*args) * (1 + 1e-7))
     settled, lines = again()
     assert not settled and lines[-1].startswith("differs: table selectivity of resnet8 by code ")
     assert ": selectivity in row " in lines[-1] and lines[-1].endswith("2 runs stay stale")
-    assert not (own_store / samecode.NAME).exists()
+    assert not (own_store / equivalence.NAME).exists()
 
 
 def test_a_table_without_weights_is_not_repeated(again, own_store, trainings, edit):
@@ -340,8 +345,8 @@ RECORD = {"kind": "training", "old": "a" * 12, "new": "b" * 12, "device": "here"
 
 
 def test_no_file_says_no(own_store):
-    assert not samecode.same("training", "a" * 12, "b" * 12)
-    assert samecode.same("training", "a" * 12, "a" * 12)
+    assert not equivalence.same("training", "a" * 12, "b" * 12)
+    assert equivalence.same("training", "a" * 12, "a" * 12)
 
 
 DAMAGE = {
@@ -357,12 +362,12 @@ DAMAGE = {
 
 @pytest.mark.parametrize("how", DAMAGE)
 def test_a_damaged_file_is_an_error_that_names_it(how, again, own_store):
-    samecode.add(RECORD)
-    assert samecode.same("training", "a" * 12, "b" * 12)
-    file, (damage, said) = own_store / samecode.NAME, DAMAGE[how]
+    equivalence.add(RECORD)
+    assert equivalence.same("training", "a" * 12, "b" * 12)
+    file, (damage, said) = own_store / equivalence.NAME, DAMAGE[how]
     content = damage(file.read_text())
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    for call in (lambda: samecode.same("training", "a" * 12, "b" * 12), again, lambda: samecode.add(RECORD)):
+    for call in (lambda: equivalence.same("training", "a" * 12, "b" * 12), again, lambda: equivalence.add(RECORD)):
         with pytest.raises(InputError) as caught:
             call()
         assert str(caught.value).startswith(f"damaged: {file} {said}; ") and "recheck" in str(caught.value)
@@ -370,16 +375,16 @@ def test_a_damaged_file_is_an_error_that_names_it(how, again, own_store):
 
 
 def test_the_seal_is_a_checksum_of_the_records(own_store):
-    samecode.add(RECORD)
-    content = json.loads((own_store / samecode.NAME).read_text())
+    equivalence.add(RECORD)
+    content = json.loads((own_store / equivalence.NAME).read_text())
     assert content["same"] == [RECORD]
     assert content["seal"] == hashlib.sha256(json.dumps([RECORD], sort_keys=True).encode()).hexdigest()
 
 
 def test_records_that_nothing_asks_for_are_dropped(again, own_store, edit, nothing_is_trained):
-    samecode.add(RECORD)
+    equivalence.add(RECORD)
     assert again() == (True, ["nothing to repeat here"])
-    assert records(own_store) == [] and not samecode.same("training", "a" * 12, "b" * 12)
+    assert records(own_store) == [] and not equivalence.same("training", "a" * 12, "b" * 12)
 
 
 def test_a_later_edit_needs_evidence_of_its_own(again, own_store, trainings, edit, replayed):
@@ -389,12 +394,12 @@ def test_a_later_edit_needs_evidence_of_its_own(again, own_store, trainings, edi
     edit("train", "passed + 0", "0 + passed")
     assert again()[0]
     (second,) = records(own_store)
-    assert first["old"] == second["old"] and first["new"] != second["new"] == origin.training_digest(trainings[0])
+    assert first["old"] == second["old"] and first["new"] != second["new"] == runs_provenance.training_digest(trainings[0])
 
 
 def test_the_catalogue_stays_as_it_is_with_the_file_in_the_store(own_store):
     before = catalogue.catalogue()
-    samecode.add(RECORD)
+    equivalence.add(RECORD)
     pd.testing.assert_frame_equal(catalogue.catalogue(), before)
 
 

@@ -7,9 +7,11 @@ import json
 
 import pytest
 
-from lib import data, models, recipes
-from lib.errors import InputError
-from lib.recipes import RECIPES, Adversarial, AugMix, Training, usual_model
+from lib import data, models
+from lib.base.errors import InputError
+from lib.training import recipe as training_recipe
+from lib.training.recipe import AUGMENTATIONS, RECIPES, USUAL_MODELS, Recipe, Training, described, usual_model
+from lib.training.variants import PGD_STEP, Adversarial, AugMix
 
 DIGITS = {"dataset": "digits", "model": "resnet8", "recipe": "fast"}
 
@@ -50,7 +52,7 @@ def test_every_field_changes_the_key(change):
     assert changed.key != plain.key and changed.name != plain.name
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(recipes.Recipe)])
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Recipe)])
 def test_every_number_of_the_recipe_changes_the_key(name, monkeypatch):
     before = Training(**DIGITS).key
     recipe = RECIPES["fast"]["resnet8"]
@@ -85,7 +87,7 @@ def test_a_variant_is_its_numbers(variant, recipe, settings):
 @pytest.mark.parametrize("change", [{"width": 4}, {"depth": 2}, {"severity": 3.0}, {"jsd": 0.0}], ids=str)
 def test_every_number_of_augmix_changes_the_key(change, monkeypatch):
     before = Training(**DIGITS, variant="augmix").key
-    monkeypatch.setattr(recipes, "variant_settings", lambda name, recipe: AugMix(**change))
+    monkeypatch.setattr("lib.training.variants.variant_settings", lambda name, recipe: AugMix(**change))
     assert Training(**DIGITS, variant="augmix").key != before
 
 
@@ -93,7 +95,7 @@ def test_steps_and_step_size_of_the_attack_change_the_key(monkeypatch):
     before = Training(**DIGITS, variant="pgd-4")
     assert Training(**DIGITS, variant="pgd-5").key != before.key
     key = before.key
-    monkeypatch.setitem(recipes.PGD_STEP, "fast", 2 / 255)
+    monkeypatch.setitem(PGD_STEP, "fast", 2 / 255)
     assert Training(**DIGITS, variant="pgd-4").key != key
 
 
@@ -101,7 +103,7 @@ def test_steps_and_step_size_of_the_attack_change_the_key(monkeypatch):
 def test_augmentation_changes_the_key(name, monkeypatch):
     before = Training(**DIGITS)
     key, value = before.key, 1 - getattr(before.augmentation, name)
-    monkeypatch.setitem(recipes.AUGMENTATIONS, "digits", dataclasses.replace(before.augmentation, **{name: value}))
+    monkeypatch.setitem(AUGMENTATIONS, "digits", dataclasses.replace(before.augmentation, **{name: value}))
     assert Training(**DIGITS).key != key
 
 
@@ -183,7 +185,7 @@ def test_a_training_cannot_be_changed():
 
 
 def test_tables_fit_together():
-    assert set(recipes.AUGMENTATIONS) == set(data.DATASETS) == set(recipes.USUAL_MODELS)
+    assert set(AUGMENTATIONS) == set(data.DATASETS) == set(USUAL_MODELS)
     for table in RECIPES.values():
         assert set(table) <= set(models.MODELS)
     assert set(RECIPES["paper"]) == set(models.MODELS)
@@ -214,15 +216,15 @@ def as_read(training: Training) -> dict:
 
 @pytest.mark.parametrize("training", TRAININGS, ids=lambda training: training.name)
 def test_a_training_is_known_again_by_its_canonical_form(training):
-    assert recipes.described(as_read(training)) == training
+    assert described(as_read(training)) == training
 
 
 def test_what_a_changed_recipe_has_made_is_not_described(monkeypatch):
     facts = [as_read(training) for training in TRAININGS]
     monkeypatch.setitem(RECIPES["fast"], "resnet8", dataclasses.replace(RECIPES["fast"]["resnet8"], momentum=0.8))
-    assert [recipes.described(one) is None for one in facts] == [False, True, True, False, True]
-    monkeypatch.setitem(recipes.PGD_STEP, "paper", 2e-4)
-    assert recipes.described(facts[3]) is None
+    assert [described(one) is None for one in facts] == [False, True, True, False, True]
+    monkeypatch.setitem(PGD_STEP, "paper", 2e-4)
+    assert described(facts[3]) is None
 
 
 HUGE = 10**400
@@ -258,8 +260,8 @@ ODD = {
 def test_odd_facts_describe_no_training(case):
     odd = ODD[case]
     facts = as_read(Training(**DIGITS)) | odd if isinstance(odd, dict) and odd else odd
-    assert recipes.described(facts) is None
+    assert described(facts) is None
 
 
 def test_doctests():
-    assert doctest.testmod(recipes).failed == 0
+    assert doctest.testmod(training_recipe).failed == 0

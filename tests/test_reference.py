@@ -17,8 +17,11 @@ import typer
 import yaml
 from sphinx.util.inventory import InventoryFile
 
-from lib import chapters, docstrings, measurements, notebooks, paths, reference, runs
+from lib import measurements, runs
 from lib.__main__ import app
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.book import notebooks, reference, sphinx
 
 REFERENCE = paths.ROOT / "reference"
 ADDING = (REFERENCE / "adding.md").read_text(encoding="utf-8")
@@ -190,7 +193,7 @@ TOY = {
             size: int
 
         def length() -> int:
-            """See `lib.attacks.Ball`."""
+            """See `lib.attacks.ascent.Ball`."""
     ''',
     "attacks/deep/__init__.py": '"""Deeper."""',
     "attacks/deep/down.py": '''
@@ -209,7 +212,7 @@ def toy(tmp_path_factory) -> Path:
     for name, text in TOY.items():
         (root / "lib" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "lib" / name).write_text(textwrap.dedent(text).lstrip(), encoding="utf-8")
-    shutil.copy(inspect.getsourcefile(docstrings), root / "its_extension.py")
+    shutil.copy(inspect.getsourcefile(sphinx), root / "its_extension.py")
     settings = yaml.safe_load((paths.ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]
     used = [name for name in settings["extra_extensions"] if name.startswith("sphinx.ext.")]
     wanted = {
@@ -267,12 +270,12 @@ def names(site: Path) -> dict[str, str]:
 
 def test_each_package_has_a_page_with_its_face_and_its_modules(toy):
     found = names(toy)
-    assert {Path(page).stem for page in found.values()} == {"lib", "lib.attacks", "lib.attacks.deep"}
-    assert found["lib.alone.one"].endswith("/lib.html") and found["lib.attacks.deep.down.dig"].endswith(
-        "/lib.attacks.deep.html"
+    assert {Path(page).stem for page in found.values()} == {"lib", "lib.attacks.ascent", "lib.attacks.ascent.deep"}
+    assert found["lib.alone.one"].endswith("/lib.html") and found["lib.attacks.ascent.deep.down.dig"].endswith(
+        "/lib.attacks.ascent.deep.html"
     )
     attacks = {
-        name.removeprefix("lib.attacks") for name, page in found.items() if page.endswith("/lib.attacks.html")
+        name.removeprefix("lib.attacks.ascent") for name, page in found.items() if page.endswith("/lib.attacks.ascent.html")
     }
     assert attacks >= {
         "",
@@ -285,18 +288,18 @@ def test_each_package_has_a_page_with_its_face_and_its_modules(toy):
         ".pgd.Path",
         ".pgd.Path.end",
     }
-    page = (toy / "api" / "lib.attacks.html").read_text(encoding="utf-8")
+    page = (toy / "api" / "lib.attacks.ascent.html").read_text(encoding="utf-8")
     assert page.count("How often") == 1 and page.count("Its radius") == 1  # told once, under the public name
     assert page.count("Ascend.") == 1 and page.count("Descent.") == 1  # what a shadowed module has besides
 
 
 def test_a_name_in_a_docstring_is_a_link_where_it_is_known(toy):
-    one, two = ((toy / "api" / f"{name}.html").read_text(encoding="utf-8") for name in ("lib", "lib.attacks"))
+    one, two = ((toy / "api" / f"{name}.html").read_text(encoding="utf-8") for name in ("lib", "lib.attacks.ascent"))
     assert (
-        'href="lib.attacks.html#lib.attacks.pgd"' in one
-        and 'href="lib.attacks.html#lib.attacks.pgd.ascend"' in one
+        'href="lib.attacks.ascent.html#lib.attacks.pgd"' in one
+        and 'href="lib.attacks.ascent.html#lib.attacks.pgd.ascend"' in one
     )
-    assert 'href="#lib.attacks.Ball"' in two
+    assert 'href="#lib.attacks.ascent.Ball"' in two
 
 
 # ---- the command line --------------------------------------------------------------------------------------
@@ -328,7 +331,7 @@ def test_the_page_of_the_command_line_is_in_step():
 def test_the_page_of_the_command_line_is_written_where_it_differs(tmp_path, monkeypatch):
     shutil.copy(paths.ROOT / "Makefile", tmp_path)
     (tmp_path / "reference").mkdir()
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)
     file = tmp_path / reference.COMMAND_LINE
     assert reference.write(app) == [file] and reference.write(app) == []
     file.write_text("edited by hand", encoding="utf-8")
@@ -418,7 +421,7 @@ def test_the_example_of_a_chapter_runs(tmp_path, monkeypatch):
     ((file, source),) = added("A chapter").items()
     (tmp_path / "chapters").mkdir()
     (tmp_path / file).write_text(source)
-    monkeypatch.setattr(notebooks, "sources", lambda: {"99-best": tmp_path / file})
+    monkeypatch.setattr("lib.book.site.notebooks.sources", lambda: {"99-best": tmp_path / file})
     notebook = notebooks.execute(
         "best", {"dataset": "digits", "alphas": [0.0, 2.0], "seeds": [0]}, frozen=True
     )
@@ -427,5 +430,5 @@ def test_the_example_of_a_chapter_runs(tmp_path, monkeypatch):
         for cell in notebook.cells
         for output in cell.get("outputs", [])
     )
-    with pytest.raises(chapters.InputError, match="unknown parameter 'alpah'"):
+    with pytest.raises(InputError, match="unknown parameter 'alpah'"):
         notebooks.execute("best", {"alpah": 1})

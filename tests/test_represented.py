@@ -7,13 +7,20 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import attacks, claims, corruptions, effects, estimates, layers, measurements, models, runs, verdicts
-from lib.data import Images
+from lib import attacks, corruptions, measurements, models, papers, runs
+from lib.base.errors import InputError
+from lib.book import tables
+from lib.data.images import Images
 from lib.dimensionality import twonn
-from lib.errors import InputError
 from lib.gradients import input_unit_gradients
-from lib.recipes import LABELS, Training
-from lib.represented import dimensionality
+from lib.measurements.dimensionality import dimensionality
+from lib.measurements.gradient import gradient as gradient_gradient
+from lib.measurements.gradient import variability, with_gradients
+from lib.measurements.layers import CHANGES, dimensions, over_live_units, with_dimensions
+from lib.measurements.measurement import is_early
+from lib.papers import statistics, verdicts
+from lib.runs.tables import _label
+from lib.training.recipe import LABELS, Training
 
 LIMIT, SPLIT = 40, 70
 CELLS = [("contrast", 1), ("contrast", 5), ("gaussian_noise", 1), ("gaussian_noise", 5)]
@@ -24,7 +31,7 @@ DEAD_LAYER, DEAD_UNIT = "layer1.0.relu1", ("layer2.0.relu1", 3)
 
 
 def labelled(table: pd.DataFrame, training: Training = HERE) -> pd.DataFrame:
-    return runs._label(table.copy(), training)
+    return _label(table.copy(), training)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +71,8 @@ def dead(network) -> torch.nn.Module:
 def few_corruptions(tmp_path_factory):
     """Two corruptions at two severities in place of 19 at five, in a cache of their own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corruptions, "NAMES", tuple(dict.fromkeys(name for name, _ in CELLS)))
-        patch.setattr(corruptions, "SEVERITIES", tuple(dict.fromkeys(severity for _, severity in CELLS)))
+        patch.setattr("lib.corruptions.NAMES", tuple(dict.fromkeys(name for name, _ in CELLS)))
+        patch.setattr("lib.corruptions.SEVERITIES", tuple(dict.fromkeys(severity for _, severity in CELLS)))
         patch.setenv("LIB_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 
@@ -85,7 +92,7 @@ def selective() -> torch.nn.Module:
 
 @pytest.fixture(scope="module")
 def gradient(selective, images) -> pd.DataFrame:
-    return measurements.gradient(selective, images, limit=12, precision="float32")
+    return gradient_gradient(selective, images, limit=12, precision="float32")
 
 
 def activations(network: torch.nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -166,13 +173,13 @@ def test_rows_are_those_of_plain_computation(table, network, images, layer, chan
 
 
 def test_a_limit_of_the_whole_split_leaves_one_kind_of_clean_rows(network, images, monkeypatch):
-    monkeypatch.setattr(corruptions, "NAMES", ("contrast",))
-    monkeypatch.setattr(corruptions, "SEVERITIES", (5,))
+    monkeypatch.setattr("lib.corruptions.NAMES", ("contrast",))
+    monkeypatch.setattr("lib.corruptions.SEVERITIES", (5,))
     few = images[:8]
     every, eight, more = (dimensionality(network, few, limit=limit, precision="float32") for limit in (0, 8, 500))
     assert every.equals(eight) and every.equals(more)
     assert len(every) == 7 * 3 and (every.images == 8).all() and every.twonn.notna().all()
-    summary = layers.with_dimensions(networks([0.0], 1), labelled(every, Training(**network_labels(0.0, 0)))).iloc[0]
+    summary = with_dimensions(networks([0.0], 1), labelled(every, Training(**network_labels(0.0, 0)))).iloc[0]
     assert summary.dimension_clean == summary.dimension_same > 0
 
 
@@ -230,7 +237,7 @@ def test_units_are_summed_up_over_images(gradient, selective, images):
 
 
 def test_bfloat16_changes_means_little(gradient, selective, images):
-    other = measurements.gradient(selective, images, limit=12, precision="bfloat16")
+    other = gradient_gradient(selective, images, limit=12, precision="bfloat16")
     assert np.allclose(other["mean"], gradient["mean"], rtol=0.02, atol=0) and (other.active == gradient.active).all()
     assert not np.allclose(other["mean"], gradient["mean"], rtol=1e-6, atol=0)
 
@@ -239,37 +246,37 @@ def test_bfloat16_changes_means_little(gradient, selective, images):
 
 
 def test_dead_units_and_layers_in_the_tables(dying, dead, images):
-    units = measurements.gradient(dying, images, limit=6, precision="bfloat16")
+    units = gradient_gradient(dying, images, limit=6, precision="bfloat16")
     assert set(zip(*[units[units.dead][name] for name in ("layer", "unit")], strict=True)) >= {DEAD_UNIT, *((DEAD_LAYER, unit) for unit in range(8))}
     assert (units[units.dead][["active", "mean", "deviation"]] == 0).all(axis=None)
-    curves = layers.variability(labelled(units)).set_index("layer")
+    curves = variability(labelled(units)).set_index("layer")
     assert curves.dead[DEAD_LAYER] == 8 and curves.dead[DEAD_UNIT[0]] >= 1 and curves.units.tolist() == WIDTHS
     assert curves.drop(index=DEAD_LAYER).notna().all(axis=None)  # of a layer without units there is nothing to draw
-    numbers = layers.with_gradients(networks([0.0], 1), labelled(units, Training(**network_labels(0.0, 0)))).iloc[0]
+    numbers = with_gradients(networks([0.0], 1), labelled(units, Training(**network_labels(0.0, 0)))).iloc[0]
     assert numbers[["cv_samples", "cv_firing", "cv_units", "cv_units_early", "cv_units_late"]].astype(float).notna().all()
 
     rows = dimensionality(dying, images, limit=12, precision="bfloat16")
     silent = rows[rows.layer == DEAD_LAYER]
     assert (silent[["components_90", "components_95", "components_99", "participation_ratio", "variance"]] == 0).all(axis=None)
     assert (silent.twonn.dropna() == 0).all() and (silent.points.dropna() == 1).all()
-    curves = layers.dimensions(labelled(rows))
+    curves = dimensions(labelled(rows))
     assert curves.notna().all(axis=None) and (curves[curves.layer != DEAD_LAYER].per_unit_95 > 0).all()
-    assert layers.dimensions(labelled(rows), whole=True).drop(columns="twonn").notna().all(axis=None)
-    numbers = layers.with_dimensions(networks([0.0], 1), labelled(rows, Training(**network_labels(0.0, 0)))).filter(regex="dimension_|twonn_")
+    assert dimensions(labelled(rows), whole=True).drop(columns="twonn").notna().all(axis=None)
+    numbers = with_dimensions(networks([0.0], 1), labelled(rows, Training(**network_labels(0.0, 0)))).filter(regex="dimension_|twonn_")
     assert numbers.shape[1] == 7 and numbers.notna().all(axis=None) and (numbers > 0).all(axis=None)
 
 
 def test_a_network_that_says_nothing(dead, images):
-    units = measurements.gradient(dead, images, limit=3, precision="float32")
+    units = gradient_gradient(dead, images, limit=3, precision="float32")
     assert units.dead.all()
     both = pd.concat([labelled(units), planted_gradients([1.0], 1)], ignore_index=True)
     for rows in (labelled(units), both):
-        curves = layers.variability(rows)
+        curves = variability(rows)
         mute = curves[curves.alpha == 0]
         assert (mute.dead == mute.units).all() and mute[["cv_samples", "cv_units", "mu"]].isna().all(axis=None)
     rows = dimensionality(dead, images, limit=5, precision="float32")
     assert (rows[["components_99", "participation_ratio", "variance"]] == 0).all(axis=None) and (rows.twonn.dropna() == 0).all()
-    assert layers.dimensions(labelled(rows)).notna().all(axis=None)
+    assert dimensions(labelled(rows)).notna().all(axis=None)
 
 
 # ---- From tables to curves, by hand ----------------------------------------------------------------------------------
@@ -328,8 +335,8 @@ def planted_dimensions(alphas, seeds, *, whole, same, corruption, attack, twonn,
 def test_early_layers_are_nine_of_seventeen(depths, early):
     rows = pd.concat([pd.DataFrame([network_labels(0.0, seed) | {"depth": depth} for depth in range(1, deep + 1)]) for seed, deep in enumerate((depths, 34))])
     rows = rows.reset_index(drop=True)
-    assert layers.is_early(rows).groupby(rows.seed).sum().tolist() == [early, 18]
-    assert (rows[layers.is_early(rows) & (rows.seed == 0)].depth <= early).all()
+    assert is_early(rows).groupby(rows.seed).sum().tolist() == [early, 18]
+    assert (rows[is_early(rows) & (rows.seed == 0)].depth <= early).all()
 
 
 def test_variability_by_hand():
@@ -340,7 +347,7 @@ def test_variability_by_hand():
         {"unit": 2, "active": 1, "mean": 1.0, "deviation": 2.0, "active_mean": 4.0, "active_deviation": np.nan, "dead": False},
         {"unit": 3, "active": 0, "mean": 0.0, "deviation": 0.0, "active_mean": np.nan, "active_deviation": np.nan, "dead": True},
     ]
-    (found,) = layers.variability(pd.DataFrame([network_labels(0.0, 0) | row | unit for unit in units])).to_dict("records")
+    (found,) = variability(pd.DataFrame([network_labels(0.0, 0) | row | unit for unit in units])).to_dict("records")
     assert (found["units"], found["dead"]) == (4, 1)
     assert found["cv_samples"] == pytest.approx((0.5 + 1 + 2) / 3) and found["cv_firing"] == pytest.approx((0.5 + 0.25) / 2)
     assert (found["mu"], found["sigma"]) == (3.0, 3.0)
@@ -349,15 +356,15 @@ def test_variability_by_hand():
 
 def test_dimensions_average_over_cells_and_count_units():
     how = {"whole": lambda a: 0.5, "same": lambda a: 0.4, "corruption": lambda a: 0.3, "attack": lambda a: 0.2}
-    rows = planted_dimensions([0.0], 2, **how, twonn={change: lambda a: 4.0 for change in layers.CHANGES})
+    rows = planted_dimensions([0.0], 2, **how, twonn={change: lambda a: 4.0 for change in CHANGES})
     rows = rows.sample(frac=1, random_state=0)  # in whatever order, under whatever index
-    found = layers.dimensions(rows).sort_values(["seed", "depth"]).groupby("change")
+    found = dimensions(rows).sort_values(["seed", "depth"]).groupby("change")
     for change, share, cells in (("none", 0.4, 1), ("corruption", 0.3, 4), ("attack", 0.2, 1)):
         one = found.get_group(change)
         assert one.depth.tolist() == [*range(1, 18)] * 2 and (one.cells == cells).all() and (one.images == 500).all() and (one.units == 100).all()
         assert one.per_unit_95.tolist() == pytest.approx([share] * 34) and one.twonn.tolist() == pytest.approx([4.0] * 34)
         assert one.per_unit_90.tolist() == pytest.approx([share - 0.05] * 34) and one.per_unit_99.tolist() == pytest.approx([share + 0.04] * 34)
-    clean = layers.dimensions(rows, whole=True).groupby("change").get_group("none")
+    clean = dimensions(rows, whole=True).groupby("change").get_group("none")
     assert (clean.images == 1000).all() and clean.per_unit_95.tolist() == pytest.approx([0.5] * 34) and clean.twonn.isna().all()
 
 
@@ -365,7 +372,7 @@ def test_changes_are_compared_at_each_share_of_the_variance():
     shares = {"attack": lambda alpha: 0.3, "corruption": lambda alpha: 0.5 + alpha / 10}
     rows = [(alpha, seed, change, of(alpha) + seed / 100) for alpha in (-1.0, 0.0) for seed in (0, 1, 2) for change, of in shares.items()]
     changes = pd.DataFrame(rows, columns=["alpha", "seed", "change", "per_unit_90"]).assign(per_unit_95=lambda found: found.per_unit_90 / 2)
-    table = estimates.by_share(changes, [-1.0, 0.0, 0.0, 7.0], shares=(90, 95))
+    table = tables.by_share(changes, [-1.0, 0.0, 0.0, 7.0], shares=(90, 95))
     assert table.to_dict("list") == {
         "variance, %": ["90", "95"],
         "at −1": ["−10.0 (−10.0 to −10.0)", "−5.0 (−5.0 to −5.0)"],
@@ -377,25 +384,25 @@ def test_components_over_live_units():
     rows = pd.DataFrame([network_labels(0.0, seed) | {"depth": depth, "components_95": 3} for seed in (0, 1) for depth in (1, 2, 3)])
     fires = {(0, 1): 4, (0, 2): 6, (1, 1): 3, (1, 3): 1}  # of ten units; in no other layer any
     units = pd.DataFrame([network_labels(0.0, s) | {"depth": d, "dead": u >= fires.get((s, d), 0)} for s in (0, 1) for d in (1, 2, 3) for u in range(10)])
-    found = layers.over_live_units(rows.assign(components_95=[3, 3, 0, 3, 0, 1]), units)
+    found = over_live_units(rows.assign(components_95=[3, 3, 0, 3, 0, 1]), units)
     assert found.per_live_95.tolist() == [0.75, 0.5, 0.0, 1.0, 0.0, 1.0] and list(found.columns) == [*rows.columns, "per_live_95"]
 
 
 def test_a_layer_without_an_answer_is_left_out_of_the_mean():
     planted = {"corruption": lambda a: 0.3, "attack": lambda a: 0.2, "whole": lambda a: 0.5, "same": lambda a: 0.4}
-    rows = planted_dimensions([0.0], 1, **planted, twonn={change: lambda a: 4.0 for change in layers.CHANGES})
+    rows = planted_dimensions([0.0], 1, **planted, twonn={change: lambda a: 4.0 for change in CHANGES})
     rows.loc[(rows.depth == 2) & (rows.change == "attack"), "twonn"] = np.nan
     rows.loc[(rows.depth == 3) & (rows.corruption == "contrast"), "twonn"] = np.nan
-    found = layers.with_dimensions(networks([0.0], 1), rows).iloc[0]
+    found = with_dimensions(networks([0.0], 1), rows).iloc[0]
     assert found.twonn_attack == found.twonn_clean == 4.0 and found.twonn_corruption == pytest.approx(4 + 0.05 / 9)
     assert (found.dimension_clean, found.dimension_same, found.dimension_corruption, found.dimension_attack) == pytest.approx((0.5, 0.4, 0.3, 0.2))
 
 
 def test_networks_that_are_not_in_a_table_have_no_numbers():
     summary = networks(ALPHAS, 2)
-    one = layers.with_gradients(summary, planted_gradients([0.0], 1))
+    one = with_gradients(summary, planted_gradients([0.0], 1))
     assert one[LABELS].equals(summary[LABELS]) and one.cv_samples.notna().tolist() == [alpha == 0 and seed == 0 for seed in (0, 1) for alpha in ALPHAS]
-    for function, columns in ((layers.with_gradients, ["cv_units_early", "cv_units_late"]), (layers.with_dimensions, ["dimension_clean", "twonn_attack"])):
+    for function, columns in ((with_gradients, ["cv_units_early", "cv_units_late"]), (with_dimensions, ["dimension_clean", "twonn_attack"])):
         none = function(summary, pd.DataFrame())
         assert none[LABELS].equals(summary[LABELS]) and none[columns].isna().all(axis=None)
 
@@ -427,7 +434,7 @@ def summed(*, alphas=ALPHAS, seeds=SEEDS, mirrored=False, late=None, **changes) 
     rows = planted_dimensions(alphas, seeds, **{name: planted[name] for name in names}, twonn=HOLDS["twonn"] | planted["twonn"], late=late)
     if mirrored:
         units["alpha"], rows["alpha"] = -units.alpha, -rows.alpha
-    return layers.with_dimensions(layers.with_gradients(networks(alphas, seeds), units), rows)
+    return with_dimensions(with_gradients(networks(alphas, seeds), units), rows)
 
 
 @pytest.fixture(scope="module")
@@ -438,18 +445,18 @@ def holding() -> pd.DataFrame:
 @pytest.mark.parametrize("identifier", OURS)
 @pytest.mark.parametrize("seeds", [3, 4])
 def test_claims_are_reproduced_where_they_hold(identifier, seeds, holding):
-    found = verdicts.decide(claims.claim(identifier), holding[holding.seed < seeds])
+    found = verdicts.decide(papers.claim(identifier), holding[holding.seed < seeds])
     assert (found.verdict, found.seeds) == ("reproduced", seeds) and all(part.low > 0 for part in found.parts)
 
 
 def test_claims_are_about_networks_and_not_the_order_of_rows(holding):
     shuffled = holding.sample(frac=1, random_state=1).reset_index(drop=True)
-    assert [verdicts.decide(claims.claim(one), shuffled) for one in OURS] == [verdicts.decide(claims.claim(one), holding) for one in OURS]
+    assert [verdicts.decide(papers.claim(one), shuffled) for one in OURS] == [verdicts.decide(papers.claim(one), holding) for one in OURS]
 
 
 def test_mirrored_networks_turn_the_verdicts():
     mirrored = summed(mirrored=True)
-    decided = {one: verdicts.decide(claims.claim(one), mirrored).verdict for one in OURS}
+    decided = {one: verdicts.decide(papers.claim(one), mirrored).verdict for one in OURS}
     assert decided == dict.fromkeys(OURS, "not reproduced") | {"LM-17": "reproduced"}  # which compares two changes of the same network
 
 
@@ -481,13 +488,13 @@ TURNED = [
 
 @pytest.mark.parametrize(("identifier", "changes", "part"), TURNED, ids=[f"{one}, {part}, {place}" for place, (one, _, part) in enumerate(TURNED)])
 def test_one_part_that_does_not_hold_is_enough(identifier, changes, part):
-    found = verdicts.decide(claims.claim(identifier), summed(**changes))
+    found = verdicts.decide(papers.claim(identifier), summed(**changes))
     assert found.verdict == "not reproduced"
     assert part in {one.name for one in found.parts if one.high < 0}
 
 
 def test_every_part_of_every_claim_is_turned_once(holding):
-    parts = {identifier: {part.name for part in verdicts.decide(claims.claim(identifier), holding).parts} for identifier in OURS}
+    parts = {identifier: {part.name for part in verdicts.decide(papers.claim(identifier), holding).parts} for identifier in OURS}
     turned = {identifier: {part for one, _, part in TURNED if one == identifier} for identifier in OURS}
     spoken_for = {"LM-16": {"corruptions, from −2 to 0", "PGD, from 0 to 2"}}  # their twins are
     assert {identifier: parts[identifier] - turned[identifier] for identifier in OURS} == {one: spoken_for.get(one, set()) for one in OURS}
@@ -496,7 +503,7 @@ def test_every_part_of_every_claim_is_turned_once(holding):
 def test_dimensions_are_those_of_early_layers(holding):
     other = summed(late=lambda alpha: 0.5 + 0.1 * alpha)
     for identifier in ("LM-15", "LM-16", "LM-17"):
-        assert verdicts.decide(claims.claim(identifier), other) == verdicts.decide(claims.claim(identifier), holding)
+        assert verdicts.decide(papers.claim(identifier), other) == verdicts.decide(papers.claim(identifier), holding)
 
 
 def test_estimates_by_hand(holding):
@@ -508,14 +515,14 @@ def test_estimates_by_hand(holding):
         "LM-17": [10, 10, 10],
         "LM-18": [2, 1.6, 1.2, 2, 2, 4],
     }.items():
-        found = verdicts.decide(claims.claim(identifier), holding[holding.seed == 0])
+        found = verdicts.decide(papers.claim(identifier), holding[holding.seed == 0])
         assert [part.estimate for part in found.parts] == pytest.approx(wanted), identifier
 
 
 @pytest.mark.parametrize("identifier", OURS)
 def test_what_is_not_measured_is_not_tested(identifier, holding):
-    one, bare = claims.claim(identifier), networks(ALPHAS, SEEDS)
-    for summary in (bare, layers.with_dimensions(layers.with_gradients(bare, pd.DataFrame()), pd.DataFrame())):
+    one, bare = papers.claim(identifier), networks(ALPHAS, SEEDS)
+    for summary in (bare, with_dimensions(with_gradients(bare, pd.DataFrame()), pd.DataFrame())):
         assert (verdicts.decide(one, summary).verdict, verdicts.decide(one, summary).reason) == ("not tested", "its networks are not measured yet")
     assert verdicts.decide(one, None).verdict == "not tested"
     for some in (holding[holding.alpha >= 0], holding[holding.alpha != 0], holding[holding.alpha <= 0]):
@@ -531,6 +538,6 @@ def test_two_falls_are_compared_between_the_same_alphas():
     """Where the outermost α has one of the two columns alone, the next one is the end of both."""
     summary = networks((-2.0, 0.0, 1.0, 2.0), 3)
     summary = summary.assign(one=-summary.alpha, other=-summary.alpha.where(summary.alpha < 2))
-    assert effects.fall("one")(summary).tolist() == [4.0] * 3
-    assert effects.fall("one", beyond="other")(summary).tolist() == effects.fall("other", beyond="one")(summary).tolist() == [0.0] * 3
-    assert effects.fall("one", beyond="other")(summary[summary.alpha != 1.0]).empty
+    assert statistics.fall("one")(summary).tolist() == [4.0] * 3
+    assert statistics.fall("one", beyond="other")(summary).tolist() == statistics.fall("other", beyond="one")(summary).tolist() == [0.0] * 3
+    assert statistics.fall("one", beyond="other")(summary[summary.alpha != 1.0]).empty

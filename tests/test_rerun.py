@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lib import paths, rerun, runs
-from lib.recipes import Training
+from lib.base import paths
+from lib.book import rerun
+from lib.training.recipe import Training
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def store(tmp_path_factory):
 def test_new_alpha_is_trained_once(store, tmp_path, monkeypatch):
     """That its page is built, and shows it beside the cached ones, is tested with the commands of the page about rerunning."""
     monkeypatch.setenv("RUNS_DIR", str(store))
-    monkeypatch.setattr(paths, "BUILD", tmp_path / "_build")
+    monkeypatch.setattr("lib.base.paths.BUILD", tmp_path / "_build")
     built, said = [], []
 
     def build(target, given, *, only, head):
@@ -38,7 +39,7 @@ def test_new_alpha_is_trained_once(store, tmp_path, monkeypatch):
     assert 0.7 in alphas and -2.0 in alphas and name == "02-approach"
     assert "1 was made now" in head and re.search(r"\| `alpha0.7-seed0-fast-\w+` \| 0.7 \| 0 \| made now \|", head)
 
-    monkeypatch.setattr(runs, "_train", lambda *a: pytest.fail("trained again"))
+    monkeypatch.setattr("lib.runs.run.run._train", lambda *a: pytest.fail("trained again"))
     said.clear()
     rerun.rerun("02-approach", dataset="digits", alphas=[0.7], seeds=[0], say=said.append)
     assert len(said) == 1 and said[0].endswith("cached, 0 to train") and "0 were made now" in built[-1][2]

@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 import typer
 
-from lib import notebooks, paths, times
 from lib.__main__ import app
+from lib.base import paths
+from lib.book import notebooks
+from lib.runs import durations
 
 TEXT = "\n".join(cell.source for cell in notebooks.read("12-rerun").cells if cell.cell_type == "markdown")
 FENCES = re.findall(r"^```(.+?)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
@@ -110,12 +112,12 @@ def test_what_cannot_be_run_here_is_at_least_well_formed(mark, line, project):
 
 
 def test_times_are_those_of_the_cached_runs(store_dir, trainings):
-    rows = times.training()
+    rows = durations.training()
     assert rows.networks.tolist() == [len(trainings)] and (rows.least <= rows.seconds).all() and (rows.seconds <= rows.most).all()
     assert rows.dataset.tolist() == ["digits"] and rows.engine.str.startswith("c").all()
-    tables = times.measuring()
+    tables = durations.measuring()
     assert tables.measurement.tolist() == ["selectivity"] and tables.tables.tolist() == [len(trainings)]
     made = rows.assign(seconds=[0.4, *rows.seconds[1:]], least=0.2, most=120.0)
-    said = times.said(made)
+    said = durations.said(made)
     assert said["each takes"][0] == "about a second" and said["range"][0] == "about a second to 2 minutes"
-    assert times.said(rows.assign(least=20.0, most=20.0))["range"].tolist() == [""] and not {"seconds", "least", "most"} & set(said)
+    assert durations.said(rows.assign(least=20.0, most=20.0))["range"].tolist() == [""] and not {"seconds", "least", "most"} & set(said)

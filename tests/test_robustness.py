@@ -4,9 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import attacked, autoattack, chapters, claims, diagnosis, effects, robustness, runs, verdicts
-from lib.attacked import CLEAN
-from lib.recipes import LABELS
+from lib import papers
+from lib.measurements import masking
+from lib.measurements.attack import BUDGET, CLEAN, CURVES
+from lib.measurements.attack_summary import with_attacked
+from lib.measurements.autoattack import PARTS, with_autoattack
+from lib.measurements.transfer import transferred, with_transferred
+from lib.papers import statistics, verdicts
+from lib.runs.tables import at_hand, cached, full_summary
+from lib.training.recipe import LABELS
 
 
 def counts(accuracies: dict[str, dict[float, float]], *, alpha: float = 0.0, seed: int = 0, dataset: str = "cifar10", **more) -> pd.DataFrame:
@@ -14,7 +20,7 @@ def counts(accuracies: dict[str, dict[float, float]], *, alpha: float = 0.0, see
     rows = []
     for name, ladder in accuracies.items():
         for strength, accuracy in ladder.items():
-            at = {"epsilon": attacked.BUDGET, "steps": strength} if name in attacked.CURVES else {"epsilon": strength, "steps": 1}
+            at = {"epsilon": BUDGET, "steps": strength} if name in CURVES else {"epsilon": strength, "steps": 1}
             for label in ("cat", "dog"):
                 row = {"attack": name, **at, "step_size": 0.0, "class": label, "images": 500, "correct": round(500 * accuracy)}
                 row |= {"unbroken": row["correct"], "zero_gradient": 0, "certain": 0, "confidence": 0.9} | more
@@ -30,12 +36,12 @@ def balls(cross_entropy: float, margin: float, temperature: float) -> dict[str, 
 def test_a_summary_gets_the_strengths_that_stand_for_the_data_set():
     table = counts({CLEAN: {0.0: 0.8}, "fgsm": {0.001: 0.7, 0.002: 0.6}, "pgd": {20: 0.5, 40: 0.4}, **balls(0.3, 0.28, 0.29)})
     summary = table[LABELS].drop_duplicates().reset_index(drop=True)
-    facts = robustness.with_attacked(summary, table).iloc[0]
+    facts = with_attacked(summary, table).iloc[0]
     assert facts[["attacked_clean", "fgsm_accuracy", "pgd_accuracy"]].tolist() == [0.8, 0.6, 0.4]
     assert facts[["ball_cross_entropy", "ball_margin", "ball_temperature", "ball_worst"]].tolist() == [0.3, 0.28, 0.29, 0.28]
-    other = robustness.with_attacked(summary.assign(seed=5), table).iloc[0]
+    other = with_attacked(summary.assign(seed=5), table).iloc[0]
     assert other[["fgsm_accuracy", "ball_worst"]].isna().all()
-    assert robustness.with_attacked(summary, pd.DataFrame()).ball_worst.isna().all()
+    assert with_attacked(summary, pd.DataFrame()).ball_worst.isna().all()
 
 
 @pytest.mark.parametrize(
@@ -56,12 +62,12 @@ def test_a_summary_gets_the_strengths_that_stand_for_the_data_set():
     ],
 )
 def test_each_check_trips_on_what_it_is_for(accuracies, more, expected):
-    checks = diagnosis.checked(counts(accuracies, **more))
+    checks = masking.checked(counts(accuracies, **more))
     assert set(checks[checks.tripped & (checks.attack == "fgsm")].check) == expected
-    words = diagnosis.overview(checks).set_index("check")
-    flagged = diagnosis.by_alpha(checks)
+    words = masking.overview(checks).set_index("check")
+    flagged = masking.by_alpha(checks)
     assert set(flagged.check) == set(checks[checks.tripped].check) and set(flagged.seeds) <= {"0"}
-    assert diagnosis.doubtful_alphas(checks, "fgsm") == (frozenset([0.0]) if expected else frozenset())
+    assert masking.doubtful_alphas(checks, "fgsm") == (frozenset([0.0]) if expected else frozenset())
     tripped = set(checks[checks.tripped].check)
     assert expected <= tripped and {name for name, flagged in words["networks flagged"].items() if flagged == "1 of 1"} == tripped
     assert words.loc["Square", "largest"] == "not measured"
@@ -73,45 +79,45 @@ def test_doubt_is_carried_into_the_summary():
     nothing = pd.DataFrame()
     columns = ["pgd_accuracy_doubtful", "ball_worst_doubtful"]
     for facts, expected in (({}, [False, False]), ({"certain": 5}, [True, False]), ({"zero_gradient": 5}, [True, True])):
-        found = diagnosis.with_doubt(summary, table.assign(**facts), nothing, nothing)
+        found = masking.with_doubt(summary, table.assign(**facts), nothing, nothing)
         assert found[columns].to_numpy().tolist() == [expected, [False, False]]
-    assert not diagnosis.with_doubt(summary, nothing, nothing, nothing)[columns].any(axis=None)
+    assert not masking.with_doubt(summary, nothing, nothing, nothing)[columns].any(axis=None)
 
 
 def test_black_boxes_that_beat_white_boxes_are_flagged():
     table = counts({CLEAN: {0.0: 0.8}, **balls(0.3, 0.2, 0.2)})
     theirs = table[table.attack == "ball-cross-entropy"].assign(source_seed=1, correct=100)  # 0.2
-    checks = diagnosis.checked(table, theirs)
+    checks = masking.checked(table, theirs)
     black = checks[checks.check == "black box"].set_index("attack")
     assert black.value["ball-cross-entropy"] == pytest.approx(0.1) and black.tripped["ball-cross-entropy"] and not black.tripped["ball-margin"]
     loss = checks[checks.check == "loss"].set_index("attack").tripped
     assert loss["ball-cross-entropy"] and not loss["ball-margin"]
-    turned = diagnosis.checked(counts({CLEAN: {0.0: 0.8}, **balls(0.3, 0.5, 0.3)}))
+    turned = masking.checked(counts({CLEAN: {0.0: 0.8}, **balls(0.3, 0.5, 0.3)}))
     assert turned[turned.tripped].attack.tolist() == ["ball-margin"]
     # the strongest source counts
-    two = diagnosis.checked(table, pd.concat([theirs.assign(correct=400), theirs.assign(source_seed=2)]))
+    two = masking.checked(table, pd.concat([theirs.assign(correct=400), theirs.assign(source_seed=2)]))
     assert two[two.check == "black box"].value.tolist() == black.value.tolist()
     fgsm = counts({CLEAN: {0.0: 0.8}, "fgsm": {0.1: 0.7}})
-    beaten = diagnosis.checked(fgsm, fgsm[fgsm.attack == "fgsm"].assign(source_seed=1, correct=100))
+    beaten = masking.checked(fgsm, fgsm[fgsm.attack == "fgsm"].assign(source_seed=1, correct=100))
     assert beaten[beaten.tripped].check.tolist() == ["black box"]
     network = table[LABELS].iloc[0].to_dict()
-    left = zip((CLEAN, *autoattack.PARTS), (80, 40, 31, 30, 28), strict=True)
+    left = zip((CLEAN, *PARTS), (80, 40, 31, 30, 28), strict=True)
     parts = pd.DataFrame([network | {"part": part, "epsilon": 1 / 255, "class": "cat", "images": 100, "standing": standing} for part, standing in left])
-    square = diagnosis.checked(table, None, parts)
+    square = masking.checked(table, None, parts)
     assert square[square.check == "Square"].value.item() == pytest.approx(0.02) and square[square.check == "Square"].tripped.item()
-    facts = robustness.with_autoattack(table[LABELS].drop_duplicates(), parts)
+    facts = with_autoattack(table[LABELS].drop_duplicates(), parts)
     assert facts[["autoattack_accuracy", "autoattack_clean"]].iloc[0].tolist() == [0.28, 0.8]
-    assert robustness.with_autoattack(table[LABELS].drop_duplicates(), parts.assign(epsilon=0.5)).autoattack_accuracy.isna().all()
-    weak = diagnosis.checked(counts({CLEAN: {0.0: 0.8}, **balls(0.75, 0.75, 0.75)}), None, parts)
+    assert with_autoattack(table[LABELS].drop_duplicates(), parts.assign(epsilon=0.5)).autoattack_accuracy.isna().all()
+    weak = masking.checked(counts({CLEAN: {0.0: 0.8}, **balls(0.75, 0.75, 0.75)}), None, parts)
     assert weak[weak.check == "AutoAttack"].tripped.all() and not square[square.check == "AutoAttack"].tripped.any()
 
 
 def test_transferred_averages_over_sources():
     table = counts({"ball-cross-entropy": {8 / 255: 0.4}})
     both = pd.concat([table.assign(source_seed=0), table.assign(source_seed=1, correct=100)])
-    rows = robustness.transferred(both)
+    rows = transferred(both)
     assert rows.accuracy.tolist() == pytest.approx([0.3]) and rows.sources.tolist() == [2]
-    assert robustness.with_transferred(table[LABELS].drop_duplicates(), both).transfer_accuracy.item() == pytest.approx(0.3)
+    assert with_transferred(table[LABELS].drop_duplicates(), both).transfer_accuracy.item() == pytest.approx(0.3)
 
 
 def summary(rows: dict[float, tuple[float, float]], seeds: int = 3) -> pd.DataFrame:
@@ -127,20 +133,20 @@ def summary(rows: dict[float, tuple[float, float]], seeds: int = 3) -> pd.DataFr
 
 def test_an_ordering_needs_both_rises():
     rising = {-9.0: (0.6, 0.9), -2.0: (0.9, 0.1), 0.0: (0.9, 0.2), 0.4: (0.86, 0.25), 2.0: (0.5, 0.1)}
-    assert effects.spared(summary(rising)) == (-2.0, 0.4)  # −9 and 2 cost too much clean accuracy
-    found = effects.ordered("pgd_accuracy", scale=100)(summary(rising))
+    assert statistics.spared(summary(rising)) == (-2.0, 0.4)  # −9 and 2 cost too much clean accuracy
+    found = statistics.ordered("pgd_accuracy", scale=100)(summary(rising))
     assert found.to_dict("list") == {"from −2 to 0": pytest.approx([10.0, 10.2, 10.4]), "from 0 to 0.4": pytest.approx([5.0, 5.04, 5.08])}
-    assert effects.ordered("pgd_accuracy", ends="all")(summary(rising)).iloc[0].tolist() == pytest.approx([-0.7, -0.1])
-    assert effects.ordered("pgd_accuracy", ends="all", falling=True)(summary(rising)).iloc[0].tolist() == pytest.approx([0.7, 0.1])
-    reversed_too = effects.ordered("pgd_accuracy", reverses=True, scale=100)(summary(rising))
+    assert statistics.ordered("pgd_accuracy", ends="all")(summary(rising)).iloc[0].tolist() == pytest.approx([-0.7, -0.1])
+    assert statistics.ordered("pgd_accuracy", ends="all", falling=True)(summary(rising)).iloc[0].tolist() == pytest.approx([0.7, 0.1])
+    reversed_too = statistics.ordered("pgd_accuracy", reverses=True, scale=100)(summary(rising))
     assert reversed_too["clean, from 0.4 to −2"].tolist() == pytest.approx([4.0] * 3)
-    statistic = effects.ordered("pgd_accuracy")
+    statistic = statistics.ordered("pgd_accuracy")
     assert statistic(summary({alpha: rising[alpha] for alpha in (0.0, 0.4)})).empty
-    assert statistic(summary({alpha: rising[alpha] for alpha in (-2.0, 0.0, 2.0)})).empty and np.isnan(effects.spared(summary({0.0: (1, 1)}))).all()
+    assert statistic(summary({alpha: rising[alpha] for alpha in (-2.0, 0.0, 2.0)})).empty and np.isnan(statistics.spared(summary({0.0: (1, 1)}))).all()
     # what the statistic does not use may be missing
     holes = summary(rising)
     holes.loc[holes.alpha.isin([-9.0, 2.0]), "pgd_accuracy"] = np.nan
-    assert len(statistic(holes)) == 3 and effects.ordered("pgd_accuracy", ends="all")(holes).columns.tolist() == ["from −2 to 0", "from 0 to 0.4"]
+    assert len(statistic(holes)) == 3 and statistics.ordered("pgd_accuracy", ends="all")(holes).columns.tolist() == ["from −2 to 0", "from 0 to 0.4"]
     holes.loc[(holes.alpha == 0.4) & (holes.seed == 1), "pgd_accuracy"] = np.nan
     assert statistic(holes).index.tolist() == [0, 2]
 
@@ -148,14 +154,14 @@ def test_an_ordering_needs_both_rises():
 def test_rank_correlation_is_within_each_seed():
     rows = [(0, -1, 1, 9), (0, 0, 2, 5), (0, 1, 4, 1), (1, -1, 5, 2), (1, 0, 6, 1), (1, 1, 7, 3)]
     rows += [(2, 0, 1, 1), (2, 1, 2, 2), (3, -1, 1, None), (3, 0, 2, 1), (3, 1, 3, 2)]  # two α, and two with both: too few
-    found = effects.rank_correlation(pd.DataFrame(rows, columns=["seed", "alpha", "one", "other"]), "one", "other")
+    found = statistics.rank_correlation(pd.DataFrame(rows, columns=["seed", "alpha", "one", "other"]), "one", "other")
     assert found[[0, 1]].tolist() == pytest.approx([-1.0, 0.5]) and found[[2, 3]].isna().all()
-    assert effects.rank_correlation(pd.DataFrame(columns=["seed", "one", "other"]), "one", "other").empty
+    assert statistics.rank_correlation(pd.DataFrame(columns=["seed", "one", "other"]), "one", "other").empty
 
 
 def test_each_part_of_a_claim_has_its_interval():
     rising = {-2.0: (0.9, 0.1), 0.0: (0.9, 0.2), 0.4: (0.86, 0.25)}
-    one = claims.claim("LM-8")
+    one = papers.claim("LM-8")
     good = verdicts.decide(one, summary(rising))
     assert good.verdict == "reproduced" and [part.name for part in good.parts] == ["from −2 to 0", "from 0 to 0.4"] and good.estimate == good.parts[1].estimate
     assert "from −2 to 0: +10.2 points, 95 % interval" in verdicts.describe(good) and verdicts.describe(good).endswith("3 seeds")
@@ -163,11 +169,11 @@ def test_each_part_of_a_claim_has_its_interval():
     assert verdicts.decide(one, summary(rising | {0.4: (0.86, 0.1996)})).verdict == "inconclusive"
     assert verdicts.decide(one, summary(rising, seeds=2)).verdict == "inconclusive"
     assert verdicts.decide(one, summary(rising).drop(columns="pgd_accuracy")).verdict == "not tested"
-    assert {claim.id for claim in claims.SURVIVES} == {"LM-X2"} and not {"LM-X2"} & {claim.id for claim in claims.CLAIMS}
+    assert {claim.id for claim in papers.SURVIVES} == {"LM-X2"} and not {"LM-X2"} & {claim.id for claim in papers.CLAIMS}
 
 
 def test_chapters_take_what_is_measured_and_make_nothing(store_dir, trainings, monkeypatch):
-    monkeypatch.setattr(runs, "_measure", lambda *args: pytest.fail("measured"))
-    found = chapters.measured(chapters.at_hand(trainings), trainings)
+    monkeypatch.setattr("lib.runs.run.tables._measure", lambda *args: pytest.fail("measured"))
+    found = full_summary(at_hand(trainings), trainings)
     assert found[["fgsm_accuracy", "transfer_accuracy", "jacobian", "autoattack_accuracy", "corrupted_accuracy"]].isna().all(axis=None)
-    assert chapters.cached("attack", trainings).empty
+    assert cached("attack", trainings).empty

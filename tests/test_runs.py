@@ -14,10 +14,15 @@ import pytest
 import torch
 from conftest import EPOCHS
 
-from lib import augmentation, catalogue, data, measurements, origin, paths, recipes, runs, samecode, store, train
-from lib.errors import InputError
-from lib.recipes import Training
-from lib.runs import CONFIG, HISTORY, WEIGHTS
+from lib import measurements, runs
+from lib.base.errors import InputError
+from lib.measurements.selectivity import selectivity
+from lib.runs import catalogue, equivalence, provenance, store
+from lib.runs.run import _train
+from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
+from lib.training import augmentation
+from lib.training.loop import accuracy
+from lib.training.recipe import RECIPES, Training
 
 NAMED = ["dataset", "model", "alpha", "seed", "recipe", "variant", "epochs"]
 UNITS = measurements.file_name("selectivity", {})
@@ -30,8 +35,8 @@ def fail(*args, **kwargs):
 @pytest.fixture
 def nothing_is_made(monkeypatch):
     """Training or measuring fails the test."""
-    monkeypatch.setattr(runs, "_train", fail)
-    monkeypatch.setattr(runs, "_measure", fail)
+    monkeypatch.setattr("lib.runs.run.run._train", fail)
+    monkeypatch.setattr("lib.runs.run.tables._measure", fail)
 
 
 def forge(root: Path, training: Training, source: store.Folder, *, tables: bool = True, **result) -> store.Folder:
@@ -71,7 +76,7 @@ def test_table_has_named_rows(store_dir, trainings, nothing_is_made):
 
 
 def test_table_is_what_the_stored_network_gives(store_dir, trainings, digits, nothing_is_made):
-    measured = measurements.selectivity(runs.load(trainings[1]), digits["test"])
+    measured = selectivity(runs.load(trainings[1]), digits["test"])
     kept = runs.table("selectivity", [trainings[1]])
     pd.testing.assert_frame_equal(kept.drop(columns=NAMED), measured, check_dtype=False, rtol=1e-5, atol=1e-6)
 
@@ -83,10 +88,10 @@ def test_alpha_is_in_the_networks(store_dir, trainings):
 
 
 def test_a_missing_table_is_measured_once_without_training(own_store, trainings, monkeypatch):
-    monkeypatch.setattr(runs, "_train", fail)
+    monkeypatch.setattr("lib.runs.run.run._train", fail)
     first = runs.table("class_means", trainings[:1])
     assert list(first.columns) == [*NAMED, "layer", "depth", "unit", "class", "mean"] and len(first) == 1200
-    monkeypatch.setattr(runs, "_measure", fail)
+    monkeypatch.setattr("lib.runs.run.tables._measure", fail)
     pd.testing.assert_frame_equal(runs.table("class_means", trainings[:1]), first)
     entry = store.Folder(own_store / trainings[0].name).files[measurements.file_name("class_means", {})]
     assert entry["measurement"] == "class_means" and entry["settings"] == {} and len(entry["code"]) == 12
@@ -97,12 +102,12 @@ def test_a_missing_run_is_trained_once(empty_store, monkeypatch):
     training = Training("digits", "resnet8", -0.5, 3, "fast", 1)
     assert runs.missing([training]) == [training]
     trained = []
-    real = runs._train
-    monkeypatch.setattr(runs, "_train", lambda *args, **how: trained.append(args) or real(*args, **how))
+    real = _train
+    monkeypatch.setattr("lib.runs.run.run._train", lambda *args, **how: trained.append(args) or real(*args, **how))
     runs.table("selectivity", [training], progress=False)
     assert len(trained) == 1 and runs.missing([training]) == []
-    monkeypatch.setattr(runs, "_train", fail)
-    monkeypatch.setattr(runs, "_measure", fail)
+    monkeypatch.setattr("lib.runs.run.run._train", fail)
+    monkeypatch.setattr("lib.runs.run.tables._measure", fail)
     runs.table("selectivity", [training], progress=False)
     runs.history([training])
     runs.load(training)
@@ -140,7 +145,7 @@ def test_rows_of_runs_that_differ_in_epochs_can_be_told_apart(own_store, trainin
 
 
 def test_tables_at_hand_trains_nothing_again(own_store, trainings, monkeypatch):
-    monkeypatch.setattr(runs, "_train", fail)
+    monkeypatch.setattr("lib.runs.run.run._train", fail)
     (own_store / trainings[0].name / WEIGHTS).unlink()
     table, left = runs.tables_at_hand("class_means", trainings)
     assert left == [trainings[0]] and table.alpha.unique().tolist() == [1.0]
@@ -158,7 +163,7 @@ def test_measuring_is_exact_and_leaves_the_settings_as_they_were(own_store, trai
         return pd.DataFrame({"unit": [0]})
 
     monkeypatch.setitem(measurements.MEASUREMENTS, "class_means", replace(measurements.MEASUREMENTS["class_means"], function=measure))
-    monkeypatch.setattr(origin, "table_digest", lambda name, model: "0" * 12)
+    monkeypatch.setattr("lib.runs.run.provenance.table_digest", lambda name, model: "0" * 12)
     before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
     try:
         cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = True, True, True
@@ -239,7 +244,7 @@ def test_load_gives_the_network_that_was_measured(store_dir, trainings, digits, 
         network = runs.load(training)
         assert not network.training and {parameter.dtype for parameter in network.parameters()} == {torch.float32}
         result = runs.config(runs.make(training))["result"]
-        assert train.accuracy(network, digits["test"]) == result["clean_accuracy"] > 0.15
+        assert accuracy(network, digits["test"]) == result["clean_accuracy"] > 0.15
     assert not torch.equal(runs.load(trainings[0]).conv1.weight, runs.load(trainings[1]).conv1.weight)
 
 
@@ -259,7 +264,7 @@ def test_load_without_the_weights_of_this_seed(own_store, trainings, nothing_is_
 
 
 def test_truncated_weights(own_store, trainings, monkeypatch):
-    monkeypatch.setattr(runs, "_train", fail)
+    monkeypatch.setattr("lib.runs.run.run._train", fail)
     file = own_store / trainings[1].name / WEIGHTS
     content = file.read_bytes()[:-100]
     file.write_bytes(content)
@@ -285,7 +290,7 @@ def test_weights_that_come_out_differently_are_not_mixed_in(own_store, trainings
     content = bytearray(file.read_bytes())
     file.unlink()
     content[-1] ^= 1
-    monkeypatch.setattr(runs, "_train", lambda *args, **how: {WEIGHTS: bytes(content)})
+    monkeypatch.setattr("lib.runs.run.run._train", lambda *args, **how: {WEIGHTS: bytes(content)})
     with pytest.raises(InputError, match=f"{WEIGHTS}: made again here, it differs from the recorded one"):
         runs.make(trainings[1], weights=True)
     assert not file.exists()
@@ -300,7 +305,7 @@ def test_a_full_disk_while_a_run_is_kept(empty_store, monkeypatch):
     def full(*args):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(runs, "_train", lambda *args, **how: {CONFIG: b"{}", HISTORY: b"", WEIGHTS: b""})
+    monkeypatch.setattr("lib.runs.run.run._train", lambda *args, **how: {CONFIG: b"{}", HISTORY: b"", WEIGHTS: b""})
     with monkeypatch.context() as patch:
         patch.setattr(store.os, "fsync", full)
         with pytest.raises(InputError, match="the disk is full; nothing was changed, free some room or set RUNS_DIR"):
@@ -332,8 +337,8 @@ def test_a_renamed_folder_is_not_taken_for_another_run(own_store, trainings, not
 
 
 def test_a_checkpoint_made_by_other_code_is_not_gone_on_from(empty_store, digits, monkeypatch):
-    monkeypatch.setattr(data, "load", lambda name, split: digits[split][slice(0, 200)])
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("lib.data.datasets.datasets.load", lambda name, split: digits[split][slice(0, 200)])
+    monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", 0)
     training = Training("digits", "resnet8", recipe="fast", epochs=2)
     real, drawn = augmentation.draw, []
 
@@ -343,10 +348,10 @@ def test_a_checkpoint_made_by_other_code_is_not_gone_on_from(empty_store, digits
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(augmentation, "draw", stop)
+    monkeypatch.setattr("lib.training.augmentation.draw", stop)
     with pytest.raises(KeyboardInterrupt):
         runs.make(training, progress=False)
-    monkeypatch.setattr(origin, "training_digest", lambda training: "other")
+    monkeypatch.setattr("lib.runs.run.provenance.training_digest", lambda training: "other")
     try:
         runs.make(training, progress=False)
     except InputError:
@@ -420,7 +425,7 @@ def test_summary_of_cached_runs(store_dir, trainings, nothing_is_made):
 
 def test_summary_counts_dead_units_apart(store_dir, trainings, monkeypatch):
     units = pd.DataFrame({"alpha": 0.0, "depth": [1, 1, 2, 2], "selectivity": [0.8, 0.0, 0.4, 0.2], "dead": [False, True, False, False]})
-    monkeypatch.setattr(runs, "table", lambda name, trainings, progress=None: units)
+    monkeypatch.setattr("lib.runs.run.tables.table", lambda name, trainings, progress=None: units)
     row = runs.summary(trainings[:1]).iloc[0]
     assert row.mean_selectivity == pytest.approx((0.4 + 0.3) / 2)
     assert row.live_selectivity == pytest.approx((0.8 + 0.3) / 2)
@@ -445,7 +450,7 @@ def test_catalogue_of_whole_runs(store_dir, trainings, nothing_is_made):
 
 def test_catalogue_of_an_empty_store(empty_store):
     assert catalogue.catalogue().empty and list(catalogue.catalogue().columns) == catalogue.COLUMNS
-    assert catalogue.cached() == []
+    assert catalogue.trainings() == []
 
 
 def test_a_diverged_run_is_kept_and_marked(own_store, trainings, source, nothing_is_made):
@@ -454,7 +459,7 @@ def test_a_diverged_run_is_kept_and_marked(own_store, trainings, source, nothing
     row = status_of(diverged)
     assert row.status == "diverged" and row.clean_accuracy == 0.1 and row.note == ""
     assert runs.summary([diverged]).status.tolist() == ["diverged"]
-    assert diverged in catalogue.cached()
+    assert diverged in catalogue.trainings()
 
 
 def test_a_run_without_manifest_is_in_the_catalogue(own_store, trainings):
@@ -482,14 +487,14 @@ def test_variants_are_in_the_catalogue(own_store, trainings, source, monkeypatch
         forge(own_store, training, source)
     rows = catalogue.catalogue()
     assert list(zip(rows.variant, rows.alpha, strict=True)) == [(name, alpha) for name in ("augmix", "pgd-2", "plain") for alpha in (0.0, 1.0)]
-    assert {(t.variant, t.alpha, t.seed) for t in catalogue.cached()} == {(t.variant, t.alpha, t.seed) for t in [*trainings, *others]}
+    assert {(t.variant, t.alpha, t.seed) for t in catalogue.trainings()} == {(t.variant, t.alpha, t.seed) for t in [*trainings, *others]}
 
 
 def test_drafts_of_killed_processes_are_no_runs(own_store, trainings):
     folder = own_store / trainings[0].name
     shutil.copytree(folder, folder.with_name(f".{folder.name}.123.tmp"))
     assert catalogue.catalogue().status.tolist() == ["ok", "ok"]
-    assert catalogue.cached() == trainings
+    assert catalogue.trainings() == trainings
 
 
 # what the sealed config.json of a run may hold that this library does not write: {section: replaced, or None: left out}
@@ -510,15 +515,15 @@ def test_a_run_that_another_library_wrote_does_not_stop_the_catalogue(case, own_
     store.create(own_store / "digits-resnet8" / "odd", {CONFIG: json.dumps(facts).encode()})
     row = catalogue.catalogue().set_index("run").loc["digits-resnet8/odd"]
     assert row.status == "damaged" and "is not what this library writes" in row.note and "\n" not in row.note
-    assert catalogue.cached()[:2] == trainings
+    assert catalogue.trainings()[:2] == trainings
 
 
 def test_a_changed_recipe_makes_stale(own_store, trainings, monkeypatch):
-    recipe = recipes.RECIPES["fast"]["resnet8"]
-    monkeypatch.setitem(recipes.RECIPES["fast"], "resnet8", replace(recipe, weight_decay=1e-3))
+    recipe = RECIPES["fast"]["resnet8"]
+    monkeypatch.setitem(RECIPES["fast"], "resnet8", replace(recipe, weight_decay=1e-3))
     rows = catalogue.catalogue()
     assert rows.status.tolist() == ["stale", "stale"] and rows.note.str.contains("recipe").all()
-    assert catalogue.cached() == []
+    assert catalogue.trainings() == []
 
 
 def test_a_table_of_a_measurement_that_is_gone_is_stale(own_store, trainings):
@@ -532,7 +537,7 @@ def test_a_table_of_a_measurement_that_is_gone_is_stale(own_store, trainings):
 def test_a_run_of_a_model_that_is_gone_does_not_stop_the_catalogue(store_dir, monkeypatch):
     from lib import models
 
-    monkeypatch.setattr(models, "MODELS", {name: made for name, made in models.MODELS.items() if name != "resnet8"})  # keeps the order of the table
+    monkeypatch.setattr("lib.models.registry.registry.MODELS", {name: made for name, made in models.MODELS.items() if name != "resnet8"})  # keeps the order of the table
     assert catalogue.catalogue().status.tolist() == ["stale", "stale"]
 
 
@@ -556,15 +561,15 @@ def test_code_that_is_known_to_give_the_same_is_not_stale(own_store, trainings, 
     edit("selectivity", "EPSILON = 1e-6", "EPSILON = 1e-5")
     assert (catalogue.catalogue().note == "changed since it was made: code of selectivity, training").all()
     where = {"device": made["device"], "torch": made["torch"]}
-    training = {"kind": "training", "old": old["training"], "new": origin.training_digest(trainings[0]), "model": "resnet8", "variant": "plain"} | where
+    training = {"kind": "training", "old": old["training"], "new": provenance.training_digest(trainings[0]), "model": "resnet8", "variant": "plain"} | where
     training |= {"recipe": "fast", "engine": made["engine"]}
-    table = {"kind": "table", "old": old["table"], "new": origin.table_digest("selectivity", "resnet8"), "model": "resnet8"}
+    table = {"kind": "table", "old": old["table"], "new": provenance.table_digest("selectivity", "resnet8"), "model": "resnet8"}
     table |= {"measurement": "selectivity"} | where
 
     def note(*records: dict) -> list[str]:
-        samecode.keep(set())
+        equivalence.keep(set())
         for record in records:
-            samecode.add(record)
+            equivalence.add(record)
         return catalogue.catalogue().note.unique().tolist()
 
     stale = "changed since it was made: code of "
@@ -583,10 +588,10 @@ def test_an_edited_objective_is_stale_for_its_own_variant_alone(own_store, train
     for name in ("augmix", "pgd-2", "pgd-4"):
         run = forge(own_store, variants[name], source)
         facts = runs.config(run)
-        facts["provenance"]["code"] = origin.training_digest(variants[name])
+        facts["provenance"]["code"] = provenance.training_digest(variants[name])
         shutil.rmtree(run.path)
         store.create(run.path, {CONFIG: json.dumps(facts).encode(), HISTORY: source.read(HISTORY), WEIGHTS: source.read(WEIGHTS)}, optional=(WEIGHTS,))
-    assert origin.training_digest(variants["pgd-2"]) == origin.training_digest(variants["pgd-4"])  # one code, two settings
+    assert provenance.training_digest(variants["pgd-2"]) == provenance.training_digest(variants["pgd-4"])  # one code, two settings
     assert set(catalogue.catalogue().status) == {"ok"}
     edit("objective", "settings.jsd * consistency(logits)", "settings.jsd * 2 * consistency(logits)")
     rows = catalogue.catalogue()
@@ -597,21 +602,21 @@ def test_an_edited_objective_is_stale_for_its_own_variant_alone(own_store, train
 
 
 def test_cached_lists_trainings_and_stops_at_damage(own_store, trainings):
-    assert catalogue.cached() == trainings
+    assert catalogue.trainings() == trainings
     (own_store / trainings[0].name / CONFIG).write_text("{}")
     with pytest.raises(InputError, match=f"damaged: .*{CONFIG}"):
-        catalogue.cached()
+        catalogue.trainings()
 
 
 # ---- provenance ------------------------------------------------------------------------------------------------------
 
 
 def test_commit_outside_a_checkout_is_empty(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert origin.commit() == ""
+    assert provenance.commit() == ""
     monkeypatch.setenv("PATH", "")  # no git at all
-    assert origin.commit() == ""
+    assert provenance.commit() == ""
 
 
 def test_commit_says_whether_the_library_was_changed(tmp_path, monkeypatch):
@@ -625,10 +630,10 @@ def test_commit_says_whether_the_library_was_changed(tmp_path, monkeypatch):
     do("init")
     do("add", ".")
     do("commit", "-m", "first")
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    clean = origin.commit()
+    monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)
+    clean = provenance.commit()
     assert len(clean) == 10 and int(clean, 16) >= 0
     (tmp_path / "notes.md").write_text("not of the library")
-    assert origin.commit() == clean
+    assert provenance.commit() == clean
     (tmp_path / "lib" / "a.py").write_text("A = 2\n")
-    assert origin.commit() == clean + "+"
+    assert provenance.commit() == clean + "+"

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lib import models, selectivity
-from lib.errors import InputError
+from lib.base.errors import InputError
 from lib.selectivity import class_means, class_selectivity, dead, mean_selectivity, selectivity_index
 
 EPSILON = 1e-6

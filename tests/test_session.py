@@ -5,9 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib import augmentation, data, models, seeds, session, train
-from lib.engines import Engine
-from lib.recipes import Training
+from lib import models
+from lib.base.seeds import derived_seed
+from lib.training import augmentation, seeds
+from lib.training.engine import Engine
+from lib.training.loop import train
+from lib.training.recipe import Training
+from lib.training.step import WARM_UP, Session, _reusable
 
 EAGER = Engine("cpu", low_precision=False, compiled=False)
 CAPTURED = replace(EAGER, captured=True)
@@ -21,7 +25,7 @@ def tiny(alpha: float = 1.0, seed: int = 0, epochs: int = 2, variant: str = "pla
 def few(digits, monkeypatch):
     """`data.load` gives 220 training images and 100 test images only: an epoch is 3 steps."""
     some = {"train": digits["train"][slice(0, 220)], "test": digits["test"][slice(0, 100)]}
-    monkeypatch.setattr(data, "load", lambda name, split: some[split])
+    monkeypatch.setattr("lib.data.datasets.datasets.load", lambda name, split: some[split])
     return some
 
 
@@ -31,19 +35,19 @@ def captures(monkeypatch):
     made = []
 
     def capture(update):
-        for _ in range(session.WARM_UP):
+        for _ in range(WARM_UP):
             update()
         made.append(update)
         return update
 
-    monkeypatch.setattr(session, "capture", capture)
-    session._reusable.cache_clear()
+    monkeypatch.setattr("lib.training.step.capture", capture)
+    _reusable.cache_clear()
     yield made
-    session._reusable.cache_clear()
+    _reusable.cache_clear()
 
 
 def run(training, engine=EAGER, **keywords):
-    return train.train(training, engine, progress=False, **keywords)
+    return train(training, engine, progress=False, **keywords)
 
 
 def close(left, right) -> None:
@@ -71,7 +75,7 @@ def test_one_capture_serves_every_alpha_and_seed_and_leaves_nothing_behind(few, 
     for left, right in zip(made[0].network.state_dict().values(), made[3].network.state_dict().values(), strict=True):
         assert torch.equal(left, right)  # the first was captured into, the last came after two others
     assert not torch.equal(made[0].network.conv1.weight, made[2].network.conv1.weight)
-    session._reusable.cache_clear()
+    _reusable.cache_clear()
     alone = run(order[1], CAPTURED)
     assert torch.equal(alone.network.conv1.weight, made[1].network.conv1.weight)
 
@@ -83,7 +87,7 @@ def test_another_model_recipe_or_variant_is_captured_anew(few, captures):
 
 
 def test_a_captured_training_goes_on_from_its_checkpoint(few, captures, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", 0)
     whole = run(tiny(epochs=3), CAPTURED)
 
     class Stop(Exception):
@@ -95,7 +99,7 @@ def test_a_captured_training_goes_on_from_its_checkpoint(few, captures, tmp_path
 
     with pytest.raises(Stop):
         run(tiny(epochs=3), CAPTURED, checkpoint=tmp_path / "c", on_epoch=stop)
-    for between in (lambda: None, lambda: run(tiny(-1.0, epochs=3), CAPTURED), session._reusable.cache_clear):
+    for between in (lambda: None, lambda: run(tiny(-1.0, epochs=3), CAPTURED), _reusable.cache_clear):
         between()  # the session holds the interrupted network, another one, or is a new one
         resumed = run(tiny(epochs=3), CAPTURED, checkpoint=(tmp_path / "c"))
         for left, right in zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True):
@@ -105,11 +109,11 @@ def test_a_captured_training_goes_on_from_its_checkpoint(few, captures, tmp_path
 def test_a_step_is_crop_flip_loss_and_sgd(few):
     """One step, written out."""
     training = tiny(0.0)
-    ours = session.Session(training, EAGER)
+    ours = Session(training, EAGER)
     ours.begin_epoch(0)
     ours.step(1, 0.3)
     images, batch = few["train"], ours.batch
-    network = models.build("resnet8", 10, seed=seeds.derived_seed(0, "weights")).train()
+    network = models.build("resnet8", 10, seed=derived_seed(0, "weights")).train()
     order = ours.rows[torch.randperm(len(ours.rows), generator=seeds.generator(training, "order", 0))][batch : 2 * batch]
     offsets, flips = augmentation.draw(len(ours.rows), training.augmentation, seeds.generator(training, "augmentation", 0))
     some = slice(batch, 2 * batch)
@@ -123,7 +127,7 @@ def test_a_step_is_crop_flip_loss_and_sgd(few):
 
 
 def test_order_and_augmentation_differ_between_epochs(few):
-    ours = session.Session(tiny(), EAGER)
+    ours = Session(tiny(), EAGER)
     epochs = []
     for epoch in (0, 1, 0):
         ours.begin_epoch(epoch)
@@ -136,7 +140,7 @@ def test_order_and_augmentation_differ_between_epochs(few):
 def test_without_selectivity_the_step_of_alpha_zero_is_the_same(few):
     networks = []
     for watched in (True, False):
-        ours = session.Session(tiny(0.0), EAGER, watched=watched)
+        ours = Session(tiny(0.0), EAGER, watched=watched)
         ours.begin_epoch(0)
         ours.step(0, 0.1)
         networks.append(ours.network.state_dict())

@@ -23,27 +23,29 @@ import yaml
 from sphinx.util.inventory import InventoryFile
 
 import lib
-from lib import __main__ as command_line
-from lib import book, browser, pages, paths, pdf
-from lib.errors import InputError
+from lib.__main__ import main
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.book import browser, pdf
+from lib.book import site as book_site
 
 NO_BROWSER = browser.missing()
 in_browser = pytest.mark.skipif(bool(NO_BROWSER), reason=f"the pages are not tested in a browser: {NO_BROWSER}")
 MOST_BYTES = 1_500_000  # of the landing page, as transferred
 
-# what axe-core may say of the theme and cannot be mended in lib/pages.py: {rule: reason}
+# what axe-core may say of the theme and cannot be mended in lib/book/pages.py: {rule: reason}
 THE_THEMES = {}
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory) -> Path:
     """The folder that holds html/ and book/."""
-    if book.fresh(paths.BUILD):
+    if book_site.fresh(paths.BUILD):
         return paths.BUILD
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RUNS_FROZEN", "1")
         target = tmp_path_factory.mktemp("site")
-        book.build(target)
+        book_site.build(target)
     return target
 
 
@@ -176,11 +178,11 @@ def test_each_mend_is_of_something_that_is_still_written_and_leaves_the_rest():
         '<div class="citation-list"><div id="id1"><table><td></td><td></td><th>α</th><td>short</td>'
         '<td class="prose">from −2 to 0: +3.8 points; 2 of 3 seeds</td></table>'
     )
-    assert pages.mended(page).strip() == kept
-    assert pages.mended("<p>α < 0</p>") == "<p>α < 0</p>"
+    assert book_site.mended(page).strip() == kept
+    assert book_site.mended("<p>α < 0</p>") == "<p>α < 0</p>"
     maths = '<script>window.MathJax = {}</script><script defer="defer" src="_static/mathjax/tex-chtml.js"></script>'
-    assert pages.mended(maths + "<p>α</p>") == "<p>α</p>"
-    assert pages.mended(maths + '<span class="math">') == maths + '<span class="math">'
+    assert book_site.mended(maths + "<p>α</p>") == "<p>α</p>"
+    assert book_site.mended(maths + '<span class="math">') == maths + '<span class="math">'
 
 
 def test_a_book_is_fresh_until_a_source_of_it_changes(tmp_path, monkeypatch):
@@ -190,19 +192,19 @@ def test_a_book_is_fresh_until_a_source_of_it_changes(tmp_path, monkeypatch):
     for file in sources:
         file.write_text("")
         os.utime(file, (1000, 1000))
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    monkeypatch.setattr(paths, "CHAPTERS", tmp_path / "chapters")
+    monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)
+    monkeypatch.setattr("lib.base.paths.CHAPTERS", tmp_path / "chapters")
     monkeypatch.setenv("RUNS_DIR", str(tmp_path / "no runs"))
-    assert not book.fresh(tmp_path / "_build")
+    assert not book_site.fresh(tmp_path / "_build")
     (tmp_path / "_build" / "html").mkdir(parents=True)
     index = tmp_path / "_build" / "html" / "index.html"
     index.write_text("")
     os.utime(index, (2000, 2000))
     (tmp_path / "chapters" / "01.ipynb").write_text("made from 01.py")
-    assert book.fresh(tmp_path / "_build")
+    assert book_site.fresh(tmp_path / "_build")
     for file in sources:
         os.utime(file, (3000, 3000))
-        assert not book.fresh(tmp_path / "_build"), file
+        assert not book_site.fresh(tmp_path / "_build"), file
         os.utime(file, (1000, 1000))
 
 
@@ -424,15 +426,15 @@ def test_without_a_browser_the_pdf_is_one_line_and_exit_code_2(monkeypatch, caps
         wanted = "error: playwright, which drives the browser, is not installed; make env installs it"
     elif case == "no program":
         monkeypatch.delenv("CHROMIUM", raising=False)
-        monkeypatch.setattr(browser, "NAMES", ("no-such-browser",))
-        monkeypatch.setattr(browser, "_own", lambda: None)
+        monkeypatch.setattr("lib.book.site.browser.NAMES", ("no-such-browser",))
+        monkeypatch.setattr("lib.book.site.browser._own", lambda: None)
         wanted = "error: no Chromium is installed; install one (apt-get install chromium"
     else:
         monkeypatch.setenv("CHROMIUM", "/no/chromium")
         wanted = "error: CHROMIUM=/no/chromium is not a program; install one"
     monkeypatch.setattr("sys.argv", ["lib", "pdf"])
     with pytest.raises(SystemExit) as leaving:
-        command_line.main()
+        main()
     said = capsys.readouterr().err.strip()
     assert leaving.value.code == 2 and said.startswith(wanted) and "\n" not in said
 

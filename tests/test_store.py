@@ -15,8 +15,14 @@ import pytest
 import safetensors.torch
 import torch
 
-from lib import paths, runs, store
-from lib.errors import InputError
+from lib import runs
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.base.files import write_atomically
+from lib.base.locks import lock
+from lib.runs import store
+from lib.training.checkpoint import read_checkpoint, write_checkpoint
+from lib.training.recipe import Training
 
 
 def files_below(folder: Path) -> list[str]:
@@ -35,8 +41,8 @@ def fail_with(number: int):
 
 def test_write_makes_folders_and_replaces(tmp_path):
     file = tmp_path / "a" / "b" / "file.json"
-    store.write_atomically(file, b"one")
-    store.write_atomically(file, b"two")
+    write_atomically(file, b"one")
+    write_atomically(file, b"two")
     assert file.read_bytes() == b"two" and files_below(tmp_path) == ["file.json"]
 
 
@@ -50,14 +56,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(step, number, reaso
     file.write_bytes(b"old")
     monkeypatch.setattr(store.os, step, fail_with(number))
     with pytest.raises(InputError, match=f"cannot write .*file.json: {reason}; nothing was changed"):
-        store.write_atomically(file, b"new")
+        write_atomically(file, b"new")
     assert file.read_bytes() == b"old" and files_below(tmp_path) == ["file.json"]
 
 
 def test_a_file_in_the_place_of_a_folder_is_a_clear_error(tmp_path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(InputError, match="cannot write"):
-        store.write_atomically(tmp_path / "runs" / "file.json", b"new")
+        write_atomically(tmp_path / "runs" / "file.json", b"new")
 
 
 # ---- checkpoints -----------------------------------------------------------------------------------------------------
@@ -66,8 +72,8 @@ def test_a_file_in_the_place_of_a_folder_is_a_clear_error(tmp_path):
 def test_checkpoint_keeps_tensors_and_facts_to_the_bit(tmp_path):
     tensors = {"a/b": torch.randn(3, 4).T, "count": torch.tensor(7), "half": torch.ones(2, dtype=torch.bfloat16)}
     facts = {"epoch": 3, "seconds": 0.1 + 0.2, "history": [{"loss": 1 / 3}]}
-    store.write_checkpoint(tmp_path / "c", tensors, facts)
-    again, same = store.read_checkpoint(tmp_path / "c")
+    write_checkpoint(tmp_path / "c", tensors, facts)
+    again, same = read_checkpoint(tmp_path / "c")
     assert same == facts and set(again) == set(tensors)
     assert all(torch.equal(again[name], tensors[name]) and again[name].dtype == tensors[name].dtype for name in tensors)
 
@@ -75,21 +81,21 @@ def test_checkpoint_keeps_tensors_and_facts_to_the_bit(tmp_path):
 @pytest.mark.parametrize("place", [0, 40, 64, 65, 80, 200, -1])
 def test_a_flipped_bit_in_a_checkpoint(place, tmp_path):
     file = tmp_path / "checkpoint"
-    store.write_checkpoint(file, {"a": torch.ones(50)}, {"epoch": 1})
+    write_checkpoint(file, {"a": torch.ones(50)}, {"epoch": 1})
     content = bytearray(file.read_bytes())
     content[place] ^= 4
     file.write_bytes(content)
     with pytest.raises(InputError, match="damaged: .*checkpoint does not match its checksum; delete it to start this run anew"):
-        store.read_checkpoint(file)
+        read_checkpoint(file)
 
 
 @pytest.mark.parametrize("size", [0, 10, 64, 65, 100, -1])
 def test_a_cut_checkpoint(size, tmp_path):
     file = tmp_path / "checkpoint"
-    store.write_checkpoint(file, {"a": torch.ones(50)}, {"epoch": 1})
+    write_checkpoint(file, {"a": torch.ones(50)}, {"epoch": 1})
     file.write_bytes(file.read_bytes()[:size])
     with pytest.raises(InputError, match="damaged: .*checkpoint"):
-        store.read_checkpoint(file)
+        read_checkpoint(file)
 
 
 # ---- run folders -----------------------------------------------------------------------------------------------------
@@ -252,14 +258,14 @@ def test_a_full_disk_while_adding_leaves_the_folder_as_it_was(folder, monkeypatc
 
 
 def test_a_disk_that_fills_before_the_manifest_leaves_a_leftover_that_does_not_count(folder, monkeypatch):
-    whole = store.write_atomically
+    whole = write_atomically
 
     def full_for_the_manifest(file, content):
         if file.name == store.MANIFEST:
             monkeypatch.setattr(store.os, "fsync", fail_with(errno.ENOSPC))
         whole(file, content)
 
-    monkeypatch.setattr(store, "write_atomically", full_for_the_manifest)
+    monkeypatch.setattr("lib.base.files.write_atomically", full_for_the_manifest)
     with pytest.raises(InputError, match="the disk is full"):
         folder.add("attack-2.parquet", b"two")
     again = store.Folder(folder.path)
@@ -300,7 +306,7 @@ def test_lock_waits_and_says_so(tmp_path):
     inside, release = threading.Event(), threading.Event()
 
     def first() -> None:
-        with store.lock(tmp_path, "key"):
+        with lock(tmp_path, "key"):
             inside.set()
             assert release.wait(60)
             order.append("first")
@@ -309,7 +315,7 @@ def test_lock_waits_and_says_so(tmp_path):
         messages.append(message)
         release.set()  # the second waits now, and nothing else lets the first go on
 
-    handler, logger = Call(heard), logging.getLogger("lib.store")
+    handler, logger = Call(heard), logging.getLogger("lib.runs.store")
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -317,10 +323,10 @@ def test_lock_waits_and_says_so(tmp_path):
         holder = threading.Thread(target=first)
         holder.start()
         assert inside.wait(60)
-        with store.lock(tmp_path, "other key"):  # is free: does not wait
+        with lock(tmp_path, "other key"):  # is free: does not wait
             pass
         assert not messages
-        with store.lock(tmp_path, "key"):
+        with lock(tmp_path, "key"):
             order.append("second")
         holder.join()
     finally:
@@ -331,15 +337,15 @@ def test_lock_waits_and_says_so(tmp_path):
 
 
 def test_lock_is_released_after_an_error(tmp_path):
-    with pytest.raises(ZeroDivisionError), store.lock(tmp_path, "key"):
+    with pytest.raises(ZeroDivisionError), lock(tmp_path, "key"):
         raise ZeroDivisionError
-    with store.lock(tmp_path, "key"):
+    with lock(tmp_path, "key"):
         pass
 
 
 def test_a_store_that_cannot_be_written(tmp_path):
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(InputError, match="cannot write in .*runs: .*set RUNS_DIR to another place"), store.lock(tmp_path / "runs", "key"):
+    with pytest.raises(InputError, match="cannot write in .*runs: .*set RUNS_DIR to another place"), lock(tmp_path / "runs", "key"):
         pass
 
 
@@ -367,8 +373,8 @@ def test_two_processes_make_one_run_and_train_once(empty_store, tmp_path, monkey
     def train(*args):
         raise AssertionError("trained a second time")
 
-    monkeypatch.setattr(runs, "_train", train)
-    handler, logger = Call(lambda message: (tmp_path / "go").touch()), logging.getLogger("lib.store")
+    monkeypatch.setattr("lib.runs.run.run._train", train)
+    handler, logger = Call(lambda message: (tmp_path / "go").touch()), logging.getLogger("lib.runs.store")
     level = logger.level
     log = tmp_path / "log"
     environment = os.environ | {"PYTHONPATH": str(paths.ROOT)}
@@ -381,7 +387,7 @@ def test_two_processes_make_one_run_and_train_once(empty_store, tmp_path, monkey
             time.sleep(0.02)
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
-        mine = runs.make(runs.Training("digits", "resnet8", 0.3, 0, "fast", 1), progress=False)
+        mine = runs.make(Training("digits", "resnet8", 0.3, 0, "fast", 1), progress=False)
         answer, _ = twin.communicate(timeout=400)
     finally:
         logger.removeHandler(handler)

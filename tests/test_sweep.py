@@ -16,10 +16,20 @@ import pytest
 from conftest import EPOCHS
 from rich.console import Console
 
-from lib import catalogue, data, interrupt, measurements, origin, paths, runs, store, sweep, sweepplan, times, train
-from lib.errors import InputError
-from lib.recipes import Training
-from lib.runs import CONFIG, HISTORY, WEIGHTS
+from lib import measurements, runs, sweeps
+from lib.base import interrupt, paths
+from lib.base.errors import InputError
+from lib.base.files import write_atomically
+from lib.base.locks import lock
+from lib.runs import catalogue, provenance, store
+from lib.runs.run import _find
+from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
+from lib.sweeps import work as sweeps_work
+from lib.sweeps.work import _accuracy, _Work
+from lib.training import loop
+from lib.training.checkpoint import write_checkpoint
+from lib.training.loop import OutOfTime, learning_rate
+from lib.training.recipe import Training
 
 GOOD = {"dataset": "digits", "models": "[resnet8]", "recipe": "fast", "alphas": "[0, 1]", "seeds": "[0]"}
 
@@ -41,7 +51,7 @@ def write(tmp_path):
 
 def test_a_file_is_a_grid_each_network_once(write):
     lists = {"alphas": "[1, 1.0, -2, 1e-3, -0.0]", "seeds": "[1, 0, 1]", "measurements": "[class_means, selectivity, class_means]"}
-    asked = sweep.read(write(**lists, models="[resnet20, resnet8, resnet20]", variants="[plain, pgd-10, pgd-2, plain]", epochs=3))
+    asked = sweeps.read(write(**lists, models="[resnet20, resnet8, resnet20]", variants="[plain, pgd-10, pgd-2, plain]", epochs=3))
     assert asked.name == "small" and asked.measurements == ("class_means", "selectivity")
     assert list(asked.trainings) == [
         Training("digits", model, alpha, seed, "fast", 3, variant=variant)
@@ -50,12 +60,12 @@ def test_a_file_is_a_grid_each_network_once(write):
         for alpha in (-2, 0, 1e-3, 1)
         for seed in (0, 1)
     ]
-    assert sweep.read(write()).measurements == ("selectivity",)
+    assert sweeps.read(write()).measurements == ("selectivity",)
 
 
 def test_what_a_value_is_the_key_decides(write):
     """YAML by itself reads no as False, on as True, 1e-3 as text, and 12 as a number wherever it stands."""
-    asked = sweep.read(write(name="no.yml", alphas="['0.4', 1e-3, +2, .5, 3., -1E+0]", seeds='["12", 0]', epochs="'7'", recipe="'fast'"))
+    asked = sweeps.read(write(name="no.yml", alphas="['0.4', 1e-3, +2, .5, 3., -1E+0]", seeds='["12", 0]', epochs="'7'", recipe="'fast'"))
     assert sorted({(training.alpha, training.seed, training.epochs) for training in asked.trainings}) == [
         (alpha, seed, 7) for alpha in (-1.0, 1e-3, 0.4, 0.5, 2.0, 3.0) for seed in (0, 12)
     ]
@@ -63,8 +73,8 @@ def test_what_a_value_is_the_key_decides(write):
 
 
 def test_a_grid_has_the_names_of_runs_made_one_by_one(write):
-    assert sweep.read(write(alphas="[0]")).trainings == (Training("digits", "resnet8", 0, 0, "fast"),)
-    assert sweep.read(write(alphas="[0]", epochs=16)).trainings == (Training("digits", "resnet8", 0, 0, "fast"),)
+    assert sweeps.read(write(alphas="[0]")).trainings == (Training("digits", "resnet8", 0, 0, "fast"),)
+    assert sweeps.read(write(alphas="[0]", epochs=16)).trainings == (Training("digits", "resnet8", 0, 0, "fast"),)
 
 
 COUNTS = {
@@ -75,11 +85,11 @@ COUNTS = {
 
 
 def test_the_sweeps_of_the_project():
-    assert {file.stem: len(sweep.read(file).trainings) for file in paths.ROOT.glob("sweeps/*.yml")} == COUNTS
+    assert {file.stem: len(sweeps.read(file).trainings) for file in paths.ROOT.glob("sweeps/*.yml")} == COUNTS
 
 
 def test_a_sweep_of_variants_has_the_plain_networks_beside_them():
-    asked = sweep.read(paths.ROOT / "sweeps" / "cifar10-augmix-pgd.yml").trainings
+    asked = sweeps.read(paths.ROOT / "sweeps" / "cifar10-augmix-pgd.yml").trainings
     assert [t.variant for t in asked[::3]] == ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]
     assert {(t.alpha, t.settings.epochs, t.settings.batch) for t in asked} == {(0.0, 8, 128)}
 
@@ -153,7 +163,7 @@ def test_bad_values_are_one_line_that_names_the_file(case, write, empty_store):
     keys, parts = BAD[case]
     file = write(**keys)
     with pytest.raises(InputError) as caught:
-        sweep.read(file)
+        sweeps.read(file)
     message = str(caught.value)
     assert message.startswith(f"{file}: ") and "\n" not in message and len(message) < 400 + len(str(file))
     for part in parts:
@@ -184,20 +194,20 @@ def test_bad_files_are_one_line(case, tmp_path):
     file = tmp_path / "bad.yml"
     file.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        sweep.read(file)
+        sweeps.read(file)
     message = str(caught.value)
     assert message.startswith(f"{file}: ") and part in message and "\n" not in message and len(message) < 400 + len(str(file))
 
 
 def test_a_file_that_is_not_there_names_those_that_are(tmp_path):
     with pytest.raises(InputError, match=r"no-such\.yml: no such sweep file; there are: .*sweeps/cifar10\.yml, .*sweeps/digits\.yml"):
-        sweep.read(tmp_path / "no-such.yml")
+        sweeps.read(tmp_path / "no-such.yml")
     with pytest.raises(InputError, match="cannot be read: Is a directory; give a sweep file"):
-        sweep.read(tmp_path)
+        sweeps.read(tmp_path)
     os.mkfifo(tmp_path / "pipe.yml")  # reading it would wait for ever
     for file in (tmp_path / "pipe.yml", Path("/dev/zero")):
         with pytest.raises(InputError, match="is no ordinary file; give a sweep file"):
-            sweep.read(file)
+            sweeps.read(file)
 
 
 # ---- the plan --------------------------------------------------------------------------------------------------------
@@ -205,13 +215,13 @@ def test_a_file_that_is_not_there_names_those_that_are(tmp_path):
 
 @pytest.mark.parametrize(("text", "shard"), [("1/1", (1, 1)), ("2/3", (2, 3)), (" 3/3 ", (3, 3))])
 def test_shards_are_read(text, shard):
-    assert sweep.parse_shard(text) == shard
+    assert sweeps.parse_shard(text) == shard
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "a/b", "1", "", "1/0", "-1/3", "1/3/5", "1.0/3", "1/" + "9" * 5000])
 def test_bad_shards_name_the_form(text):
     with pytest.raises(InputError, match="shard must be i/n with i from 1 to n, such as 2/3 .*got "):
-        sweep.parse_shard(text)
+        sweeps.parse_shard(text)
 
 
 def forge(training: Training, source: store.Folder, *, tables: bool = True, **result) -> store.Folder:
@@ -236,12 +246,12 @@ def source(made, trainings) -> store.Folder:
 @pytest.fixture
 def steady(monkeypatch):
     """Every timed estimate is 100 seconds."""
-    monkeypatch.setattr(train, "estimate_seconds", lambda training, engine: 100.0)
+    monkeypatch.setattr("lib.training.loop.estimate_seconds", lambda training, engine: 100.0)
 
 
 def test_a_plan_counts_what_is_missing(own_store, write, trainings, steady):
-    asked = sweep.read(write(alphas="[0, 1, 2]", seeds="[0, 1]", epochs=EPOCHS))
-    plan = sweep.plan(asked)
+    asked = sweeps.read(write(alphas="[0, 1, 2]", seeds="[0, 1]", epochs=EPOCHS))
+    plan = sweeps.plan(asked)
     assert plan.trainings == asked.trainings and len(plan.missing) == 4
     assert set(plan.trainings) - set(plan.missing) == set(trainings)
     assert (plan.tables, plan.again, plan.begun) == ((), (), {})
@@ -250,24 +260,24 @@ def test_a_plan_counts_what_is_missing(own_store, write, trainings, steady):
 def test_a_plan_names_missing_tables(own_store, write, trainings, steady):
     (own_store / trainings[0].name / WEIGHTS).unlink()
     file = write(epochs=EPOCHS, measurements="[selectivity, class_means]")
-    plan = sweep.plan(sweep.read(file))
+    plan = sweeps.plan(sweeps.read(file))
     assert plan.missing == () and plan.tables == tuple((training, "class_means") for training in trainings)
     assert plan.again == (trainings[0],)  # its weights are gone, so it must be trained again to be measured
-    done = sweep.run(plan, say=lambda line: None, live=False)
+    done = sweeps.run(plan, say=lambda line: None, live=False)
     assert done.made == (trainings[0],) and done.there == (trainings[1],) and done.left == ()
     assert len(runs.table("class_means", trainings)) == 2400
     assert (own_store / trainings[0].name / WEIGHTS).exists()
-    again = sweep.plan(sweep.read(file))
+    again = sweeps.plan(sweeps.read(file))
     assert again.training == () and again.tables == ()
 
 
 def test_a_full_store_needs_neither_data_nor_time(own_store, write, monkeypatch):
-    monkeypatch.setattr(data, "load", None)
-    monkeypatch.setattr(train, "estimate_seconds", None)
+    monkeypatch.setattr("lib.data.datasets.datasets.load", None)
+    monkeypatch.setattr("lib.training.loop.estimate_seconds", None)
     before = sorted(own_store.rglob("*"))
-    plan = sweep.plan(sweep.read(write(epochs=EPOCHS)))
+    plan = sweeps.plan(sweeps.read(write(epochs=EPOCHS)))
     lines = []
-    outcome = sweep.run(plan, say=lines.append, live=False)
+    outcome = sweeps.run(plan, say=lines.append, live=False)
     assert (plan.training, plan.seconds, outcome.made, len(outcome.there), outcome.left) == ((), 0, (), 2, ())
     assert lines[0] == "small: 2 networks (resnet8 on digits, fast recipe): 2 cached, 0 to train"
     assert not any("go on with" in line or "Ctrl-C" in line for line in lines)
@@ -276,61 +286,61 @@ def test_a_full_store_needs_neither_data_nor_time(own_store, write, monkeypatch)
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 9])
 def test_shards_partition_the_grid_and_do_not_move(n, own_store, write, trainings, source, steady):
-    asked = sweep.read(write(alphas="[0, 1, 2]", seeds="[0, 1]", epochs=EPOCHS))
-    parts = [sweep.plan(asked, shard=(i, n)).trainings for i in range(1, n + 1)]
+    asked = sweeps.read(write(alphas="[0, 1, 2]", seeds="[0, 1]", epochs=EPOCHS))
+    parts = [sweeps.plan(asked, shard=(i, n)).trainings for i in range(1, n + 1)]
     assert sorted(sum(parts, ()), key=asked.trainings.index) == list(asked.trainings)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
     forge(asked.trainings[1], source)
-    assert [sweep.plan(asked, shard=(i, n)).trainings for i in range(1, n + 1)] == parts
+    assert [sweeps.plan(asked, shard=(i, n)).trainings for i in range(1, n + 1)] == parts
 
 
 def test_a_shard_without_networks_has_nothing_to_do(own_store, write):
     lines = []
-    outcome = sweep.run(sweep.plan(sweep.read(write(epochs=EPOCHS)), shard=(3, 3)), say=lines.append, live=False)
-    assert outcome == sweep.Outcome((), (), ()) and lines[0].startswith("small: 0 networks (resnet8 on digits, fast recipe), part 3 of 3 of 2")
+    outcome = sweeps.run(sweeps.plan(sweeps.read(write(epochs=EPOCHS)), shard=(3, 3)), say=lines.append, live=False)
+    assert outcome == sweeps.Outcome((), (), ()) and lines[0].startswith("small: 0 networks (resnet8 on digits, fast recipe), part 3 of 3 of 2")
 
 
 def test_the_time_is_that_of_cached_runs_like_these(own_store, write, trainings, source, steady):
-    here = {"device": origin.device("cpu"), "engine": "cpu float32 eager", "epochs_run": 3}
+    here = {"device": provenance.device("cpu"), "engine": "cpu float32 eager", "epochs_run": 3}
     for seed, seconds in enumerate([10.0, 30.0, 20.0]):
         forge(Training("digits", "resnet8", 1, seed, "fast", 3), source, **here | {"seconds": seconds})
     forge(Training("digits", "resnet8", 1, 3, "fast", 3), source, **here | {"seconds": 999.0, "device": "another machine"})
     forge(Training("digits", "resnet8", 1, 4, "fast", 3), source, **here | {"seconds": 999.0, "engine": "cuda bfloat16 compiled"})
     forge(Training("digits", "resnet8", 1, 5, "fast", 3), source, **here | {"seconds": 999.0, "epochs_run": 1})
-    plan = sweep.plan(sweep.read(write(alphas="[-1, 2]", epochs=3)))
+    plan = sweeps.plan(sweeps.read(write(alphas="[-1, 2]", epochs=3)))
     assert plan.seconds == 40 and "3 cached networks" in plan.source
-    assert sweep.plan(sweep.read(write(alphas="[-1, 2]", epochs=4))).seconds == 200  # timed: no run of four epochs
+    assert sweeps.plan(sweeps.read(write(alphas="[-1, 2]", epochs=4))).seconds == 200  # timed: no run of four epochs
     (own_store / trainings[0].name / CONFIG).write_text("{")  # is no part of either sweep
-    assert sweep.plan(sweep.read(write(alphas="[-1, 2]", epochs=3))).seconds == 40
+    assert sweeps.plan(sweeps.read(write(alphas="[-1, 2]", epochs=3))).seconds == 40
 
 
 def test_an_interrupted_training_counts_by_what_is_left(own_store, write, steady):
-    asked = sweep.read(write(alphas="[2]", epochs=4))
+    asked = sweeps.read(write(alphas="[2]", epochs=4))
     training = asked.trainings[0]
-    digest = origin.training_digest(training)
+    digest = provenance.training_digest(training)
     partial = own_store / ".partial" / training.key
-    store.write_checkpoint(partial / "checkpoint-of-other-code", {}, {"epoch": 3})
-    assert sweep.plan(asked).begun == {}
-    store.write_checkpoint(partial / f"checkpoint-{digest}", {}, {"epoch": 3})
-    plan = sweep.plan(asked)
+    write_checkpoint(partial / "checkpoint-of-other-code", {}, {"epoch": 3})
+    assert sweeps.plan(asked).begun == {}
+    write_checkpoint(partial / f"checkpoint-{digest}", {}, {"epoch": 3})
+    plan = sweeps.plan(asked)
     assert plan.begun == {training: 3} and plan.seconds == 25
     with (partial / f"checkpoint-{digest}").open("ab") as file:
         file.write(b"x")
     with pytest.raises(InputError, match="does not match its checksum; delete it to start this run anew"):
-        sweep.plan(asked)
+        sweeps.plan(asked)
 
 
 def test_damage_is_an_error_before_anything_runs(own_store, write, trainings):
     file = own_store / trainings[1].name / HISTORY
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(InputError, match=f"damaged: {file}"):
-        sweep.plan(sweep.read(write(epochs=EPOCHS, alphas="[-1, 0, 1]")))
+        sweeps.plan(sweeps.read(write(epochs=EPOCHS, alphas="[-1, 0, 1]")))
 
 
 SPOILT = {
     "cut manifest": lambda folder: (folder / store.MANIFEST).write_text('{"files": ', encoding="utf-8"),
-    "manifest of another kind": lambda folder: store.write_atomically(folder / store.MANIFEST, store._manifest({"a": {"measurement": "attack"}})),
-    "manifest that is a list": lambda folder: store.write_atomically(folder / store.MANIFEST, store._manifest([1, 2])),
+    "manifest of another kind": lambda folder: write_atomically(folder / store.MANIFEST, store._manifest({"a": {"measurement": "attack"}})),
+    "manifest that is a list": lambda folder: write_atomically(folder / store.MANIFEST, store._manifest([1, 2])),
     "config that is a list": lambda folder: (folder / CONFIG).write_text("[]", encoding="utf-8"),
     "no config": lambda folder: (folder / CONFIG).unlink(),
     "copy under a name without a model": lambda folder: shutil.copytree(folder.parent, folder.parent.parent / "backup"),
@@ -343,15 +353,15 @@ def test_damage_elsewhere_does_not_stop_a_sweep(case, own_store, source, write, 
     folder = own_store / "cifar10-resnet20" / "alpha0.0-seed0-fast-01234567"
     shutil.copytree(source.path, folder)
     SPOILT[case](folder)
-    lines, asked = [], sweep.read(write(alphas="[2]", epochs=EPOCHS))
-    assert sweep.run(sweep.plan(asked), say=lines.append, live=False).made == asked.trainings
-    assert sweep.run(sweep.plan(asked), say=lines.append, live=False).left == ()
+    lines, asked = [], sweeps.read(write(alphas="[2]", epochs=EPOCHS))
+    assert sweeps.run(sweeps.plan(asked), say=lines.append, live=False).made == asked.trainings
+    assert sweeps.run(sweeps.plan(asked), say=lines.append, live=False).left == ()
 
 
 def test_missing_data_is_an_error_before_anything_runs(empty_store, write, monkeypatch, tmp_path):
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     with pytest.raises(InputError, match="data set 'cifar10' .* not found"):
-        sweep.plan(sweep.read(write(dataset="cifar10", models="[resnet20]")))
+        sweeps.plan(sweeps.read(write(dataset="cifar10", models="[resnet20]")))
     assert not list(empty_store.iterdir())
 
 
@@ -362,10 +372,10 @@ def test_missing_data_is_an_error_before_anything_runs(empty_store, write, monke
 def forged(own_store, source, steady, monkeypatch):
     """The trainings "made" so far: making is forging, of two epochs; `forged.trouble` holds exceptions for some of them."""
     made, trouble, real = [], {}, runs.make
-    monkeypatch.setattr(sweepplan, "_durations", lambda training, engine: [])  # the shared store's own time is that of this machine
+    monkeypatch.setattr("lib.sweeps.planning._durations", lambda training, engine: [])  # the shared store's own time is that of this machine
 
     def make(training, *, weights=False, progress=None, on_epoch=None, deadline=None):
-        if runs._find(training):
+        if _find(training):
             return real(training)
         for epoch in (1, 2):
             if training in trouble and epoch == 2:
@@ -374,105 +384,105 @@ def forged(own_store, source, steady, monkeypatch):
         made.append(training)
         return forge(training, source, status="diverged" if training.alpha == 9 else "ok")
 
-    monkeypatch.setattr(runs, "make", make)
+    monkeypatch.setattr("lib.runs.run.run.make", make)
     return SimpleNamespace(made=made, trouble=trouble)
 
 
 def test_the_lines_tell_what_will_happen_and_what_happened(forged, own_store, write):
-    asked = sweep.read(write(alphas="[0, 2]", seeds="[0, 1]", epochs=EPOCHS))
+    asked = sweeps.read(write(alphas="[0, 2]", seeds="[0, 1]", epochs=EPOCHS))
     lines = []
-    outcome = sweep.run(sweep.plan(asked), say=lines.append, live=False)
-    here = origin.device("cpu")
+    outcome = sweeps.run(sweeps.plan(asked), say=lines.append, live=False)
+    here = provenance.device("cpu")
     assert lines[:4] == [
         "small: 4 networks (resnet8 on digits, fast recipe): 1 cached, 3 to train",
         f"training takes about 5 minutes here ({here}, cpu float32 eager), judged by a few timed steps, so roughly",
         "Ctrl-C is safe: what is finished is kept, the network at work keeps its last checkpoint, and the same command goes on from there",
         f"results go to {own_store}",
     ]
-    accuracy = sweep._accuracy(asked.trainings[-1])
+    accuracy = _accuracy(asked.trainings[-1])
     assert re.fullmatch(rf"2 of 4: trained resnet8 alpha 2 seed 0, accuracy {accuracy}, \d+ seconds", lines[4])  # seed 0 of every alpha comes first
     assert lines[5].startswith("3 of 4: trained resnet8 alpha 0 seed 1") and lines[6].startswith("4 of 4: trained resnet8 alpha 2 seed 1")
     assert lines[7:] == ["small: 3 made, 1 were there, 0 left", f"results are in {own_store}; list them with: python -m lib runs"]
     assert len(outcome.made) == 3 and outcome.there == (asked.trainings[0],) and not outcome.interrupted and not outcome.out_of_time
-    assert sweep.plan(asked).training == ()
+    assert sweeps.plan(asked).training == ()
 
 
 def test_tables_are_announced_and_kept_within_the_budget(forged, write, monkeypatch):
-    monkeypatch.setattr(times, "expected", lambda: {("digits", "resnet8", "selectivity"): 7200.0})
-    asked, lines = sweep.read(write(alphas="[2, 3]", measurements="[selectivity, class_means]", epochs=EPOCHS)), []
-    outcome = sweep.run(sweep.plan(asked), budget_minutes=90, say=lines.append, live=False)
+    monkeypatch.setattr("lib.runs.run.durations.expected", lambda: {("digits", "resnet8", "selectivity"): 7200.0})
+    asked, lines = sweeps.read(write(alphas="[2, 3]", measurements="[selectivity, class_means]", epochs=EPOCHS)), []
+    outcome = sweeps.run(sweeps.plan(asked), budget_minutes=90, say=lines.append, live=False)
     assert "measuring takes about 4.0 hours here, as it did before; not counted: class_means" in lines
     assert outcome.out_of_time and outcome.left == asked.trainings and forged.made == [asked.trainings[0]]  # it is trained, and not measured
-    assert sweep.run(sweep.plan(asked), budget_minutes=130, say=lines.append, live=False).left == () and forged.made == [*asked.trainings]
+    assert sweeps.run(sweeps.plan(asked), budget_minutes=130, say=lines.append, live=False).left == () and forged.made == [*asked.trainings]
 
 
 def test_a_run_that_diverged_is_made_and_said(forged, write):
     lines = []
-    outcome = sweep.run(sweep.plan(sweep.read(write(alphas="[9]", epochs=EPOCHS))), say=lines.append, live=False)
+    outcome = sweeps.run(sweeps.plan(sweeps.read(write(alphas="[9]", epochs=EPOCHS))), say=lines.append, live=False)
     assert len(outcome.made) == 1 and outcome.diverged == outcome.made
     assert lines[4].startswith("1 of 1: diverged resnet8 alpha 9 seed 0") and "diverged: resnet8 alpha 9 seed 0; it is kept" in lines[5]
 
 
 def test_a_full_disk_stops_and_keeps_what_is_finished(forged, write):
-    asked = sweep.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
+    asked = sweeps.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
     forged.trouble[asked.trainings[1]] = InputError("cannot write x: the disk is full")
     lines = []
     with pytest.raises(InputError, match="the disk is full"):
-        sweep.run(sweep.plan(asked), say=lines.append, live=False)
+        sweeps.run(sweeps.plan(asked), say=lines.append, live=False)
     assert forged.made == [asked.trainings[0]]
     assert lines[-4:-2] == ["stopped", "small: 1 made, 0 were there, 2 left"] and lines[-1] == f"go on with: python -m lib sweep {asked.file}"
     forged.trouble.clear()
-    assert sweep.run(sweep.plan(asked), say=lines.append, live=False).made == asked.trainings[1:]
+    assert sweeps.run(sweeps.plan(asked), say=lines.append, live=False).made == asked.trainings[1:]
 
 
 def test_ctrl_c_stops_and_says_how_to_go_on(forged, write):
-    asked = sweep.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
+    asked = sweeps.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
     forged.trouble[asked.trainings[2]] = KeyboardInterrupt()
     lines = []
-    outcome = sweep.run(sweep.plan(asked, shard=(1, 2)), budget_minutes=90, say=lines.append, live=False)
+    outcome = sweeps.run(sweeps.plan(asked, shard=(1, 2)), budget_minutes=90, say=lines.append, live=False)
     assert outcome.interrupted and outcome.left == (asked.trainings[2],) and outcome.made == (asked.trainings[0],)
     assert lines[-4] == "interrupted" and lines[-1] == f"go on with: python -m lib sweep {asked.file} --shard 1/2 --budget 90"
 
 
 def test_a_training_that_runs_out_of_time_ends_the_sweep(forged, write):
-    asked = sweep.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
-    forged.trouble[asked.trainings[1]] = train.OutOfTime()
+    asked = sweeps.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
+    forged.trouble[asked.trainings[1]] = OutOfTime()
     lines = []
-    outcome = sweep.run(sweep.plan(asked), budget_minutes=60, say=lines.append, live=False)
+    outcome = sweeps.run(sweeps.plan(asked), budget_minutes=60, say=lines.append, live=False)
     assert outcome.out_of_time and outcome.left == asked.trainings[1:] and lines[-4] == "the budget of 60 minutes is used up"
 
 
 def test_nothing_is_begun_without_time_for_an_epoch(forged, write):
-    asked = sweep.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))  # 50 seconds an epoch
-    outcome = sweep.run(sweep.plan(asked), budget_minutes=0.5, say=lambda line: None, live=False)
+    asked = sweeps.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))  # 50 seconds an epoch
+    outcome = sweeps.run(sweeps.plan(asked), budget_minutes=0.5, say=lambda line: None, live=False)
     assert outcome.out_of_time and outcome.left == asked.trainings and forged.made == []
-    assert not sweep.run(sweep.plan(asked), budget_minutes=1.5, say=lambda line: None, live=False).out_of_time  # then it is known to be faster
+    assert not sweeps.run(sweeps.plan(asked), budget_minutes=1.5, say=lambda line: None, live=False).out_of_time  # then it is known to be faster
 
 
 @pytest.mark.parametrize("budget", [0, -1, float("nan"), float("inf")])
 def test_a_budget_is_above_zero(budget, forged, write):
     with pytest.raises(InputError, match="budget must be minutes above 0, got .*; leave it out for no limit"):
-        sweep.run(sweep.plan(sweep.read(write(epochs=EPOCHS))), budget_minutes=budget, live=False)
+        sweeps.run(sweeps.plan(sweeps.read(write(epochs=EPOCHS))), budget_minutes=budget, live=False)
 
 
 def test_what_was_begun_is_finished_first(forged, own_store, write):
-    asked = sweep.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
+    asked = sweeps.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
     last = asked.trainings[-1]
-    store.write_checkpoint(own_store / ".partial" / last.key / f"checkpoint-{origin.training_digest(last)}", {}, {"epoch": 1})
+    write_checkpoint(own_store / ".partial" / last.key / f"checkpoint-{provenance.training_digest(last)}", {}, {"epoch": 1})
     lines = []
-    sweep.run(sweep.plan(asked), say=lines.append, live=False)
+    sweeps.run(sweeps.plan(asked), say=lines.append, live=False)
     assert forged.made[0] == last and "3 to train, 1 of them begun" in lines[0]
 
 
 def test_networks_that_another_process_makes_come_last(forged, own_store, write, monkeypatch):
-    asked = sweep.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
-    monkeypatch.setattr(sweep, "POLL_SECONDS", 0)
-    other = store.lock(own_store, asked.trainings[0].key)
+    asked = sweeps.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
+    monkeypatch.setattr("lib.sweeps.work.POLL_SECONDS", 0)
+    other = lock(own_store, asked.trainings[0].key)
     other.__enter__()
     looks = []
-    monkeypatch.setattr(sweep.time, "sleep", lambda seconds: looks.append(1) or (len(looks) == 3 and other.__exit__(None, None, None)))
+    monkeypatch.setattr(sweeps_work.time, "sleep", lambda seconds: looks.append(1) or (len(looks) == 3 and other.__exit__(None, None, None)))
     lines = []
-    outcome = sweep.run(sweep.plan(asked), say=lines.append, live=False)
+    outcome = sweeps.run(sweeps.plan(asked), say=lines.append, live=False)
     monkeypatch.undo()
     assert outcome.made == (*asked.trainings[1:], asked.trainings[0]) and len(looks) >= 3
     assert lines.count("another process is making the last 1: waiting for it") == 1
@@ -487,25 +497,25 @@ def test_leftovers_of_killed_processes_are_cleared(forged, own_store, write, tra
     (folder / ".selectivity.parquet.123.tmp").write_text("")
     elsewhere = own_store / ".partial" / "0123abcd"
     elsewhere.mkdir()
-    with store.lock(own_store, key):  # somebody may be writing these
-        sweep.run(sweep.plan(sweep.read(write(epochs=EPOCHS))), say=lambda line: None, live=False)
+    with lock(own_store, key):  # somebody may be writing these
+        sweeps.run(sweeps.plan(sweeps.read(write(epochs=EPOCHS))), say=lambda line: None, live=False)
         assert all(draft.exists() for draft in drafts)
-    sweep.run(sweep.plan(sweep.read(write(epochs=EPOCHS))), say=lambda line: None, live=False)
+    sweeps.run(sweeps.plan(sweeps.read(write(epochs=EPOCHS))), say=lambda line: None, live=False)
     assert not any(draft.exists() for draft in drafts) and not list(own_store.glob("*/*/*.tmp")) and elsewhere.exists()
     store.Folder(folder).verify()
 
 
 def test_frozen_makes_nothing(empty_store, write, monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")
-    plan = sweep.plan(sweep.read(write(epochs=EPOCHS)))
+    plan = sweeps.plan(sweeps.read(write(epochs=EPOCHS)))
     with pytest.raises(InputError, match="RUNS_FROZEN=1 and run digits-resnet8/.* not cached; make it with: "):
-        sweep.run(plan, live=False)
+        sweeps.run(plan, live=False)
     assert not list(empty_store.iterdir())
 
 
 def test_the_live_table_shows_every_network(forged, own_store, write, capsys):
-    asked = sweep.read(write(alphas="[0, 2, 9]", seeds="[0, 1]", variants="[plain, pgd-1]", epochs=EPOCHS))
-    work = sweep._Work(sweep.plan(asked), print, True, time.monotonic() + 600)
+    asked = sweeps.read(write(alphas="[0, 2, 9]", seeds="[0, 1]", variants="[plain, pgd-1]", epochs=EPOCHS))
+    work = _Work(sweeps.plan(asked), print, True, time.monotonic() + 600)
 
     def seen() -> str:
         console = Console(width=100, file=io.StringIO())
@@ -520,7 +530,7 @@ def test_the_live_table_shows_every_network(forged, own_store, write, capsys):
     work.cells = type("Watched", (dict,), {"__setitem__": lambda self, key, value: dict.__setitem__(self, key, value) or pictures.append(value)})(work.cells)
     work.do()
     assert ("epoch", "2/2 50.0%") in pictures and "diverged" in seen() and "12 of 12 done" in seen() and "waiting" not in seen()
-    sweep.run(sweep.plan(sweep.read(write(alphas="[5]", epochs=EPOCHS))), say=print, live=True)
+    sweeps.run(sweeps.plan(sweeps.read(write(alphas="[5]", epochs=EPOCHS))), say=print, live=True)
     assert "resnet8" in capsys.readouterr().out
 
 
@@ -538,23 +548,23 @@ def leftovers(root: Path) -> list[Path]:
 
 def test_a_budget_is_kept_and_the_rest_made_to_the_same_bits(empty_store, made, trainings, write, monkeypatch):
     now = [0.0]
-    for module in (sweep, train):  # a clock on which every step takes one second
+    for module in (sweeps_work, loop):  # a clock on which every step takes one second
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=None))
-    real = train.learning_rate
+    real = learning_rate
 
     def tick(*args):
         now[0] += 1
         return real(*args)
 
-    monkeypatch.setattr(train, "learning_rate", tick)
-    asked = sweep.read(write(epochs=EPOCHS))
+    monkeypatch.setattr("lib.training.loop.learning_rate", tick)
+    asked = sweeps.read(write(epochs=EPOCHS))
     lines = []
-    outcome = sweep.run(sweep.plan(asked), budget_minutes=0.5, say=lines.append, live=False)  # an epoch has 20 steps
+    outcome = sweeps.run(sweeps.plan(asked), budget_minutes=0.5, say=lines.append, live=False)  # an epoch has 20 steps
     assert outcome.out_of_time and outcome.left == asked.trainings and now[0] < 30
-    plan = sweep.plan(asked)
+    plan = sweeps.plan(asked)
     assert plan.begun == {trainings[0]: 1}
     now[0] = 0
-    outcome = sweep.run(plan, say=lines.append, live=False)
+    outcome = sweeps.run(plan, say=lines.append, live=False)
     assert outcome.made == tuple(trainings) and now[0] < 70  # three epochs, not four
     for training in trainings:
         assert hashes(training, empty_store) == hashes(training, made)
@@ -568,7 +578,7 @@ def child(file: Path, root: Path, log: Path, kill_at: int = 0) -> None:
     """A process that runs a sweep; exit code 130 or 143 when interrupted. With kill_at it ends as by kill -9 before its n-th step on files."""
     os.environ |= {"RUNS_DIR": str(root), "LIB_CACHE": str(root.parent / "cache")}
     os.environ.pop("RUNS_FROZEN", None)
-    train.CHECKPOINT_SECONDS = 0
+    CHECKPOINT_SECONDS = 0
     steps = []
 
     def deadly(real):
@@ -583,7 +593,7 @@ def child(file: Path, root: Path, log: Path, kill_at: int = 0) -> None:
     if kill_at:
         os.replace, os.rename, shutil.rmtree = deadly(os.replace), deadly(os.rename), deadly(shutil.rmtree)
     with log.open("a", buffering=1) as out:
-        outcome = sweep.run(sweep.plan(sweep.read(file)), say=lambda line: print(line, file=out), live=False)
+        outcome = sweeps.run(sweeps.plan(sweeps.read(file)), say=lambda line: print(line, file=out), live=False)
     os._exit(interrupt.exit_code() if outcome.interrupted else 0)
 
 
@@ -634,7 +644,7 @@ def test_a_signal_to_a_process_and_the_same_command(number, code, said, start, e
     assert leftovers(empty_store) == []
 
 
-def whole(root: Path, asked: sweep.Sweep, expected: dict[Training, dict[str, str]]) -> None:
+def whole(root: Path, asked: sweeps.Sweep, expected: dict[Training, dict[str, str]]) -> None:
     """Every network is there once and as expected, and nothing besides."""
     rows = catalogue.catalogue()
     assert sorted(rows.run) == sorted(training.name for training in asked.trainings) and set(rows.status) == {"ok"}
@@ -650,7 +660,7 @@ def reference(start, tmp_path_factory):
     file.write_text("\n".join(f"{key}: {value}" for key, value in (GOOD | {"alphas": "[-1, 0, 1]", "epochs": EPOCHS}).items()))
     begin = time.monotonic()
     ended(start(file, folder / "runs", folder / "log"), 0)
-    asked = sweep.read(file)
+    asked = sweeps.read(file)
     return file, {training: hashes(training, folder / "runs") for training in asked.trainings}, time.monotonic() - begin
 
 
@@ -666,7 +676,7 @@ def test_kill_9_ten_times_at_random_moments(start, reference, empty_store, tmp_p
         ended(process, -signal.SIGKILL, 0)
     assert killed >= 2  # fewer reach it in the middle where the machine has become faster since the reference
     ended(start(file, empty_store, tmp_path / "log"), 0)
-    whole(empty_store, sweep.read(file), expected)
+    whole(empty_store, sweeps.read(file), expected)
 
 
 def test_kill_9_at_every_step_on_files(start, reference, empty_store, tmp_path):
@@ -676,7 +686,7 @@ def test_kill_9_at_every_step_on_files(start, reference, empty_store, tmp_path):
         code = ended(start(file, empty_store, tmp_path / "log", kill_at=step), -signal.SIGKILL, 0)
         step += 1
     assert step > 10
-    whole(empty_store, sweep.read(file), expected)
+    whole(empty_store, sweeps.read(file), expected)
 
 
 def test_two_sweeps_at_once_share_the_work(start, reference, empty_store, tmp_path):
@@ -686,4 +696,4 @@ def test_two_sweeps_at_once_share_the_work(start, reference, empty_store, tmp_pa
         ended(process, 0)
     trained = [[line.split(": trained ")[1].split(",")[0] for line in log.read_text().splitlines() if ": trained " in line] for log in logs]
     assert all(trained) and sorted(trained[0] + trained[1]) == [f"resnet8 alpha {alpha} seed 0" for alpha in (-1, 0, 1)]
-    whole(empty_store, sweep.read(file), expected)
+    whole(empty_store, sweeps.read(file), expected)

@@ -17,12 +17,21 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lib import augmentation, data, engines, models, objective, paths, runs, seeds, selectivity, store, train
-from lib.data import Images
-from lib.errors import InputError
-from lib.recipes import Augmentation, Recipe, Training
+from lib import models, runs, selectivity
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.base.seeds import derived_seed
+from lib.data.images import Images
+from lib.runs import store
+from lib.training import augmentation, objective, seeds
+from lib.training import engine as training_engine
+from lib.training.checkpoint import read_checkpoint, write_checkpoint
+from lib.training.engine import COMPILE_FROM, Engine, best_engine
+from lib.training.loop import Trained, learning_rate, to_half, train
+from lib.training.loop import accuracy as loop_accuracy
+from lib.training.recipe import Augmentation, Recipe, Training
 
-EAGER = train.Engine("cpu", low_precision=False, compiled=False)
+EAGER = Engine("cpu", low_precision=False, compiled=False)
 
 
 def tiny(alpha: float = 1.0, seed: int = 0, epochs: int = 2) -> Training:
@@ -33,12 +42,12 @@ def tiny(alpha: float = 1.0, seed: int = 0, epochs: int = 2) -> Training:
 def few(digits, monkeypatch) -> dict[str, Images]:
     """`data.load` gives 220 training images and 100 test images only: an epoch is 3 steps."""
     some = {"train": digits["train"][slice(0, 220)], "test": digits["test"][slice(0, 100)]}
-    monkeypatch.setattr(data, "load", lambda name, split: some[split])
+    monkeypatch.setattr("lib.data.datasets.datasets.load", lambda name, split: some[split])
     return some
 
 
-def run(training: Training, **keywords) -> train.Trained:
-    return train.train(training, EAGER, progress=False, **keywords)
+def run(training: Training, **keywords) -> Trained:
+    return train(training, EAGER, progress=False, **keywords)
 
 
 def same(left: nn.Module | dict, right: nn.Module | dict) -> bool:
@@ -109,7 +118,7 @@ ONE_CYCLE = Recipe(epochs=2, batch=1, learning_rate=0.8, warm=0.25)
 
 @pytest.mark.parametrize(("step", "rate"), [(0, 0.5), (11, 0.5), (12, 0.05), (20, 0.05), (21, 0.005), (29, 0.005)])
 def test_stepwise_rate(step, rate):
-    assert train.learning_rate(STEPWISE, step, 3) == pytest.approx(rate)
+    assert learning_rate(STEPWISE, step, 3) == pytest.approx(rate)
 
 
 @pytest.mark.parametrize(
@@ -123,11 +132,11 @@ def test_stepwise_rate(step, rate):
 )
 def test_one_cycle_rate(step, rate):
     recipe = Recipe(epochs=3, batch=1, learning_rate=0.8, warm=0.25)
-    assert train.learning_rate(recipe, step, 5) == pytest.approx(rate)
+    assert learning_rate(recipe, step, 5) == pytest.approx(rate)
 
 
 def test_one_cycle_is_linear_up_and_down_between_zero_and_the_peak():
-    rates = np.array([train.learning_rate(ONE_CYCLE, step, 100) for step in range(200)])
+    rates = np.array([learning_rate(ONE_CYCLE, step, 100) for step in range(200)])
     assert rates.min() > 0 and rates.max() <= 0.8 and rates.max() == pytest.approx(0.8, rel=0.02)
     peak = rates.argmax()
     assert peak == pytest.approx(50, abs=1)
@@ -137,8 +146,8 @@ def test_one_cycle_is_linear_up_and_down_between_zero_and_the_peak():
 
 def test_training_uses_the_schedule(few, monkeypatch):
     seen = []
-    real = train.learning_rate
-    monkeypatch.setattr(train, "learning_rate", lambda recipe, step, steps: seen.append((step, steps)) or real(recipe, step, steps))
+    real = learning_rate
+    monkeypatch.setattr("lib.training.loop.learning_rate", lambda recipe, step, steps: seen.append((step, steps)) or real(recipe, step, steps))
     run(tiny())
     assert seen == [(step, 3) for step in range(6)]
 
@@ -163,10 +172,10 @@ def test_split_is_drawn_by_the_seed_alone(digits):
 
 def test_each_purpose_has_a_seed_of_its_own():
     purposes = [("weights",), ("order", 0), ("order", 1), ("order", 10), ("augmentation", 0), ("split",), ("order", "0")]
-    found = [seeds.derived_seed(seed, *purpose) for seed in (0, 1, 10) for purpose in purposes]
+    found = [derived_seed(seed, *purpose) for seed in (0, 1, 10) for purpose in purposes]
     assert len(set(found)) == len(found)
     assert all(0 <= seed < 2**63 for seed in found)
-    assert seeds.derived_seed(0, "order", 1) == seeds.derived_seed(0, "order", 1)
+    assert derived_seed(0, "order", 1) == derived_seed(0, "order", 1)
 
 
 class Guess(nn.Module):
@@ -188,7 +197,7 @@ def test_accuracy_by_hand(batch, mode):
     pixels = torch.arange(7, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 4, 4)
     images = Images(pixels, torch.tensor([0, 1, 2, 3, 4, 0, 0]), tuple("0123456789"))
     network = Guess().train(mode)
-    assert train.accuracy(network, images, batch=batch) == 5 / 7
+    assert loop_accuracy(network, images, batch=batch) == 5 / 7
     assert network.training is mode and not any(network.modes)
 
 
@@ -200,10 +209,10 @@ def plain_training(training: Training, images: Images) -> nn.Module:
     recipe = training.settings
 
     def generator(*purpose):
-        return torch.Generator().manual_seed(seeds.derived_seed(training.seed, *purpose))
+        return torch.Generator().manual_seed(derived_seed(training.seed, *purpose))
 
     rows, held = seeds.split(images, training)
-    network = models.build(training.model, 10, seed=seeds.derived_seed(training.seed, "weights")).train()
+    network = models.build(training.model, 10, seed=derived_seed(training.seed, "weights")).train()
     optimiser = torch.optim.SGD(network.parameters(), lr=1.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True)
     steps, best, kept = len(rows) // recipe.batch, -1.0, None
     for epoch in range(recipe.epochs):
@@ -213,7 +222,7 @@ def plain_training(training: Training, images: Images) -> nn.Module:
             some = slice(step * recipe.batch, (step + 1) * recipe.batch)
             members = rows[order[some]]
             pixels = naive_augment(images.pixels[members], offsets[some], flips[some], training.augmentation.pad)
-            optimiser.param_groups[0]["lr"] = train.learning_rate(recipe, epoch * steps + step, steps)
+            optimiser.param_groups[0]["lr"] = learning_rate(recipe, epoch * steps + step, steps)
             optimiser.zero_grad()
             F.cross_entropy(network(pixels.float() / 255), images.labels[members]).backward()
             optimiser.step()
@@ -258,7 +267,7 @@ def test_low_precision_stays_near(digits):
     network = models.build("resnet8", 10, seed=1)
     with models.spatial_means(network) as means:
         exact = objective.make(tiny(1.0), network, means, 10, EAGER)(images.pixels, images.labels, None)
-        low = objective.make(tiny(1.0), network, means, 10, train.Engine("cpu", True, False))(images.pixels, images.labels, None)
+        low = objective.make(tiny(1.0), network, means, 10, Engine("cpu", True, False))(images.pixels, images.labels, None)
     for left, right in zip(low, exact, strict=True):
         assert left.dtype == torch.float32
         torch.testing.assert_close(left, right, rtol=0.03, atol=0.03)
@@ -282,14 +291,14 @@ def test_result_and_history(few):
     assert (result["clean_n"], result["epochs_run"]) == (100, 3)
     assert result["train_n"] == len(seeds.split(few["train"], tiny())[0])
     assert result["data"] == few["train"].fingerprint
-    assert result["clean_accuracy"] == train.accuracy(trained.network, few["test"])
+    assert result["clean_accuracy"] == loop_accuracy(trained.network, few["test"])
     assert not trained.network.training and not any(module._forward_hooks for module in trained.network.modules())
     assert trained.engine is EAGER
     json.dumps(result)
 
 
 def test_of_several_best_epochs_the_first_is_kept(few, monkeypatch):
-    monkeypatch.setattr(train, "accuracy", lambda *args, **keywords: 0.5)
+    monkeypatch.setattr("lib.training.loop.accuracy", lambda *args, **keywords: 0.5)
     assert run(tiny(epochs=2)).result["best_epoch"] == 1
 
 
@@ -306,7 +315,7 @@ def test_to_half_rounds_matrices_only():
         network[0].weight.fill_(1 / 3)
         network[0].bias.fill_(1 / 3)
         network[1].running_mean.fill_(1 / 3)
-    train.to_half(network)
+    to_half(network)
     assert network[0].weight.unique().tolist() == [float(np.float16(1 / 3))] != [float(np.float32(1 / 3))]
     assert network[0].bias.unique().tolist() == network[1].running_mean.unique().tolist() == [float(np.float32(1 / 3))]
 
@@ -314,7 +323,7 @@ def test_to_half_rounds_matrices_only():
 def test_to_half_keeps_large_weights_finite():
     network = nn.Linear(2, 2)
     nn.init.constant_(network.weight, 1e6)
-    train.to_half(network)
+    to_half(network)
     assert network.weight.isfinite().all()
 
 
@@ -350,8 +359,8 @@ class Interrupted(Exception):
 @pytest.fixture
 def halfway(few, tmp_path, monkeypatch):
     """A function (epochs) -> checkpoint of a training that was interrupted in the middle of its second epoch."""
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0)
-    real = train.learning_rate
+    monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", 0)
+    real = learning_rate
 
     def of(training: Training):
         def interrupt(recipe, step, steps):
@@ -361,7 +370,7 @@ def halfway(few, tmp_path, monkeypatch):
 
         file = tmp_path / "checkpoint"
         with monkeypatch.context() as patch:
-            patch.setattr(train, "learning_rate", interrupt)
+            patch.setattr("lib.training.loop.learning_rate", interrupt)
             with pytest.raises(Interrupted):
                 run(training, checkpoint=file)
         return file
@@ -369,13 +378,13 @@ def halfway(few, tmp_path, monkeypatch):
     return of
 
 
-def ending(training: Training, file: Path) -> tuple[train.Trained, dict, dict]:
+def ending(training: Training, file: Path) -> tuple[Trained, dict, dict]:
     """Train to the end, from the checkpoint `file` where there is one: the result, and tensors and facts of the last checkpoint.
 
     The last checkpoint holds weights and momentum after the last step; the result need not show them, as an earlier epoch may be the best.
     """
     trained = run(training, checkpoint=file)
-    tensors, facts = store.read_checkpoint(file)
+    tensors, facts = read_checkpoint(file)
     assert facts["epoch"] == training.settings.epochs
     return trained, tensors, facts | {"seconds": 0}
 
@@ -387,7 +396,7 @@ def test_resumed_is_uninterrupted_to_the_bit(alpha, halfway, tmp_path, monkeypat
     whole, tensors, facts = ending(training, tmp_path / "whole")
     drawn = []
     real = augmentation.draw
-    monkeypatch.setattr(augmentation, "draw", lambda *args: drawn.append(1) or real(*args))
+    monkeypatch.setattr("lib.training.augmentation.draw", lambda *args: drawn.append(1) or real(*args))
     resumed, tensors_again, facts_again = ending(training, file)
     assert len(drawn) == 2  # of three epochs: the first was not done again
     assert same(tensors_again, tensors) and facts_again == facts
@@ -397,15 +406,15 @@ def test_resumed_is_uninterrupted_to_the_bit(alpha, halfway, tmp_path, monkeypat
 
 
 def test_a_checkpoint_of_the_last_epoch_trains_nothing_more(few, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", 0)
     whole = run(tiny(), checkpoint=tmp_path / "c")
-    monkeypatch.setattr(augmentation, "draw", None)  # calling it would fail
+    monkeypatch.setattr("lib.training.augmentation.draw", None)  # calling it would fail
     again = run(tiny(), checkpoint=tmp_path / "c")
     assert same(again.network, whole.network) and again.result["seconds"] == whole.result["seconds"]
 
 
 def test_no_checkpoint_before_its_time(few, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 3600)
+    monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", 3600)
     run(tiny(), checkpoint=tmp_path / "c")
     assert not (tmp_path / "c").exists()
 
@@ -437,9 +446,9 @@ def test_every_part_of_the_checkpoint_is_needed(halfway, tmp_path):
     _, tensors, facts = ending(training, tmp_path / "whole")
     for part, spoil in SPOIL.items():
         file.write_bytes(content)
-        spoiled = store.read_checkpoint(file)
+        spoiled = read_checkpoint(file)
         spoil(*spoiled)
-        store.write_checkpoint(file, *spoiled)
+        write_checkpoint(file, *spoiled)
         if part == "epoch":  # one more epoch is trained
             assert len(run(training, checkpoint=file).history) == 3
             continue
@@ -449,20 +458,20 @@ def test_every_part_of_the_checkpoint_is_needed(halfway, tmp_path):
 
 def test_the_seconds_before_the_interruption_count(halfway):
     file = halfway(tiny())
-    tensors, facts = store.read_checkpoint(file)
+    tensors, facts = read_checkpoint(file)
     assert facts["seconds"] > 0
-    store.write_checkpoint(file, tensors, facts | {"seconds": 1e6})
+    write_checkpoint(file, tensors, facts | {"seconds": 1e6})
     assert run(tiny(), checkpoint=file).result["seconds"] > 1e6
 
 
 def test_the_best_network_so_far_is_in_the_checkpoint(halfway):
     training = tiny()
     file = halfway(training)
-    tensors, facts = store.read_checkpoint(file)
+    tensors, facts = read_checkpoint(file)
     best = {name.removeprefix("best/"): tensor for name, tensor in tensors.items() if name.startswith("best/")}
     best = {name: tensor + (0.25 if tensor.is_floating_point() else 0) for name, tensor in best.items()}
     tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
-    store.write_checkpoint(file, tensors, facts | {"best_accuracy": 2.0, "best_epoch": 1})
+    write_checkpoint(file, tensors, facts | {"best_accuracy": 2.0, "best_epoch": 1})
     resumed = run(training, checkpoint=file)
     matrices = dict(resumed.network.named_parameters())
     expected = {name: tensor.half().float() if name in matrices and tensor.ndim > 1 else tensor for name, tensor in best.items()}
@@ -537,7 +546,7 @@ def test_kill_9_then_the_same_command(made, trainings, empty_store, tmp_path, mo
 
     drawn = []
     real = augmentation.draw
-    monkeypatch.setattr(augmentation, "draw", lambda *args: drawn.append(1) or real(*args))
+    monkeypatch.setattr("lib.training.augmentation.draw", lambda *args: drawn.append(1) or real(*args))
     app(command[3:], standalone_mode=False)
     assert len(drawn) == 1  # of two epochs
     resumed, whole = store.Folder(empty_store / training.name), store.Folder(made / training.name)
@@ -564,17 +573,17 @@ def test_a_gigantic_alpha_diverges_and_ends_early(few):
 
 
 def rate_of(monkeypatch, change) -> None:
-    real = train.learning_rate
-    monkeypatch.setattr(train, "learning_rate", lambda recipe, step, steps: change(step, steps, real(recipe, step, steps)))
+    real = learning_rate
+    monkeypatch.setattr("lib.training.loop.learning_rate", lambda recipe, step, steps: change(step, steps, real(recipe, step, steps)))
 
 
 def test_the_best_network_before_the_divergence_is_kept(few, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", 0)
     rate_of(monkeypatch, lambda step, steps, rate: float("nan") if step == steps else rate)
     trained = run(tiny(epochs=3), checkpoint=tmp_path / "c")
     assert trained.result["status"] == "diverged" and trained.result["best_epoch"] == 1 and trained.result["epochs_run"] == 2
     assert np.isnan(trained.history.loss.iloc[1]) and np.isfinite(trained.history.loss.iloc[0])
-    tensors, facts = store.read_checkpoint(tmp_path / "c")  # written after the first epoch, not after the second
+    tensors, facts = read_checkpoint(tmp_path / "c")  # written after the first epoch, not after the second
     first = {name.removeprefix("best/"): tensor for name, tensor in tensors.items() if name.startswith("best/")}
     assert facts["epoch"] == 1 and finite(trained.network)
     assert torch.equal(trained.network.conv1.weight, first["conv1.weight"].half().float())
@@ -611,7 +620,7 @@ def test_a_network_at_chance_is_marked(few, monkeypatch):
 
 
 def test_short_runs_are_eager_float32():
-    engine = train.best_engine(tiny(), device="cpu")
+    engine = best_engine(tiny(), device="cpu")
     assert engine == EAGER and str(engine) == "cpu float32 eager"
 
 
@@ -624,23 +633,23 @@ def test_short_runs_are_eager_float32():
     ],
 )
 def test_long_runs_are_compiled_where_that_is_possible(compiler, headers, compiled, lacking, few, monkeypatch, tmp_path):
-    monkeypatch.setattr(engines.shutil, "which", lambda name: "/bin/g++" if compiler else None)
-    monkeypatch.setattr(engines.sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr(training_engine.shutil, "which", lambda name: "/bin/g++" if compiler else None)
+    monkeypatch.setattr(training_engine.sysconfig, "get_path", lambda name: str(tmp_path))
     if headers:
         (tmp_path / "Python.h").touch()
-    long = tiny(epochs=engines.COMPILE_FROM)
+    long = tiny(epochs=COMPILE_FROM)
     if lacking is None:
-        assert train.best_engine(long, device="cpu").compiled is compiled
+        assert best_engine(long, device="cpu").compiled is compiled
         return
     with pytest.warns(UserWarning, match=f"training without torch.compile, about half as fast: {lacking} not found"):
-        assert train.best_engine(long, device="cpu").compiled is compiled
+        assert best_engine(long, device="cpu").compiled is compiled
 
 
 def test_a_gpu_is_used_fully_for_long_runs(few):
-    assert train.best_engine(tiny(epochs=engines.COMPILE_FROM), device="cuda") == train.Engine("cuda", low_precision=True, compiled=True, captured=True)
+    assert best_engine(tiny(epochs=COMPILE_FROM), device="cuda") == Engine("cuda", low_precision=True, compiled=True, captured=True)
 
 
 def test_missing_data_is_an_input_error(monkeypatch, tmp_path):
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     with pytest.raises(InputError, match="data set 'cifar10' .* not found"):
-        train.train(Training(), EAGER, progress=False)
+        train(Training(), EAGER, progress=False)

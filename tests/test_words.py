@@ -2,7 +2,8 @@
 
 import pytest
 
-from lib import words
+from lib.base.text import duration, machines, number
+from lib.training.variants import variant_name
 
 
 @pytest.mark.parametrize(
@@ -13,17 +14,17 @@ from lib import words
     ],
 )
 def test_numbers_have_a_true_minus(value, form, said):
-    assert words.number(value, form) == said
+    assert number(value, form) == said
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(12, "12 seconds"), (89, "89 seconds"), (300, "5 minutes"), (5399, "90 minutes"), (9000, "2.5 hours")])
 def test_durations_are_said_as_people_do(seconds, said):
-    assert words.duration(seconds) == said
+    assert duration(seconds) == said
 
 
 @pytest.mark.parametrize(("variant", "name"), [("plain", "plain"), ("augmix", "AugMix"), ("pgd-1", "PGD, 1 step"), ("pgd-10", "PGD, 10 steps")])
 def test_ways_of_training_have_names(variant, name):
-    assert words.variant_name(variant) == name
+    assert variant_name(variant) == name
 
 
 @pytest.mark.parametrize(
@@ -36,4 +37,4 @@ def test_ways_of_training_have_names(variant, name):
     ],
 )
 def test_machines_are_named_once(devices, said):
-    assert words.machines(devices) == said
+    assert machines(devices) == said

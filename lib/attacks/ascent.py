@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from lib.balls import NORMS, Linf
-from lib.errors import InputError, unknown
-from lib.folded import PRECISIONS, folded
-from lib.whitebox import Network, check_images, finite, pixel_gradient, still
+from lib.attacks.gradient import check_images, pixel_gradient
+from lib.attacks.norms import NORMS, Linf
+from lib.base.errors import InputError, unknown
+from lib.models.activations import Network, finite, still
+from lib.models.fuse import PRECISIONS, folded
 
 
 def ascend(gradient: Callable[[Tensor], Tensor], pixels: Tensor, *, epsilon: float, step_size: float, steps: int) -> Tensor:
@@ -130,7 +131,7 @@ def pgd(
                   T = 1 goes where the cross-entropy goes, without its underflow
     temperature   T > 0, of these two alone
     random_start  from a point uniform in the ball, drawn from `generator`; without one, from torch's global generator
-    precision     of the gradients: "float32" follows a faster copy of the network (`lib.folded`), "bfloat16" such a copy in lower precision, None the
+    precision     of the gradients: "float32" follows a faster copy of the network (`lib.models.fuse`), "bfloat16" such a copy in lower precision, None the
                   network itself, which is followed also where no copy agrees with it. Steps, ball and result are of the dtype of `pixels` in any case
     returns       the images after the last step, of the same shape and dtype
     raises        InputError for images that are not float or leave [0, 1], labels out of range, or a setting out of range

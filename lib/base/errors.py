@@ -1,6 +1,6 @@
 """The one exception that is the user's to mend: the command line prints it as one line and exits with code 2."""
 
-from lib.code import exempt
+from lib.base.fingerprint import exempt
 
 
 @exempt

@@ -10,8 +10,8 @@ import ast
 import hashlib
 import importlib.util
 import inspect
-import sys
 import symtable
+import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache

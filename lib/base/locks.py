@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from filelock import FileLock, SoftFileLock, Timeout
 
-from lib.errors import InputError
+from lib.base.errors import InputError
 
 __all__ = ["Timeout", "alive", "lock"]
 
@@ -87,7 +87,7 @@ def lock(root: Path, key: str, *, wait: bool = True) -> Iterator[None]:
             if not wait:
                 raise Timeout(str(place))
             if not told:
-                logging.getLogger("lib.store").info("another process is making %s: waiting for it", key)
+                logging.getLogger("lib.runs.store").info("another process is making %s: waiting for it", key)
                 told = True
             time.sleep(POLL_SECONDS)
     except Timeout:  # is an OSError too

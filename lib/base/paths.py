@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lib.code import exempt
-from lib.errors import InputError
+from lib.base.errors import InputError
+from lib.base.fingerprint import exempt
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"

@@ -19,7 +19,6 @@ def number(value: float, form: str = "g") -> str:
         said = f"{0:{form}}"
     return said.replace("-", "−")
 
-
 def duration(seconds: float) -> str:
     """A time for people: 40 seconds, 13 minutes, 2.5 hours.
 
@@ -27,7 +26,6 @@ def duration(seconds: float) -> str:
     '13 minutes'
     """
     return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
-
 
 def machines(devices: Iterable[str]) -> str:
     """What results were made on, from the descriptions that stand beside them: each machine once, with the numbers of threads that were used.
@@ -46,10 +44,3 @@ def machines(devices: Iterable[str]) -> str:
         return f" ({', '.join(first)}{' and ' if first else ''}{last} thread{'' if counts == {1} else 's'})"
 
     return ", ".join(name + (said(threads[name]) if threads[name] else "") for name in sorted(threads))
-
-
-def variant_name(variant: str) -> str:
-    """A way of training as figures and tables call it: plain, AugMix, or PGD, 4 steps."""
-    if variant.startswith("pgd-"):
-        return f"PGD, {variant[4:]} step{'' if variant == 'pgd-1' else 's'}"
-    return {"augmix": "AugMix"}.get(variant, variant)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib.errors import InputError
+from lib.base.errors import InputError
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

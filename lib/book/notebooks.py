@@ -15,8 +15,8 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from lib import interrupt, paths
-from lib.errors import InputError, unknown
+from lib.base import interrupt, paths
+from lib.base.errors import InputError, unknown
 
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 CELL_SECONDS = 600  # execution limit of one cell; jupyter-book's own default of 30 s is for notebooks that compute nothing

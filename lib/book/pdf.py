@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from lib import book, browser, paths
-from lib.errors import InputError
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.book import browser
+from lib.book import site as book_site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -130,6 +132,6 @@ def make() -> Path:
     """The book as `_build`/book.pdf; built first where it is older than what it is made from."""
     if why := browser.missing():
         raise InputError(why)
-    if not book.fresh(paths.BUILD):
-        book.build(paths.BUILD)
+    if not book_site.fresh(paths.BUILD):
+        book_site.build(paths.BUILD)
     return printed(paths.BUILD)

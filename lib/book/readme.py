@@ -12,11 +12,18 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from lib import attacked, chapters, figures, measurements, notebooks, paths, robustness, runs, store
-from lib.claims import CLAIMS
-from lib.errors import InputError
-from lib.figures.headline import headline
-from lib.words import number
+from lib import measurements, runs
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.base.files import write_atomically
+from lib.base.text import number
+from lib.book import chapter, notebooks, prose
+from lib.book.figures import style
+from lib.book.figures.headline import headline
+from lib.measurements.attack import CURVES
+from lib.measurements.strengths import strengths_for
+from lib.papers.selectivity import CLAIMS
+from lib.runs.tables import full_summary
 
 FIGURE = Path("_static", "headline.svg")
 BINDER = "https://mybinder.org"
@@ -76,15 +83,15 @@ def claims() -> str:
 def summary() -> tuple[pd.DataFrame, str]:
     """The networks of the landing page, with all that was measured on them; and what they are, in words."""
     defaults = {name: ast.literal_eval(value) for name, value in notebooks.declared("index").items()}
-    here = chapters.parameters(defaults | {"__annotations__": dict.fromkeys(defaults)})
-    return chapters.measured(runs.summary(here.trainings), here.trainings), here.setting
+    here = chapter.parameters(defaults | {"__annotations__": dict.fromkeys(defaults)})
+    return full_summary(runs.summary(here.trainings), here.trainings), here.setting
 
 
 def figure() -> tuple[bytes, str]:
     """The headline figure as SVG, equal byte for byte when nothing changed; and its description."""
-    figures.setup()
+    style.setup()
     networks, setting = summary()
-    at = robustness.strengths(networks.dataset.iloc[0])
+    at = strengths_for(networks.dataset.iloc[0])
     panels = {
         "corrupted_accuracy": ("subset_accuracy", "average case", "accuracy on corrupted images (%)"),
         "pgd_accuracy": ("attacked_clean", "worst case", f"accuracy under PGD, {at.steps} steps (%)"),
@@ -98,10 +105,10 @@ def figure() -> tuple[bytes, str]:
         numbers = ", ".join(f"{means[alpha]:.1f} % at α = {number(alpha)}" for alpha in ends)
         said.append(f"{label.removesuffix(' (%)')} ({count} networks): {numbers}")
     sizes = [f"{measurements.MEASUREMENTS[name].settings['limit']:,}" for name in ("corruption", "attack")]
-    step = f"{attacked.CURVES[at.curve].step_size:g}"
+    step = f"{CURVES[at.curve].step_size:g}"
     seen = f"On the first {sizes[0]} test images, and {sizes[1]} under attack, whose steps are {step}; short strokes: the same images unchanged."
     hollow = " Hollow: a check says that PGD may have failed there." if networks.pgd_accuracy_doubtful.any() else ""
-    return buffer.getvalue(), f"Against α, {'; '.join(said)}. {seen} A point a network; {setting}, trained on {chapters.machines(networks)}.{hollow}"
+    return buffer.getvalue(), f"Against α, {'; '.join(said)}. {seen} A point a network; {setting}, trained on {prose.machines(networks)}.{hollow}"
 
 
 # ---- the files -------------------------------------------------------------------------------------------------------
@@ -136,5 +143,5 @@ def write() -> list[Path]:
     """Write what differs from what is there; returns those files. The landing page must have been published before."""
     changed = {file: content for file, content in made().items() if not file.exists() or file.read_bytes() != content}
     for file, content in changed.items():
-        store.write_atomically(file, content)
+        write_atomically(file, content)
     return list(changed)

@@ -14,7 +14,12 @@ from pathlib import Path
 import pandas as pd
 import typer
 
-from lib import catalogue, measurements, paths, recipes, runs, store
+from lib import measurements, runs
+from lib.base import paths
+from lib.base.files import write_atomically
+from lib.runs import catalogue, store
+from lib.training.recipe import Training
+from lib.training.recipe import labels as recipe_labels
 
 # Meaning of the fields of a run's config.json and of a manifest's entries, in the order in which they are
 # written; the files decide which there are.
@@ -149,7 +154,7 @@ def write(app: typer.Typer) -> list[Path]:
     file, text = paths.ROOT / COMMAND_LINE, command_line(app)
     if file.is_file() and file.read_text(encoding="utf-8") == text:
         return []
-    store.write_atomically(file, text.encode())
+    write_atomically(file, text.encode())
     return [file]
 
 
@@ -190,7 +195,7 @@ def run_files() -> str:
     parts = [INTRODUCTION, "## config.json\n", config, "## manifest.json\n"]
     parts += ["`files` has an entry for each file, `seal` is the SHA-256 of these entries. An entry has:\n"]
     parts += [_rows(("field", "meaning"), [(f"`{name}`", text) for name, text in ENTRY_FIELDS.items()])]
-    labels = ", ".join(f"`{name}`" for name in recipes.labels(recipes.Training("digits", "resnet8")))
+    labels = ", ".join(f"`{name}`" for name in recipe_labels(Training("digits", "resnet8")))
     parts += ["## Tables\n"]
     parts += [f"`lib.runs.table` and `python -m lib table` put the columns {labels} before a table's own.\n"]
     parts += [f"### {runs.HISTORY}\n\n{HISTORY_SUMMARY}. {_columns(runs.HISTORY, folders)}"]

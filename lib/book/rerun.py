@@ -7,8 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib import book, catalogue, chapters, effects, notebooks, paths, recipes, runs, store, train
-from lib.words import duration, number
+from lib import runs
+from lib.base import paths
+from lib.base.text import duration, number
+from lib.book import chapter as book_chapter
+from lib.book import notebooks, site
+from lib.papers import statistics
+from lib.runs import catalogue, store
+from lib.training.engine import best_engine
+from lib.training.loop import estimate_seconds
+from lib.training.recipe import Training
 
 
 def rerun(
@@ -33,26 +41,26 @@ def rerun(
     own = sorted(float(alpha) for alpha in defaults["alphas"])
     given = {"dataset": dataset, "model": model or "usual", "alphas": own, "recipe": recipe}
     known = {"__annotations__": dict.fromkeys(defaults)}
-    here = chapters.parameters(defaults | given | known)
+    here = book_chapter.parameters(defaults | given | known)
     given |= {"alphas": sorted({*own, *map(float, alphas)})} | _seeds(seeds, defaults, here.trainings)
-    here = chapters.parameters(defaults | given | known)
+    here = book_chapter.parameters(defaults | given | known)
     grid, missing = here.trainings, runs.missing(here.trainings)
     before = {training: tables(training) for training in grid}
     say(f"{name}: {len(grid)} networks ({here.model} on {dataset}, {recipe} recipe), {len(grid) - len(missing)} cached, {len(missing)} to train")
     if missing:
-        engine = train.best_engine(missing[0])
+        engine = best_engine(missing[0])
         first = {training.variant: training for training in reversed(missing)}  # one of each way of training: they differ in cost
-        one = {variant: train.estimate_seconds(training, engine) for variant, training in first.items()}
+        one = {variant: estimate_seconds(training, engine) for variant, training in first.items()}
         total = sum(one[training.variant] for training in missing)
         say(f"training takes about {duration(total)} here ({engine}); it can be interrupted and goes on where it was")
     for training in missing:
         run = runs.make(training)
         say(f"new: {run.path.name}, clean accuracy {runs.config(run)['result']['clean_accuracy']:.1%}")
-    pages = book.build(paths.BUILD / "rerun" / f"{name}-{dataset}", given, only=name, head=lambda: marked(before))
+    pages = site.build(paths.BUILD / "rerun" / f"{name}-{dataset}", given, only=name, head=lambda: marked(before))
     return pages / notebooks.published(name).relative_to(paths.ROOT).with_suffix(".html")
 
 
-def tables(training: recipes.Training) -> frozenset[str] | None:
+def tables(training: Training) -> frozenset[str] | None:
     """What was measured on a cached network; None where the network is not cached."""
     folder = paths.runs() / training.name
     if not folder.exists():
@@ -60,7 +68,7 @@ def tables(training: recipes.Training) -> frozenset[str] | None:
     return frozenset(entry["measurement"] for entry in store.Folder(folder).files.values() if "measurement" in entry)
 
 
-def marked(before: Mapping[recipes.Training, frozenset[str] | None]) -> str:
+def marked(before: Mapping[Training, frozenset[str] | None]) -> str:
     """The networks of a rerun as Markdown, each marked "made now" or "cached", with the tables that were measured now; what is new stands on top.
 
     before  {training: its `tables` before the rerun}
@@ -79,13 +87,13 @@ def marked(before: Mapping[recipes.Training, frozenset[str] | None]) -> str:
     return "\n".join([*lines, "````"])
 
 
-def _seeds(chosen: Sequence[int], defaults: Mapping[str, object], trainings: Sequence[recipes.Training]) -> dict[str, list[int]]:
+def _seeds(chosen: Sequence[int], defaults: Mapping[str, object], trainings: Sequence[Training]) -> dict[str, list[int]]:
     """A chapter's `seeds`, and `pgd_seeds` where it has them: those chosen, or those cached for its own trainings, or its own."""
-    grids = {"seeds": [one for one in trainings if not effects.strength(one.variant) > 0], "pgd_seeds": trainings}
+    grids = {"seeds": [one for one in trainings if not statistics.strength(one.variant) > 0], "pgd_seeds": trainings}
     return {name: sorted(set(chosen)) or _cached_seeds(grid) or defaults[name] for name, grid in grids.items() if name in defaults}
 
 
-def _cached_seeds(trainings: Sequence[recipes.Training]) -> list[int]:
+def _cached_seeds(trainings: Sequence[Training]) -> list[int]:
     """Seeds of which every one of these trainings is cached, whatever seed they have themselves."""
-    cached = set(catalogue.cached())
+    cached = set(catalogue.trainings())
     return sorted(seed for seed in {training.seed for training in cached} if all(replace(training, seed=seed) in cached for training in trainings))

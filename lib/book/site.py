@@ -15,10 +15,15 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from lib import catalogue, notebooks, pages, paths, provenance, readme, reference
-from lib.errors import InputError
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.book import notebooks, readme, reference
+from lib.book import sources as book_sources
+from lib.runs import catalogue
 
-RUNS = Path(provenance.RUNS_PAGE).stem  # the chapter that lists all runs
+#MARK#
+
+RUNS = Path(book_sources.RUNS_PAGE).stem  # the chapter that lists all runs
 STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static", "reference")
 
 
@@ -85,7 +90,7 @@ def page(notebook: NotebookNode) -> str:
     cells = []
     for cell in notebook.cells:
         outputs = cell.get("outputs", [])
-        below = [output for output in outputs if provenance.MARK in "".join(output.get("data", {}).get("text/html", ""))]
+        below = [output for output in outputs if book_sources.MARK in "".join(output.get("data", {}).get("text/html", ""))]
         if not below:
             cells.append(cell)
             continue
@@ -122,7 +127,7 @@ def _jupyter_book(source: Path, target: Path) -> Path:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise InputError(f"the book does not build: {first}{more}; see {target / 'build.log'}")
     built = source / "_build" / "html"
-    pages.mend(built)
+    mend(built)
     scripts(built / "_static")
     return built.rename(target / "html")
 
@@ -148,3 +153,48 @@ def fresh(target: Path) -> bool:
     made = (".ipynb", ".pyc", "__pycache__", ".locks", ".partial")  # written by a build or by Python itself, not read by the book
     newest = max(file.stat().st_mtime for file in sources if file.is_file() and not any(part.endswith(made) for part in file.parts))
     return index.stat().st_mtime > newest
+
+# (why, what is written, what it becomes): what no setting of Jupyter Book, Sphinx or the theme changes
+MENDS = (
+    ("live code is off, yet its constants are declared twice (a script error), with the address of a server", r"<script>const THEBE_JS_URL.*?</script>", ""),
+    ("its script", r"<script[^>]*sphinx-thebe\.js[^>]*></script>", ""),
+    ("its settings", r'<script type="text/x-thebe-config">.*?</script>\s*<script>kernelName[^<]*</script>', ""),
+    ("1.5 MB for fifteen icons; book.css takes them from the theme's own font", r"<script[^>]*scripts/fontawesome\.js[^>]*></script>", ""),
+    ("no colour mode is a warning on the console", r'(localStorage\.getItem\("mode"\) \|\| |data-default-mode=)""', r'\1"auto"'),
+    ("an empty place for advertisements", r'<div class="sidebar-primary-item">\s*<div id="ethical-ad-placement"[^>]*>\s*</div>\s*</div>', ""),
+    ("title and search lie in no landmark", r'<div id="pst-primary-sidebar"', '<div id="pst-primary-sidebar" role="navigation" aria-label="Book"'),
+    ("the corner of a table heads nothing", r"<th[^>]*>(?:<p></p>)?</th>", "<td></td>"),
+    ("a list whose children are no items", r'<div role="list" class="citation-list">', '<div class="citation-list">'),
+    ("a deprecated role", r' role="doc-biblioentry"', ""),
+    ("cells of text stay wide enough to be read, in a table that scrolls", r"<td>([^<]{30,})</td>", r'<td class="prose">\1</td>'),
+)
+
+_MATHS = re.compile(r"<script>window\.MathJax.*?</script>|<script[^>]*/mathjax/[^>]*></script>", re.DOTALL)  # 1.2 MB
+
+_FIGURE = re.compile(r'(<img alt="[^"]*" )(src="([^"]+\.svg)")')
+
+_WIDTH = re.compile(r'<svg[^>]*\swidth="([\d.]+)pt"')
+
+def _sized(page: Path, text: str) -> str:
+    """Each figure says how wide it was drawn: on a phone it is not made smaller than its labels can bear (see book.css)."""
+
+    def one(found: re.Match) -> str:
+        file = page.parent / found[3]
+        points = _WIDTH.search(file.read_text()[:2000]) if file.is_file() else None
+        return f'{found[1]}style="--drawn: {float(points[1]) / 0.75:.0f}px" {found[2]}' if points else found[0]
+
+    return _FIGURE.sub(one, text)
+
+def mended(text: str) -> str:
+    """The HTML of one page without the faults listed in `MENDS`, and without MathJax where it has nothing to set."""
+    if 'class="math' not in text:
+        text = _MATHS.sub("", text)
+    for _, pattern, replacement in MENDS:
+        text = re.sub(pattern, replacement, text, flags=re.DOTALL)
+    return text
+
+def mend(folder: Path) -> None:
+    """Mend every page of a built book, in place."""
+    for page in sorted(folder.rglob("*.html")):
+        if "_static" not in page.parts:
+            page.write_text(_sized(page, mended(page.read_text())))

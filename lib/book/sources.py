@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from lib import paths, runs
-from lib.errors import InputError
-from lib.recipes import Training
-from lib.words import number, variant_name
+from lib import runs
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.base.text import number
+from lib.runs.run import folder as run_folder
+from lib.training.recipe import Training
+from lib.training.variants import variant_name
 
-RUNS_PAGE = "03-runs.ipynb"  # the chapter that lists every run; `lib.book` turns the link into one to its page
+RUNS_PAGE = "03-runs.ipynb"  # the chapter that lists every run; `lib.book.site` turns the link into one to its page
 MARK = '<details class="made-from">'  # how the fold-out begins
 _KINDS = {runs.CONFIG: "configuration and result", runs.HISTORY: "history", runs.WEIGHTS: "weights"}  # what is no table
 
@@ -65,7 +68,7 @@ def groups(read: Mapping[Training, tuple[str, ...]]) -> list[Group]:
     """The runs of `readlog.so_far`, by data set, model, recipe and epochs; raises InputError for a run that has gone since."""
     found = []
     for (dataset, model, recipe, epochs), some in groupby(read, key=lambda one: (one.dataset, one.model, one.recipe, one.settings.epochs)):
-        folders = {training: runs.cached(training) for training in some}
+        folders = {training: run_folder(training) for training in some}
         by_file: dict[str, list[Mapping[str, object]]] = {}
         for training, folder in folders.items():
             for file in read[training]:

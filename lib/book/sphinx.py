@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 from types import ModuleType
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 PACKAGE = "lib"
@@ -16,7 +17,7 @@ def contents(package: str) -> dict[str, list]:
     """List what is directly inside a package, as its page in the reference shows it, without private names.
 
     Args:
-        package: Its full name, such as "lib.attacks".
+        package: Its full name, such as "lib.attacks.ascent".
 
     Returns:
         Plain values, so that Sphinx can keep them.
@@ -83,5 +84,14 @@ def _tell(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the extension; Sphinx calls this for every name among the extensions of _config.yml."""
+    app.connect("doctree-read", name_code)
     app.connect("builder-inited", _tell, priority=100)  # autosummary writes its pages at this event, with 500
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+def name_code(app: Sphinx, doctree: nodes.document) -> None:
+    """Give the input of a cell that shows the figure "fig-x" the id "fig-x-code"; browsers unfold it when a link leads there."""
+    for cell in doctree.findall(lambda node: isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"):
+        drawn = [name for figure in cell.findall(nodes.figure) for name in figure["ids"]]
+        code = next(cell.findall(lambda node: isinstance(node, nodes.Element) and node.get("nb_element") == "cell_code_source"), None)
+        if drawn and code is not None:
+            code["ids"].extend(f"{name}-code" for name in drawn)

@@ -6,9 +6,15 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
-from lib.claims import LEAST_SEEDS
-from lib.effects import t_interval
-from lib.words import number, variant_name
+from lib import selectivity
+from lib.base.text import number
+from lib.models.resnet import MEAN, STD
+from lib.papers.claim import LEAST_SEEDS
+from lib.papers.statistics import t_interval
+from lib.training.recipe import FAST, PROVENANCE, RECIPES, Training
+from lib.training.variants import PGD_STEP, Adversarial, AugMix, variant_name
+
+#MARK#
 
 
 def estimate(values: pd.Series, form: str) -> str:
@@ -101,14 +107,14 @@ def robustness_by_training(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
-    """A row an α: n, and accuracy on clean and corrupted images, and the one over the other, as mean and interval; see lib/accuracy.py."""
+    """A row an α: n, and accuracy on clean and corrupted images, and the one over the other, as mean and interval; see lib/measurements/accuracy.py."""
     columns = {"clean, %": "subset_accuracy", "corrupted, %": "corrupted_accuracy", "corrupted / clean, %": "relative_accuracy"}
     return _means(summary.sort_values("alpha"), ["alpha"], _alpha, {label: (column, 100, ".1f") for label, column in columns.items()})
 
 
 def attacked_by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
     """A row an α: n, accuracy under each attack at the strength that stands for the data set, confidence on the images unattacked, and the Jacobian's norm; see
-    lib/robustness.py."""
+    lib/measurements/robustness.py."""
     columns = {
         "clean, %": "attacked_clean", "FGSM, %": "fgsm_accuracy", "PGD, %": "pgd_accuracy", "ball: cross-entropy, %": "ball_cross_entropy",
         "ball: margin, %": "ball_margin", "ball: temperature, %": "ball_temperature", "made for others, %": "transfer_accuracy",
@@ -117,3 +123,63 @@ def attacked_by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
     measured = {label: (column, 100, ".1f") for label, column in columns.items() if summary[column].notna().any()}
     others = {"confidence": ("confidence", 1, ".3f"), "Jacobian": ("jacobian", 1, ".3g")}
     return _means(summary.sort_values("alpha"), ["alpha"], _alpha, measured | others)
+
+def hyperparameters(training: Training) -> pd.DataFrame:
+    """One row a hyper-parameter: what it is here, and how sure we are that the paper did the same."""
+    recipe, augmentation = training.settings, training.augmentation
+    steps = (
+        f"×0.1 after epochs {', '.join(map(str, recipe.milestones))}"
+        if recipe.milestones
+        else f"one cycle: linear up over {recipe.warm:.0%} of the steps, linear down to 0"
+    )
+    values = {
+        "optimiser": f"SGD, momentum {recipe.momentum:g}, weight decay {recipe.weight_decay:g}",
+        "epochs": f"{recipe.epochs}",
+        "minibatch": f"{recipe.batch}",
+        "learning rate": f"{recipe.learning_rate:g}, {steps}",
+        "validation": f"{recipe.validation:.0%} of each class of the training set",
+        "checkpoint": "epoch of the best validation accuracy",
+        "augmentation": ("horizontal flip, " if augmentation.flip else "") + f"random crop after padding with {augmentation.pad} black pixels",
+        "normalisation": f"mean {MEAN}, deviation {STD}, inside the network",
+        "network": training.model,
+        "units": "every ReLU output, averaged over space",
+        "index": f"ε = {selectivity.EPSILON:g}",
+        "last incomplete minibatch": "left out",
+        "weights": "float16 matrices, float32 vectors",
+    }
+    ours = {"optimiser", "epochs", "minibatch", "learning rate"} if training.recipe == "fast" else set()
+    rows = [(name, value, FAST if name in ours else PROVENANCE[name]) for name, value in values.items()]
+    return pd.DataFrame(rows, columns=["", "here", "as in the paper?"])
+
+def _pixels(value: float) -> str:
+    return f"{255 * value:.0f}/255" if round(255 * value, 9).is_integer() else f"{value:g}"
+
+def variant_settings(trainings: list[Training]) -> pd.DataFrame:
+    """One row a setting that these trainings have beside the recipe, and how sure we are that the paper did the same."""
+    recipe, own = trainings[0].settings, RECIPES[trainings[0].recipe][trainings[0].model].epochs
+    rows = [("epochs", f"{recipe.epochs}", "as the recipe" if recipe.epochs == own else f"choice: in place of the recipe's {own}, whose schedule is scaled")]
+    rows += [("checkpoint", "epoch of the best validation accuracy on unperturbed images", "recalled; that the images are unperturbed is our choice")]
+    found = {training.variant_settings: None for training in trainings}
+    attacks = sorted((one for one in found if isinstance(one, Adversarial)), key=lambda one: one.steps)
+    for mix in (one for one in found if isinstance(one, AugMix)):
+        depth = "1 to 3" if mix.depth == -1 else f"{mix.depth}"
+        rows += [
+            ("AugMix: mixture", f"{mix.width} chains of {depth} operations", "recalled, weakly; established default of AugMix's own code"),
+            ("AugMix: severity", f"{mix.severity:g}", "recalled, weakly; AugMix's own code has 3, established there"),
+            ("AugMix: consistency", "Jensen-Shannon divergence of three predictions", "recalled, weakly; on in AugMix's own code, established there"),
+            ("AugMix: its weight", f"{mix.jsd:g}", "choice, as recalled of AugMix's own code"),
+            ("AugMix: applied to", "images already flipped and cropped, as the recipe has it", "choice"),
+        ]
+    if attacks:
+        size, most = attacks[0].step_size, attacks[-1].steps * attacks[-1].step_size
+        reach = f", of which at most {_pixels(most)} is reached" if most < attacks[0].epsilon else ""
+        rows += [
+            ("PGD: steps", ", ".join(f"{one.steps}" for one in attacks), "choice; that strength is the number of steps is recalled"),
+            ("PGD: step size", _pixels(size), "recalled" if size == PGD_STEP["paper"] else "choice; 0.0001 is recalled"),
+            ("PGD: budget", f"{_pixels(attacks[0].epsilon)}, L∞{reach}", "recalled"),
+            ("PGD: pixels", "in [0, 1], and clipped to it", "choice"),
+            ("PGD: start", "the image itself, no random start", "choice"),
+            ("PGD: network while attacking", "evaluation mode: running statistics in batch norm", "choice"),
+            ("PGD: trained on", "adversarial images alone, made anew at every minibatch", "choice"),
+        ]
+    return pd.DataFrame(rows, columns=["", "here", "as in the paper?"])

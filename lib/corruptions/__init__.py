@@ -11,12 +11,12 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from lib import seeds
+from lib.base.errors import InputError
+from lib.base.seeds import derived_seed
 from lib.corruptions import blur, digital, noise, weather
 from lib.corruptions.draws import Draws
 from lib.corruptions.layouts import keep_memory
 from lib.corruptions.severities import TABLES, parameters
-from lib.errors import InputError
 
 # in the published order: 15 main, then 4 extra
 FUNCTIONS = {
@@ -125,5 +125,5 @@ def corrupted_block(pixels: Tensor, number: int, name: str, severity: int) -> Te
 
     Seeded by the corruption, the severity and the block: every network sees the same pixels, in whatever order and company they are made.
     """
-    generator = torch.Generator().manual_seed(seeds.derived_seed(0, "corruption", name, severity, number))
+    generator = torch.Generator().manual_seed(derived_seed(0, "corruption", name, severity, number))
     return corrupt(pixels[number * BLOCK : (number + 1) * BLOCK], name, severity, generator=generator)

@@ -12,7 +12,14 @@ from torch import Tensor
 
 from lib.corruptions import filters
 from lib.corruptions.draws import Draws
-from lib.corruptions.layouts import channel_by_channel, images_first, images_last, in_parts, transposed, true_places
+from lib.corruptions.layouts import (
+    channel_by_channel,
+    images_first,
+    images_last,
+    in_parts,
+    transposed,
+    true_places,
+)
 from lib.corruptions.quantized import settled, to_levels, to_unit
 
 if TYPE_CHECKING:

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib import code, corruptions, paths, store
-from lib.data import Images
+from lib import corruptions
+from lib.base import fingerprint, paths
+from lib.base.files import kept
+from lib.data.images import Images
 
 CLEAN = "clean"  # the images themselves, as severity 0
 
@@ -28,11 +30,11 @@ def cells(images: Images, *, device: str | torch.device = "cpu") -> Iterator[tup
 
 
 def _cell(images: Images, source: Tensor, name: str, severity: int) -> Tensor:
-    digest = code.digest([corruptions.corrupted_block, corruptions.FUNCTIONS[name]], skip=[corruptions.FUNCTIONS])
+    digest = fingerprint.digest([corruptions.corrupted_block, corruptions.FUNCTIONS[name]], skip=[corruptions.FUNCTIONS])
     file = paths.cache() / "corrupted" / images.fingerprint / f"{name}-{severity}-{digest.replace(':', '-')}.npz"
 
     def make() -> dict[str, np.ndarray]:
         blocks = range(-(-len(source) // corruptions.BLOCK))
         return {"pixels": torch.cat([corruptions.corrupted_block(source, number, name, severity) for number in blocks]).cpu().numpy()}
 
-    return torch.from_numpy(store.kept(file, make, what="corrupted images")["pixels"]).to(source.device)
+    return torch.from_numpy(kept(file, make, what="corrupted images")["pixels"]).to(source.device)

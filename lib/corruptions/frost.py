@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lib import paths
-from lib.errors import InputError
+from lib.base import paths
+from lib.base.errors import InputError
 
 # SHA-256 of the originals, which the packages imagecorruptions and imagecorruptions-imaug carry
 PICTURES = {

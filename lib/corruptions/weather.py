@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.corruptions import filters, textures
+from lib.corruptions import filters
+from lib.corruptions import frost as corruptions_frost
 from lib.corruptions.colour import with_hsv
 from lib.corruptions.draws import Draws
 from lib.corruptions.layouts import images_first, images_last, in_parts, transposed
@@ -33,7 +34,7 @@ def snow(pixels: Tensor, draws: Draws, *, loc: float, scale: float, zoom: float,
 def frost(pixels: Tensor, draws: Draws, *, image: float, frost: float) -> Tensor:
     """A piece of a photograph of frost laid over the image. Of the reference's six photographs the last is never used, here as there."""
     side = pixels.shape[-1]
-    pictures = [picture.numpy() for picture in textures.frost(side)]
+    pictures = [picture.numpy() for picture in corruptions_frost.frost(side)]
     which = draws.integers(0, len(pictures))
     # a row and a column of a picture whose size follows from the first draw: a fraction of what there is
     down, right = draws.uniform(0, 1), draws.uniform(0, 1)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from lib import attacks, models
-from lib.data import Images
-from lib.errors import unknown
-from lib.folded import PRECISIONS, folded
-from lib.whitebox import Network, pixel_gradient, still
+from lib.attacks.gradient import pixel_gradient
+from lib.base.errors import unknown
+from lib.data.images import Images
+from lib.models.activations import Network, still
+from lib.models.fuse import PRECISIONS, folded
 
 CLEAN = "clean"  # the images themselves, as an attack of strength 0
 

@@ -7,10 +7,15 @@ import torch
 from torch import nn
 
 from lib import models
-from lib.attacked import CLEAN, recognised
-from lib.data import Images
-from lib.errors import InputError
-from lib.whitebox import still
+from lib.base.errors import InputError
+from lib.data.images import Images
+from lib.measurements.attack import CLEAN, recognised
+from lib.measurements.attack_summary import at_epsilon
+from lib.measurements.strengths import strengths_for
+from lib.models.activations import still
+from lib.training.recipe import LABELS
+
+#MARK#
 
 PARTS = ("apgd-ce", "apgd-t", "fab-t", "square")  # standard AutoAttack, in its order
 
@@ -49,3 +54,17 @@ def autoattack(network: nn.Module, images: Images, *, limit: int, epsilon: float
         left = labels[there].bincount(minlength=classes).cpu()
         rows.append(pd.DataFrame({"part": part, "epsilon": epsilon, "class": list(some.classes), "images": sizes, "standing": left}))
     return pd.concat(rows, ignore_index=True)
+
+def with_autoattack(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """A summary with what AutoAttack of the data set's radius leaves standing: autoattack_accuracy, and autoattack_clean, on the same images unattacked."""
+    own = at_epsilon(table, strengths_for(table.dataset.iloc[0]).ball) if len(table) else table
+    if own.empty:
+        return summary.assign(autoattack_accuracy=float("nan"), autoattack_clean=float("nan"))
+    parts = standing_by_part(own).groupby(LABELS, sort=False).standing
+    facts = pd.DataFrame({"autoattack_accuracy": parts.last(), "autoattack_clean": parts.first()})
+    return summary.merge(facts.reset_index(), on=LABELS, how="left")
+
+def standing_by_part(table: pd.DataFrame) -> pd.DataFrame:
+    """An `autoattack` table summed over classes: a row a network and part, in the order they ran, with `standing` as a share of all images."""
+    sums = table.groupby([*LABELS, "part"], sort=False)[["images", "standing"]].sum()
+    return (sums.standing / sums["images"]).rename("standing").reset_index()

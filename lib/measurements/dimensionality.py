@@ -8,12 +8,15 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lib import attacked, attacks, corrupted, models
-from lib.data import Images
+from lib import attacks, models
+from lib.base.errors import InputError, unknown
+from lib.corruptions import dataset
+from lib.data.images import Images
 from lib.dimensionality import Covariance, components, participation_ratio, twonn
-from lib.errors import InputError, unknown
-from lib.folded import PRECISIONS, folded
-from lib.whitebox import still
+from lib.measurements.attack import BUDGET, CURVES
+from lib.measurements.attack import batches as attack_batches
+from lib.models.activations import still
+from lib.models.fuse import PRECISIONS, folded
 
 NONE, CORRUPTION, ATTACK = "none", "corruption", "attack"  # what has changed the images
 SHARES = (0.90, 0.95, 0.99)
@@ -96,7 +99,7 @@ def dimensionality(network: nn.Module, images: Images, *, limit: int, precision:
     def change(batches: Iterable[Tensor]) -> dict[str, Tensor]:
         return {layer: clean[layer] - means for layer, means in _whole(_activations(faster, batches)).items()}
 
-    cells = ((name, severity, pixels) for name, severity, pixels in corrupted.cells(some, device=device) if name != corrupted.CLEAN)
+    cells = ((name, severity, pixels) for name, severity, pixels in dataset.cells(some, device=device) if name != dataset.CLEAN)
     for name, severity, pixels in cells:
         rows += _rows(change(_unit(pixels, device)), change=CORRUPTION, corruption=name, severity=severity)
     rows += _rows(change(_attacked(network, some, device, precision)), change=ATTACK)
@@ -106,7 +109,7 @@ def dimensionality(network: nn.Module, images: Images, *, limit: int, precision:
 
 
 def _attacked(network: nn.Module, images: Images, device: torch.device, precision: str) -> Iterator[Tensor]:
-    curve, twin = attacked.CURVES["pgd"], None
-    for _, x, labels in attacked.batches(images, device):
+    curve, twin = CURVES["pgd"], None
+    for _, x, labels in attack_batches(images, device):
         twin = twin or folded(network, x, precision=precision)
-        yield attacks.pgd(twin, x, labels, epsilon=attacked.BUDGET, step_size=curve.step_size, steps=ATTACK_STEPS, precision=None)
+        yield attacks.pgd(twin, x, labels, epsilon=BUDGET, step_size=curve.step_size, steps=ATTACK_STEPS, precision=None)

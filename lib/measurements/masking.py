@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lib import robustness
-from lib.attacked import CLEAN, CURVES, IN_BALLS
-from lib.recipes import LABELS
-from lib.words import number
+from lib.base.text import number
+from lib.measurements.attack import CLEAN, CURVES, IN_BALLS
+from lib.measurements.attack_summary import BALL_COLUMNS, at_epsilon, by_strength
+from lib.measurements.attack_summary import curve as attack_summary_curve
+from lib.measurements.autoattack import standing_by_part
+from lib.measurements.strengths import strengths_for
+from lib.measurements.transfer import by_source
+from lib.training.recipe import LABELS
 
 CROSS_ENTROPY = ("fgsm", *CURVES, "ball-cross-entropy")  # attacks along the gradient of the plain cross-entropy
 
@@ -61,11 +65,11 @@ def checked(attack: pd.DataFrame, transfer: pd.DataFrame | None = None, autoatta
     attack                the `attack` table of the networks
     transfer, autoattack  theirs, for the checks that compare with black-box attacks; left out where they are not measured
     """
-    rows, classes = robustness.by_strength(attack), attack["class"].nunique()
+    rows, classes = by_strength(attack), attack["class"].nunique()
     found = []
     for labels, own in rows.groupby(LABELS, sort=False):
         for name in own.attack[own.attack != CLEAN].unique():
-            some = robustness.curve(own, name).sort_values(["epsilon", "steps"])
+            some = attack_summary_curve(own, name).sort_values(["epsilon", "steps"])
             found.append(_row(labels, name, ZERO, some.zero_gradient.max(skipna=False)))
             if name in CROSS_ENTROPY:
                 found += [_row(labels, name, CERTAIN, some.certain.max(skipna=False)), _row(labels, name, CONFIDENT, some.confidence.max(skipna=False))]
@@ -89,7 +93,7 @@ def _losses(labels: tuple, own: pd.DataFrame) -> list[dict[str, object]]:
 
 def _black_box(rows: pd.DataFrame, transfer: pd.DataFrame) -> list[dict[str, object]]:
     """Against the strongest source; images made with PGD on the cross-entropy are held against PGD on every loss."""
-    theirs = robustness.by_source(transfer).groupby([*LABELS, "attack", "epsilon"], sort=False).accuracy.min().reset_index()
+    theirs = by_source(transfer).groupby([*LABELS, "attack", "epsilon"], sort=False).accuracy.min().reset_index()
     kind = rows.attack.where(~rows.attack.str.startswith("ball-"), "ball-cross-entropy")
     both = rows.assign(kind=kind).merge(theirs.rename(columns={"attack": "kind"}), on=[*LABELS, "kind", "epsilon"], suffixes=("", "_theirs"))
     worst = (both.accuracy - both.accuracy_theirs).groupby([*(both[name] for name in LABELS), both.attack], sort=False).max()
@@ -97,12 +101,12 @@ def _black_box(rows: pd.DataFrame, transfer: pd.DataFrame) -> list[dict[str, obj
 
 
 def _auto(rows: pd.DataFrame, autoattack: pd.DataFrame) -> list[dict[str, object]]:
-    wide = robustness.standing_by_part(autoattack).pivot(index=LABELS, columns="part", values="standing")
+    wide = standing_by_part(autoattack).pivot(index=LABELS, columns="part", values="standing")
     found = [_row(key, "autoattack", SQUARE, value) for key, value in (wide["fab-t"] - wide["square"]).items()]
-    own = robustness.at_epsilon(rows[rows.attack.str.startswith("ball-")], autoattack.epsilon.iloc[0]).groupby(LABELS, sort=False).accuracy.min()
+    own = at_epsilon(rows[rows.attack.str.startswith("ball-")], autoattack.epsilon.iloc[0]).groupby(LABELS, sort=False).accuracy.min()
     clean = rows[rows.attack == CLEAN].set_index(LABELS).accuracy
     gap = (own / clean - wide["square"] / wide[CLEAN]).dropna()
-    return found + [_row(key, name, AUTO, value) for key, value in gap.items() for name in robustness.BALL_COLUMNS]
+    return found + [_row(key, name, AUTO, value) for key, value in gap.items() for name in BALL_COLUMNS]
 
 
 def doubtful(checks: pd.DataFrame, summary: pd.DataFrame, attack: str) -> pd.Series:
@@ -115,7 +119,7 @@ def with_doubt(summary: pd.DataFrame, attack: pd.DataFrame, transfer: pd.DataFra
     """A summary with whose accuracy under attack is doubtful: pgd_accuracy_doubtful; and ball_worst_doubtful, where all three attacks are."""
     if attack.empty:
         return summary.assign(pgd_accuracy_doubtful=False, ball_worst_doubtful=False)
-    checks, curve = checked(attack, transfer, autoattack), robustness.strengths(attack.dataset.iloc[0]).curve
+    checks, curve = checked(attack, transfer, autoattack), strengths_for(attack.dataset.iloc[0]).curve
     balls = [doubtful(checks, summary, name) for name in IN_BALLS]
     return summary.assign(pgd_accuracy_doubtful=doubtful(checks, summary, curve), ball_worst_doubtful=pd.concat(balls, axis=1).all(axis=1))
 

@@ -11,12 +11,18 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lib import attacks, code, models, paths, store
-from lib.attacked import BALL_STEPS, IN_BALLS, RADII, STEPS_PER_RADIUS, Cell, batches, recognised
-from lib.data import Images
-from lib.errors import InputError
-from lib.folded import folded
-from lib.recipes import Training
+from lib import attacks, models
+from lib.base import fingerprint, paths
+from lib.base.errors import InputError
+from lib.base.files import kept
+from lib.data.images import Images
+from lib.measurements.attack import BALL_STEPS, IN_BALLS, RADII, STEPS_PER_RADIUS, Cell, batches, recognised
+from lib.measurements.attack_summary import at_epsilon
+from lib.measurements.strengths import strengths_for
+from lib.models.fuse import folded
+from lib.training.recipe import LABELS, Training
+
+#MARK#
 
 # what is made against one network and shown to others
 TRANSFERRED = {"fgsm": (0.004, 0.008, 4 / 255, 8 / 255, 16 / 255), "ball-cross-entropy": RADII[1:6]}
@@ -38,8 +44,8 @@ def _crafted(source: Training, network: nn.Module, images: Images, precision: st
             def make(cell: Cell = cell) -> dict[str, np.ndarray]:
                 return {"pixels": _make(network, images, cell, precision).cpu().numpy()}
 
-            digest = code.digest([_make], cell, weights)
-            found = store.kept(folder / f"{name}-{epsilon:.6f}-{digest.replace(':', '-')}.npz", make, what="adversarial images")
+            digest = fingerprint.digest([_make], cell, weights)
+            found = kept(folder / f"{name}-{epsilon:.6f}-{digest.replace(':', '-')}.npz", make, what="adversarial images")
             yield cell, torch.from_numpy(found["pixels"]).to(device)
 
 
@@ -80,3 +86,21 @@ def transfer(network: nn.Module, images: Images, *, limit: int, precision: str, 
             facts = {"source_seed": source.seed, "attack": cell.attack, "epsilon": cell.epsilon, "class": list(some.classes)}
             rows.append(pd.DataFrame(facts | {"images": sizes, "correct": correct}))
     return pd.concat(rows, ignore_index=True)
+
+def by_source(table: pd.DataFrame) -> pd.DataFrame:
+    """A `transfer` table summed over classes: a row a network, attack, epsilon and source_seed, with `accuracy`."""
+    sums = table.groupby([*LABELS, "attack", "epsilon", "source_seed"], sort=False)[["images", "correct"]].sum()
+    return (sums.correct / sums.images).rename("accuracy").reset_index()
+
+def transferred(table: pd.DataFrame) -> pd.DataFrame:
+    """The same averaged over sources: a row a network, attack and epsilon, with `accuracy` and `sources`, their number."""
+    groups = by_source(table).groupby([*LABELS, "attack", "epsilon"], sort=False).accuracy
+    return groups.mean().to_frame().assign(sources=groups.size()).reset_index()
+
+def with_transferred(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """A summary with `transfer_accuracy`: on the PGD images, made against α = 0, of the radius that stands for the data set."""
+    if table.empty:
+        return summary.assign(transfer_accuracy=float("nan"))
+    rows = transferred(table)
+    rows = at_epsilon(rows[rows.attack == "ball-cross-entropy"], strengths_for(table.dataset.iloc[0]).transfer)
+    return summary.merge(rows.rename(columns={"accuracy": "transfer_accuracy"})[[*LABELS, "transfer_accuracy"]], on=LABELS, how="left")

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lib.errors import InputError
-from lib.words import number
+from lib.base.errors import InputError
+from lib.base.text import number
 
 Statistic = Callable[[pd.DataFrame], pd.Series | pd.DataFrame]  # of a summary: a number a seed, or a table of them with a column a part
 
@@ -77,7 +77,7 @@ def smallest_strength_step(summary: pd.DataFrame) -> pd.Series:
 
 
 # The three below and their rules: written 2026-11-21, when of all networks one had been measured on corrupted images: digits, α = 0, seed 0. On the
-# columns see lib/accuracy.py.
+# columns see lib/measurements/accuracy.py.
 
 
 def _lowest_over_zero(summary: pd.DataFrame, column: str) -> pd.Series:
@@ -104,7 +104,7 @@ def relative_gain(summary: pd.DataFrame) -> pd.Series:
 
 # The ones below and their rules: written 2026-11-21. Of all networks, these had been attacked: digits, α = −2, 0 and 2, seed 0, on 200 images; and
 # CIFAR-10, α = 0 and 1, seed 0, on 100. Revised the same day, when in review α = −2 and 0, seed 0, had been seen whole: the low end, too, must keep clean
-# accuracy, each of two rises has its own interval, and LM-7 counts the clean ordering. On the columns see lib/robustness.py.
+# accuracy, each of two rises has its own interval, and LM-7 counts the clean ordering. On the columns see lib/measurements/robustness.py.
 
 
 def spared(summary: pd.DataFrame, column: str = "clean_accuracy") -> tuple[float, float]:
@@ -152,7 +152,7 @@ def ordered(column: str, *, ends: str = "spared", falling: bool = False, reverse
 
 
 # The ones below and their rules: written 2026-11-21, when the code had been tried on a few images of three networks and no table had been made. That `fall`
-# takes both columns between the same ends is younger; where every α is measured it changes nothing. On the columns see lib/layers.py.
+# takes both columns between the same ends is younger; where every α is measured it changes nothing. On the columns see lib/measurements/layers.py.
 
 
 def _ends(summary: pd.DataFrame, column: str) -> tuple[pd.DataFrame, float, float]:

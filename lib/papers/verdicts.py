@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lib.claims import CLAIMS, LEAST_SEEDS, Claim
-from lib.effects import LEAST_STRENGTHS, t_interval
-from lib.words import number
+from lib.base.text import number
+from lib.papers.claim import LEAST_SEEDS, Claim
+from lib.papers.selectivity import CLAIMS
+from lib.papers.statistics import LEAST_STRENGTHS, t_interval
 
 CONFIDENCE = 0.95
 

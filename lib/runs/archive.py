@@ -17,9 +17,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from lib import paths, runs, store, validity
-from lib.errors import InputError
-from lib.recipes import Training
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.base.files import PLAIN, Unfit, damaged, read_file, write_atomically
+from lib.base.files import there as files_there
+from lib.base.locks import lock
+from lib.runs import store, validity
+from lib.runs.run import config, missing
+from lib.training.recipe import Training
 
 BLOCK = tarfile.BLOCKSIZE
 END = 2 * BLOCK  # zeros that close a tar
@@ -71,7 +76,7 @@ def pack(trainings: Iterable[Training], archive: Path, *, limit_bytes: int = 15 
     if limit_bytes <= 0:
         raise InputError(f"limit_bytes must be above 0, got {limit_bytes}")
     chosen = sorted(set(trainings), key=lambda training: training.name)
-    left = runs.missing(chosen)
+    left = missing(chosen)
     finished = [training for training in chosen if training not in set(left)]
     if not finished:
         raise InputError(f"nothing to pack: of {len(chosen)} runs asked for, none is finished in {paths.runs()}")
@@ -81,7 +86,7 @@ def pack(trainings: Iterable[Training], archive: Path, *, limit_bytes: int = 15 
         shutil.rmtree(drafts, ignore_errors=True)  # of a pack that was killed
         for content in _parts(finished, limit_bytes):
             written.append(archive.name if not written else f"{archive.stem}.part{len(written) + 1}.tar")
-            store.write_atomically(drafts / written[-1], content)
+            write_atomically(drafts / written[-1], content)
         for name in written:
             os.replace(drafts / name, archive.with_name(name))
         for stale in archive.parent.iterdir():
@@ -118,7 +123,7 @@ def _files(training: Training) -> dict[str, bytes]:
     """The verified content of every file of a run by its name in the archive."""
     folder = paths.runs() / training.name
     # read before all else: a table that is added meanwhile is then simply not packed
-    content = {store.MANIFEST: store.read_file(folder / store.MANIFEST, most=store.MANIFEST_BYTES)}
+    content = {store.MANIFEST: read_file(folder / store.MANIFEST, most=store.MANIFEST_BYTES)}
     run = store.Folder(folder)
     for name, entry in store.sealed(content[store.MANIFEST]).items():
         if name in run or not entry.get("optional"):
@@ -163,8 +168,8 @@ def unpack(archive: Path) -> Imported:
     arrived = _read(Path(archive))
     root = paths.runs()
     for training in arrived:
-        if store.there(root / training.name):
-            runs.config(store.Folder(root / training.name))
+        if files_there(root / training.name):
+            config(store.Folder(root / training.name))
             store.Folder(root / training.name).verify()
     found: dict[str, list[str]] = {each.name: [] for each in fields(Imported)}
     for training, run in arrived.items():
@@ -177,7 +182,7 @@ def _read(archive: Path) -> dict[Training, dict[str, bytes]]:
     """The runs of an archive, each with the content of its files, all of them checked."""
     shown = str(archive) if str(archive).isprintable() else ascii(str(archive))
     try:
-        members = _members(store.read_file(archive, most=MOST_BYTES))
+        members = _members(read_file(archive, most=MOST_BYTES))
         contents: dict[str, dict[str, bytes]] = {}
         for name, content in members.items():
             folder, _, file = name.rpartition("/")
@@ -185,15 +190,15 @@ def _read(archive: Path) -> dict[Training, dict[str, bytes]]:
         return {_checked_run(name, run): run for name, run in sorted(contents.items())}
     except FileNotFoundError as error:
         raise InputError(f"cannot read {shown}: {error.strerror}; give a tar written by sweep --pack") from None
-    except store.Unfit as error:
-        raise store.damaged(shown, str(error), "nothing was changed; pack it again, or fetch it again") from None
+    except Unfit as error:
+        raise damaged(shown, str(error), "nothing was changed; pack it again, or fetch it again") from None
 
 
 def _checked_run(name: str, run: Mapping[str, bytes]) -> Training:
     try:
         return validity.run(name, run)
-    except store.Unfit as error:
-        raise store.Unfit(f"holds {error}") from None
+    except Unfit as error:
+        raise Unfit(f"holds {error}") from None
 
 
 def _members(content: bytes) -> dict[str, bytes]:
@@ -209,17 +214,17 @@ def _members(content: bytes) -> dict[str, bytes]:
         start += BLOCK
         end = start + member.size
         if not start <= end <= len(content):
-            raise store.Unfit(f"is cut, or holds {_said(member.name)} with a wrong size of {member.size} bytes")
+            raise Unfit(f"is cut, or holds {_said(member.name)} with a wrong size of {member.size} bytes")
         if member.name in found:
-            raise store.Unfit(f"holds {_said(member.name)} twice")
+            raise Unfit(f"holds {_said(member.name)} twice")
         found[member.name] = content[start:end]
         start += _padded(member.size, BLOCK)
         if len(found) > MOST_MEMBERS or content[end:start].strip(b"\0"):
-            raise store.Unfit(f"holds more than {MOST_MEMBERS} files, or something between them")
+            raise Unfit(f"holds more than {MOST_MEMBERS} files, or something between them")
     if len(content) - start < END:
-        raise store.Unfit("ends too early")
+        raise Unfit("ends too early")
     if not found or content.count(b"\0", start) < len(content) - start:
-        raise store.Unfit("holds something after its end" if found else "holds nothing that is a file")
+        raise Unfit("holds something after its end" if found else "holds nothing that is a file")
     return found
 
 
@@ -228,12 +233,12 @@ def _header(block: bytes) -> tarfile.TarInfo:
     try:
         member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except (tarfile.TarError, ValueError, OverflowError) as error:
-        raise store.Unfit(f"is not a whole tar ({error})") from None
+        raise Unfit(f"is not a whole tar ({error})") from None
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
-        raise store.Unfit(f"holds {_said(member.name)}, which is no regular file")
+        raise Unfit(f"holds {_said(member.name)}, which is no regular file")
     parts = member.name.split("/")
-    if len(parts) != 3 or not all(map(store.PLAIN.fullmatch, parts)):
-        raise store.Unfit(f"holds {_said(member.name)}; members must be <group>/<run>/<file>")
+    if len(parts) != 3 or not all(map(PLAIN.fullmatch, parts)):
+        raise Unfit(f"holds {_said(member.name)}; members must be <group>/<run>/<file>")
     return member
 
 
@@ -244,19 +249,19 @@ def _said(name: str) -> str:
 def _take(training: Training, run: dict[str, bytes]) -> dict[str, list[str]]:
     """Bring a checked run into the store, or complete the one that is there; returns the fields of `Imported`."""
     root, name = paths.runs(), training.name
-    if not store.there(root / name):
-        with store.lock(root, training.key):
-            if not store.there(root / name):
+    if not files_there(root / name):
+        with lock(root, training.key):
+            if not files_there(root / name):
                 store.put(root / name, run)
                 return {"added": [name]}
     found = _compared(name, store.Folder(root / name), run)
     if not (found.get("tables") or found.get("weights")):
         return found
-    with store.lock(root, training.key), store.lock(root, f"{training.key}-manifest"):
+    with lock(root, training.key), lock(root, f"{training.key}-manifest"):
         here = store.Folder(root / name)
         found, files = _compared(name, here, run), store.sealed(run[store.MANIFEST])
         if found.get("weights"):
-            here.restore(runs.WEIGHTS, run[runs.WEIGHTS])
+            here.restore(validity.WEIGHTS, run[validity.WEIGHTS])
         for file in (line.rpartition("/")[2] for line in found.get("tables", ())):
             facts = {fact: value for fact, value in files[file].items() if fact not in ("sha256", "bytes")}
             here.add(file, run[file], **facts)
@@ -270,15 +275,15 @@ def _compared(name: str, here: store.Folder, run: Mapping[str, bytes]) -> dict[s
     def differs(file: str) -> bool:
         return file in here.files and here.files[file]["sha256"] != files[file]["sha256"]
 
-    if differs(runs.WEIGHTS):
+    if differs(validity.WEIGHTS):
         return {"refused": [f"{name}: another network than the one here (another device or version made it); the one here stays"]}
-    ours, theirs = (validity.config(content)["result"] for content in (here.read(runs.CONFIG), run[runs.CONFIG]))
+    ours, theirs = (validity.config(content)["result"] for content in (here.read(validity.CONFIG), run[validity.CONFIG]))
     if any(ours[fact] != theirs[fact] for fact in ("status", "clean_accuracy", "epochs_run")):
         return {"refused": [f"{name}: the same network with another result than the one here, which stays"]}
     tables = [file for file, entry in sorted(files.items()) if "measurement" in entry]
     found = {
         "tables": [f"{name}/{file}" for file in tables if file not in here.files],
-        "weights": [name] if runs.WEIGHTS in run and runs.WEIGHTS not in here else [],
+        "weights": [name] if validity.WEIGHTS in run and validity.WEIGHTS not in here else [],
         "refused": [f"{name}: {file} differs from the one here, which stays" for file in tables if differs(file)],
     }
     return found if any(found.values()) else {"there": [name]}

@@ -13,9 +13,15 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from lib import measurements, models, origin, paths, recipes, runs, samecode, store, validity
-from lib.errors import InputError
-from lib.recipes import Training
+from lib import measurements, models
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.base.files import Unfit, there, unreadable
+from lib.base.files import damaged as files_damaged
+from lib.runs import equivalence, provenance, store, validity
+from lib.runs.run import config
+from lib.runs.tables import network_selectivity
+from lib.training.recipe import Training, described
 
 
 def _status(folder: Path) -> dict[str, object]:
@@ -24,7 +30,7 @@ def _status(folder: Path) -> dict[str, object]:
     try:
         run = store.Folder(folder)
         run.verify()
-        row, facts = damaged | _facts(run), runs.config(run)
+        row, facts = damaged | _facts(run), config(run)
     except InputError as error:
         return damaged | {"note": str(error)}
     except (LookupError, TypeError, ValueError, AttributeError) as error:  # whole, so another library wrote it, or somebody by hand
@@ -33,7 +39,7 @@ def _status(folder: Path) -> dict[str, object]:
         return row | {"status": "damaged", "note": _misplaced(folder, facts)}
     if row["model"] not in models.MODELS:
         return row | {"status": "stale", "note": f"the library has no model {row['model']!r} any more"}
-    training = recipes.described(facts["training"])
+    training = described(facts["training"])
     stale = sorted(_stale(run, training, row["model"]))
     return row | ({"status": "stale", "note": f"changed since it was made: code of {', '.join(stale)}"} if stale else {"note": ""})
 
@@ -41,23 +47,23 @@ def _status(folder: Path) -> dict[str, object]:
 def _at_home(folder: Path, facts: dict[str, dict[str, object]]) -> bool:
     """Whether a run lies where its name says; one that today's recipes do not describe is known by its key."""
     named = facts["training"]
-    if training := recipes.described(named):
+    if training := described(named):
         return folder == paths.runs() / training.name
     key = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:8]
     return folder.parent == paths.runs() / f"{named['dataset']}-{named['model']}" and folder.name.endswith(f"-{key}")
 
 
 def _misplaced(folder: Path, facts: dict[str, dict[str, object]]) -> str:
-    training = recipes.described(facts["training"])
+    training = described(facts["training"])
     name = training.name if training else "of another name"
-    if training and store.there(paths.runs() / name):
+    if training and there(paths.runs() / name):
         return f"damaged: {folder} is a copy of the run {name}, which is in its place too; move the copy out of {paths.runs()}"
     return f"damaged: {folder} holds the run {name}; give it its name back"
 
 
 def _facts(run: store.Folder) -> dict[str, object]:
     """The columns that are read from a run's files."""
-    facts, units = runs.config(run), measurements.file_name("selectivity", {})
+    facts, units = config(run), measurements.file_name("selectivity", {})
     frames = {file: _frame(run, file) for file, entry in run.files.items() if entry.get("measurement") in validity.COLUMNS}
     named, result, made = facts["training"], facts["result"], facts["provenance"]
     kinds = {"dataset": str, "model": str, "alpha": float, "seed": int, "recipe": str}  # so that rows can be sorted, whatever they hold
@@ -66,17 +72,17 @@ def _facts(run: store.Folder) -> dict[str, object]:
     row |= {name: result[name] for name in ("clean_accuracy", "status")}
     row |= {name: made[name] for name in ("engine", "device", "commit", "torch", "seconds", "date")}
     tables = sorted(str(entry["measurement"]) for entry in run.files.values() if "measurement" in entry)
-    row |= {"weights": runs.WEIGHTS in run, "tables": ", ".join(tables)}
+    row |= {"weights": validity.WEIGHTS in run, "tables": ", ".join(tables)}
     if units in run:
-        row["mean_selectivity"] = float(runs.network_selectivity(frames[units].assign(run=0), ["run"]).iloc[0])
+        row["mean_selectivity"] = float(network_selectivity(frames[units].assign(run=0), ["run"]).iloc[0])
     return row
 
 
 def _frame(run: store.Folder, file: str) -> pd.DataFrame:
     try:
         return validity.frame(run.read(file))
-    except store.Unfit as error:
-        raise store.damaged(run.path / file, str(error)) from None
+    except Unfit as error:
+        raise files_damaged(run.path / file, str(error)) from None
 
 
 class Result(NamedTuple):
@@ -93,12 +99,12 @@ class Result(NamedTuple):
 def results(run: store.Folder, training: Training | None, model: str) -> Iterator[Result]:
     """The training, where the recipes still describe it, then every table."""
     if training:
-        made = runs.config(run)["provenance"]
+        made = config(run)["provenance"]
         about = {"model": model, "variant": training.variant, "recipe": training.recipe} | _of(made, "engine", "device", "torch")
-        yield Result("training", "training", runs.HISTORY, made.get("code", ""), origin.training_digest(training), about)
+        yield Result("training", "training", validity.HISTORY, made.get("code", ""), provenance.training_digest(training), about)
     for file, entry in run.files.items():
         if name := entry.get("measurement"):
-            new = origin.table_digest(name, model) if name in measurements.MEASUREMENTS else ""
+            new = provenance.table_digest(name, model) if name in measurements.MEASUREMENTS else ""
             about = {"model": model, "measurement": name} | _of(entry.get("provenance", {}), "device", "torch")
             yield Result("table", name, file, entry.get("code", ""), new, about)
 
@@ -108,7 +114,7 @@ def _stale(run: store.Folder, training: Training | None, model: str) -> Iterator
     if training is None:
         yield "recipe"
     for one in results(run, training, model):
-        if not (one.new and samecode.same(one.kind, one.old, one.new, **one.about)):
+        if not (one.new and equivalence.same(one.kind, one.old, one.new, **one.about)):
             yield one.name
 
 
@@ -128,13 +134,13 @@ def _visible(folder: Path) -> list[Path]:
     try:
         return [folder / name for name in sorted(os.listdir(folder)) if not name.startswith(".")]
     except OSError as error:
-        raise store.unreadable(folder, error) from error
+        raise unreadable(folder, error) from error
 
 
 def _is_run(path: Path) -> bool:
     """Whether this is meant to be a run: by its name, by what it holds, or because nobody can tell."""
     try:
-        return bool(_RUN_NAME.fullmatch(path.name)) or any(store.there(path / file) for file in (store.MANIFEST, runs.CONFIG))
+        return bool(_RUN_NAME.fullmatch(path.name)) or any(there(path / file) for file in (store.MANIFEST, validity.CONFIG))
     except InputError:
         return True
 
@@ -145,18 +151,18 @@ _RUN_NAME = re.compile(r".+-[0-9a-f]{8}")
 def _listed() -> tuple[list[Path], dict[Path, InputError]]:
     """The folders of all runs, whole or not, and the folders of the store that cannot be looked into, each with its error."""
     root, found, closed = paths.runs(), [], {}
-    if not store.there(root):
+    if not there(root):
         return [], {}
     if not root.is_dir():
         raise InputError(f"the store of runs, {root}, is not a folder; set RUNS_DIR to the folder that holds the runs, or unset it")
     for group in _visible(root):
         try:
             if stat.S_ISDIR(os.stat(group).st_mode):
-                found += [group] if store.there(group / store.MANIFEST) else filter(_is_run, _visible(group))
+                found += [group] if there(group / store.MANIFEST) else filter(_is_run, _visible(group))
         except InputError as error:
             closed[group] = error
         except OSError as error:
-            closed[group] = store.unreadable(group, error)
+            closed[group] = unreadable(group, error)
     return found, closed
 
 
@@ -184,16 +190,16 @@ def folders() -> list[Path]:
 
     def in_place(folder: Path) -> bool:
         try:
-            return _at_home(folder, runs.config(store.Folder(folder)))
+            return _at_home(folder, config(store.Folder(folder)))
         except InputError:
             return bool(_RUN_NAME.fullmatch(folder.name))
 
     return sorted(filter(in_place, _listed()[0]))
 
 
-def cached() -> list[Training]:
+def trainings() -> list[Training]:
     """The training of every cached run that today's recipes describe; raises InputError at what is damaged or cannot be read."""
     for error in _listed()[1].values():
         raise error
-    found = [recipes.described(runs.config(store.Folder(folder))["training"]) for folder in folders()]
+    found = [described(config(store.Folder(folder))["training"]) for folder in folders()]
     return sorted((training for training in found if training), key=lambda t: (t.dataset, t.model, t.recipe, t.variant, t.alpha, t.seed))

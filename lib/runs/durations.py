@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from lib import catalogue, origin, store
-from lib.errors import InputError
-from lib.words import duration
+from lib.base.errors import InputError
+from lib.base.text import duration
+from lib.runs import catalogue, provenance, store
 
 NETWORK = ["dataset", "model", "recipe", "epochs", "variant"]
 
@@ -50,7 +50,7 @@ def expected() -> dict[tuple[str, str, str], float]:
         with suppress(InputError, LookupError, TypeError, ValueError, AttributeError, OSError):
             found += _tables(folder)
     rows = _measuring(found)
-    rows = rows[rows.device == origin.device("cuda" if torch.cuda.is_available() else "cpu")]
+    rows = rows[rows.device == provenance.device("cuda" if torch.cuda.is_available() else "cpu")]
     return {(one.dataset, one.model, one.measurement): one.seconds for one in rows.itertuples()}
 
 

@@ -8,7 +8,9 @@ import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from lib import paths, store
+from lib.base import paths
+from lib.base.files import damaged, write_atomically
+from lib.base.locks import lock
 
 NAME = "same-code.json"
 Record = dict[str, object]  # kind, old, new; what it holds for: model, variant, engine, device, ...; evidence, commit, date
@@ -45,7 +47,7 @@ def records() -> list[Record]:
 
 
 def _damaged(place: Path, what: str) -> Exception:
-    return store.damaged(place, what, "restore it (git checkout), or delete it and make it again: python -m lib runs recheck")
+    return damaged(place, what, "restore it (git checkout), or delete it and make it again: python -m lib runs recheck")
 
 
 def same(kind: str, old: str, new: str, **facts: object) -> bool:
@@ -74,11 +76,11 @@ def keep(asked: set[tuple[str, str, str]]) -> None:
 
 
 def _lock() -> AbstractContextManager[None]:
-    return store.lock(paths.runs(), "same-code")
+    return lock(paths.runs(), "same-code")
 
 
 def _write(found: list[Record]) -> None:
     ordered = sorted(found, key=lambda record: json.dumps(record, sort_keys=True))
     if ordered != records():
         content = json.dumps({"same": ordered, "seal": _seal(ordered)}, indent=1, sort_keys=True)
-        store.write_atomically(file(), content.encode() + b"\n")
+        write_atomically(file(), content.encode() + b"\n")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
-from lib import __version__, code, measurements, models, objective, paths
-from lib import train as training_code
-from lib.recipes import Training
+from lib import __version__, measurements, models
+from lib.base import fingerprint, paths
+from lib.training import objective
+from lib.training.loop import train
+from lib.training.recipe import Training
+
+#MARK#
 
 
 def commit() -> str:
@@ -53,15 +57,33 @@ def _digest(entries: list[Callable], model: str) -> str:
     constructor, arguments, side = models.MODELS[model]
     blocks = [value for value in arguments.values() if isinstance(value, type)]
     # of the tables of models and objectives, the entries that are used
-    return code.digest([*entries, constructor, *blocks], arguments, side, skip=[models.MODELS, objective.OBJECTIVES])
+    return fingerprint.digest([*entries, constructor, *blocks], arguments, side, skip=[models.MODELS, objective.OBJECTIVES])
 
 
 def training_digest(training: Training) -> str:
     """Digest of the code that decides a trained network: of this architecture, with this objective."""
-    return _digest([training_code.train, objective.OBJECTIVES[objective.kind(training)]], training.model)
+    return _digest([train, objective.OBJECTIVES[objective.kind(training)]], training.model)
 
 
 def table_digest(name: str, model: str) -> str:
     """Digest of the code that decides a measurement's table."""
     one = measurements.MEASUREMENTS[name]
     return _digest([one.function, *([one.sources] if one.sources else [])], model)
+
+_READ: dict[Training, set[str]] = {}
+
+def start() -> None:
+    """Forget what was read; a chapter calls it, through `chapters.parameters`, before it reads anything."""
+    _READ.clear()
+
+def note(training: Training, file: str) -> None:
+    """A file of a run has been read."""
+    _READ.setdefault(training, set()).add(file)
+
+def so_far() -> Mapping[Training, tuple[str, ...]]:
+    """{training: names of the files of its run that were read}, sorted by what decides a training; plain ones come before the other variants."""
+
+    def place(one: Training) -> tuple:
+        return one.dataset, one.model, one.recipe, one.settings.epochs, one.variant != "plain", len(one.variant), one.variant, one.alpha, one.seed
+
+    return {training: tuple(sorted(_READ[training])) for training in sorted(_READ, key=place)}

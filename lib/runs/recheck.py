@@ -15,10 +15,17 @@ from datetime import UTC, datetime
 import pandas as pd
 import torch
 
-from lib import catalogue, data, origin, paths, runs, samecode, store, train
-from lib.engines import exact
-from lib.errors import InputError
-from lib.recipes import Training
+from lib import data
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.models.precision import exact
+from lib.runs import catalogue, equivalence, provenance, store, validity
+from lib.runs.run import _network, _parquet, as_files, frozen
+from lib.runs.run import config as run_config
+from lib.runs.tables import measure
+from lib.training.engine import best_engine
+from lib.training.loop import accuracy, train
+from lib.training.recipe import Training
 
 WHOLE_SECONDS = 60.0  # a training that took less is repeated to its end
 
@@ -40,7 +47,7 @@ class _Group:
         return f"{of} of {self['model']} by code {self.old}"
 
     def recorded(self) -> bool:
-        return samecode.same(self.kind, self.old, self.new, **dict(self.facts))
+        return equivalence.same(self.kind, self.old, self.new, **dict(self.facts))
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class _Member:
 
     @property
     def config(self) -> dict[str, dict]:
-        return runs.config(self.run)
+        return run_config(self.run)
 
     def epochs(self, wanted: int) -> int:
         """How many to repeat."""
@@ -74,11 +81,11 @@ def recheck(*, say: Callable[[str], None] = print, epochs: int = 1) -> bool:
              no fixed order, a training may differ from itself: then its group stays stale
     raises   InputError for a damaged run or a damaged file of records, and under RUNS_FROZEN=1
     """
-    if runs.frozen():
+    if frozen():
         raise InputError("RUNS_FROZEN=1 and recheck trains; unset it for this command")
-    commit = origin.commit()
+    commit = provenance.commit()
     groups, lost = _groups()
-    samecode.keep({(group.kind, group.old, group.new) for group in groups})
+    equivalence.keep({(group.kind, group.old, group.new) for group in groups})
     open_groups = {group: members for group, members in groups.items() if not group.recorded()}
     plan: dict[_Group, list[_Member]] = {}
     for group, members in open_groups.items():
@@ -99,7 +106,7 @@ def recheck(*, say: Callable[[str], None] = print, epochs: int = 1) -> bool:
             say(f"differs: {group}: {difference}; {_count(open_groups[group])} stale")
             continue
         facts = {"evidence": evidence, "commit": commit, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
-        samecode.add({"kind": group.kind, "old": group.old, "new": group.new, **dict(group.facts), **facts})
+        equivalence.add({"kind": group.kind, "old": group.old, "new": group.new, **dict(group.facts), **facts})
         say(f"the same: {group} and by today's, {group.new}")
         settled += 1
     for line in lost:
@@ -120,7 +127,7 @@ def _count(members: list[_Member]) -> str:
 def _groups() -> tuple[dict[_Group, list[_Member]], list[str]]:
     """Everything in the store that other code than today's has made, recorded as the same or not; and lines about what no code here can repeat."""
     found: dict[_Group, list[_Member]] = {}
-    trainings = catalogue.cached()
+    trainings = catalogue.trainings()
     others = len(catalogue.folders()) - len(trainings)
     lost = [f"no longer described by the recipes: {others} runs; they stay stale"] if others else []
     for training in trainings:
@@ -137,7 +144,7 @@ def _chosen(group: _Group, members: list[_Member]) -> list[_Member]:
     """Which to repeat: of trainings the one nearest to alpha = 0 and the one farthest from it; of tables one whose weights are here, or none."""
     by_alpha = sorted(members, key=lambda member: (abs(member.training.alpha), member.training.alpha, -member.training.seed))
     if group.kind == "table":
-        return [member for member in by_alpha if runs.WEIGHTS in member.run][-1:]
+        return [member for member in by_alpha if validity.WEIGHTS in member.run][-1:]
     sound = [member for member in by_alpha if member.config["result"]["status"] == "ok"] or by_alpha  # a diverged one shows few epochs
     nearest = [member for member in sound if member.training.alpha == sound[0].training.alpha]
     return [nearest[-1], *([sound[-1]] if sound[-1].training.alpha != sound[0].training.alpha else [])]
@@ -161,7 +168,7 @@ def _threads(device: str) -> Iterator[None]:
 def _hindrance(group: _Group, chosen: list[_Member]) -> str:
     """Why results of today's code could not be compared with this group's, to the bit, on this machine; "" if they can."""
     with _threads(group["device"]):
-        here = origin.device("cuda" if torch.cuda.is_available() else "cpu")
+        here = provenance.device("cuda" if torch.cuda.is_available() else "cpu")
     if here != group["device"]:
         return f"made on {group['device']}, this is {here}"
     if torch.__version__ != group["torch"]:
@@ -171,7 +178,7 @@ def _hindrance(group: _Group, chosen: list[_Member]) -> str:
     try:
         for member in chosen:
             data.load(member.training.dataset, "test")
-            if group.kind == "training" and (engine := str(train.best_engine(member.training))) != group["engine"]:
+            if group.kind == "training" and (engine := str(best_engine(member.training))) != group["engine"]:
                 return f"made with {group['engine']}, here it would be {engine}"
     except InputError as error:
         return str(error)
@@ -211,8 +218,8 @@ def _compare(group: _Group, chosen: list[_Member], epochs: int, say: Callable[[s
 def _trained(member: _Member, epochs: int) -> tuple[list[dict[str, object]], str]:
     """Compare a training with itself repeated: each epoch's numbers, and at its end the weights and the result."""
     training, result = member.training, member.config["result"]
-    recorded, rows, wanted = _table(member.run.read(runs.HISTORY)), [], member.epochs(epochs)
-    of, engine = result["epochs_run"], train.best_engine(training)
+    recorded, rows, wanted = _table(member.run.read(validity.HISTORY)), [], member.epochs(epochs)
+    of, engine = result["epochs_run"], best_engine(training)
 
     def watch(row: dict[str, float]) -> None:
         rows.append(row)
@@ -220,23 +227,23 @@ def _trained(member: _Member, epochs: int) -> tuple[list[dict[str, object]], str
             raise _Enough
 
     try:
-        trained = train.train(training, engine, on_epoch=watch, progress=False)
+        trained = train(training, engine, on_epoch=watch, progress=False)
     except _Enough:
         trained = None
     found = [{"what": "history", "epochs": len(rows), "of": of}]
-    if difference := _difference(recorded if trained else recorded.head(wanted), _table(runs._parquet(pd.DataFrame(rows)))):
+    if difference := _difference(recorded if trained else recorded.head(wanted), _table(_parquet(pd.DataFrame(rows)))):
         return [], f"its history, {difference}"
     if trained:
-        weights = runs.as_files(trained, training, "", "")[runs.WEIGHTS]
-        if hashlib.sha256(weights).hexdigest() != member.run.files[runs.WEIGHTS]["sha256"]:
+        weights = as_files(trained, training, "", "")[validity.WEIGHTS]
+        if hashlib.sha256(weights).hexdigest() != member.run.files[validity.WEIGHTS]["sha256"]:
             return [], "its weights"
         facts = [json.dumps({**one, "seconds": 0}, sort_keys=True) for one in (result, trained.result)]
         if facts[0] != facts[1]:
             return [], f"its result, {facts[0]} recorded, {facts[1]} today"
         return [*found, *({"what": what, "epochs": of, "of": of} for what in ("weights", "result"))], ""
-    if runs.WEIGHTS in member.run:
+    if validity.WEIGHTS in member.run:
         with exact(fastest=engine.captured):  # as `train` does
-            clean = train.accuracy(runs._network(training, member.run).to(engine.device), data.load(training.dataset, "test"))
+            clean = accuracy(_network(training, member.run).to(engine.device), data.load(training.dataset, "test"))
         if clean != result["clean_accuracy"]:
             return [], f"its accuracy on the test set, {result['clean_accuracy']} recorded, {clean} today"
         found.append({"what": "clean_accuracy"})
@@ -246,8 +253,8 @@ def _trained(member: _Member, epochs: int) -> tuple[list[dict[str, object]], str
 def _measured(member: _Member, measurement: str) -> tuple[list[dict[str, object]], str]:
     """Compare a table with itself made again."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    made = runs.measured(measurement, member.training, member.run, member.run.files[member.file]["settings"], device)
-    return [{"what": "table"}], _difference(_table(member.run.read(member.file)), _table(runs._parquet(made)))
+    made = measure(measurement, member.training, member.run, member.run.files[member.file]["settings"], device)
+    return [{"what": "table"}], _difference(_table(member.run.read(member.file)), _table(_parquet(made)))
 
 
 def _table(content: bytes) -> pd.DataFrame:

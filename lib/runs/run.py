@@ -6,31 +6,29 @@ import io
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from pathlib import Path
 
 import pandas as pd
 import safetensors.torch
-import torch
 from torch import nn
 
-from lib import data, malloc, measurements, models, origin, paths, readlog, store, validity
-from lib import train as training_code
-from lib.engines import exact
-from lib.errors import InputError
-from lib.recipes import Training, labels
-from lib.validity import CONFIG, HISTORY, WEIGHTS
-
-__all__ = ["Training", "grid", "history", "load", "make", "missing", "summary", "table"]
-
+from lib import data, models
+from lib.base import malloc, paths
+from lib.base.errors import InputError
+from lib.base.files import Unfit, damaged, there
+from lib.base.locks import lock
+from lib.runs import provenance, store, validity
+from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
+from lib.training.engine import best_engine
+from lib.training.loop import Trained, train
+from lib.training.recipe import Training
 
 
 def frozen() -> bool:
     """True under RUNS_FROZEN=1: only what is cached may be shown, nothing is trained or measured."""
     return os.environ.get("RUNS_FROZEN", "") not in ("", "0")
-
 
 def grid(
     *, dataset: str, model: str, alphas: Iterable[float], seeds: Iterable[int], recipe: str, epochs: int | None = None, variants: Sequence[str] = ("plain",)
@@ -41,14 +39,12 @@ def grid(
         raise InputError("need at least one variant, one alpha and one seed")
     return sorted(trainings, key=lambda training: (variants.index(training.variant), training.alpha, training.seed))
 
-
 def missing(trainings: Iterable[Training]) -> list[Training]:
     """Those that are not cached; every file of those that are is read, and damage is an InputError that names it."""
     found = {training: _find(training) for training in trainings}
     for run in filter(None, found.values()):
         run.verify()
     return [training for training, run in found.items() if run is None]
-
 
 def command(training: Training) -> str:
     """The command line that makes a run."""
@@ -59,49 +55,26 @@ def command(training: Training) -> str:
         f"--seed {training.seed} --recipe {training.recipe}{epochs}{variant}"
     )
 
-
-# ---- making and reading ----------------------------------------------------------------------------------------------
-
-
 def _parquet(table: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False, compression="zstd")
     return buffer.getvalue()
 
-
-def _read(training: Training, run: store.Folder, file: str) -> bytes:
-    """A file of a run, verified, and noted as read."""
-    content = run.read(file)
-    readlog.note(training, file)
-    return content
-
-
-def _frame(training: Training, run: store.Folder, file: str) -> pd.DataFrame:
-    """The rows of a table of a run, verified, noted as read, and labelled with the training."""
-    content = _read(training, run, file)
-    try:
-        return _label(validity.frame(content), training)
-    except store.Unfit as error:
-        raise store.damaged(run.path / file, str(error)) from None
-
-
 def _find(training: Training) -> store.Folder | None:
     folder = paths.runs() / training.name
-    if not store.there(folder):
+    if not there(folder):
         return None
     run = store.Folder(folder)
     if config(run)["training"] != json.loads(json.dumps(training.canonical())):
-        raise store.damaged(folder / CONFIG, "describes another training than the folder's name: it was renamed")
+        raise damaged(folder / CONFIG, "describes another training than the folder's name: it was renamed")
     return run
 
-
-def cached(training: Training) -> store.Folder:
+def folder(training: Training) -> store.Folder:
     """The run's folder; raises InputError when it is not there, with the command that makes it."""
     run = _find(training)
     if run is None:
         raise InputError(f"run {training.name} is not cached; make it with: {command(training)}")
     return run
-
 
 def make(
     training: Training,
@@ -124,7 +97,7 @@ def make(
         what = "its weights are not kept" if run else "not cached"
         raise InputError(f"RUNS_FROZEN=1 and run {training.name} {what}; make it with: {command(training)}" + (" --weights" if run else ""))
     root = paths.runs()
-    with store.lock(root, training.key):
+    with lock(root, training.key):
         run = _find(training)
         if run and (not weights or WEIGHTS in run):
             return run
@@ -136,22 +109,19 @@ def make(
         shutil.rmtree(root / ".partial" / training.key, ignore_errors=True)
     return run
 
-
 def _train(training: Training, partial: Path, **how: object) -> dict[str, bytes]:
     """The files of a run; `partial` is where its checkpoint lies, named by the code that made it: other code does not go on from it."""
     malloc.keep_memory()
-    digest = origin.training_digest(training)  # of the code as imported, before hours of training in which it may be edited
-    commit = origin.commit()
-    trained = training_code.train(training, training_code.best_engine(training), checkpoint=partial / checkpoint_name(digest), **how)
+    digest = provenance.training_digest(training)  # of the code as imported, before hours of training in which it may be edited
+    commit = provenance.commit()
+    trained = train(training, best_engine(training), checkpoint=partial / checkpoint_name(digest), **how)
     return as_files(trained, training, digest, commit)
-
 
 def checkpoint_name(digest: str) -> str:
     """The file of a training's checkpoint, made by code of this digest."""
     return f"checkpoint-{digest.replace(':', '-')}"  # no colon: not every file system takes one
 
-
-def as_files(trained: training_code.Trained, training: Training, digest: str, commit: str) -> dict[str, bytes]:
+def as_files(trained: Trained, training: Training, digest: str, commit: str) -> dict[str, bytes]:
     """The files of a run, by name."""
     matrices = {name for name, parameter in trained.network.named_parameters() if parameter.ndim > 1}
     state = {
@@ -161,7 +131,7 @@ def as_files(trained: training_code.Trained, training: Training, digest: str, co
     config = {
         "training": training.canonical(),
         "result": trained.result,
-        "provenance": origin.provenance(trained.engine.device, trained.result["seconds"]) | {"commit": commit, "engine": str(trained.engine), "code": digest},
+        "provenance": provenance.provenance(trained.engine.device, trained.result["seconds"]) | {"commit": commit, "engine": str(trained.engine), "code": digest},
     }
     return {
         CONFIG: json.dumps(config, indent=1).encode() + b"\n",
@@ -169,138 +139,32 @@ def as_files(trained: training_code.Trained, training: Training, digest: str, co
         WEIGHTS: safetensors.torch.save(state),
     }
 
-
 def config(run: store.Folder) -> dict[str, dict[str, object]]:
     """The verified config.json of a run: "training", "result" and "provenance"; raises InputError for any other file."""
     try:
         return validity.config(run.read(CONFIG))
-    except store.Unfit as error:
-        raise store.damaged(run.path / CONFIG, str(error)) from None
-
+    except Unfit as error:
+        raise damaged(run.path / CONFIG, str(error)) from None
 
 def _network(training: Training, run: store.Folder) -> nn.Module:
     network = models.build(training.model, data.DATASETS[training.dataset][1])
     content = run.read(WEIGHTS)
     try:
         validity.weights(content, training)
-    except store.Unfit as error:
-        raise store.damaged(run.path / WEIGHTS, str(error)) from None
+    except Unfit as error:
+        raise damaged(run.path / WEIGHTS, str(error)) from None
     state = safetensors.torch.load(content)
     network.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()})
     return network.eval()
-
 
 def load(training: Training) -> nn.Module:
     """The trained network, in evaluation mode on the CPU, verified against its checksum.
 
     raises  InputError when the run is not cached, with the command that makes it, or when its files are damaged
     """
-    run = cached(training)
+    run = folder(training)
     if WEIGHTS not in run:
         raise InputError(f"the weights of {training.name} are not kept here; make them with: {command(training)} --weights")
     network = _network(training, run)
-    readlog.note(training, WEIGHTS)
+    provenance.note(training, WEIGHTS)
     return network
-
-
-def table(measurement: str, trainings: Iterable[Training], *, progress: bool | None = None, **settings: object) -> pd.DataFrame:
-    """A measurement's tidy table over several trainings: what is cached is read, what is missing is trained and measured now.
-
-    The columns dataset, model, alpha, seed, recipe, variant and epochs say which network a row is about.
-    raises  InputError for an unknown measurement or setting, for what is missing under RUNS_FROZEN=1, and for damaged files
-    """
-    settings = measurements.settled(measurement, settings)
-    return _concat([_one_table(measurement, training, settings, progress) for training in trainings])
-
-
-def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    if not tables:
-        raise InputError("need at least one training, got none")
-    return pd.concat(tables, ignore_index=True)
-
-
-def tables_at_hand(measurement: str, trainings: Iterable[Training]) -> tuple[pd.DataFrame, list[Training]]:
-    """Like `table`, without training anything again: also returns the trainings that are neither measured nor have their weights here."""
-    file, here, left = measurements.file_name(measurement, {}), [], []
-    for training in trainings:
-        run = make(training)
-        (here if file in run or WEIGHTS in run else left).append(training)
-    return (table(measurement, here) if here else pd.DataFrame()), left
-
-
-def _one_table(measurement: str, training: Training, settings: dict[str, object], progress: bool | None) -> pd.DataFrame:
-    run, file = make(training, progress=progress), measurements.file_name(measurement, settings)
-    if file not in run:
-        if frozen():
-            raise InputError(f"RUNS_FROZEN=1 and table {measurement} of run {training.name} not cached; make it with: python -m lib table {measurement}")
-        run = make(training, weights=True, progress=progress)
-        with store.lock(paths.runs(), f"{training.key}-{measurement}"):
-            run = store.Folder(run.path)
-            if file not in run:
-                _measure(measurement, training, run, settings)
-    return _frame(training, run, file)
-
-
-def measured(measurement: str, training: Training, run: store.Folder, settings: dict[str, object], device: str) -> pd.DataFrame:
-    """A measurement made now, whatever is cached; networks that it needs besides are trained where they are missing."""
-    malloc.keep_memory()
-    one = measurements.MEASUREMENTS[measurement]
-    network, given = _network(training, run).to(device), dict(settings)
-    if one.sources:
-        given["sources"] = {other: _network(other, make(other, weights=True)).to(device) for other in one.sources(training, settings)}
-    with exact():
-        return one.function(network, data.load(training.dataset, "test"), **given)
-
-
-def _measure(measurement: str, training: Training, run: store.Folder, settings: dict[str, object]) -> None:
-    start = time.monotonic()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    made = measured(measurement, training, run, settings, device)
-    facts = {
-        "measurement": measurement,
-        "settings": settings,
-        "code": origin.table_digest(measurement, training.model),
-        "provenance": origin.provenance(device, time.monotonic() - start),
-    }
-    with store.lock(paths.runs(), f"{training.key}-manifest"):
-        run.add(measurements.file_name(measurement, settings), _parquet(made), **facts)
-
-
-def _label(rows: pd.DataFrame, training: Training) -> pd.DataFrame:
-    for place, (name, value) in enumerate(labels(training).items()):
-        rows.insert(place, name, value)
-    return rows
-
-
-def history(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
-    """One row an epoch, after the columns that say which network: epoch, loss, selectivity (mean over the minibatches), validation_accuracy."""
-    return _concat([_frame(training, make(training, progress=progress), HISTORY) for training in trainings])
-
-
-def network_selectivity(units: pd.DataFrame, by: list[str]) -> pd.Series:
-    """The paper's mean selectivity from a `selectivity` table: over the units of a layer first, then over layers."""
-    return units.groupby([*by, "depth"]).selectivity.mean().groupby(by).mean()
-
-
-def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
-    """One row a network, after dataset, model, alpha, seed, recipe, variant and epochs: clean_accuracy (share of the test set), mean_selectivity,
-    live_selectivity (dead units left out), dead (share of all units), status, device and the key of the run."""
-    rows = []
-    for training in trainings:
-        units = table("selectivity", [training], progress=progress)
-        facts = config(make(training))
-        readlog.note(training, CONFIG)
-        result = facts["result"]
-        rows.append(
-            {
-                **labels(training),
-                "clean_accuracy": result["clean_accuracy"],
-                "mean_selectivity": network_selectivity(units, ["alpha"]).iloc[0],
-                "live_selectivity": network_selectivity(units[~units.dead], ["alpha"]).iloc[0],
-                "dead": units.dead.mean(),
-                "status": result["status"],
-                "device": facts["provenance"]["device"],
-                "key": training.key,
-            }
-        )
-    return pd.DataFrame(rows)

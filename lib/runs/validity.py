@@ -20,10 +20,12 @@ import safetensors
 import safetensors.torch
 import torch
 
-from lib import data, measurements, models, recipes, store
-from lib.errors import InputError
-from lib.recipes import LABELS, Training
-from lib.store import Unfit
+from lib import data, measurements, models
+from lib.base.errors import InputError
+from lib.base.files import Unfit, parsed
+from lib.runs import store
+from lib.training.recipe import LABELS, Training
+from lib.training.recipe import described as recipe_described
 
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.parquet", "weights.safetensors"
 REQUIRED = {CONFIG, HISTORY, WEIGHTS}  # what every manifest names; the weights themselves may be absent
@@ -101,7 +103,7 @@ def _said(value: object) -> str:
 
 def config(content: bytes) -> dict[str, dict[str, object]]:
     """The facts of a config.json: "training", "result" and "provenance", each with the fields that are read of it."""
-    facts = store.parsed(content)
+    facts = parsed(content)
     parts = dict.fromkeys(("training", "result", "provenance"), lambda value: isinstance(value, dict))
     _check_fields("the file", facts, parts)
     _check_fields("training", facts["training"], NAMED, lambda value: _plain(value) or isinstance(value, dict))
@@ -116,7 +118,7 @@ def config(content: bytes) -> dict[str, dict[str, object]]:
 def described(facts: Mapping[str, Mapping[str, object]]) -> Training | None:
     """The training of a config.json, spelled as this library spells it; None when its recipes have none."""
     named = facts["training"]
-    training = recipes.described(named)
+    training = recipe_described(named)
     # 16 and 16.0, 1 and True are equal, and not the same
     same = training and json.dumps(named, sort_keys=True) == json.dumps(training.canonical(), sort_keys=True)
     return training if same else None

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import yaml
 
-from lib import measurements, paths, runs
-from lib.errors import InputError, unknown
-from lib.recipes import Training
+from lib import measurements as measurements_
+from lib import runs
+from lib.base import paths
+from lib.base.errors import InputError, unknown
+from lib.training.recipe import Training
 
 REQUIRED = ("dataset", "models", "recipe", "alphas", "seeds")
 OPTIONAL = ("variants", "epochs", "measurements")
@@ -142,7 +144,7 @@ def _sweep(file: Path, content: dict[str, str | list[str]]) -> Sweep:
     grids = [runs.grid(model=model, **shared) for model in dict.fromkeys(given["models"])]
     tables = tuple(dict.fromkeys(given.get("measurements", ["selectivity"])))
     for name in tables:
-        measurements.settled(name, {})
+        measurements_.settled(name, {})
     return Sweep(file.stem, file, tuple(chain(*grids)), tables)
 
 

@@ -9,11 +9,16 @@ import statistics
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from lib import measurements, origin, paths, runs, store, times
-from lib import train as training_code
-from lib.errors import InputError
-from lib.recipes import Training
-from lib.sweepfile import Sweep
+from lib import measurements, runs
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.runs import durations, provenance, store
+from lib.runs.run import checkpoint_name
+from lib.sweeps.file import Sweep
+from lib.training.checkpoint import read_checkpoint
+from lib.training.engine import Engine, best_engine
+from lib.training.loop import estimate_seconds
+from lib.training.recipe import Training
 
 
 @dataclass(frozen=True)
@@ -115,20 +120,20 @@ def plan(sweep: Sweep, *, shard: tuple[int, int] = (1, 1)) -> Plan:
     begun = {training: done for training in (*missing, *again) if (done := _epochs_begun(training))}
     found = Plan(sweep, (i, n), part, missing, tuple(again), tuple(tables), begun)
     if found.to_measure and not runs.frozen():
-        found = replace(found, each=times.expected())
+        found = replace(found, each=durations.expected())
     return found if runs.frozen() or not found.training else _with_durations(found)
 
 
 def _with_durations(plan: Plan) -> Plan:
     """The plan with the time each training takes here: the median of cached ones that differ in alpha and seed alone, else a few timed steps."""
     examples = {kind(training): training for training in plan.training}
-    engines = {kind: training_code.best_engine(training) for kind, training in examples.items()}
+    engines = {kind: best_engine(training) for kind, training in examples.items()}
     known = {kind: _durations(training, engines[kind]) for kind, training in examples.items()}
     seconds = {
-        kind: statistics.median(known[kind]) if known[kind] else training_code.estimate_seconds(training, engines[kind]) for kind, training in examples.items()
+        kind: statistics.median(known[kind]) if known[kind] else estimate_seconds(training, engines[kind]) for kind, training in examples.items()
     }
     source = f"the time that {sum(map(len, known.values()))} cached networks took" if all(known.values()) else "a few timed steps, so roughly"
-    where = ", ".join(dict.fromkeys([origin.device(engine.device) for engine in engines.values()] + list(map(str, engines.values()))))
+    where = ", ".join(dict.fromkeys([provenance.device(engine.device) for engine in engines.values()] + list(map(str, engines.values()))))
     return replace(plan, whole={training: seconds[kind(training)] for training in plan.training}, source=source, where=where)
 
 
@@ -141,14 +146,14 @@ def kind(training: Training) -> str:
 def _epochs_begun(training: Training) -> int:
     """Epochs in the checkpoint of an interrupted training that today's code would go on from; raises InputError if it is damaged."""
     with suppress(FileNotFoundError):  # none, or finished by another process since
-        file = paths.runs() / ".partial" / training.key / runs.checkpoint_name(origin.training_digest(training))
-        return int(store.read_checkpoint(file)[1]["epoch"])
+        file = paths.runs() / ".partial" / training.key / checkpoint_name(provenance.training_digest(training))
+        return int(read_checkpoint(file)[1]["epoch"])
     return 0
 
 
-def _durations(training: Training, engine: training_code.Engine) -> list[float]:
+def _durations(training: Training, engine: Engine) -> list[float]:
     """Seconds that cached networks which differ in alpha and seed alone took on this device with this engine."""
-    here, found = (origin.device(engine.device), str(engine)), []
+    here, found = (provenance.device(engine.device), str(engine)), []
     for file in (paths.runs() / training.name).parent.glob(f"[!.]*/{runs.CONFIG}"):
         # not part of this sweep, so not its trouble, whatever it is
         with suppress(InputError, LookupError, TypeError, ValueError, AttributeError, OSError):

@@ -23,11 +23,15 @@ from pathlib import Path
 import torch
 from joblib import cpu_count  # counts what a container allows, and not only what the machine has
 
-from lib import interrupt, measurements, paths, runs, store, sweep
-from lib.errors import InputError
-from lib.recipes import Training
-from lib.sweep import Outcome, Plan
-from lib.sweeptext import closing, label, opening
+from lib import measurements, runs
+from lib.base import interrupt, paths
+from lib.base.errors import InputError
+from lib.base.files import write_atomically
+from lib.runs import store
+from lib.sweeps.planning import Outcome, Plan
+from lib.sweeps.report import closing, label, opening
+from lib.sweeps.work import run as work_run
+from lib.training.recipe import Training
 
 POLL_SECONDS = 1.0  # between two looks at the processes and the store
 STOP_SECONDS = 20.0  # for processes to end after they are told to; a cluster kills this one after about 30
@@ -57,8 +61,8 @@ def folder(plan: Plan, name: str) -> Path:
         content = plan.sweep.file.read_bytes()
     except OSError as error:
         raise InputError(f"{plan.sweep.file}: cannot be read: {error.strerror}") from None
-    store.write_atomically(place(name).parent / ".gitignore", b"*\n")
-    store.write_atomically(place(name) / plan.sweep.file.name, content)
+    write_atomically(place(name).parent / ".gitignore", b"*\n")
+    write_atomically(place(name) / plan.sweep.file.name, content)
     return place(name)
 
 
@@ -157,7 +161,7 @@ def run(plan: Plan, *, jobs: int | None = None, say: Callable[[str], None] = pri
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
         raise InputError(f"jobs must be a whole number >= 1, got {jobs!r}")
     if runs.frozen() or not plan.wanted:
-        return sweep.run(plan, say=say, live=False)  # makes nothing: says that all is there, or raises
+        return work_run(plan, say=say, live=False)  # makes nothing: says that all is there, or raises
     gpus, cores = _gpus(), cpu_count()
     count = min(jobs or len(gpus) or cores, len(plan.wanted))
     cpus = max(1, cores // count)

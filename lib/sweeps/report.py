@@ -9,10 +9,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from lib import paths
-from lib.recipes import Training
-from lib.sweepplan import Outcome, Plan
-from lib.words import duration
+from lib.base import paths
+from lib.base.text import duration
+from lib.sweeps.planning import Outcome, Plan
+from lib.training.recipe import Training
 
 WORTH_SAYING = 30.0  # seconds that measuring takes
 # what a network's cell begins with, and how it looks

@@ -15,12 +15,14 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from lib import interrupt, paths, runs, sweep, sweepjobs
-from lib.errors import InputError
-from lib.sweep import Outcome, Plan
-from lib.sweeptext import closing, opening
+from lib import runs
+from lib.base import interrupt, paths
+from lib.base.errors import InputError
+from lib.sweeps import processes
+from lib.sweeps.planning import Outcome, Plan
+from lib.sweeps.report import closing, opening
+from lib.sweeps.work import run as work_run
 
 POLL_SECONDS = 10.0  # between two looks at the queue and the store
 GRACE_SECONDS = 15.0  # on a network file system, what a job wrote may be seen that much later
@@ -62,12 +64,12 @@ def run(plan: Plan, *, say: Callable[[str], None] = print) -> Outcome:
         InputError: Without Slurm, for what is missing under RUNS_FROZEN=1, and where Slurm does not take the jobs.
     """
     if runs.frozen() or not plan.wanted:
-        return sweep.run(plan, say=say, live=False)  # makes nothing: says that all is there, or raises
+        return work_run(plan, say=say, live=False)  # makes nothing: says that all is there, or raises
     if absent := [name for name in ("sbatch", "squeue", "scontrol") if not shutil.which(name)]:
         raise InputError(f"engine slurm needs {', '.join(absent)} on the PATH; call it where Slurm takes jobs, or choose engine local")
     parts, wanted = min(len(plan.trainings), _array_limit()), set(plan.wanted)
     shares = [[training for training in plan.trainings[task::parts] if training in wanted] for task in range(parts)]
-    name = sweepjobs.name(plan, parts)
+    name = processes.name(plan, parts)
     jobs = {task: array for task, array in (_queue(name) or {}).items() if shares[task]}
     for line in opening(plan, None):
         say(line)
@@ -75,7 +77,7 @@ def run(plan: Plan, *, say: Callable[[str], None] = print) -> Outcome:
         say(f"{len(jobs)} jobs of an earlier call are at work on it")
     if fresh := [task for task, share in enumerate(shares) if share and task not in jobs]:
         jobs |= dict.fromkeys(fresh, _submit(plan, name, fresh, parts))
-        say(f"{len(fresh)} jobs in one array, each with at most {len(shares[fresh[0]])} networks; logs lie in {sweepjobs.place(name)}")
+        say(f"{len(fresh)} jobs in one array, each with at most {len(shares[fresh[0]])} networks; logs lie in {processes.place(name)}")
     say(f"look at them with: squeue --name={name}; cancel them with: scancel --name={name}")
     gone: dict[int, float] = {}  # when a job was first seen to have left the queue
 
@@ -91,13 +93,13 @@ def run(plan: Plan, *, say: Callable[[str], None] = print) -> Outcome:
     why = ""
     try:
         with interrupt.heard() as check:
-            sweepjobs.follow(plan, working, say=say, check=check, seconds=POLL_SECONDS)
+            processes.follow(plan, working, say=say, check=check, seconds=POLL_SECONDS)
     except KeyboardInterrupt:
         why = f"{interrupt.reason()}: the jobs go on, and the same command waits for them again"
     for task in [] if why else jobs:
-        if any(not sweepjobs.complete(plan, training) for training in shares[task]):
-            say(f"job {jobs[task]}_{task} failed: {sweepjobs.failure(sweepjobs.place(name) / f'{jobs[task]}_{task}.log')}")
-    outcome = sweepjobs.outcome(plan, interrupted=bool(why))
+        if any(not processes.complete(plan, training) for training in shares[task]):
+            say(f"job {jobs[task]}_{task} failed: {processes.failure(processes.place(name) / f'{jobs[task]}_{task}.log')}")
+    outcome = processes.outcome(plan, interrupted=bool(why))
     for line in closing(plan, outcome, why, None, engine="slurm"):
         say(line)
     return outcome
@@ -135,13 +137,13 @@ def _submit(plan: Plan, name: str, tasks: list[int], parts: int) -> str:
     """The id of a new array; raises InputError, and leaves nothing behind, where Slurm refuses it."""
     tables = sum(plan.table_seconds(*one) for one in plan.to_measure) / len(plan.wanted)
     expected = max(plan.whole.values(), default=0.0) + tables
-    earlier, (i, n) = sweepjobs.place(name).exists(), plan.shard
-    folder = sweepjobs.folder(plan, name)
+    earlier, (i, n) = processes.place(name).exists(), plan.shard
+    folder = processes.folder(plan, name)
     script = SCRIPT.format(
         minutes=max(LEAST_MINUTES, math.ceil(TIMES * expected * math.ceil(len(plan.trainings) / parts) / 60)),
-        environment=" ".join(f"{key}={shlex.quote(value)}" for key, value in sweepjobs.environment().items()),
+        environment=" ".join(f"{key}={shlex.quote(value)}" for key, value in processes.environment().items()),
         root=shlex.quote(str(paths.ROOT)),
-        command=shlex.join(sweepjobs.command(folder / plan.sweep.file.name)),
+        command=shlex.join(processes.command(folder / plan.sweep.file.name)),
         # of the whole sweep's networks this part has the i-th and every n-th after it, and of those each job has every `parts`-th
         i=i, n=n, whole=n * parts,
     )  # fmt: skip

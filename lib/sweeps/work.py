@@ -12,17 +12,16 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from rich.console import Group
 from rich.live import Live
 
-from lib import interrupt, paths, runs, store
-from lib import train as training_code
-from lib.errors import InputError
-from lib.locks import Timeout
-from lib.recipes import Training
-from lib.sweepfile import Sweep, read
-from lib.sweepplan import Outcome, Plan, check_budget, kind, parse_shard, plan
-from lib.sweeptext import closing, label, opening, picture
-from lib.words import duration
-
-__all__ = ["Outcome", "Plan", "Sweep", "check_budget", "parse_shard", "plan", "read", "run"]
+from lib import runs
+from lib.base import interrupt, paths
+from lib.base.errors import InputError
+from lib.base.locks import Timeout, lock
+from lib.base.text import duration
+from lib.runs import store
+from lib.sweeps.planning import Outcome, Plan, check_budget, kind
+from lib.sweeps.report import closing, label, opening, picture
+from lib.training.loop import OutOfTime
+from lib.training.recipe import Training
 
 POLL_SECONDS = 0.5  # between two looks at the networks that other processes are making
 
@@ -62,7 +61,7 @@ def run(
             out_of_time = not work.do()
     except KeyboardInterrupt:
         interrupted = True
-    except training_code.OutOfTime:
+    except OutOfTime:
         out_of_time = True
     except InputError as error:
         trouble = error
@@ -86,8 +85,8 @@ def _claim(training: Training) -> Iterator[bool]:
     root = paths.runs()
     with ExitStack() as held:
         try:
-            held.enter_context(store.lock(root, f"{training.key}-sweep", wait=False))
-            with store.lock(root, training.key, wait=False):
+            held.enter_context(lock(root, f"{training.key}-sweep", wait=False))
+            with lock(root, training.key, wait=False):
                 pass
         except Timeout:
             yield False
@@ -106,7 +105,7 @@ def _clear(trainings: tuple[Training, ...]) -> None:
         if litter and folder.exists():
             with suppress(Timeout, InputError), ExitStack() as held:
                 for part in ("", "-manifest"):  # nobody writes a file of the run meanwhile
-                    held.enter_context(store.lock(root, training.key + part, wait=False))
+                    held.enter_context(lock(root, training.key + part, wait=False))
                 for path in litter:
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -176,7 +175,7 @@ class _Work:
     def measure(self, training: Training, name: str) -> None:
         late = self.deadline is not None and time.monotonic() + self.plan.table_seconds(training, name) > self.deadline
         if late and (training, name) in self.lacking:
-            raise training_code.OutOfTime
+            raise OutOfTime
         runs.table(name, [training], progress=False)
 
     def epoch_seconds(self, training: Training) -> float:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lib.recipes import Augmentation
+from lib.training.recipe import Augmentation
 
 
 def draw(n: int, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lib.errors import InputError
+from lib.base.errors import InputError
 
 # None of them is one of the test corruptions. An operation's number is its place here: tones first, then geometry.
 TONES = ("autocontrast", "equalize", "posterize", "solarize")

@@ -6,18 +6,16 @@ import os
 import shutil
 import sysconfig
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from lib import data
-from lib.recipes import AugMix, Training
+from lib.training.recipe import Training
+from lib.training.variants import AugMix
 
 COMPILE_FROM = 200_000  # training images in all, from which half a minute of compilation pays
-
 
 @dataclass(frozen=True)
 class Engine:
@@ -31,7 +29,6 @@ class Engine:
     def __str__(self) -> str:
         parts = [self.device, "bfloat16" if self.low_precision else "float32", "compiled" if self.compiled else "eager"]
         return " ".join(parts + ["graph"] * self.captured)
-
 
 def best_engine(training: Training, *, device: str | None = None) -> Engine:
     """The fastest safe engine here: a GPU if there is one; bfloat16 and compilation where the run is long enough to pay for them."""
@@ -49,18 +46,3 @@ def best_engine(training: Training, *, device: str | None = None) -> Engine:
         warnings.warn(f"training without torch.compile, about half as fast: {lacking} not found", stacklevel=2)
     low = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return Engine(device, low_precision=low, compiled=bool(compiler and headers))
-
-
-@contextmanager
-def exact(*, fastest: bool = False) -> Iterator[None]:
-    """Float32 means float32: no TF32 in a GPU's convolutions and matrix products while this is open. For everything that is measured.
-
-    fastest  let cuDNN time its algorithms and take the fastest: worth it where all batches have one shape
-    """
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
-    cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = False, False, fastest
-    try:
-        yield
-    finally:
-        cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = before

@@ -9,26 +9,26 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
-from lib import data, models, store
-from lib.data import Images
-from lib.engines import Engine, best_engine, exact
-from lib.recipes import Recipe, Training
-from lib.session import Session, begin
-
-__all__ = ["Engine", "OutOfTime", "Session", "Trained", "accuracy", "best_engine", "estimate_seconds", "learning_rate", "train"]
+from lib import data, models
+from lib.data.images import Images
+from lib.models.precision import exact
+from lib.training.checkpoint import _State
+from lib.training.engine import Engine
+from lib.training.recipe import Recipe, Training
+from lib.training.step import Session, begin
 
 CHECKPOINT_SECONDS = 2.0  # least time between two checkpoints: one takes about 10 ms, so they cost below 1 %
+
 # for estimates: 1,000 images/s compiled against 650 eager, ResNet20 in bfloat16 on two CPU cores; a captured step is a guess until a GPU has been timed
 COMPILED_SHARE, COMPILE_SECONDS, CAPTURED_SHARE = 0.65, 45.0, 0.15
-LARGEST_HALF = 65504.0
 
+LARGEST_HALF = 65504.0
 
 class OutOfTime(Exception):
     """The next epoch would end after the deadline; the checkpoint holds all epochs before it."""
-
 
 @dataclass(frozen=True)
 class Trained:
@@ -39,7 +39,6 @@ class Trained:
     result: dict[str, object]
     engine: Engine
 
-
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """The rate of SGD step `step` of `steps` an epoch: step-wise at the milestones, or one-cycle (linear up, linear down to 0)."""
     if recipe.milestones:
@@ -47,7 +46,6 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
         return recipe.learning_rate * 0.1**passed
     done = (step + 1) / (recipe.epochs * steps + 1)
     return recipe.learning_rate * min(done / recipe.warm, (1 - done) / (1 - recipe.warm))
-
 
 @torch.no_grad()
 def accuracy(network: nn.Module, images: Images, *, batch: int | None = None, low_precision: bool = False) -> float:
@@ -68,63 +66,9 @@ def accuracy(network: nn.Module, images: Images, *, batch: int | None = None, lo
     network.train(was_training)
     return correct / len(images)
 
-
 def finite(network: nn.Module) -> bool:
     """Whether every parameter and buffer is a number."""
     return all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values())
-
-
-class _State:
-    """Everything a checkpoint must hold to go on as if nothing had happened; generators are derived anew for each epoch."""
-
-    def __init__(self, session: Session) -> None:
-        self.network, self.optimiser = session.network, session.optimiser
-        # what it may be resumed by: the same network on the same data, with the same arithmetic
-        self.identity = {"training": session.training.key, "engine": str(session.engine), "data": session.images.fingerprint}
-        self.epoch, self.seconds, self.history = 0, 0.0, []
-        self.best_epoch: int = 0
-        self.best_accuracy: float | None = None
-        self.best = self._copy()
-
-    def _copy(self) -> dict[str, Tensor]:
-        return {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
-
-    def finish_epoch(self, row: dict[str, float], seconds: float, *, diverged: bool) -> None:
-        self.epoch, self.seconds = self.epoch + 1, self.seconds + seconds
-        self.history.append(row)
-        if not diverged and (self.best_accuracy is None or row["validation_accuracy"] > self.best_accuracy):
-            self.best_epoch, self.best_accuracy, self.best = self.epoch, row["validation_accuracy"], self._copy()
-
-    def save(self, file: Path) -> None:
-        tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
-        tensors |= {f"best/{name}": tensor for name, tensor in self.best.items()}
-        for index, parameter in enumerate(self.optimiser.param_groups[0]["params"]):
-            tensors[f"momentum/{index}"] = self.optimiser.state[parameter]["momentum_buffer"]
-        facts = {name: getattr(self, name) for name in ("epoch", "seconds", "history", "best_epoch", "best_accuracy")}
-        store.write_checkpoint(file, tensors, facts | self.identity)
-
-    def load(self, file: Path) -> None:
-        tensors, facts = store.read_checkpoint(file)
-        for what, ours in self.identity.items():
-            if (theirs := facts.pop(what, None)) != ours:
-                words = "other data" if what == "data" else f"another {what} ({theirs}, not {ours})"
-                raise store.damaged(file, f"was made with {words}", "move it away to start this run anew")
-        for name, value in facts.items():
-            setattr(self, name, value)
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "momentum": {}}
-        for name, tensor in tensors.items():
-            part, rest = name.split("/", 1)
-            parts[part][rest] = tensor
-        self.network.load_state_dict(parts["network"])
-        self.best = {name: tensor.to(self.best[name].device) for name, tensor in parts["best"].items()}
-        for index, parameter in enumerate(self.optimiser.param_groups[0]["params"]):
-            momentum = parts["momentum"][str(index)].to(parameter.device)
-            state = self.optimiser.state[parameter]
-            if "momentum_buffer" in state:
-                state["momentum_buffer"].copy_(momentum)  # in place: a captured step knows its address
-            else:
-                state["momentum_buffer"] = momentum
-
 
 def to_half(network: nn.Module) -> None:
     """Round the weight matrices to float16 in place (vectors and batch-norm statistics keep float32); what float16 cannot hold becomes its largest.
@@ -135,7 +79,6 @@ def to_half(network: nn.Module) -> None:
         for parameter in network.parameters():
             if parameter.ndim > 1:
                 parameter.copy_(parameter.clamp(-LARGEST_HALF, LARGEST_HALF).half())
-
 
 def train(
     training: Training,
@@ -183,7 +126,6 @@ def train(
     }
     return Trained(network, pd.DataFrame(state.history), result, engine)
 
-
 def _epochs(
     session: Session, state: _State, checkpoint: Path | None, progress: bool | None, on_epoch: Callable | None, deadline: float | None
 ) -> bool:
@@ -226,7 +168,6 @@ def _epochs(
                 on_epoch(row)
     return diverged
 
-
 def estimate_seconds(training: Training, engine: Engine) -> float:
     """About how long a training takes on this machine: two timed steps without compilation, times the steps, less what compilation saves.
 
@@ -244,7 +185,6 @@ def estimate_seconds(training: Training, engine: Engine) -> float:
     step = (time.monotonic() - start) / 2
     share = CAPTURED_SHARE if engine.captured else COMPILED_SHARE if engine.compiled else 1.0
     return training.settings.epochs * session.steps * step * share + (COMPILE_SECONDS if engine.compiled else 0.0)
-
 
 def _wait(engine: Engine) -> None:
     if engine.device == "cuda":

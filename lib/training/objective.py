@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lib import attacks, augmix, models, selectivity
-from lib.engines import Engine
-from lib.recipes import AugMix, Training
+from lib import attacks, models, selectivity
+from lib.training import augmix
+from lib.training.engine import Engine
+from lib.training.recipe import Training
+from lib.training.variants import AugMix
 
 
 def regularised(cross_entropy: Tensor, means: dict[str, Tensor], labels: Tensor, classes: int, alpha: float | Tensor) -> tuple[Tensor, Tensor]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import sys
 from dataclasses import asdict, dataclass, replace
 
 from lib import data, models
-from lib.code import exempt
-from lib.errors import InputError, unknown
+from lib.base.errors import InputError, unknown
+from lib.base.fingerprint import exempt
+from lib.training.variants import Adversarial, AugMix, variant_settings
 
 
 @exempt
@@ -27,7 +27,6 @@ class Recipe:
     weight_decay: float = 1e-4
     validation: float = 0.1  # share of each class of the training set held out, drawn by the seed
 
-
 # "paper" is the paper's protocol as far as it is known; "fast" is ours, for machines without a GPU. chapters/02-approach says which value is certain.
 RECIPES: dict[str, dict[str, Recipe]] = {
     "paper": {
@@ -42,7 +41,6 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     },
 }
 
-
 @exempt
 @dataclass(frozen=True)
 class Augmentation:
@@ -51,52 +49,11 @@ class Augmentation:
     flip: bool
     pad: int
 
-
 AUGMENTATIONS = {
     "digits": Augmentation(flip=False, pad=2),  # a mirrored digit is another sign
     "cifar10": Augmentation(flip=True, pad=4),
     "tiny-imagenet": Augmentation(flip=True, pad=8),
 }
-
-
-@exempt
-@dataclass(frozen=True)
-class AugMix:
-    """Training on AugMix: cross-entropy on the image plus `jsd` times the Jensen-Shannon divergence between it and two mixtures of it.
-
-    source  Hendrycks et al. 2020, arXiv 1912.02781; that the paper used severity 2 is recalled, the original has 3
-    """
-
-    width: int = 3  # chains of operations in a mixture
-    depth: int = -1  # operations in a chain; -1 is one to three, drawn
-    severity: float = 2.0
-    jsd: float = 12.0
-
-
-@exempt
-@dataclass(frozen=True)
-class Adversarial:
-    """Training on PGD's images alone (Madry et al. 2018): `steps` signed steps from the image itself, inside the L-infinity ball of `epsilon`."""
-
-    steps: int
-    step_size: float  # in pixels of [0, 1]
-    epsilon: float = 16 / 255
-
-
-# The paper's attack, 1e-4 a step (recalled), needs tens of steps to matter; the fast recipe takes as few as possible (our choice).
-PGD_STEP = {"paper": 1e-4, "fast": 1 / 255}
-
-
-def variant_settings(name: str, recipe: str) -> AugMix | Adversarial | None:
-    """What a variant of a recipe does besides; None for "plain". Raises InputError for an unknown one."""
-    if name == "plain":
-        return None
-    if name == "augmix":
-        return AugMix()
-    if isinstance(name, str) and (found := re.fullmatch(r"pgd-([1-9][0-9]{0,3})", name)):
-        return Adversarial(int(found[1]), PGD_STEP[recipe])
-    raise InputError(f"unknown variant {name!r}; known: plain, augmix, or pgd-K for adversarial training with K steps, such as pgd-4")
-
 
 @exempt
 @dataclass(frozen=True)
@@ -187,14 +144,11 @@ class Training:
         variant = "" if self.variant == "plain" else f"-{self.variant}"
         return f"{self.dataset}-{self.model}/alpha{self.alpha}-seed{self.seed}-{recipe}{variant}-{self.key}"
 
-
 LABELS = ["dataset", "model", "alpha", "seed", "recipe", "variant", "epochs"]  # columns of every table that say which network a row is about
-
 
 def labels(training: Training) -> dict[str, object]:
     """{column: value} of LABELS."""
     return {name: getattr(training, name) for name in LABELS[:-1]} | {"epochs": training.settings.epochs}
-
 
 def described(facts: object) -> Training | None:
     """The training whose canonical form this is, as it is read from JSON; None when today's recipes have none, whatever it is."""
@@ -208,15 +162,12 @@ def described(facts: object) -> Training | None:
         pass
     return None
 
-
 USUAL_MODELS = {"digits": "resnet8", "cifar10": "resnet20", "tiny-imagenet": "resnet18"}
-
 
 def usual_model(dataset: str) -> str:
     """The network the book shows a data set with; raises InputError for an unknown data set."""
     data.image_side(dataset)
     return USUAL_MODELS[dataset]
-
 
 # How sure we are that the paper did the same: established (read in the authors' words, or in the code base they name), recalled, or our choice.
 PROVENANCE = {
@@ -234,4 +185,5 @@ PROVENANCE = {
     "last incomplete minibatch": "choice: left out",
     "weights": "choice: matrices rounded to float16 before anything is measured, so that the stored network is the measured one",
 }
+
 FAST = "choice: the fast recipe is ours, in place of the paper's, for machines without a GPU"

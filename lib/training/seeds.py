@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 import torch
 from torch import Tensor
 
-from lib.data import Images
-from lib.recipes import Training
-
-
-def derived_seed(seed: int, *purpose: str | int) -> int:
-    """A seed of its own for each purpose ("weights", "order", epoch 3, ...): 63 bits of a SHA-256."""
-    text = json.dumps([seed, *purpose])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+from lib.base.seeds import derived_seed
+from lib.data.images import Images
+from lib.training.recipe import Training
 
 
 def generator(training: Training, *purpose: str | int) -> torch.Generator:
     """A generator on the CPU for one purpose of one training."""
     return torch.Generator().manual_seed(derived_seed(training.seed, *purpose))
-
 
 def split(images: Images, training: Training) -> tuple[Tensor, Tensor]:
     """Row numbers (training, validation): a share of every class is held out, drawn by the seed."""

@@ -11,9 +11,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from lib import augmentation, data, models, objective, seeds
-from lib.engines import Engine
-from lib.recipes import Training
+from lib import data, models
+from lib.base.seeds import derived_seed
+from lib.training import augmentation, objective, seeds
+from lib.training.engine import Engine
+from lib.training.recipe import Training
 
 WARM_UP = 3  # steps before a capture, in which libraries choose algorithms and allocate
 
@@ -46,7 +48,7 @@ class Session:
     def start(self, training: Training) -> None:
         """Begin a training: initial weights, no momentum, its own split. It may differ from the last one in alpha and seed alone."""
         self.training = training
-        fresh = models.build(training.model, self.classes, seed=seeds.derived_seed(training.seed, "weights"))
+        fresh = models.build(training.model, self.classes, seed=derived_seed(training.seed, "weights"))
         self.network.load_state_dict(fresh.state_dict())  # in place: a captured step knows these addresses
         for state in self.optimiser.state.values():
             state["momentum_buffer"].zero_()

@@ -11,8 +11,16 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lib.figures.style import ALPHA_LABEL, CHANGE, POINTED, WRONG, against_alpha, alpha_colour, alpha_legend
-from lib.words import number
+from lib.base.text import number
+from lib.book.figures.style import (
+    ALPHA_LABEL,
+    CHANGE,
+    POINTED,
+    WRONG,
+    against_alpha,
+    alpha_colour,
+    alpha_legend,
+)
 
 
 def corrupted_examples(examples: pd.DataFrame) -> Figure:

@@ -11,15 +11,17 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib import layers, robustness
-from lib.figures.style import LAYER_LABEL, alpha_axis, alpha_colour, alpha_legend
-from lib.words import number
+from lib.base.text import number
+from lib.book.figures.style import LAYER_LABEL, alpha_axis, alpha_colour, alpha_legend
+from lib.measurements.dimensionality import ATTACK, CORRUPTION, NONE
+from lib.measurements.layers import dimensions as layers_dimensions
+from lib.measurements.strengths import strengths_for
 
 ID = "alpha-explorer"
-SCRIPTS = ("plotly.min.js", "explorer.js")  # which `lib.book` lays into _static, of this page alone: the former has megabytes
+SCRIPTS = ("plotly.min.js", "explorer.js")  # which `lib.book.site` lays into _static, of this page alone: the former has megabytes
 _MARKERS = {"clean": "o", "corrupted": "s", "attacked": "D"}
-_DASHES = {layers.NONE: "-", layers.CORRUPTION: "--", layers.ATTACK: ":"}
-_CHANGES = {layers.NONE: "clean images", layers.CORRUPTION: "change by corruptions", layers.ATTACK: "change by PGD"}
+_DASHES = {NONE: "-", CORRUPTION: "--", ATTACK: ":"}
+_CHANGES = {NONE: "clean images", CORRUPTION: "change by corruptions", ATTACK: "change by PGD"}
 
 
 def _plain(values: object) -> list:
@@ -49,7 +51,7 @@ def explored(summary: pd.DataFrame, units: pd.DataFrame, dimensionality: pd.Data
     dimensionality             {change: the same of components for 95 % of the variance over units}, {} where nothing is measured
     """
     alphas, depths = sorted(set(summary.alpha)), sorted(set(units.depth))
-    ball = f"{255 * robustness.strengths(summary.dataset.iloc[0]).ball:g}/255"
+    ball = f"{255 * strengths_for(summary.dataset.iloc[0]).ball:g}/255"
     columns = {
         "clean": ("clean_accuracy", "accuracy on clean images", 1, "%"),
         "corrupted": ("corrupted_accuracy", "accuracy on corrupted images", 1, "%"),
@@ -66,7 +68,7 @@ def explored(summary: pd.DataFrame, units: pd.DataFrame, dimensionality: pd.Data
         doubtful = summary.get(f"{column}_doubtful", pd.Series(False, index=summary.index))
         doubts = {"doubtful": doubtful[there].tolist(), "hollow": (doubtful & there).groupby(summary.alpha).any().reindex(alphas).tolist()}
         measures.append({"name": name, "label": label, "digits": digits, "unit": unit} | facts | points | doubts)
-    found = layers.dimensions(dimensionality) if len(dimensionality) else None
+    found = layers_dimensions(dimensionality) if len(dimensionality) else None
     changes = {} if found is None else {change: _by_layer(found[found.change == change], "per_unit_95", alphas, depths) for change in _CHANGES}
     return {
         "alphas": _plain(alphas),
@@ -99,11 +101,11 @@ def explorer(shown: dict[str, object]) -> Figure:
     alpha_axis(accuracy, alphas)
     accuracy.set(ylabel="accuracy (%)", ylim=(0, 105), title="accuracy")
     accuracy.legend(handles=handles, frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
-    panels = {selectivity: {layers.NONE: shown["selectivity"]}, dimensions: shown["dimensionality"]}
+    panels = {selectivity: {NONE: shown["selectivity"]}, dimensions: shown["dimensionality"]}
     for axes, lines in panels.items():
         for change, by_alpha in lines.items():
             for alpha, values in zip(alphas, by_alpha, strict=True):
-                mark = "o" if change == layers.NONE else ""
+                mark = "o" if change == NONE else ""
                 axes.plot(shown["depths"], _numbers(values), color=alpha_colour(alpha), linestyle=_DASHES[change], linewidth=1.3, marker=mark, markersize=3)
         axes.set_xlabel(LAYER_LABEL)
         axes.set_ylim(bottom=0)

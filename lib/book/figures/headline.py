@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.figures.style import against_alpha
+from lib.book.figures.style import against_alpha
 
 
 def headline(summary: pd.DataFrame, panels: dict[str, tuple[str, str, str]]) -> Figure:

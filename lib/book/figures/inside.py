@@ -9,7 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lib.figures.style import LAYER_LABEL, WIDEST, alpha_colour, alpha_key, alpha_legend, curve_with_range
+from lib.book.figures.style import (
+    LAYER_LABEL,
+    WIDEST,
+    alpha_colour,
+    alpha_key,
+    alpha_legend,
+    curve_with_range,
+)
 
 
 def _by_layer(axes: Axes, rows: pd.DataFrame, column: str, scale: float) -> None:

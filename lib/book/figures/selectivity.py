@@ -10,8 +10,9 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib import claims, effects
-from lib.figures.style import (
+from lib import papers
+from lib.base.text import number
+from lib.book.figures.style import (
     LAYER_LABEL,
     PALE,
     POINTED,
@@ -24,7 +25,7 @@ from lib.figures.style import (
     variant_colour,
     variant_legend,
 )
-from lib.words import number
+from lib.papers import statistics
 
 
 def selectivity_and_alpha(summary: pd.DataFrame, published: pd.DataFrame | None = None) -> Figure:
@@ -64,7 +65,7 @@ def selectivity_by_layer(units: pd.DataFrame, *, by: str = "alpha") -> Figure:
 
 def selectivity_and_steps(summary: pd.DataFrame) -> Figure:
     """Strength of PGD training: mean selectivity with and without dead units left, share of dead units right; a point a network, a line an alpha."""
-    rows = summary.assign(steps=summary.variant.map(effects.strength), percent=100 * summary.dead)
+    rows = summary.assign(steps=summary.variant.map(statistics.strength), percent=100 * summary.dead)
     rows = rows[rows.steps.notna()]
     colours = [variant_colour(variant) for variant in rows.variant]
     figure = Figure(figsize=(8.4, 4))
@@ -78,8 +79,8 @@ def selectivity_and_steps(summary: pd.DataFrame) -> Figure:
             if rows.alpha.nunique() > 1 and line == "-":
                 axes.annotate(f"α = {number(alpha)}", (middle.index[-1], middle.iloc[-1]), (6, -3), textcoords="offset points", fontsize=9)
             for steps, values in networks.groupby("steps")[y]:
-                if len(values) >= claims.LEAST_SEEDS:
-                    axes.vlines(steps, *effects.t_interval(values), color="0.6", linewidth=1.5, linestyle=line, zorder=1)
+                if len(values) >= papers.LEAST_SEEDS:
+                    axes.vlines(steps, *statistics.t_interval(values), color="0.6", linewidth=1.5, linestyle=line, zorder=1)
         axes.set_xticks(sorted(set(rows.steps)), [f"{steps:g}" for steps in sorted(set(rows.steps))])
         axes.set_xlabel("steps of PGD in training (0: plain)")
     kinds = (("-", "0.3", 6, "all units"), ("--", "none", 10, "dead units left out"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.figures.style import POINTED
+from lib.book.figures.style import POINTED
 
 
 def ratios(rows: pd.DataFrame) -> Figure:

@@ -16,8 +16,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib import claims, effects, provenance, readlog
-from lib.words import number, variant_name
+from lib import papers
+from lib.base.text import number
+from lib.book import sources
+from lib.papers import statistics
+from lib.runs import provenance
+from lib.training.variants import variant_name
 
 matplotlib.use("agg", force=False)
 
@@ -63,7 +67,7 @@ def show(figure: Figure, *, name: str, alt: str, caption: str, source: str = "")
     from IPython.display import display
     from matplotlib import pyplot
 
-    made = provenance.bundle(name, readlog.so_far(), source=source)
+    made = sources.bundle(name, provenance.so_far(), source=source)
     display(figure, metadata={"figure": {"name": name, "alt": " ".join(alt.split()), "caption": " ".join(caption.split())}})
     display(made, raw=True)
     pyplot.close(figure)
@@ -84,7 +88,7 @@ def variant_colour(variant: str) -> tuple[float, float, float]:
     """The colour of a way of training, the same on every page; PGD is the darker the more steps it has."""
     if variant == "augmix":
         return to_rgb(_AUGMIX)
-    steps = effects.strength(variant)
+    steps = statistics.strength(variant)
     if not steps:
         return alpha_colour(0.0)[:3]
     return _PGD(0.2 + 0.8 * steps / (steps + _HALF_STEPS))[:3]
@@ -153,8 +157,8 @@ def against_alpha(axes: Axes, summary: pd.DataFrame, y: str, *, label: str, holl
     faces = colours if hollow is None else ["white" if empty else colour for empty, colour in zip(hollow, colours, strict=True)]
     axes.scatter(summary.alpha, summary[y], facecolors=faces, edgecolors=colours, s=42, zorder=2)
     for alpha, values in summary.groupby("alpha")[y]:
-        if len(values) >= claims.LEAST_SEEDS:
-            low, high = effects.t_interval(values)
+        if len(values) >= papers.LEAST_SEEDS:
+            low, high = statistics.t_interval(values)
             axes.vlines(alpha, low, high, color=alpha_colour(alpha), linewidth=2, zorder=1)
     alpha_axis(axes, summary.alpha)
     axes.set_ylabel(label)
@@ -183,5 +187,5 @@ def show_table(rows: pd.DataFrame, *, anchors: bool = False) -> None:
     rows = rows.rename(columns=lambda name: escape(str(name))).map(markup)
     text = rows.to_html(index=False, border=0, justify="left", na_rep="", classes=["table"], escape=False)
     if anchors:
-        text = re.sub(r"(<tr>\s*)<td>(\w+)</td>", lambda found: f'{found[1]}<td id="{provenance.anchor(found[2])}">{found[2]}</td>', text)
+        text = re.sub(r"(<tr>\s*)<td>(\w+)</td>", lambda found: f'{found[1]}<td id="{sources.anchor(found[2])}">{found[2]}</td>', text)
     display(HTML(text))

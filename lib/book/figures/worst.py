@@ -9,8 +9,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from lib import claims, effects
-from lib.figures.style import WIDEST, against_alpha, alpha_axis, alpha_colour, alpha_key, alpha_legend, curve_with_range
+from lib import papers
+from lib.book.figures.style import (
+    WIDEST,
+    against_alpha,
+    alpha_axis,
+    alpha_colour,
+    alpha_key,
+    alpha_legend,
+    curve_with_range,
+)
+from lib.papers import statistics
 
 # attacks are told apart by marker and by a grey, so that colour stays alpha's
 _MARKERS = ("o", "s", "^", "D", "v")
@@ -117,9 +126,9 @@ def average_and_worst(summary: pd.DataFrame, column: str, doubtful: frozenset[fl
         x, y = 100 * networks.corrupted_accuracy, 100 * networks[column]
         face = "white" if alpha in doubtful else alpha_colour(alpha)
         axes.scatter([x.mean()], [y.mean()], facecolors=[face], edgecolors=[alpha_colour(alpha)], s=70, zorder=2)
-        if len(networks) >= claims.LEAST_SEEDS:
-            axes.hlines(y.mean(), *np.clip(effects.t_interval(x), 0, 100), color=alpha_colour(alpha), zorder=1)
-            axes.vlines(x.mean(), *np.clip(effects.t_interval(y), 0, 100), color=alpha_colour(alpha), zorder=1)
+        if len(networks) >= papers.LEAST_SEEDS:
+            axes.hlines(y.mean(), *np.clip(statistics.t_interval(x), 0, 100), color=alpha_colour(alpha), zorder=1)
+            axes.vlines(x.mean(), *np.clip(statistics.t_interval(y), 0, 100), color=alpha_colour(alpha), zorder=1)
     axes.set(xlabel="average case: accuracy on corrupted images (%)", ylabel="worst case: accuracy under attack (%)")
     alpha_legend(axes, summary.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

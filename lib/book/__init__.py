@@ -1,0 +1,1 @@
+"""The book: figures, tables, chapters, pages, and a chapter rerun."""

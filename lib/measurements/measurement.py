@@ -1,0 +1,31 @@
+"""What a measurement is: a function from network and images to a tidy table, its settings and what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from lib.training.recipe import LABELS, Training
+
+# Of ResNet18's 17 layers, the paper speaks of those up to the 9th (recalled); other networks have the same share of early layers, which is our choice.
+EARLY = 9 / 17
+
+def is_early(rows: pd.DataFrame) -> pd.Series:
+    """Which rows are of early layers: of the first 9/17 of a network's, rounded down. Depths are counted from 1."""
+    last = rows.groupby(LABELS, sort=False).depth.transform("max")
+    return rows.depth <= np.floor(last * EARLY)
+
+@dataclass(frozen=True)
+class Measurement:
+    """A function (network, test images, **settings) -> table, its settings, and what it is for.
+
+    sources  (training, settings) -> other trainings, whose networks are given to the function as `sources`, {training: network}; overrides no setting
+    """
+
+    function: Callable[..., pd.DataFrame]
+    summary: str
+    settings: dict[str, object] = field(default_factory=dict)
+    sources: Callable[[Training, dict[str, object]], list[Training]] | None = None

@@ -1,0 +1,95 @@
+"""A network as what its layers put out: its ReLUs by name, their spatial means, and the modes it must be in."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from lib.base.errors import InputError
+
+
+def relu_layers(network: nn.Module) -> dict[str, nn.Module]:
+    """Every ReLU by name, in the order of the forward pass: the layers of the analysis. Logits are not among them."""
+    return {name: module for name, module in network.named_modules() if isinstance(module, nn.ReLU)}
+
+@contextmanager
+def spatial_means(network: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """While open, each forward pass leaves every ReLU layer's output, averaged over space, in the yielded dictionary.
+
+    {layer name: (n, units) float32}, overwritten by the next forward pass; gradients flow through it.
+
+    >>> network = build("resnet8", classes=10)
+    >>> with spatial_means(network) as means:
+    ...     _ = network(torch.zeros(2, 3, 32, 32))
+    >>> means["layer3.0.relu2"].shape
+    torch.Size([2, 32])
+    """
+    means: dict[str, Tensor] = {}
+
+    def keep(name: str):
+        def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+            means[name] = output.float().mean((2, 3))
+
+        return hook
+
+    hooks = [module.register_forward_hook(keep(name)) for name, module in relu_layers(network).items()]
+    try:
+        yield means
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+def evaluated(network: nn.Module) -> torch.device:
+    """The device of a network; InputError when it is in training mode, where a batch would change it."""
+    if network.training:
+        raise InputError("measurements need a network in evaluation mode; call network.eval() first")
+    return next(network.parameters()).device
+
+def to_unit(pixels: Tensor) -> Tensor:
+    """uint8 pixels (n, c, h, w) to float32 in [0, 1], what every network takes."""
+    return pixels.float() / 255
+
+Network = Callable[[Tensor], Tensor]
+
+def finite(name: str, value: object, *, least: float) -> float:
+    """The number that an argument is; InputError unless it is finite and at least `least`."""
+    if isinstance(value, Tensor) and value.ndim == 0:
+        value = value.item()
+    # beyond 1e30, float32 arithmetic has no room
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value) or not least <= value <= 1e30:
+        raise InputError(f"{name} must be a finite number >= {least:g}, got {value!r}")
+    return float(value)
+
+def check_pixels(pixels: Tensor) -> None:
+    """InputError unless these are images (n, c, h, w), float32 or float64, in [0, 1]."""
+    if not isinstance(pixels, Tensor) or pixels.dtype not in (torch.float32, torch.float64) or pixels.ndim != 4:
+        got = f"{pixels.dtype} of shape {tuple(pixels.shape)}" if isinstance(pixels, Tensor) else type(pixels).__name__
+        raise InputError(f"images must be float32 or float64, (n, c, h, w), in [0, 1], got {got}; uint8 pixels go through lib.models.to_unit first")
+    if pixels.numel():
+        low, high = pixels.detach().aminmax()
+        if not (low >= 0 and high <= 1):  # so is NaN
+            raise InputError(f"images must lie in [0, 1], got [{low:g}, {high:g}]; it is the network that normalises")
+
+@contextmanager
+def still(network: Network) -> Iterator[Network]:
+    """The network in evaluation mode, its parameters asking for no gradients; both as before when it closes. Functions are taken as they are."""
+    if not isinstance(network, nn.Module):
+        yield network
+        return
+    modes = {module: module.training for module in network.modules()}
+    asking = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    try:
+        network.eval()
+        for parameter in asking:
+            parameter.requires_grad_(False)
+        yield network
+    finally:
+        for module, training in modes.items():
+            module.training = training
+        for parameter in asking:
+            parameter.requires_grad_(True)

@@ -1,0 +1,22 @@
+"""All claims of all papers."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lib.papers.claim import Claim
+from lib.papers.selectivity import CLAIMS, SURVIVES
+
+
+def claim(identifier: str) -> Claim:
+    """A claim by its id."""
+    return next(one for one in CLAIMS if one.id == identifier)
+
+def written() -> pd.DataFrame:
+    """A row a claim, our own question last: id, statistic, and when its rule was written and what was known then; what is lacking where there is none."""
+    every = {one.id: one for one in (*CLAIMS, *SURVIVES)}.values()
+    return pd.DataFrame([{"id": one.id, "statistic": one.rule or "none", "rule written": one.written or f"not: {one.lacks}"} for one in every])
+
+def cautions() -> pd.DataFrame:
+    """A row a claim that has one: id, and what a verdict on it does not say."""
+    return pd.DataFrame([{"id": one.id, "to be read with care": one.caution} for one in CLAIMS if one.caution])

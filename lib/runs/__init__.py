@@ -1,0 +1,7 @@
+"""The cache: trained networks and the tables measured on them."""
+
+from lib.runs.run import CONFIG, HISTORY, WEIGHTS, command, config, frozen, grid, load, make, missing
+from lib.runs.tables import history, network_selectivity, summary, table, tables_at_hand
+from lib.training.recipe import Training
+
+__all__ = ["CONFIG", "HISTORY", "Training", "WEIGHTS", "command", "config", "frozen", "grid", "history", "load", "make", "missing", "network_selectivity", "summary", "table", "tables_at_hand"]

@@ -1,0 +1,172 @@
+"""Tidy tables over a grid of trainings: what is cached is read, what is missing is made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import pandas as pd
+import torch
+
+from lib import data, measurements
+from lib.base import malloc, paths
+from lib.base.errors import InputError
+from lib.base.files import Unfit, damaged
+from lib.base.locks import lock
+from lib.measurements import masking
+from lib.measurements.attack_summary import with_attacked
+from lib.measurements.autoattack import with_autoattack
+from lib.measurements.corruption import with_corrupted
+from lib.measurements.gradient import with_gradients
+from lib.measurements.jacobian import with_jacobian
+from lib.measurements.layers import with_dimensions
+from lib.measurements.strengths import strengths_for
+from lib.measurements.transfer import with_transferred
+from lib.models.precision import exact
+from lib.runs import provenance, store, validity
+from lib.runs.run import _network, _parquet, config, frozen, make
+from lib.runs.run import missing as run_missing
+from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
+from lib.training.recipe import Training, labels
+
+
+def cached(measurement: str, trainings: list[Training], **settings: object) -> pd.DataFrame:
+    """Like `runs.table`, of those trainings alone that it is cached for; no rows at all where there are none. Nothing is made.
+
+    raises  InputError for a damaged file
+    """
+    file, missing = measurements.file_name(measurement, settings), set(run_missing(trainings))
+    there = [training for training in trainings if training not in missing and file in store.Folder(paths.runs() / training.name)]
+    return table(measurement, there, **settings) if there else pd.DataFrame()
+
+def at_hand(trainings: list[Training]) -> pd.DataFrame:
+    """`runs.summary` of what is cached and measured; a training that is not is a row without numbers. Nothing is made.
+
+    raises  InputError for a damaged file
+    """
+    missing, units = set(run_missing(trainings)), measurements.file_name("selectivity", {})
+    there = [training for training in trainings if training not in missing and units in store.Folder(paths.runs() / training.name)]
+    wanted = pd.DataFrame([labels(training) for training in trainings])
+    if there:
+        return wanted.merge(summary(there), how="left", on=list(wanted))
+    return wanted.assign(**dict.fromkeys(["clean_accuracy", "mean_selectivity", "live_selectivity", "dead"], float("nan")))
+
+def full_summary(summary: pd.DataFrame, trainings: list[Training]) -> pd.DataFrame:
+    """A summary with all that claims need of other tables, from what is cached; NaN where a network has no such table."""
+    summary = with_corrupted(summary, cached("corruption", trainings))
+    radius = strengths_for(trainings[0].dataset).ball
+    attack, transfer, autoattack = cached("attack", trainings), cached("transfer", trainings), cached("autoattack", trainings, epsilon=radius)
+    summary = with_attacked(summary, attack)
+    summary = with_transferred(summary, transfer)
+    summary = with_autoattack(summary, autoattack)
+    summary = masking.with_doubt(summary, attack, transfer, autoattack)
+    summary = with_jacobian(summary, cached("jacobian", trainings))
+    summary = with_gradients(summary, cached("gradient", trainings))
+    return with_dimensions(summary, cached("dimensionality", trainings))
+
+def _read(training: Training, run: store.Folder, file: str) -> bytes:
+    """A file of a run, verified, and noted as read."""
+    content = run.read(file)
+    provenance.note(training, file)
+    return content
+
+def _frame(training: Training, run: store.Folder, file: str) -> pd.DataFrame:
+    """The rows of a table of a run, verified, noted as read, and labelled with the training."""
+    content = _read(training, run, file)
+    try:
+        return _label(validity.frame(content), training)
+    except Unfit as error:
+        raise damaged(run.path / file, str(error)) from None
+
+def table(measurement: str, trainings: Iterable[Training], *, progress: bool | None = None, **settings: object) -> pd.DataFrame:
+    """A measurement's tidy table over several trainings: what is cached is read, what is missing is trained and measured now.
+
+    The columns dataset, model, alpha, seed, recipe, variant and epochs say which network a row is about.
+    raises  InputError for an unknown measurement or setting, for what is missing under RUNS_FROZEN=1, and for damaged files
+    """
+    settings = measurements.settled(measurement, settings)
+    return _concat([_one_table(measurement, training, settings, progress) for training in trainings])
+
+def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    if not tables:
+        raise InputError("need at least one training, got none")
+    return pd.concat(tables, ignore_index=True)
+
+def tables_at_hand(measurement: str, trainings: Iterable[Training]) -> tuple[pd.DataFrame, list[Training]]:
+    """Like `table`, without training anything again: also returns the trainings that are neither measured nor have their weights here."""
+    file, here, left = measurements.file_name(measurement, {}), [], []
+    for training in trainings:
+        run = make(training)
+        (here if file in run or WEIGHTS in run else left).append(training)
+    return (table(measurement, here) if here else pd.DataFrame()), left
+
+def _one_table(measurement: str, training: Training, settings: dict[str, object], progress: bool | None) -> pd.DataFrame:
+    run, file = make(training, progress=progress), measurements.file_name(measurement, settings)
+    if file not in run:
+        if frozen():
+            raise InputError(f"RUNS_FROZEN=1 and table {measurement} of run {training.name} not cached; make it with: python -m lib table {measurement}")
+        run = make(training, weights=True, progress=progress)
+        with lock(paths.runs(), f"{training.key}-{measurement}"):
+            run = store.Folder(run.path)
+            if file not in run:
+                _measure(measurement, training, run, settings)
+    return _frame(training, run, file)
+
+def measure(measurement: str, training: Training, run: store.Folder, settings: dict[str, object], device: str) -> pd.DataFrame:
+    """A measurement made now, whatever is cached; networks that it needs besides are trained where they are missing."""
+    malloc.keep_memory()
+    one = measurements.MEASUREMENTS[measurement]
+    network, given = _network(training, run).to(device), dict(settings)
+    if one.sources:
+        given["sources"] = {other: _network(other, make(other, weights=True)).to(device) for other in one.sources(training, settings)}
+    with exact():
+        return one.function(network, data.load(training.dataset, "test"), **given)
+
+def _measure(measurement: str, training: Training, run: store.Folder, settings: dict[str, object]) -> None:
+    start = time.monotonic()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    made = measure(measurement, training, run, settings, device)
+    facts = {
+        "measurement": measurement,
+        "settings": settings,
+        "code": provenance.table_digest(measurement, training.model),
+        "provenance": provenance.provenance(device, time.monotonic() - start),
+    }
+    with lock(paths.runs(), f"{training.key}-manifest"):
+        run.add(measurements.file_name(measurement, settings), _parquet(made), **facts)
+
+def _label(rows: pd.DataFrame, training: Training) -> pd.DataFrame:
+    for place, (name, value) in enumerate(labels(training).items()):
+        rows.insert(place, name, value)
+    return rows
+
+def history(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
+    """One row an epoch, after the columns that say which network: epoch, loss, selectivity (mean over the minibatches), validation_accuracy."""
+    return _concat([_frame(training, make(training, progress=progress), HISTORY) for training in trainings])
+
+def network_selectivity(units: pd.DataFrame, by: list[str]) -> pd.Series:
+    """The paper's mean selectivity from a `selectivity` table: over the units of a layer first, then over layers."""
+    return units.groupby([*by, "depth"]).selectivity.mean().groupby(by).mean()
+
+def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
+    """One row a network, after dataset, model, alpha, seed, recipe, variant and epochs: clean_accuracy (share of the test set), mean_selectivity,
+    live_selectivity (dead units left out), dead (share of all units), status, device and the key of the run."""
+    rows = []
+    for training in trainings:
+        units = table("selectivity", [training], progress=progress)
+        facts = config(make(training))
+        provenance.note(training, CONFIG)
+        result = facts["result"]
+        rows.append(
+            {
+                **labels(training),
+                "clean_accuracy": result["clean_accuracy"],
+                "mean_selectivity": network_selectivity(units, ["alpha"]).iloc[0],
+                "live_selectivity": network_selectivity(units[~units.dead], ["alpha"]).iloc[0],
+                "dead": units.dead.mean(),
+                "status": result["status"],
+                "device": facts["provenance"]["device"],
+                "key": training.key,
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,1 @@
+"""Training: recipe, variants, objective, step and loop."""

@@ -1,0 +1,87 @@
+"""Checkpoints of an unfinished training: what is in one, and how it is read and written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import safetensors.torch
+from torch import Tensor
+
+from lib.base.files import Unfit, damaged, read_file, write_atomically
+from lib.base.fingerprint import exempt
+from lib.training.step import Session
+
+CHECKPOINT_BYTES = 4 * 2**30  # no checkpoint is larger: weights, best weights and momentum of one network
+
+@exempt
+def write_checkpoint(file: Path, tensors: dict[str, Tensor], facts: dict[str, object]) -> None:
+    """Tensors and JSON facts in one file that opens with the SHA-256 of the rest."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    body = safetensors.torch.save(plain, {"facts": json.dumps(facts)})
+    write_atomically(file, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+
+@exempt
+def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """What `write_checkpoint` wrote; raises InputError for a file that is not bit for bit that."""
+    try:
+        digest, _, body = read_file(file, most=CHECKPOINT_BYTES).partition(b"\n")
+    except Unfit as error:
+        raise damaged(file, str(error), "delete it to start this run anew") from None
+    if hashlib.sha256(body).hexdigest().encode() != digest:
+        raise damaged(file, "does not match its checksum", "delete it to start this run anew")
+    size = int.from_bytes(body[:8], "little")  # a safetensors file: length of its JSON header, header, data
+    facts = json.loads(json.loads(body[8 : 8 + size])["__metadata__"]["facts"])
+    return safetensors.torch.load(body), facts
+
+class _State:
+    """Everything a checkpoint must hold to go on as if nothing had happened; generators are derived anew for each epoch."""
+
+    def __init__(self, session: Session) -> None:
+        self.network, self.optimiser = session.network, session.optimiser
+        # what it may be resumed by: the same network on the same data, with the same arithmetic
+        self.identity = {"training": session.training.key, "engine": str(session.engine), "data": session.images.fingerprint}
+        self.epoch, self.seconds, self.history = 0, 0.0, []
+        self.best_epoch: int = 0
+        self.best_accuracy: float | None = None
+        self.best = self._copy()
+
+    def _copy(self) -> dict[str, Tensor]:
+        return {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+
+    def finish_epoch(self, row: dict[str, float], seconds: float, *, diverged: bool) -> None:
+        self.epoch, self.seconds = self.epoch + 1, self.seconds + seconds
+        self.history.append(row)
+        if not diverged and (self.best_accuracy is None or row["validation_accuracy"] > self.best_accuracy):
+            self.best_epoch, self.best_accuracy, self.best = self.epoch, row["validation_accuracy"], self._copy()
+
+    def save(self, file: Path) -> None:
+        tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
+        tensors |= {f"best/{name}": tensor for name, tensor in self.best.items()}
+        for index, parameter in enumerate(self.optimiser.param_groups[0]["params"]):
+            tensors[f"momentum/{index}"] = self.optimiser.state[parameter]["momentum_buffer"]
+        facts = {name: getattr(self, name) for name in ("epoch", "seconds", "history", "best_epoch", "best_accuracy")}
+        write_checkpoint(file, tensors, facts | self.identity)
+
+    def load(self, file: Path) -> None:
+        tensors, facts = read_checkpoint(file)
+        for what, ours in self.identity.items():
+            if (theirs := facts.pop(what, None)) != ours:
+                words = "other data" if what == "data" else f"another {what} ({theirs}, not {ours})"
+                raise damaged(file, f"was made with {words}", "move it away to start this run anew")
+        for name, value in facts.items():
+            setattr(self, name, value)
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "momentum": {}}
+        for name, tensor in tensors.items():
+            part, rest = name.split("/", 1)
+            parts[part][rest] = tensor
+        self.network.load_state_dict(parts["network"])
+        self.best = {name: tensor.to(self.best[name].device) for name, tensor in parts["best"].items()}
+        for index, parameter in enumerate(self.optimiser.param_groups[0]["params"]):
+            momentum = parts["momentum"][str(index)].to(parameter.device)
+            state = self.optimiser.state[parameter]
+            if "momentum_buffer" in state:
+                state["momentum_buffer"].copy_(momentum)  # in place: a captured step knows its address
+            else:
+                state["momentum_buffer"] = momentum
