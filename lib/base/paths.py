@@ -11,7 +11,7 @@ from pathlib import Path
 from lib.base.errors import InputError
 from lib.base.fingerprint import exempt
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = ROOT / "chapters"
 BUILD = ROOT / "_build"
 
