@@ -40,7 +40,7 @@ from lib.measurements.strengths import strengths_for
 from lib.papers import statistics, verdicts
 from lib.runs.tables import at_hand, cached, full_summary
 from lib.training.recipe import LABELS
-from lib.training.variants import variant_name
+from lib.training.variants import variant
 
 here = chapter.parameters(globals())
 from myst_nb import glue
@@ -106,19 +106,19 @@ glue("augmix-published", papers.claim("LM-6").published, display=False)
 # %% tags=["hide-input"]
 paired, alike = summary[summary.seed.isin(here.pgd_seeds)], units[units.seed.isin(here.pgd_seeds)]
 ladder = paired[paired.alpha == middle].groupby("variant", sort=False)[columns].mean()
-ladder = ladder.assign(steps=ladder.index.map(statistics.strength)).dropna(subset="steps").sort_values("steps")
+ladder = ladder.assign(steps=[variant(name).strength for name in ladder.index]).dropna(subset="steps").sort_values("steps")
 strongest, count = ladder.index[-1], paired.variant.isin(ladder.index).sum()
 attacked = prose.change_by_layer(alike[alike.alpha == middle], strongest)
 style.show(
     selectivity_by_layer(alike[alike.variant.isin(ladder.index)], by="variant"),
     name="fig-pgd-layers",
     alt=f"""Two panels, mean selectivity against layer, one line a strength of PGD training, from nearly black (plain) over pink to purple; left all units,
-    right live units. Against plain training, the live units of {variant_name(strongest)}: {attacked}.""",
+    right live units. Against plain training, the live units of {variant(strongest).label}: {attacked}.""",
     caption=f"""Mean selectivity of each ReLU layer by strength of PGD training; {here.setting}, {count} networks, mean over seeds. Left: all units, dead ones
     counting as 0. Right: live units alone; a layer without a live unit has no point.""",
 )
 glue("attacked", attacked, display=False)
-glue("strongest", variant_name(strongest), display=False)
+glue("strongest", variant(strongest).label, display=False)
 
 # %% [markdown]
 # The live units of the strongest training ({glue:text}`strongest`) against those of plain training: {glue:text}`attacked`.
@@ -154,7 +154,7 @@ glue("steps", steps, display=False)
 
 # %% tags=["hide-input"]
 style.show_table(tables.by_training(summary))
-accuracies = ", ".join(f"{prose.number(100 * value, '.1f')} ({variant_name(name)})" for name, value in means.clean_accuracy.items())
+accuracies = ", ".join(f"{prose.number(100 * value, '.1f')} ({variant(name).label})" for name, value in means.clean_accuracy.items())
 glue("accuracies", accuracies, display=False)
 glue("epochs", f"{summary.epochs.iloc[0]} epochs", display=False)
 glue("least", f"{papers.LEAST_SEEDS}", display=False)

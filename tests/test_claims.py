@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib.training.variants import variant as way_of_training
 from lib import papers
 from lib.base import paths
 from lib.base.errors import InputError
@@ -22,6 +23,7 @@ def networks(selectivity, *, seeds=3, accuracy=None, dead=None, noise=0.001):
                     "alpha": alpha,
                     "seed": seed,
                     "variant": "plain",
+                    "strength": 0.0,
                     "epochs": 16,
                     "mean_selectivity": value + noise * random.standard_normal(),
                     "clean_accuracy": (accuracy or {}).get(alpha, 0.9) + noise * random.standard_normal(),
@@ -39,6 +41,7 @@ def varied(mean, *, live=None, seeds=3, noise=0.001):
         for variant, value in mean.items():
             rest = {"mean_selectivity": value, "live_selectivity": (live or mean)[variant], "clean_accuracy": 0.9, "dead": 0.0}
             row = {"alpha": 0.0, "seed": seed, "variant": variant, "epochs": 8, "status": "ok"}
+            row["strength"] = way_of_training(variant).strength
             rows.append(row | {name: number + noise * random.standard_normal() for name, number in rest.items()})
     return pd.DataFrame(rows)
 

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.colors import rgb_to_hsv
 from PIL import Image
 
+from lib.training.variants import variant as way_of_training
 from lib.book.figures import style
 from lib.book.figures.average import (
     accuracy_by_corruption,
@@ -38,7 +39,7 @@ from lib.papers.selectivity import FGSM
 ALPHAS = [-2.0, -0.4, 0.0, 0.4, 2.0]
 SUMMARY = pd.DataFrame(
     [
-        {"alpha": a, "seed": s, "mean_selectivity": 0.3 + a / 10 + s / 100, "live_selectivity": 0.3 + a / 9, "clean_accuracy": 0.8, "dead": max(a, 0) / 10}
+        {"alpha": a, "seed": s, "strength": 0.0, "mean_selectivity": 0.3 + a / 10 + s / 100, "live_selectivity": 0.3 + a / 9, "clean_accuracy": 0.8, "dead": max(a, 0) / 10}
         for a in ALPHAS
         for s in range(3)
     ]
@@ -53,7 +54,14 @@ UNITS = pd.DataFrame(
 )
 EXAMPLES = [pd.DataFrame({"title": "a unit", "class": list("abc"), "mean": means}) for means in ([1.0, 2.0, 3.0], [0.0, 0.0, 1.0])]
 VARIANTS = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]
-VARIED = pd.concat([SUMMARY[SUMMARY.alpha.isin([0.0, 0.4])].assign(variant=variant) for variant in VARIANTS], ignore_index=True)
+VARIED = pd.concat(
+    [
+        SUMMARY[SUMMARY.alpha.isin([0.0, 0.4])].assign(variant=name, strength=way_of_training(name).strength)
+        for name in VARIANTS
+    ],
+    ignore_index=True,
+)
+
 def png(level: int) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (4, 4), (level, 0, 0)).save(file, "PNG")

@@ -87,7 +87,7 @@ def test_a_variant_is_its_numbers(variant, recipe, settings):
 @pytest.mark.parametrize("change", [{"width": 4}, {"depth": 2}, {"severity": 3.0}, {"jsd": 0.0}], ids=str)
 def test_every_number_of_augmix_changes_the_key(change, monkeypatch):
     before = Training(**DIGITS, variant="augmix").key
-    monkeypatch.setattr("lib.training.variants.variant_settings", lambda name, recipe: AugMix(**change))
+    monkeypatch.setattr("lib.training.variants.AugMix", lambda: AugMix(**change))
     assert Training(**DIGITS, variant="augmix").key != before
 
 

@@ -413,7 +413,7 @@ def test_network_selectivity_is_the_mean_of_layer_means():
 
 def test_summary_of_cached_runs(store_dir, trainings, nothing_is_made):
     rows = runs.summary(trainings)
-    assert list(rows.columns) == [*NAMED, "clean_accuracy", "mean_selectivity", "live_selectivity", "dead", "status", "device", "key"]
+    assert list(rows.columns) == [*NAMED, "strength", "clean_accuracy", "mean_selectivity", "live_selectivity", "dead", "status", "device", "key"]
     assert rows.key.tolist() == [training.key for training in trainings] and rows.alpha.tolist() == [0.0, 1.0]
     units = runs.table("selectivity", trainings)
     for row in rows.itertuples():

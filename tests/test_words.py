@@ -3,7 +3,7 @@
 import pytest
 
 from lib.base.text import duration, machines, number
-from lib.training.variants import variant_name
+from lib.training.variants import variant
 
 
 @pytest.mark.parametrize(
@@ -22,9 +22,9 @@ def test_durations_are_said_as_people_do(seconds, said):
     assert duration(seconds) == said
 
 
-@pytest.mark.parametrize(("variant", "name"), [("plain", "plain"), ("augmix", "AugMix"), ("pgd-1", "PGD, 1 step"), ("pgd-10", "PGD, 10 steps")])
-def test_ways_of_training_have_names(variant, name):
-    assert variant_name(variant) == name
+@pytest.mark.parametrize(("name", "label"), [("plain", "plain"), ("augmix", "AugMix"), ("pgd-1", "PGD, 1 step"), ("pgd-10", "PGD, 10 steps")])
+def test_ways_of_training_have_names(name, label):
+    assert variant(name).label == label
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from lib import runs
 from lib.base.errors import InputError
 from lib.base.text import number
 from lib.papers import statistics
+from lib.training import variants
 from lib.runs import provenance
 from lib.training.recipe import RECIPES, Training, usual_model
 
@@ -46,7 +47,7 @@ class Parameters:
     def trainings(self) -> list[Training]:
         grid = {"alphas": self.alphas, "seeds": self.seeds, "epochs": self.epochs, "variants": self.variants or ("plain",)}
         found = runs.grid(dataset=self.dataset, model=self.model, recipe=self.recipe, **grid)
-        return [one for one in found if self.pgd_seeds is None or one.seed in self.pgd_seeds or not statistics.strength(one.variant) > 0]
+        return [one for one in found if self.pgd_seeds is None or one.seed in self.pgd_seeds or not variants.variant(one.variant).strength > 0]
 
     @property
     def with_variants(self) -> Parameters:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lib.base.text import machines as text_machines
 from lib.base.text import number as text_number
-from lib.training.variants import variant_name
+from lib.training import variants
 
 
 def number(value: float, form: str = ".3f") -> str:
@@ -55,4 +55,4 @@ def gains(summary: pd.DataFrame, column: str) -> str:
     """
     wide = summary.pivot(index="seed", columns="variant", values=column)
     change = wide.sub(wide["plain"], axis=0).mean().mul(100).reindex(summary.variant.unique()).drop("plain").dropna()
-    return ", ".join(f"{number(value, '+.1f')} ({variant_name(variant)})" for variant, value in change.items()) or "no other network has been measured"
+    return ", ".join(f"{number(value, '+.1f')} ({variants.variant(variant).label})" for variant, value in change.items()) or "no other network has been measured"

@@ -13,6 +13,7 @@ from lib.base.text import duration, number
 from lib.book import chapter as book_chapter
 from lib.book import notebooks, site
 from lib.papers import statistics
+from lib.training import variants
 from lib.runs import catalogue, store
 from lib.training.engine import best_engine
 from lib.training.loop import estimate_seconds
@@ -89,7 +90,7 @@ def marked(before: Mapping[Training, frozenset[str] | None]) -> str:
 
 def _seeds(chosen: Sequence[int], defaults: Mapping[str, object], trainings: Sequence[Training]) -> dict[str, list[int]]:
     """A chapter's `seeds`, and `pgd_seeds` where it has them: those chosen, or those cached for its own trainings, or its own."""
-    grids = {"seeds": [one for one in trainings if not statistics.strength(one.variant) > 0], "pgd_seeds": trainings}
+    grids = {"seeds": [one for one in trainings if not variants.variant(one.variant).strength > 0], "pgd_seeds": trainings}
     return {name: sorted(set(chosen)) or _cached_seeds(grid) or defaults[name] for name, grid in grids.items() if name in defaults}
 
 

@@ -17,7 +17,7 @@ from lib.base.errors import InputError
 from lib.base.text import number
 from lib.runs.run import folder as run_folder
 from lib.training.recipe import Training
-from lib.training.variants import variant_name
+from lib.training import variants
 
 RUNS_PAGE = "03-runs.ipynb"  # the chapter that lists every run; `lib.book.site` turns the link into one to its page
 MARK = '<details class="made-from">'  # how the fold-out begins
@@ -100,7 +100,7 @@ def _matrix(group: Group, link: str) -> str:
     head = "".join(f'<th scope="col">seed {seed}</th>' for seed in seeds)
     rows = []
     for variant, alpha in dict.fromkeys(key[:2] for key in cells):
-        name = (f"{variant_name(variant)}, " if varied else "") + f"α = {number(alpha)}"
+        name = (f"{variants.variant(variant).label}, " if varied else "") + f"α = {number(alpha)}"
         keys = (cells.get((variant, alpha, seed)) for seed in seeds)
         ids = "".join(f'<td><a href="{link}#{anchor(key)}">{key}</a></td>' if key else "<td></td>" for key in keys)
         rows.append(f'<tr><th scope="row">{html.escape(name)}</th>{ids}</tr>')

@@ -12,7 +12,8 @@ from lib.models.resnet import MEAN, STD
 from lib.papers.claim import LEAST_SEEDS
 from lib.papers.statistics import t_interval
 from lib.training.recipe import FAST, PROVENANCE, RECIPES, Training
-from lib.training.variants import PGD_STEP, Adversarial, AugMix, variant_name
+from lib.training import variants
+from lib.training.variants import PGD_STEP, Adversarial, AugMix
 
 #MARK#
 
@@ -80,7 +81,7 @@ def by_share(changes: pd.DataFrame, alphas: Iterable[float], *, shares: Iterable
 
 
 def _by_training(summary: pd.DataFrame, columns: dict[str, tuple[str, float, str]]) -> pd.DataFrame:
-    rows = _means(summary, ["variant", "alpha"], lambda variant, alpha: {"training": variant_name(variant)} | _alpha(alpha), columns)
+    rows = _means(summary, ["variant", "alpha"], lambda variant, alpha: {"training": variants.variant(variant).label} | _alpha(alpha), columns)
     return rows if summary.alpha.nunique() > 1 else rows.drop(columns="α")
 
 

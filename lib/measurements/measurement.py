@@ -22,10 +22,19 @@ def is_early(rows: pd.DataFrame) -> pd.Series:
 class Measurement:
     """A function (network, test images, **settings) -> table, its settings, and what it is for.
 
-    sources  (training, settings) -> other trainings, whose networks are given to the function as `sources`, {training: network}; overrides no setting
+    Attributes:
+        function: What makes the table.
+        summary: What is measured, in a line.
+        settings: The function's settings with their defaults; they are part of the table's file name.
+        sources: (training, settings) -> other trainings, whose networks are given to the function as `sources`,
+            {training: network}.
+        columns: (summary of networks, this table over them) -> the summary with the columns that the table adds.
+        shown: data set -> the settings of the table that a summary is made of.
     """
 
     function: Callable[..., pd.DataFrame]
     summary: str
     settings: dict[str, object] = field(default_factory=dict)
     sources: Callable[[Training, dict[str, object]], list[Training]] | None = None
+    columns: Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame] | None = None
+    shown: Callable[[str], dict[str, object]] = lambda dataset: {}

@@ -7,38 +7,72 @@ import json
 
 from lib.base.errors import unknown
 from lib.measurements.attack import attack
-from lib.measurements.autoattack import autoattack
-from lib.measurements.corruption import corruption, corruption_examples
+from lib.measurements.attack_summary import with_attacked
+from lib.measurements.autoattack import autoattack, with_autoattack
+from lib.measurements.corruption import corruption, corruption_examples, with_corrupted
 from lib.measurements.dimensionality import dimensionality
-from lib.measurements.gradient import gradient
-from lib.measurements.jacobian import jacobian
+from lib.measurements.gradient import gradient, with_gradients
+from lib.measurements.jacobian import jacobian, with_jacobian
+from lib.measurements.layers import with_dimensions
 from lib.measurements.measurement import Measurement
 from lib.measurements.selectivity import class_means, selectivity
-from lib.measurements.transfer import sources, transfer
+from lib.measurements.strengths import strengths_for
+from lib.measurements.transfer import sources, transfer, with_transferred
 
 MEASUREMENTS = {
     "selectivity": Measurement(selectivity, "class selectivity index of every unit, and which units are dead"),
     "class_means": Measurement(class_means, "class-conditional mean activation of every unit"),
-    "corruption": Measurement(corruption, "right answers under every corruption and severity, by class; on the first `limit` images", {"limit": 2000}),
-    "corruption_examples": Measurement(corruption_examples, "one image under every corruption, and what the network takes it for", {"image": 1, "severity": 3}),
+    "corruption": Measurement(
+        corruption,
+        "right answers under every corruption and severity, by class; on the first `limit` images",
+        {"limit": 2000},
+        columns=with_corrupted,
+    ),
+    "corruption_examples": Measurement(
+        corruption_examples,
+        "one image under every corruption, and what the network takes it for",
+        {"image": 1, "severity": 3},
+    ),
     "attack": Measurement(
-        attack, "right answers under FGSM and PGD, white box, by strength and class; on the first `limit` images",
+        attack,
+        "right answers under FGSM and PGD, white box, by strength and class; on the first `limit` images",
         {"limit": 1000, "precision": "bfloat16"},
+        columns=with_attacked,
     ),
     "transfer": Measurement(
-        transfer, "right answers on images made against α = 0 networks of other seeds",
-        {"limit": 1000, "precision": "bfloat16", "sources": [0, 1]}, sources,
+        transfer,
+        "right answers on images made against α = 0 networks of other seeds",
+        {"limit": 1000, "precision": "bfloat16", "sources": [0, 1]},
+        sources=sources,
+        columns=with_transferred,
     ),
-    "jacobian": Measurement(jacobian, "norm of the input-output Jacobian of every image, its margin and confidence", {"limit": 1000}),
+    "autoattack": Measurement(
+        autoattack,
+        "images that survive AutoAttack, part by part",
+        {"limit": 200, "epsilon": 1 / 255, "seed": 0},
+        columns=with_autoattack,
+        shown=lambda dataset: {"epsilon": strengths_for(dataset).ball},
+    ),
+    "jacobian": Measurement(
+        jacobian,
+        "norm of the input-output Jacobian of every image, its margin and confidence",
+        {"limit": 1000},
+        columns=with_jacobian,
+    ),
     "gradient": Measurement(
-        gradient, "mean and deviation over images of every unit's input-unit gradient", {"limit": 200, "precision": "bfloat16"}
+        gradient,
+        "mean and deviation over images of every unit's input-unit gradient",
+        {"limit": 200, "precision": "bfloat16"},
+        columns=with_gradients,
     ),
     "dimensionality": Measurement(
-        dimensionality, "dimensions of every layer's activations, and of the change that corruptions and PGD make in them",
+        dimensionality,
+        "dimensions of every layer's activations, and of the change that corruptions and PGD make in them",
         {"limit": 500, "precision": "bfloat16"},
+        columns=with_dimensions,
     ),
-    "autoattack": Measurement(autoattack, "images that AutoAttack leaves standing, part by part", {"limit": 200, "epsilon": 1 / 255, "seed": 0}),
-}  # fmt: skip
+}
+
 
 def settled(name: str, settings: dict[str, object]) -> dict[str, object]:
     """All settings of a measurement, defaults filled in; raises InputError for an unknown name or setting."""

@@ -35,11 +35,6 @@ def _pivot(summary: pd.DataFrame, column: str, across: str = "alpha") -> pd.Data
     return rows.pivot(index="seed", columns=across, values=column).sort_index(axis=1)
 
 
-def strength(variant: str) -> float:
-    """Steps of PGD training: K for "pgd-K", 0 for "plain", NaN for what is no PGD training."""
-    return 0.0 if variant == "plain" else float(variant.removeprefix("pgd-")) if variant.startswith("pgd-") else float("nan")
-
-
 def smallest_step(summary: pd.DataFrame) -> pd.Series:
     """For each seed, the smallest rise of mean selectivity from one alpha to the next; above 0 means strictly monotone."""
     return _wide(summary, "mean_selectivity").diff(axis=1).iloc[:, 1:].min(axis=1)
@@ -69,8 +64,7 @@ def augmix_lowers(summary: pd.DataFrame) -> pd.Series:
 
 def smallest_strength_step(summary: pd.DataFrame) -> pd.Series:
     """For each seed, the smallest rise of live selectivity from one strength of PGD training to the next, plain (no step) first, with α = 0."""
-    rows = summary.assign(steps=summary.variant.map(strength))
-    wide = _wide(rows[rows.steps.notna()], "live_selectivity", "steps")
+    wide = _wide(summary[summary.strength.notna()], "live_selectivity", "strength")
     if 0.0 not in wide or wide.shape[1] < 1 + LEAST_STRENGTHS:
         return pd.Series(dtype=float)
     return wide.diff(axis=1).iloc[:, 1:].min(axis=1)

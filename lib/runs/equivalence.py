@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -51,16 +52,41 @@ def _damaged(place: Path, what: str) -> Exception:
 
 
 def same(kind: str, old: str, new: str, **facts: object) -> bool:
-    """Whether code of digest `old` is known to give the same results as code of digest `new`.
+    """Tell whether code of one digest is known to give the same results as code of another.
 
-    kind    "training" or "table"
-    facts   of the run in question, such as device="..." or engine="...": a record that names another value says nothing about it
-    raises  InputError when the file is damaged
+    Equal to the bit is an equivalence: what a and b, and b and c, give alike, a and c give alike too, whichever of
+    them is older.
+
+    Args:
+        kind: "training" or "table".
+        old: Digest of the code that made a result.
+        new: Digest of today's code.
+        facts: What the run in question is, such as device="..." or engine="...". A record that names another value
+            says nothing about it.
+
+    Raises:
+        InputError: The file of records is damaged.
     """
-    return old == new or any(
-        (record["kind"], record["old"], record["new"]) == (kind, old, new) and all(record.get(name, value) == value for name, value in facts.items())
+    pairs = [
+        (record["old"], record["new"])
         for record in records()
-    )
+        if record["kind"] == kind and all(record.get(name, value) == value for name, value in facts.items())
+    ]
+    return new in _connected(old, pairs)
+
+
+def _connected(start: object, pairs: Iterable[tuple[object, object]]) -> set[object]:
+    """All that is equal to a digest by way of these pairs, itself included."""
+    neighbours: dict[object, set[object]] = {}
+    for one, other in pairs:
+        neighbours.setdefault(one, set()).add(other)
+        neighbours.setdefault(other, set()).add(one)
+    found, waiting = {start}, [start]
+    while waiting:
+        further = neighbours.get(waiting.pop(), set()) - found
+        found |= further
+        waiting += further
+    return found
 
 
 def add(record: Record) -> None:
@@ -70,9 +96,16 @@ def add(record: Record) -> None:
 
 
 def keep(asked: set[tuple[str, str, str]]) -> None:
-    """Drop every record whose (kind, old, new) is not among those that are still asked for."""
+    """Drop every record that is no link between digests which are still asked for, as (kind, old, new)."""
     with _lock():
-        _write([record for record in records() if (record["kind"], record["old"], record["new"]) in asked])
+        found = records()
+        linked = {
+            (kind, digest)
+            for kind, old, new in asked
+            for digest in _connected(new, [(one["old"], one["new"]) for one in found if one["kind"] == kind])
+            if new in _connected(old, [(one["old"], one["new"]) for one in found if one["kind"] == kind])
+        }
+        _write([record for record in found if (record["kind"], record["new"]) in linked])
 
 
 def _lock() -> AbstractContextManager[None]:

@@ -80,6 +80,18 @@ def check(entry: dict[str, object], content: bytes) -> None:
     if _sha256(content) != entry["sha256"]:
         raise Unfit("does not match its checksum")
 
+_VERIFIED: dict[Path, tuple] = {}  # folder -> what its files looked like when all of them had been read
+
+
+def _stamp(file: Path) -> tuple[int, int, int, int] | None:
+    """What changes when a file is written; None where there is none."""
+    try:
+        facts = os.stat(file)
+    except OSError:  # reading it says what is wrong
+        return None
+    return facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino
+
+
 class Folder:
     """A folder whose manifest names each of its files with size and SHA-256, and is itself sealed by one.
 
@@ -120,10 +132,14 @@ class Folder:
         return content
 
     def verify(self) -> None:
-        """Read every file; raises InputError at the first that is damaged."""
-        for name in self.files:
-            if name in self or not self.files[name].get("optional"):
-                self.read(name)
+        """Read every file, once a process while none is touched; raises InputError at the first that is damaged."""
+        names = [name for name in self.files if name in self or not self.files[name].get("optional")]
+        stamps = tuple((name, _stamp(self.path / name)) for name in [MANIFEST, *names])
+        if _VERIFIED.get(self.path) == stamps:
+            return
+        for name in names:
+            self.read(name)
+        _VERIFIED[self.path] = stamps
 
     def add(self, name: str, content: bytes, **facts: object) -> None:
         """Write one more file, then the manifest that names it; the caller holds the lock.

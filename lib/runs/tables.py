@@ -14,20 +14,13 @@ from lib.base.errors import InputError
 from lib.base.files import Unfit, damaged
 from lib.base.locks import lock
 from lib.measurements import masking
-from lib.measurements.attack_summary import with_attacked
-from lib.measurements.autoattack import with_autoattack
-from lib.measurements.corruption import with_corrupted
-from lib.measurements.gradient import with_gradients
-from lib.measurements.jacobian import with_jacobian
-from lib.measurements.layers import with_dimensions
-from lib.measurements.strengths import strengths_for
-from lib.measurements.transfer import with_transferred
 from lib.models.precision import exact
 from lib.runs import provenance, store, validity
 from lib.runs.run import _network, _parquet, config, frozen, make
 from lib.runs.run import missing as run_missing
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.training.recipe import Training, labels
+from lib.training.variants import variant
 
 
 def cached(measurement: str, trainings: list[Training], **settings: object) -> pd.DataFrame:
@@ -46,23 +39,22 @@ def at_hand(trainings: list[Training]) -> pd.DataFrame:
     """
     missing, units = set(run_missing(trainings)), measurements.file_name("selectivity", {})
     there = [training for training in trainings if training not in missing and units in store.Folder(paths.runs() / training.name)]
-    wanted = pd.DataFrame([labels(training) for training in trainings])
+    wanted = pd.DataFrame(
+        [labels(training) | {"strength": variant(training.variant).strength} for training in trainings]
+    )
     if there:
         return wanted.merge(summary(there), how="left", on=list(wanted))
     return wanted.assign(**dict.fromkeys(["clean_accuracy", "mean_selectivity", "live_selectivity", "dead"], float("nan")))
 
 def full_summary(summary: pd.DataFrame, trainings: list[Training]) -> pd.DataFrame:
-    """A summary with all that claims need of other tables, from what is cached; NaN where a network has no such table."""
-    summary = with_corrupted(summary, cached("corruption", trainings))
-    radius = strengths_for(trainings[0].dataset).ball
-    attack, transfer, autoattack = cached("attack", trainings), cached("transfer", trainings), cached("autoattack", trainings, epsilon=radius)
-    summary = with_attacked(summary, attack)
-    summary = with_transferred(summary, transfer)
-    summary = with_autoattack(summary, autoattack)
-    summary = masking.with_doubt(summary, attack, transfer, autoattack)
-    summary = with_jacobian(summary, cached("jacobian", trainings))
-    summary = with_gradients(summary, cached("gradient", trainings))
-    return with_dimensions(summary, cached("dimensionality", trainings))
+    """A summary with the columns of every measurement that adds some, from what is cached; NaN where a network has no such table."""
+    tables = {}
+    for name, one in measurements.MEASUREMENTS.items():
+        if one.columns:
+            tables[name] = cached(name, trainings, **one.shown(trainings[0].dataset))
+            summary = one.columns(summary, tables[name])
+    return masking.with_doubt(summary, *(tables[name] for name in ("attack", "transfer", "autoattack")))
+
 
 def _read(training: Training, run: store.Folder, file: str) -> bytes:
     """A file of a run, verified, and noted as read."""
@@ -149,7 +141,7 @@ def network_selectivity(units: pd.DataFrame, by: list[str]) -> pd.Series:
     return units.groupby([*by, "depth"]).selectivity.mean().groupby(by).mean()
 
 def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
-    """One row a network, after dataset, model, alpha, seed, recipe, variant and epochs: clean_accuracy (share of the test set), mean_selectivity,
+    """One row a network, after dataset, model, alpha, seed, recipe, variant and epochs: strength (of the attack it was trained on), clean_accuracy (share of the test set), mean_selectivity,
     live_selectivity (dead units left out), dead (share of all units), status, device and the key of the run."""
     rows = []
     for training in trainings:
@@ -160,6 +152,7 @@ def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> p
         rows.append(
             {
                 **labels(training),
+                "strength": variant(training.variant).strength,
                 "clean_accuracy": result["clean_accuracy"],
                 "mean_selectivity": network_selectivity(units, ["alpha"]).iloc[0],
                 "live_selectivity": network_selectivity(units[~units.dead], ["alpha"]).iloc[0],

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from lib import data, models
 from lib.base.errors import InputError, unknown
 from lib.base.fingerprint import exempt
-from lib.training.variants import Adversarial, AugMix, variant_settings
+from lib.training.variants import Adversarial, AugMix, variant
 
 
 @exempt
@@ -89,7 +89,7 @@ class Training:
         if self.model not in RECIPES[self.recipe]:
             having = [name for name, table in RECIPES.items() if self.model in table]
             raise InputError(f"recipe {self.recipe!r} is not written for {self.model!r}; it has: {', '.join(having)}")
-        variant_settings(self.variant, self.recipe)
+        variant(self.variant, self.recipe)
         if isinstance(self.alpha, bool) or not isinstance(self.alpha, int | float) or not abs(self.alpha) <= sys.float_info.max:  # so is NaN
             raise InputError(f"alpha must be a finite number, got {self.alpha!r}")
         for name, value, least in (("seed", self.seed, 0), ("epochs", self.epochs, 1)):
@@ -112,7 +112,7 @@ class Training:
 
     @property
     def variant_settings(self) -> AugMix | Adversarial | None:
-        return variant_settings(self.variant, self.recipe)
+        return variant(self.variant, self.recipe).settings
 
     @property
     def augmentation(self) -> Augmentation:

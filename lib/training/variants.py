@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lib.base.errors import InputError
@@ -34,18 +35,55 @@ class Adversarial:
 # The paper's attack, 1e-4 a step (recalled), needs tens of steps to matter; the fast recipe takes as few as possible (our choice).
 PGD_STEP = {"paper": 1e-4, "fast": 1 / 255}
 
-def variant_settings(name: str, recipe: str) -> AugMix | Adversarial | None:
-    """What a variant of a recipe does besides; None for "plain". Raises InputError for an unknown one."""
-    if name == "plain":
-        return None
-    if name == "augmix":
-        return AugMix()
-    if isinstance(name, str) and (found := re.fullmatch(r"pgd-([1-9][0-9]{0,3})", name)):
-        return Adversarial(int(found[1]), PGD_STEP[recipe])
-    raise InputError(f"unknown variant {name!r}; known: plain, augmix, or pgd-K for adversarial training with K steps, such as pgd-4")
 
-def variant_name(variant: str) -> str:
-    """A way of training as figures and tables call it: plain, AugMix, or PGD, 4 steps."""
-    if variant.startswith("pgd-"):
-        return f"PGD, {variant[4:]} step{'' if variant == 'pgd-1' else 's'}"
-    return {"augmix": "AugMix"}.get(variant, variant)
+@dataclass(frozen=True)
+class Variant:
+    """A way of training: what decides it, and what the book calls it.
+
+    Attributes:
+        name: What `--variant`, sweep files and the column `variant` say.
+        label: What figures and tables say.
+        strength: How strong the attack is that it trains on, in steps of PGD; 0 for plain training, NaN where
+            there is no such order.
+        settings: What decides it, part of the key of a run; None for plain training.
+        provenance: How sure it is that the paper did the same.
+    """
+
+    name: str
+    label: str
+    strength: float
+    settings: AugMix | Adversarial | None
+    provenance: str
+
+
+def _plain(name: str, recipe: str) -> Variant:
+    return Variant(name, "plain", 0.0, None, "established: cross-entropy minus alpha times mean class selectivity")
+
+
+def _augmix(name: str, recipe: str) -> Variant:
+    return Variant(name, "AugMix", float("nan"), AugMix(), "recalled: AugMix with severity 2")
+
+
+def _pgd(name: str, recipe: str) -> Variant:
+    steps = int(name.removeprefix("pgd-"))
+    label = f"PGD, {steps} step{'' if steps == 1 else 's'}"
+    how = {"paper": "recalled: PGD training, 0.0001 a step", "fast": "choice: PGD training, 1/255 a step"}
+    return Variant(name, label, float(steps), Adversarial(steps, PGD_STEP[recipe]), how[recipe])
+
+
+# The names there are, as a pattern, how to write one, and what it means. A new way of training is one more line, and
+# an entry of its own among lib.training.objective.OBJECTIVES.
+VARIANTS: dict[str, tuple[str, Callable[[str, str], Variant]]] = {
+    "plain": ("plain", _plain),
+    "augmix": ("augmix", _augmix),
+    "pgd-[1-9][0-9]{0,3}": ("pgd-K for adversarial training with K steps, such as pgd-4", _pgd),
+}
+
+
+def variant(name: str, recipe: str = "fast") -> Variant:
+    """The way of training of a name, in a recipe; raises InputError for a name there is not."""
+    for pattern, (_, make) in VARIANTS.items():
+        if isinstance(name, str) and re.fullmatch(pattern, name):
+            return make(name, recipe)
+    known = [form for form, _ in VARIANTS.values()]
+    raise InputError(f"unknown variant {name!r}; known: {', '.join(known[:-1])}, or {known[-1]}")

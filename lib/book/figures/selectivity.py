@@ -65,7 +65,7 @@ def selectivity_by_layer(units: pd.DataFrame, *, by: str = "alpha") -> Figure:
 
 def selectivity_and_steps(summary: pd.DataFrame) -> Figure:
     """Strength of PGD training: mean selectivity with and without dead units left, share of dead units right; a point a network, a line an alpha."""
-    rows = summary.assign(steps=summary.variant.map(statistics.strength), percent=100 * summary.dead)
+    rows = summary.assign(steps=summary.strength, percent=100 * summary.dead)
     rows = rows[rows.steps.notna()]
     colours = [variant_colour(variant) for variant in rows.variant]
     figure = Figure(figsize=(8.4, 4))

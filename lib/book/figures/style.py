@@ -21,7 +21,7 @@ from lib.base.text import number
 from lib.book import sources
 from lib.papers import statistics
 from lib.runs import provenance
-from lib.training.variants import variant_name
+from lib.training import variants
 
 matplotlib.use("agg", force=False)
 
@@ -88,7 +88,7 @@ def variant_colour(variant: str) -> tuple[float, float, float]:
     """The colour of a way of training, the same on every page; PGD is the darker the more steps it has."""
     if variant == "augmix":
         return to_rgb(_AUGMIX)
-    steps = statistics.strength(variant)
+    steps = variants.variant(variant).strength
     if not steps:
         return alpha_colour(0.0)[:3]
     return _PGD(0.2 + 0.8 * steps / (steps + _HALF_STEPS))[:3]
@@ -126,7 +126,7 @@ def dashes(alphas: pd.Series) -> dict[float, object]:
 def variant_legend(axes: Axes, rows: pd.DataFrame, **where: object) -> None:
     """The key to the colours of ways of training, in the order of the table, and to the dashes of its alphas where there are several."""
     handles = [
-        Line2D([], [], marker="o", linestyle="", color=variant_colour(variant), label=variant_name(variant)) for variant in rows.variant.unique()
+        Line2D([], [], marker="o", linestyle="", color=variant_colour(variant), label=variants.variant(variant).label) for variant in rows.variant.unique()
     ]
     found = dashes(rows.alpha)
     if len(found) > 1:
