@@ -1,4 +1,7 @@
-"""python -m benchmarks: run the benchmarks. Exit code 1 when the outputs of a case disagree with its peer's, 2 for bad input, which is one line."""
+"""python -m benchmarks: run the benchmarks.
+
+Exit code 1 when the outputs of a case disagree with its peer's, 2 for bad input, which is one line.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,22 @@ def cases() -> dict[str, harness.Case]:
 
 @app.command()
 def bench(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="all of them if left out; --list shows them")] = (),
-    repeats: Annotated[int, typer.Option(help="pairs of measurements; by default each case's own number")] = 0,
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", help="all of them if left out; --list shows them")
+    ] = (),
+    repeats: Annotated[
+        int, typer.Option(help="pairs of measurements; by default each case's own number")
+    ] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda; both if left out and there is a GPU")] = "",
     json: Annotated[Path, typer.Option(help="where the rows go")] = paths.BUILD / "bench.json",
-    publish: Annotated[bool, typer.Option("--publish", help="also into benchmarks/results.json, which the book shows")] = False,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="also into benchmarks/results.json, which the book shows")
+    ] = False,
     show: Annotated[bool, typer.Option("--list", help="only name the cases")] = False,
 ) -> int:
-    """Speed against what people would use instead: ratios, measured in turn in one run, and only where the outputs agree."""
+    """Speed against what people would use instead: ratios, measured in turn in one run, and only where the
+    outputs agree.
+    """
     known = cases()
     for name in names:
         if name not in known:
@@ -70,7 +81,8 @@ def main() -> None:
     except typer.Abort:
         message = "interrupted; what was finished is in the file of results"
     except Exception as error:
-        if not hasattr(error, "format_message"):  # the parser's own errors, whose class differs between versions of typer
+        # the parser's own errors, whose class differs between versions of typer
+        if not hasattr(error, "format_message"):
             raise
         message = error.format_message()
     print(f"error: {message}", file=sys.stderr)

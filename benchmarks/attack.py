@@ -1,4 +1,5 @@
-"""Attacks against torchattacks, at equal settings, on the same trained network and images; images are made and scored on both sides.
+"""Attacks against torchattacks, at equal settings, on the same trained network and images; images are made
+and scored on both sides.
 
 Ours scores in float32 as the other side does, with the copy of the network that `lib.models.fuse` makes.
 """
@@ -20,18 +21,25 @@ from lib.training.recipe import Training
 PACKAGE = "torchattacks"
 IMAGES, COMPARED = {"cpu": 64, "cuda": 1000}, {"cpu": 250, "cuda": 2000}
 EPSILON, STEP = 8 / 255, 2 / 255
-SMALL = {"linf": 1 / 255, "l2": 0.15}  # radii where robust accuracy is neither 0 nor clean accuracy: for parity
+# radii where robust accuracy is neither 0 nor clean accuracy: for parity
+SMALL = {"linf": 1 / 255, "l2": 0.15}
 STRENGTHS = (1, 5, 10, 20, 40)
 EPSILONS = (0.001, 0.002, 0.004, 0.006, 0.008, 4 / 255, 8 / 255, 16 / 255)
-ALPHAS = (0.0, 2.0)  # of the networks that outputs are compared on; times are those of the first
-TOLERANCE = {"float32": 0.005, "bfloat16": 0.01}  # of robust accuracy: sums in another order, or of lower precision, decide on a few images
+ALPHAS = (0.0, 2.0)  # α of the networks whose outputs are compared; times are those of the first
+# difference of robust accuracy that is allowed: sums in another order, or of lower precision, decide on a few
+# images
+TOLERANCE = {"float32": 0.005, "bfloat16": 0.01}
 
 
 @lru_cache(maxsize=4)
 def setting(device: str, alpha: float = 0.0, count: int | None = None) -> tuple[nn.Module, Tensor, Tensor]:
     """A trained ResNet20, images and labels."""
     test = data.load("cifar10", "test")[: count or IMAGES[device]].to(device)
-    return runs.load(Training(alpha=alpha, recipe="fast")).to(device), models.to_unit(test.pixels), test.labels
+    return (
+        runs.load(Training(alpha=alpha, recipe="fast")).to(device),
+        models.to_unit(test.pixels),
+        test.labels,
+    )
 
 
 @torch.inference_mode()
@@ -45,22 +53,46 @@ def score(network: nn.Module, found: Iterable[Tensor], labels: Tensor) -> list[f
 
 
 def ours(
-    device: str, precision: str, strengths: tuple[int, ...], *, alpha: float = 0.0, count: int | None = None, epsilon: float = EPSILON, norm: str = "linf"
+    device: str,
+    precision: str,
+    strengths: tuple[int, ...],
+    *,
+    alpha: float = 0.0,
+    count: int | None = None,
+    epsilon: float = EPSILON,
+    norm: str = "linf",
 ) -> Work:
     """PGD's accuracy after each number of steps, from one attack."""
     network, x, labels = setting(device, alpha, count)
     step = STEP * epsilon / EPSILON
 
     def work() -> list[float]:
-        path = attacks.pgd_path(network, x, labels, epsilon=epsilon, step_size=step, steps=max(strengths), norm=norm, precision=precision)
+        path = attacks.pgd_path(
+            network,
+            x,
+            labels,
+            epsilon=epsilon,
+            step_size=step,
+            steps=max(strengths),
+            norm=norm,
+            precision=precision,
+        )
         with exact():
-            return score(folded(network, x), (found for steps, found in enumerate(path) if steps in strengths), labels)
+            return score(
+                folded(network, x), (found for steps, found in enumerate(path) if steps in strengths), labels
+            )
 
     return work
 
 
 def theirs(
-    device: str, strengths: tuple[int, ...], *, alpha: float = 0.0, count: int | None = None, epsilon: float = EPSILON, norm: str = "linf"
+    device: str,
+    strengths: tuple[int, ...],
+    *,
+    alpha: float = 0.0,
+    count: int | None = None,
+    epsilon: float = EPSILON,
+    norm: str = "linf",
 ) -> Work:
     """The same with a torchattacks.PGD or PGDL2 for each number of steps."""
     import torchattacks
@@ -70,7 +102,10 @@ def theirs(
 
     def work() -> list[float]:
         kind = {"linf": torchattacks.PGD, "l2": torchattacks.PGDL2}[norm]
-        found = (kind(network, eps=epsilon, alpha=step, steps=steps, random_start=False)(x, labels) for steps in strengths)
+        found = (
+            kind(network, eps=epsilon, alpha=step, steps=steps, random_start=False)(x, labels)
+            for steps in strengths
+        )
         return score(network, found, labels)
 
     return work
@@ -91,11 +126,17 @@ def fgsm_theirs(device: str) -> Work:
     import torchattacks
 
     network, x, labels = setting(device)
-    return lambda: score(network, (torchattacks.FGSM(network, eps=epsilon)(x, labels) for epsilon in EPSILONS), labels)
+    return lambda: score(
+        network, (torchattacks.FGSM(network, eps=epsilon)(x, labels) for epsilon in EPSILONS), labels
+    )
 
 
-def apart(one: Callable[..., Work], other: Callable[..., Work], device: str, tolerance: float, **how: object) -> str | None:
-    """Where robust accuracies differ by more than the tolerance, on networks of α = 0 and of a high α."""
+def apart(
+    one: Callable[..., Work], other: Callable[..., Work], device: str, tolerance: float, **how: object
+) -> str | None:
+    """One line on where robust accuracies differ by more than the tolerance, on networks of α = 0 and of a
+    high α; None if they agree.
+    """
     for alpha in ALPHAS:
         found = [make(device, alpha=alpha, count=COMPARED[device], **how)() for make in (one, other)]
         for a, b in zip(*found, strict=True):
@@ -106,7 +147,10 @@ def apart(one: Callable[..., Work], other: Callable[..., Work], device: str, tol
 
 def pgd_parity(precision: str, device: str) -> str | None:
     pair = partial(ours, precision=precision, strengths=(5, 10)), partial(theirs, strengths=(5, 10))
-    reports = (apart(*pair, device, TOLERANCE[precision], epsilon=epsilon, norm=norm) for norm, epsilon in SMALL.items())
+    reports = (
+        apart(*pair, device, TOLERANCE[precision], epsilon=epsilon, norm=norm)
+        for norm, epsilon in SMALL.items()
+    )
     return next(filter(None, reports), None)
 
 
@@ -118,7 +162,7 @@ def fgsm_parity(device: str) -> str | None:
         network, x, labels = setting(device, alpha, COMPARED[device])
         with exact():
             for epsilon, found in zip(EPSILONS, attacks.fgsm_grid(network, x, labels, EPSILONS), strict=True):
-                if (differing := (found != torchattacks.FGSM(network, eps=epsilon)(x, labels)).sum()):
+                if differing := (found != torchattacks.FGSM(network, eps=epsilon)(x, labels)).sum():
                     return f"α = {alpha:g}, ε = {epsilon:g}: {int(differing):,} of {found.numel():,} pixels differ"
     return None
 

@@ -1,7 +1,9 @@
-"""Corrupting images: ours in batches against the same corruptions done image by image, type by type and all together; and against a package.
+"""Corrupting images: ours in batches against the same corruptions done image by image, type by type and all
+together; and against a package.
 
-All are timed on one thread, since the peers have one. Both sides get the same uint8 images in memory and return uint8 images. No ratio counts unless the
-corruptions that draw nothing give equal images (to one grey level in the mean) and the others change them equally much (mean absolute change within 10 %).
+All are timed on one thread, since the peers have one. Both sides get the same uint8 images in memory and
+return uint8 images. No ratio counts unless the corruptions that draw nothing give equal images (to one grey
+level in the mean) and the others change them equally much (mean absolute change within 10 %).
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from lib.corruptions.draws import Draws
 from lib.corruptions.severities import parameters
 
 IMAGES = 200
-# Corruptions that the package does as the original script does, with its parameters at severity 3, which are ImageNet's. Its others differ in what they do.
+# Corruptions that the package does as the original script does, with its parameters at severity 3, which are
+# ImageNet's. Its others differ in what they do.
 PACKAGE = "imagecorruptions"
 SHARED = {
     "gaussian_noise": {"sigma": 0.18},
@@ -49,7 +52,10 @@ def cells(names: Iterable[str]) -> list[tuple[str, int]]:
 def ours(names: tuple[str, ...], device: str) -> Work:
     """All severities of some corruptions, in batches."""
     images = pixels(device)
-    return lambda: [corruptions.corrupt(images, *cell, generator=torch.Generator().manual_seed(0)) for cell in cells(names)]
+    return lambda: [
+        corruptions.corrupt(images, *cell, generator=torch.Generator().manual_seed(0))
+        for cell in cells(names)
+    ]
 
 
 def one_by_one(names: tuple[str, ...], device: str) -> Work:
@@ -59,7 +65,10 @@ def one_by_one(names: tuple[str, ...], device: str) -> Work:
     images = pixels("cpu").permute(0, 2, 3, 1).contiguous().numpy()
     draws = image_by_image.Random(np.random.default_rng(0))
     settings = {cell: parameters(*cell, images.shape[1]) for cell in cells(names)}
-    return lambda: [np.stack([image_by_image.corrupt(image, cell[0], settings[cell], draws) for image in images]) for cell in cells(names)]
+    return lambda: [
+        np.stack([image_by_image.corrupt(image, cell[0], settings[cell], draws) for image in images])
+        for cell in cells(names)
+    ]
 
 
 def ours_with(settings: dict[str, dict[str, float]], device: str) -> Work:
@@ -70,7 +79,14 @@ def ours_with(settings: dict[str, dict[str, float]], device: str) -> Work:
         generator, made = torch.Generator().manual_seed(0), []
         for name, values in settings.items():
             blocks = images.split(corruptions.BLOCK)
-            made.append(torch.cat([corruptions.FUNCTIONS[name](b, Draws(generator, len(b), corruptions.BLOCK, b.device), **values) for b in blocks]))
+            made.append(
+                torch.cat([
+                    corruptions.FUNCTIONS[name](
+                        b, Draws(generator, len(b), corruptions.BLOCK, b.device), **values
+                    )
+                    for b in blocks
+                ])
+            )
         return made
 
     return work
@@ -81,7 +97,9 @@ def package(settings: dict[str, dict[str, float]], device: str) -> Work:
     from imagecorruptions import corrupt
 
     images = pixels("cpu").permute(0, 2, 3, 1).contiguous().numpy()
-    return lambda: [np.stack([corrupt(image, severity=3, corruption_name=name) for image in images]) for name in settings]
+    return lambda: [
+        np.stack([corrupt(image, severity=3, corruption_name=name) for image in images]) for name in settings
+    ]
 
 
 def disagreement(names: Iterable[str], mine: list[Tensor], theirs: list[np.ndarray]) -> str | None:
@@ -102,7 +120,9 @@ def disagreement(names: Iterable[str], mine: list[Tensor], theirs: list[np.ndarr
 
 def parity(names: tuple[str, ...], device: str) -> str | None:
     """Ours against image by image."""
-    return disagreement([name for name, _ in cells(names)], ours(names, device)(), one_by_one(names, device)())
+    return disagreement(
+        [name for name, _ in cells(names)], ours(names, device)(), one_by_one(names, device)()
+    )
 
 
 def package_parity(device: str) -> str | None:
@@ -111,7 +131,10 @@ def package_parity(device: str) -> str | None:
 
 
 def _case(name: str, names: tuple[str, ...], targets: dict[str, Target]) -> Case:
-    made: dict[str, Callable] = {what: partial(function, names) for what, function in (("ours", ours), ("peer", one_by_one), ("parity", parity))}
+    made: dict[str, Callable] = {
+        what: partial(function, names)
+        for what, function in (("ours", ours), ("peer", one_by_one), ("parity", parity))
+    }
     return Case(
         name=name, **made, peer_name="image by image, as the original script", targets=targets, unit="µs an image and severity",
         per=IMAGES * len(cells(names)), repeats=3, threads=1,

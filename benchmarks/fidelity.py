@@ -1,10 +1,14 @@
-"""Are these the corruptions? Ours against the original script's pictures and against the same corruptions done image by image.
+"""Are these the corruptions?
+
+Ours against the original script's pictures and against the same corruptions done image by image.
 
     DATA_DIR=... python -m benchmarks.fidelity     writes benchmarks/fidelity.json, which the book shows
 
-What is compared, written down before it was: deterministic corruptions pixel by pixel with what the original script made of 32 images (mean absolute
-difference at most 1 grey level); random ones with the law of the original script over 20 seeds, in mean absolute change (within 4 of its standard deviations),
-and with `image_by_image` on 2,000 images: the spread of the change, its power spectrum, and the accuracy of one network (within 1.5 points a cell).
+What is compared, written down before it was: deterministic corruptions pixel by pixel with what the original
+script made of 32 images (mean absolute difference at most 1 grey level); random ones with the law of the
+original script over 20 seeds, in mean absolute change (within 4 of its standard deviations), and with
+`image_by_image` on 2,000 images: the spread of the change, its power spectrum, and the accuracy of one
+network (within 1.5 points per cell).
 """
 
 from __future__ import annotations
@@ -29,10 +33,12 @@ from lib.models.precision import exact
 from lib.training.recipe import Training
 
 NETWORK = Training("cifar10", "resnet20", 0.0, 0, "fast")
-REFERENCE = "cifar10c-reference.npz"  # in $DATA_DIR: what the original script makes of the first 32 test images
+# file in $DATA_DIR: the original script's output on the first 32 test images
+REFERENCE = "cifar10c-reference.npz"
 IMAGES, BINS = 2000, 8  # BINS of spatial frequency, up to the highest
 
-# Mean |corrupted - clean| over those 32 images in grey levels: mean and standard deviation over 20 seeds of the original script, a pair a severity.
+# Mean |corrupted - clean| over those 32 images in grey levels: mean and standard deviation over 20 seeds of
+# the original script, one pair per severity.
 LAW = {
     "gaussian_noise": ((8.00, 0.01), (11.90, 0.02), (15.75, 0.03), (17.65, 0.03), (19.53, 0.04)),
     "shot_noise": ((5.73, 0.01), (8.05, 0.02), (12.64, 0.03), (14.56, 0.03), (17.74, 0.04)),
@@ -54,7 +60,10 @@ def reference() -> dict[str, Tensor]:
     if not file.is_file():
         raise InputError(f"{file} is missing: the fidelity page is made where it lies in DATA_DIR")
     with np.load(file) as arrays:
-        made = {name: torch.from_numpy(arrays[name]).movedim(-1, -3).contiguous() for name in ("clean", *corruptions.NAMES)}
+        made = {
+            name: torch.from_numpy(arrays[name]).movedim(-1, -3).contiguous()
+            for name in ("clean", *corruptions.NAMES)
+        }
     return made
 
 
@@ -71,14 +80,24 @@ def one_by_one(pixels: Tensor, name: str, severity: int) -> Tensor:
     """The corruption done image by image, with a generator of its own for each image."""
     settings = parameters(name, severity, pixels.shape[-1])
     seed = [corruptions.NAMES.index(name), severity]
-    images = pixels.permute(0, 2, 3, 1).contiguous().numpy()  # numpy adds in the order of memory, and a last bit can decide a level
-    made = [image_by_image.corrupt(image, name, settings, image_by_image.Random(np.random.default_rng([*seed, i]))) for i, image in enumerate(images)]
+    # numpy adds in the order of memory, and a last bit can decide a level
+    images = pixels.permute(0, 2, 3, 1).contiguous().numpy()
+    made = [
+        image_by_image.corrupt(
+            image, name, settings, image_by_image.Random(np.random.default_rng([*seed, i]))
+        )
+        for i, image in enumerate(images)
+    ]
     return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2).contiguous()
 
 
 def cell(name: str, severity: int, made: dict[str, Tensor], pixels: Tensor, right) -> dict[str, object]:
-    """All that is compared for one corruption at one severity."""
-    row: dict[str, object] = {"corruption": name, "severity": severity, "kind": "deterministic" if name in corruptions.DETERMINISTIC else "random"}
+    """Everything that is compared for one corruption at one severity."""
+    row: dict[str, object] = {
+        "corruption": name,
+        "severity": severity,
+        "kind": "deterministic" if name in corruptions.DETERMINISTIC else "random",
+    }
     clean, theirs = made["clean"], made[name][severity - 1]
     ours = corruptions.corrupt(clean, name, severity, generator=torch.Generator().manual_seed(severity))
     if name in corruptions.DETERMINISTIC:
@@ -117,9 +136,19 @@ def main() -> None:
 
     with exact():
         pairs = [(name, severity) for name in corruptions.NAMES for severity in corruptions.SEVERITIES]
-        rows = [cell(name, severity, made, test.pixels, right) for name, severity in tqdm(pairs, disable=None)]
-    versions = {name: __import__(name).__version__ for name in ("numpy", "scipy", "skimage", "cv2", "PIL", "torch")}
-    facts = {"network": NETWORK.name, "images": IMAGES, "date": datetime.now(UTC).strftime("%Y-%m-%d"), "versions": versions, "cells": rows}
+        rows = [
+            cell(name, severity, made, test.pixels, right) for name, severity in tqdm(pairs, disable=None)
+        ]
+    versions = {
+        name: __import__(name).__version__ for name in ("numpy", "scipy", "skimage", "cv2", "PIL", "torch")
+    }
+    facts = {
+        "network": NETWORK.name,
+        "images": IMAGES,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "versions": versions,
+        "cells": rows,
+    }
     Path(__file__).with_name("fidelity.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 

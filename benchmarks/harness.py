@@ -1,4 +1,5 @@
-"""Ratios against what people would use instead: ours and the peer in turn, in one process, and none unless their outputs agree.
+"""Ratios against what people would use instead: ours and the peer in turn, in one process, and none unless
+their outputs agree.
 
 A benchmark is a `Case` in the table `CASES` of a module named in `benchmarks/__main__.py`.
 """
@@ -26,8 +27,9 @@ from lib.base.errors import InputError, unknown
 from lib.base.files import damaged, write_atomically
 from lib.runs import provenance
 
-Work = Callable[[], object]  # what is timed, once a call
-SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}  # first word of a unit of time: how many of them are a second
+Work = Callable[[], object]  # what is timed, once per call
+# first word of a unit of time, and how many of the unit are a second
+SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Target:
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison. Its functions take a device, "cpu" or "cuda", and are called when it is run, so that the table costs nothing.
+    """One comparison. Its functions take a device, "cpu" or "cuda", and are called when it is run, so that
+    the table costs nothing.
 
     The ratio is time of the peer / time of ours: above 1, ours is faster.
     """
@@ -56,12 +59,12 @@ class Case:
     peer: Callable[[str], Work]
     peer_name: str
     parity: Callable[[str], str | None]  # one line on where the outputs disagree, None if they agree
-    targets: Mapping[str, Target]  # by device; on a device without one the case is not run
-    unit: str = "ms"  # of both times: s, ms or µs and of what; or "share of ...", where ours is 1
-    per: int = 1  # how many of what the unit counts one call does
+    targets: Mapping[str, Target]  # targets by device; without one for a device the case is not run there
+    unit: str = "ms"  # unit of both times: s, ms or µs and of what; or "share of ...", where ours is 1
+    per: int = 1  # how many of what the unit counts are done in one call
     repeats: int = 7
-    package: str = ""  # what the peer has to be imported from, where that may be missing
-    threads: int = 0  # of torch on a CPU, where the peer has a number of its own; 0: as many as torch takes
+    package: str = ""  # package of the peer, if it may be missing
+    threads: int = 0  # threads of torch on a CPU, if the peer has a fixed number; 0 for torch's own choice
 
     def __post_init__(self) -> None:
         if self.unit.split()[0] not in [*SCALES, "share"]:
@@ -76,8 +79,8 @@ def devices() -> list[str]:
 def reader(device: str) -> tuple[Callable[[], float], str]:
     """What reads the clock, in seconds, and the clock's name.
 
-    A CPU with one thread is timed by the CPU time of the process, which other processes disturb least; more threads, and a GPU, by the wall clock, a GPU's
-    work being finished first.
+    A CPU with one thread is timed by the CPU time of the process, which other processes disturb least; more
+    threads, and a GPU, by the wall clock, a GPU's work being finished first.
     """
     if device == "cuda":
 
@@ -97,7 +100,9 @@ class Sample(NamedTuple):
 
 
 def page_faults() -> int | None:
-    """Minor page faults of this process so far (`ru_minflt`), in all its threads; None on a system without them."""
+    """Minor page faults of this process so far (`ru_minflt`), in all its threads; None on a system without
+    them.
+    """
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt if resource else None
 
 
@@ -116,11 +121,17 @@ def interleave(
     return samples
 
 
-def run(case: Case, device: str, *, repeats: int | None = None, read: Callable[[], float] | None = None) -> dict[str, object]:
-    """One case on one device as a row: see `row`. Outputs are compared first, and only if they agree is anything timed.
+def run(
+    case: Case, device: str, *, repeats: int | None = None, read: Callable[[], float] | None = None
+) -> dict[str, object]:
+    """One case on one device as a row: see `row`.
 
-    read    the clock, by default `reader(device)`
+    Outputs are compared first, and only if they agree is anything timed.
+
     A case whose peer or data are not here, or that is not meant for the device, is a row with a note.
+
+    Args:
+        read: The clock, by default `reader(device)`.
     """
     if device not in case.targets:
         return row(case, device, note=f"not run: for {' and '.join(case.targets)} only")
@@ -152,12 +163,17 @@ def row(
     note: str = "",
     clock: str = "",
 ) -> dict[str, object]:
-    """A row of the results: the contract's keys, then what explains them. Without times, every number is None.
+    """One row of the results: the documented keys, then what explains them.
 
-    ours, peer, unit    medians of the seconds given, in the unit
-    ratio, low, high    median of the peer / median of ours; the lowest and the highest ratio of a pair
-    parity              "ok", "failed: ..." or None where nothing was compared
-    ours_faults, peer_faults    page faults of each call: many of them say that memory was given back and fetched anew
+    Without times, every number is None.
+
+    Returns:
+        A row in which ours, peer and unit are the medians of the seconds given, in the unit; ratio, low and
+        high are the median of the peer over the median of ours, and the lowest and highest ratio of a pair;
+        and parity is "ok", "failed: ..." or, if nothing was compared, None.
+
+        - `ours_faults, peer_faults`: Page faults of each call: many of them say that memory was given back
+          and fetched anew.
     """
     median_ours = median_peer = ratio = low = high = None
     if ours:
@@ -220,37 +236,58 @@ def table(rows: list[dict[str, object]]) -> str:
     for one in rows:
         line = [one["name"], one["device"]]
         if one["ratio"] is None:
-            reasons[len(lines)] = one["note"] or f"no ratio, outputs disagree: {one['parity'].removeprefix('failed: ')}"
+            reasons[len(lines)] = (
+                one["note"] or f"no ratio, outputs disagree: {one['parity'].removeprefix('failed: ')}"
+            )
         else:
-            line += [f"{one['ours']:.3g}", f"{one['peer']:.3g}", one["unit"], f"{one['ratio']:.3g}", f"{one['low']:.3g} .. {one['high']:.3g}"]
+            line += [
+                f"{one['ours']:.3g}",
+                f"{one['peer']:.3g}",
+                one["unit"],
+                f"{one['ratio']:.3g}",
+                f"{one['low']:.3g} .. {one['high']:.3g}",
+            ]
             line += [one["target"], "met" if one["met"] else "missed"]
             line += [" : ".join(_usual(one[f"{side}_faults"]) for side in ("ours", "peer")), one["peer_name"]]
         lines.append(line)
     widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(len(head))]
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)) for line in lines]  # a line without a ratio is short
+    # a line without a ratio is short
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)) for line in lines]
     return "\n".join(f"{line}  {reasons.get(number, '')}".rstrip() for number, line in enumerate(text))
 
 
 def write(file: Path, rows: list[dict[str, object]]) -> None:
-    """Rows as JSON, a row a line, never half of them; raises InputError where the file cannot be written."""
+    """Write rows as JSON, one row per line, as a whole or not at all.
+
+    Raises:
+        InputError: If the file cannot be written.
+    """
     lines = ",\n".join(json.dumps(one, ensure_ascii=False, allow_nan=False) for one in rows)
     write_atomically(file, f"[\n{lines}\n]\n".encode())
 
 
 def read_rows(file: Path) -> list[dict[str, object]]:
-    """Rows written by `write`, none where there is no file; raises InputError for a file that holds something else."""
+    """Rows written by `write`; none if there is no file.
+
+    Raises:
+        InputError: For a file with anything else.
+    """
     if not file.is_file():
         return []
     try:
         rows = json.loads(file.read_text())
         [(one["name"], one["device"], one["ratio"]) for one in rows]
     except (ValueError, TypeError, KeyError, OSError) as error:
-        raise damaged(file, f"does not hold benchmark results ({error})", "restore it (git checkout) or delete it") from error
+        raise damaged(
+            file, f"does not hold benchmark results ({error})", "restore it (git checkout) or delete it"
+        ) from error
     return rows
 
 
 def merged(published: list[dict[str, object]], rows: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Published rows with new ones in the place of those of the same name and device; a case that was not run replaces none that was."""
+    """Published rows with new ones in the place of those of the same name and device; a case that was not run
+    replaces none that was.
+    """
     kept = {(one["name"], one["device"]): one for one in published}
     for one in rows:
         key = one["name"], one["device"]

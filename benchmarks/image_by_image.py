@@ -1,6 +1,8 @@
-"""The nineteen corruptions one image at a time, as the script behind CIFAR-10-C makes them: what `lib.corruptions` is timed against and must equal.
+"""The nineteen corruptions one image at a time, as the script behind CIFAR-10-C makes them: what
+`lib.corruptions` is timed against and must equal.
 
-Written from the definitions with numpy, scipy, scikit-image, OpenCV and Pillow. Of `lib` it uses the place of the frost photographs and nothing else.
+Written from the definitions with numpy, scipy, scikit-image, OpenCV and Pillow. Of `lib` it uses the place of
+the frost photographs and nothing else.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ from lib.corruptions import frost as corruptions_frost
 
 
 class ImageDraws(Protocol):
-    """The random numbers of one image. An object that also has `poisson(mean)` is asked for shot noise's counts directly."""
+    """The random numbers of one image.
+
+    An object that also has `poisson(mean)` is asked for shot noise's counts directly.
+    """
 
     def normal(self, *shape: int, dtype: DTypeLike = np.float64) -> np.ndarray: ...
 
@@ -53,12 +58,13 @@ class Random:
 def corrupt(image: np.ndarray, name: str, parameters: dict[str, float], draws: ImageDraws) -> np.ndarray:
     """One image, uint8 (h, w, 3), under a corruption: a new image of the same shape.
 
-    parameters  of `lib.corruptions.severities.parameters(name, severity, side)`
+    Args:
+        parameters: Of `lib.corruptions.severities.parameters(name, severity, side)`.
     """
     return FUNCTIONS[name](image, draws, **parameters)
 
 
-# ---- Shared pieces ---------------------------------------------------------------------------------------------------
+# ---- Shared pieces -----------------------------------------------------------------------------------------
 
 
 def to_levels(y: np.ndarray) -> np.ndarray:
@@ -80,12 +86,14 @@ def per_pixel(drawn: np.ndarray) -> np.ndarray:
 
 
 def motion(levels: np.ndarray, degrees: float, radius: float, sigma: float) -> np.ndarray:
-    """ImageMagick's motion blur of (h, w) or (h, w, 3) levels: one shifted image a tap."""
+    """ImageMagick's motion blur of (h, w) or (h, w, 3) levels: one shifted image per tap."""
     height, width = levels.shape[:2]
     taps = 2 * math.ceil(radius) + 1
     weights = np.exp(-(np.arange(taps) ** 2) / (2 * sigma**2))
     weights /= weights.sum()
-    wide = np.pad(levels.astype(float), [(taps, taps), (taps, taps)] + [(0, 0)] * (levels.ndim - 2), mode="edge")
+    wide = np.pad(
+        levels.astype(float), [(taps, taps), (taps, taps)] + [(0, 0)] * (levels.ndim - 2), mode="edge"
+    )
     angle = math.radians(degrees)
     total = np.zeros(levels.shape)
     for i, weight in enumerate(weights):
@@ -105,7 +113,7 @@ def zoomed(x: np.ndarray, factor: float) -> np.ndarray:
     return large[cut : cut + n, cut : cut + n]
 
 
-# ---- Noise -----------------------------------------------------------------------------------------------------------
+# ---- Noise -------------------------------------------------------------------------------------------------
 
 
 def gaussian_noise(image: np.ndarray, draws: ImageDraws, *, sigma: float) -> np.ndarray:
@@ -115,7 +123,11 @@ def gaussian_noise(image: np.ndarray, draws: ImageDraws, *, sigma: float) -> np.
 
 def shot_noise(image: np.ndarray, draws: ImageDraws, *, rate: float) -> np.ndarray:
     mean = to_unit(image) * rate
-    counts = draws.poisson(mean) if hasattr(draws, "poisson") else stats.poisson.ppf(per_pixel(draws.uniform(0, 1, 3, *image.shape[:2])), mean)
+    counts = (
+        draws.poisson(mean)
+        if hasattr(draws, "poisson")
+        else stats.poisson.ppf(per_pixel(draws.uniform(0, 1, 3, *image.shape[:2])), mean)
+    )
     return to_levels(counts / rate)
 
 
@@ -134,7 +146,7 @@ def speckle_noise(image: np.ndarray, draws: ImageDraws, *, sigma: float) -> np.n
     return to_levels(x + x * sigma * noise)
 
 
-# ---- Blur ------------------------------------------------------------------------------------------------------------
+# ---- Blur --------------------------------------------------------------------------------------------------
 
 
 def defocus_blur(image: np.ndarray, draws: ImageDraws, *, radius: float, alias_sigma: float) -> np.ndarray:
@@ -165,7 +177,8 @@ def motion_blur(image: np.ndarray, draws: ImageDraws, *, radius: float, sigma: f
 def zoom_blur(image: np.ndarray, draws: ImageDraws, *, factors: int) -> np.ndarray:
     x = to_single(image)
     total = np.zeros_like(x)
-    for factor in np.arange(1, 1 + 0.01 * (factors - 0.5), 0.01):  # as many factors as the ranges of the script come to
+    # number of factors in the ranges of the script
+    for factor in np.arange(1, 1 + 0.01 * (factors - 0.5), 0.01):
         total += zoomed(x, factor)
     return to_levels((x + total) / (factors + 1))
 
@@ -174,11 +187,20 @@ def gaussian_blur(image: np.ndarray, draws: ImageDraws, *, sigma: float) -> np.n
     return to_levels(gaussian(to_unit(image), sigma, channel_axis=-1))
 
 
-# ---- Weather ---------------------------------------------------------------------------------------------------------
+# ---- Weather -----------------------------------------------------------------------------------------------
 
 
 def snow(
-    image: np.ndarray, draws: ImageDraws, *, loc: float, scale: float, zoom: float, threshold: float, radius: float, sigma: float, mix: float
+    image: np.ndarray,
+    draws: ImageDraws,
+    *,
+    loc: float,
+    scale: float,
+    zoom: float,
+    threshold: float,
+    radius: float,
+    sigma: float,
+    mix: float,
 ) -> np.ndarray:
     n = len(image)
     flakes = zoomed(loc + scale * draws.normal(1, n, n)[0], zoom)
@@ -195,7 +217,10 @@ FROST_SCALES = {32: 0.2, 64: 0.3}
 
 def frosted(pixels: np.ndarray, draws: ImageDraws, *, image: float, frost: float) -> np.ndarray:
     n = len(pixels)
-    file = corruptions_frost.folder() / ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")[int(draws.integers(0, 5))]
+    file = (
+        corruptions_frost.folder()
+        / ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")[int(draws.integers(0, 5))]
+    )
     picture = cv2.resize(cv2.imread(str(file)), None, fx=FROST_SCALES[n], fy=FROST_SCALES[n])
     row = int(draws.uniform(0, 1) * (picture.shape[0] - n))
     column = int(draws.uniform(0, 1) * (picture.shape[1] - n))
@@ -217,8 +242,12 @@ def plasma(draws: ImageDraws, n: int, decay: float) -> np.ndarray:
         two = corners + np.roll(corners, -1, 0)
         centres = with_error(two + np.roll(two, -1, 1))
         heights[half::step, half::step] = centres
-        heights[::step, half::step] = with_error((centres + np.roll(centres, 1, 0)) + (corners + np.roll(corners, -1, 1)))
-        heights[half::step, ::step] = with_error((centres + np.roll(centres, 1, 1)) + (corners + np.roll(corners, -1, 0)))
+        heights[::step, half::step] = with_error(
+            (centres + np.roll(centres, 1, 0)) + (corners + np.roll(corners, -1, 1))
+        )
+        heights[half::step, ::step] = with_error(
+            (centres + np.roll(centres, 1, 1)) + (corners + np.roll(corners, -1, 0))
+        )
         step, width = half, width / decay
     heights -= heights.min()
     return heights / heights.max()
@@ -236,7 +265,7 @@ def brightness(image: np.ndarray, draws: ImageDraws, *, shift: float) -> np.ndar
     return to_levels(hsv2rgb(hsv))
 
 
-# ---- Digital ---------------------------------------------------------------------------------------------------------
+# ---- Digital -----------------------------------------------------------------------------------------------
 
 
 def contrast(image: np.ndarray, draws: ImageDraws, *, factor: float) -> np.ndarray:
@@ -246,7 +275,10 @@ def contrast(image: np.ndarray, draws: ImageDraws, *, factor: float) -> np.ndarr
 
 
 def warp(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """(n, n, 3) float32 under an affine map (2, 3) float64, in OpenCV 4's fixed point: 32nds of a pixel. OpenCV 5's own warpAffine is exact."""
+    """(n, n, 3) float32 under an affine map (2, 3) float64, in OpenCV 4's fixed point: 32nds of a pixel.
+
+    OpenCV 5's own warpAffine is exact.
+    """
     n = len(x)
     (a, b, c), (d, e, f) = matrix
     scale = 1 / (a * e - b * d)
@@ -271,18 +303,31 @@ def warp(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     )
 
 
-def elastic_transform(image: np.ndarray, draws: ImageDraws, *, amplitude: float, sigma: float, affine: float) -> np.ndarray:
+def elastic_transform(
+    image: np.ndarray, draws: ImageDraws, *, amplitude: float, sigma: float, affine: float
+) -> np.ndarray:
     n = len(image)
     middle, reach = n // 2, n // 3
-    corners = np.array([[middle + reach, middle + reach], [middle + reach, middle - reach], [middle - reach, middle - reach]], dtype=np.float32)
+    corners = np.array(
+        [
+            [middle + reach, middle + reach],
+            [middle + reach, middle - reach],
+            [middle - reach, middle - reach],
+        ],
+        dtype=np.float32,
+    )
     moved = corners + draws.uniform(-affine * n, affine * n, 3, 2).astype(np.float32)
     x = warp(to_single(image), cv2.getAffineTransform(corners, moved))
     right, down = (
-        (gaussian(draws.uniform(-1, 1, n, n), sigma * n, mode="reflect", truncate=3) * (amplitude * n)).astype(np.float32)[..., None]
+        (
+            gaussian(draws.uniform(-1, 1, n, n), sigma * n, mode="reflect", truncate=3) * (amplitude * n)
+        ).astype(np.float32)[..., None]
         for _ in range(2)
     )
     rows, columns, channels = np.meshgrid(np.arange(n), np.arange(n), np.arange(3), indexing="ij")
-    return to_levels(ndimage.map_coordinates(x, [rows + down, columns + right, channels], order=1, mode="reflect"))
+    return to_levels(
+        ndimage.map_coordinates(x, [rows + down, columns + right, channels], order=1, mode="reflect")
+    )
 
 
 def pixelate(image: np.ndarray, draws: ImageDraws, *, factor: float) -> np.ndarray:
@@ -303,11 +348,19 @@ def saturate(image: np.ndarray, draws: ImageDraws, *, factor: float, shift: floa
     return to_levels(hsv2rgb(hsv))
 
 
-# ---- Spatter ---------------------------------------------------------------------------------------------------------
+# ---- Spatter -----------------------------------------------------------------------------------------------
 
 
 def spatter(
-    image: np.ndarray, draws: ImageDraws, *, loc: float, scale: float, sigma: float, threshold: float, mix: float, kind: int
+    image: np.ndarray,
+    draws: ImageDraws,
+    *,
+    loc: float,
+    scale: float,
+    sigma: float,
+    threshold: float,
+    mix: float,
+    kind: int,
 ) -> np.ndarray:
     x = to_single(image)
     liquid = gaussian(loc + scale * draws.normal(*image.shape[:2]), sigma)

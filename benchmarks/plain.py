@@ -1,7 +1,9 @@
-"""The plain script a careful user would write: the independent reference for our training, in speed and in result.
+"""The plain script a careful user would write: the independent reference for our training, in speed and in
+result.
 
-Per-image transforms in a DataLoader, eager float32, the selectivity term as a loop over layers and classes. Of `lib` it knows the data, the networks and
-the recipes, which are what is compared; neither `lib.training.loop` nor `lib.selectivity` is used here.
+Per-image transforms in a DataLoader, eager float32, the selectivity term as a loop over layers and classes.
+Of `lib` it knows the data, the networks and the recipes, which are what is compared; neither
+`lib.training.loop` nor `lib.selectivity` is used here.
 """
 
 from __future__ import annotations
@@ -61,8 +63,11 @@ def loaders(training: Training, device: str) -> tuple[DataLoader, DataLoader, Da
 
 
 def class_selectivity(activations: Tensor, labels: Tensor) -> Tensor:
-    """(max - rest) / (max + rest) of the class means, one class after the other: (n, units) and (n,) of two classes or more -> (units,)."""
-    means = torch.stack([activations[labels == label].mean(0) for label in labels.unique()])  # (classes present, units)
+    """(max - rest) / (max + rest) of the class means, one class after the other: (n, units) and (n,) of two
+    classes or more -> (units,).
+    """
+    # (classes present, units)
+    means = torch.stack([activations[labels == label].mean(0) for label in labels.unique()])
     best = means.max(0).values
     rest = (means.sum(0) - best) / (len(means) - 1)
     return (best - rest) / (best + rest + 1e-6)
@@ -89,13 +94,20 @@ def hook(network: nn.Module) -> dict[str, Tensor]:
     return layers
 
 
-def prepare(training: Training, device: str) -> tuple[nn.Module, dict[str, Tensor], torch.optim.SGD, Callable[[Tensor, Tensor], Tensor]]:
+def prepare(
+    training: Training, device: str
+) -> tuple[nn.Module, dict[str, Tensor], torch.optim.SGD, Callable[[Tensor, Tensor], Tensor]]:
     """The network, its hooked layers, its optimiser, and one training step (pixels, labels) -> loss."""
     recipe = training.settings
     classes = len(data.load(training.dataset, "train").classes)
     network = models.build(training.model, classes, seed=training.seed).to(device).train()
     layers = hook(network)
-    optimiser = torch.optim.SGD(network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    optimiser = torch.optim.SGD(
+        network.parameters(),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+    )
 
     def step(pixels: Tensor, labels: Tensor) -> Tensor:
         pixels, labels = pixels.to(device, non_blocking=True), labels.to(device, non_blocking=True)
@@ -111,7 +123,9 @@ def prepare(training: Training, device: str) -> tuple[nn.Module, dict[str, Tenso
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, layers: dict[str, Tensor], loader: DataLoader, device: str) -> tuple[float, float]:
+def evaluate(
+    network: nn.Module, layers: dict[str, Tensor], loader: DataLoader, device: str
+) -> tuple[float, float]:
     """Accuracy and mean selectivity over a whole split, in evaluation mode."""
     network.eval()
     parts: dict[str, list[Tensor]] = {}
@@ -123,18 +137,29 @@ def evaluate(network: nn.Module, layers: dict[str, Tensor], loader: DataLoader, 
             parts.setdefault(name, []).append(layer.cpu())
     network.train()
     labels = torch.cat(labels)
-    return correct / len(labels), float(mean_selectivity([torch.cat(part) for part in parts.values()], labels))
+    return correct / len(labels), float(
+        mean_selectivity([torch.cat(part) for part in parts.values()], labels)
+    )
 
 
-def train(training: Training, *, device: str = "cpu", epochs: int | None = None) -> tuple[nn.Module, float, float]:
-    """Train one network; returns the one of the best validation accuracy, its test accuracy, and its mean selectivity on the test images."""
+def train(
+    training: Training, *, device: str = "cpu", epochs: int | None = None
+) -> tuple[nn.Module, float, float]:
+    """Train one network.
+
+    Returns:
+        The one of the best validation accuracy, its test accuracy, and its mean selectivity on the test
+        images.
+    """
     training = training if epochs is None else replace(training, epochs=epochs)
     recipe = training.settings
     torch.manual_seed(training.seed)
     batches, validation, test = loaders(training, device)
     network, layers, optimiser, step = prepare(training, device)
     if recipe.milestones:
-        schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [round(mark * len(batches)) for mark in recipe.milestones])
+        schedule = torch.optim.lr_scheduler.MultiStepLR(
+            optimiser, [round(mark * len(batches)) for mark in recipe.milestones]
+        )
     else:
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, recipe.learning_rate, recipe.epochs * len(batches), pct_start=recipe.warm, anneal_strategy="linear", cycle_momentum=False, div_factor=1e3
@@ -152,8 +177,12 @@ def train(training: Training, *, device: str = "cpu", epochs: int | None = None)
     return network.eval(), accuracy, selectivity
 
 
-def stepper(training: Training, *, device: str, batches: Iterable[tuple[Tensor, Tensor]] | None = None) -> Callable[[], Tensor]:
-    """A callable that trains on the next minibatch, at the recipe's learning rate: from the DataLoader, or from `batches`, round and round."""
+def stepper(
+    training: Training, *, device: str, batches: Iterable[tuple[Tensor, Tensor]] | None = None
+) -> Callable[[], Tensor]:
+    """A callable that trains on the next minibatch, at the recipe's learning rate: from the DataLoader, or
+    from `batches`, round and round.
+    """
     torch.manual_seed(training.seed)
     source = loaders(training, device)[0] if batches is None else batches
     *_, step = prepare(training, device)

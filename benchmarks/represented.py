@@ -1,7 +1,9 @@
-"""What layers hold, and gradients of their units, against the packages and loops that people would use: dimensions by PCA and TwoNN, input-unit gradients.
+"""Dimensionality of layers by PCA and TwoNN, and input-unit gradients, against the packages and loops that
+people would use.
 
-All on the clean test images and a trained ResNet20. The activations that scikit-learn and scikit-dimension read lie ready: the forward pass has a case of its
-own, and what a pass in batches saves in memory shows in none.
+All on the clean test images and a trained ResNet20. The activations that scikit-learn and scikit-dimension
+read are computed before. The forward pass has a case of its own, and the memory that a pass in batches saves
+shows in none.
 """
 
 from __future__ import annotations
@@ -23,15 +25,16 @@ from lib.measurements.selectivity import spatial_activations
 from lib.models.fuse import folded
 from lib.training.recipe import Training
 
-SAMPLES = 10_000  # whose activations lie ready
-BATCH = 125  # of activations as a forward pass gives them
-WIDE = 2048  # of ResNet50's last layers
+SAMPLES = 10_000  # images whose activations are computed before
+BATCH = 125  # rows of activations per batch, as a forward pass gives them
+WIDE = 2048  # width of ResNet50's last layers
 PASSED = {"cpu": 1000, "cuda": 10_000}  # images of the forward pass
 DIFFERENTIATED = 16  # images of the gradients: 688 units, each with a pass of its own
-# of a layer's lengths in all, as a share; and of each, as a share of the largest: a unit within rounding of 0 at some pixel fires on one side alone, which in
-# float32 moved one length of ResNet20's by 0.06 %
+# allowed difference of a layer's lengths in all, as a share; and of each, as a share of the largest. A unit
+# within rounding of 0 at some pixel fires on one side alone, which in float32 moved one length of ResNet20's
+# by 0.06 %
 TOLERANCE, EACH = {"float32": 1e-4, "bfloat16": 0.01}, 0.02
-ESTIMATE = 0.02  # of TwoNN, as a share
+ESTIMATE = 0.02  # allowed difference of TwoNN, as a share
 
 
 @lru_cache(maxsize=2)
@@ -40,7 +43,7 @@ def trained(device: str) -> tuple[nn.Module, Images]:
     return runs.load(Training(alpha=0.0, recipe="fast")).to(device), data.load("cifar10", "test")[:SAMPLES]
 
 
-# ---- Dimensions from activations that lie ready ----------------------------------------------------------------------
+# ---- Dimensions from activations that lie ready ------------------------------------------------------------
 
 
 @lru_cache(maxsize=2)
@@ -51,7 +54,9 @@ def layers(device: str) -> dict[str, Tensor]:
 
 @lru_cache(maxsize=1)
 def wide(device: str) -> dict[str, Tensor]:
-    """One layer as wide as ResNet50's last: random features of the last layer's units, so that no new network is needed."""
+    """One layer as wide as ResNet50's last: random features of the last layer's units, so that no new network
+    is needed.
+    """
     generator = torch.Generator().manual_seed(0)
     some = list(layers(device).values())[-1]
     return {"wide": (some @ torch.randn(some.shape[1], WIDE, generator=generator)).relu()}
@@ -81,13 +86,18 @@ def stored(device: str, ready: Callable[[str], dict[str, Tensor]] = layers, *, s
     found = {layer: activations.numpy() for layer, activations in ready(device).items()}
 
     def work() -> list[list[int]]:
-        shares = (PCA(svd_solver=solver).fit(activations).explained_variance_ratio_.cumsum() for activations in found.values())
+        shares = (
+            PCA(svd_solver=solver).fit(activations).explained_variance_ratio_.cumsum()
+            for activations in found.values()
+        )
         return [[int((share < least).sum()) + 1 for least in SHARES] for share in shares]
 
     return work
 
 
-def dimensions_parity(device: str, ready: Callable[[str], dict[str, Tensor]] = layers, *, solver: str = "auto") -> str | None:
+def dimensions_parity(
+    device: str, ready: Callable[[str], dict[str, Tensor]] = layers, *, solver: str = "auto"
+) -> str | None:
     """The same numbers of components."""
     ours, theirs = streamed(device, ready)(), stored(device, ready, solver=solver)()
     for layer, mine, other in zip(ready(device), ours, theirs, strict=True):
@@ -113,7 +123,7 @@ def twonn_parity(device: str) -> str | None:
     return None if abs(ours - theirs) <= ESTIMATE * theirs else f"dimension {ours:.3f}, not {theirs:.3f}"
 
 
-# ---- Beside the forward pass -----------------------------------------------------------------------------------------
+# ---- Beside the forward pass -------------------------------------------------------------------------------
 
 
 def _passed(device: str) -> tuple[nn.Module, Images]:
@@ -151,7 +161,7 @@ def passes_parity(device: str) -> str | None:
     return None
 
 
-# ---- Input-unit gradients --------------------------------------------------------------------------------------------
+# ---- Input-unit gradients ----------------------------------------------------------------------------------
 
 
 def _differentiated(device: str) -> tuple[nn.Module, Tensor]:
@@ -176,7 +186,9 @@ def looped_gradients(device: str) -> Work:
         lengths = {}
         for layer, width in widths.items():
             outputs: list[Tensor] = []
-            hook = network.get_submodule(layer).register_forward_hook(lambda module, inputs, output, outputs=outputs: outputs.append(output))
+            hook = network.get_submodule(layer).register_forward_hook(
+                lambda module, inputs, output, outputs=outputs: outputs.append(output)
+            )
             columns = []
             for unit in range(width):
                 network.zero_grad()
@@ -193,7 +205,7 @@ def looped_gradients(device: str) -> Work:
 
 
 def shared_gradients(device: str) -> Work:
-    """One forward pass for all units, parameters that ask for no gradients, and one `torch.autograd.grad` a unit."""
+    """One forward pass for all units, parameters without gradients, and one `torch.autograd.grad` per unit."""
     network, pixels = _differentiated(device)
     network.requires_grad_(False)
 
@@ -203,7 +215,10 @@ def shared_gradients(device: str) -> Work:
             network(x)
         lengths = {}
         for layer, mean in means.items():
-            found = (torch.autograd.grad(mean[:, unit].sum(), x, retain_graph=True)[0] for unit in range(mean.shape[1]))
+            found = (
+                torch.autograd.grad(mean[:, unit].sum(), x, retain_graph=True)[0]
+                for unit in range(mean.shape[1])
+            )
             lengths[layer] = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in found], dim=1)
         return lengths
 
@@ -223,7 +238,14 @@ def gradients_parity(device: str, *, precision: str, peer: Callable[[str], Work]
     return None
 
 
-def _pca(name: str, solver: str, peer_name: str, target: float, ready: Callable[[str], dict[str, Tensor]] = layers, repeats: int = 7) -> Case:
+def _pca(
+    name: str,
+    solver: str,
+    peer_name: str,
+    target: float,
+    ready: Callable[[str], dict[str, Tensor]] = layers,
+    repeats: int = 7,
+) -> Case:
     return Case(
         name=name, ours=partial(streamed, ready=ready), peer=partial(stored, ready=ready, solver=solver), peer_name=peer_name,
         parity=partial(dimensions_parity, ready=ready, solver=solver), targets={"cpu": Target(target)}, unit="ms", repeats=repeats,

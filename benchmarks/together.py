@@ -1,7 +1,9 @@
-"""Several networks at once on one device, three ways: one after the other, as many captured steps on as many streams, or stacked under vmap.
+"""Several networks at once on one device, three ways: one after the other, as many captured steps on as many
+streams, or stacked under vmap.
 
-python -m benchmarks.together decides whether the library trains more than one network at a time: only a way that gives at least 1.3 times the images a
-second of one network after the other is worth its memory and its shared failures. The losses of all ways are compared before anything is timed.
+python -m benchmarks.together decides whether the library trains more than one network at a time: only a way
+that gives at least 1.3 times the images per second of one network after the other is worth its memory and its
+shared failures. The losses of all ways are compared before anything is timed.
 """
 
 from __future__ import annotations
@@ -28,20 +30,22 @@ from lib.training.engine import Engine, best_engine
 from lib.training.recipe import Training
 from lib.training.step import Session
 
-WORTH_IT = 1.3  # times the images a second of one network after the other
+WORTH_IT = 1.3  # times the images per second of one network after the other
 RATE = 0.05
 COMPARED = 3  # steps, whose losses are compared
-TOLERANCE = 0.02  # of a loss near 2.3, in bfloat16
+TOLERANCE = 0.02  # allowed difference of a loss near 2.3, in bfloat16
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 class Way(NamedTuple):
-    """Networks under training: `step(i)` takes step i of every one, `losses()` are those of the last step, (networks,) float32."""
+    """Networks under training: `step(i)` takes step i of every one, `losses()` are those of the last step,
+    (networks,) float32.
+    """
 
     step: Callable[[int], None]
     losses: Callable[[], Tensor]
-    hooks: object = None  # what must live as long as the way
+    hooks: object = None  # objects that must live as long as the way
 
 
 def in_turn(trainings: list[Training], engine: Engine) -> Way:
@@ -56,10 +60,15 @@ def in_turn(trainings: list[Training], engine: Engine) -> Way:
 
 
 def on_streams(trainings: list[Training], engine: Engine) -> Way:
-    """Each network on a stream of its own, with a captured step of its own; on a CPU, which has no streams, the same as in turn."""
+    """Each network on a stream of its own, with a captured step of its own; on a CPU, which has no streams,
+    the same as in turn.
+    """
     if engine.device != "cuda":
         return in_turn(trainings, engine)
-    sessions, streams = [_session(training, engine) for training in trainings], [torch.cuda.Stream() for _ in trainings]
+    sessions, streams = (
+        [_session(training, engine) for training in trainings],
+        [torch.cuda.Stream() for _ in trainings],
+    )
     for session, stream in zip(sessions, streams, strict=True):
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -83,7 +92,9 @@ def on_streams(trainings: list[Training], engine: Engine) -> Way:
 
 
 def stacked(trainings: list[Training], engine: Engine) -> Way:
-    """All networks as one, their parameters stacked: vmap of the gradient, and SGD written out; alpha is a vector."""
+    """All networks as one, their parameters stacked: vmap of the gradient, and SGD written out; alpha is a
+    vector.
+    """
     sessions = [_session(training, replace(engine, compiled=False, captured=False)) for training in trainings]
     recipe, classes = trainings[0].settings, sessions[0].classes
     networks = [session.network for session in sessions]
@@ -114,7 +125,13 @@ def stacked(trainings: list[Training], engine: Engine) -> Way:
             for s, (rows, offsets, flips) in zip(sessions, some, strict=True)
         ]
         labels = torch.stack([s.labels[rows] for s, (rows, *_) in zip(sessions, some, strict=True)])
-        found, (values, buffers) = gradients(parameters, buffers, models.to_unit(torch.stack(pixels).flatten(0, 1)).unflatten(0, labels.shape), labels, alphas)
+        found, (values, buffers) = gradients(
+            parameters,
+            buffers,
+            models.to_unit(torch.stack(pixels).flatten(0, 1)).unflatten(0, labels.shape),
+            labels,
+            alphas,
+        )
         last[:] = [values]
         names = list(parameters)
         grads, weights, speeds = ([table[name] for name in names] for table in (found, parameters, momentum))
@@ -132,7 +149,9 @@ def _mean_selectivity(layers: dict[str, Tensor], labels: Tensor, classes: int) -
     counts = members.sum(0)
     means = (members / counts.clamp(min=1)).T @ torch.cat(list(layers.values()), 1)
     index = selectivity.selectivity_index(means, counts > 0)
-    return torch.stack([layer.mean() for layer in index.split([layer.shape[1] for layer in layers.values()])]).mean()
+    return torch.stack([
+        layer.mean() for layer in index.split([layer.shape[1] for layer in layers.values()])
+    ]).mean()
 
 
 def _session(training: Training, engine: Engine) -> Session:
@@ -147,11 +166,15 @@ WAYS = {"one after the other": in_turn, "on streams": on_streams, "stacked": sta
 def trainings(training: Training, count: int) -> list[Training]:
     """Networks that differ in alpha and seed."""
     alphas = itertools.cycle([-1.0, 0.0, 0.5, 1.0, -2.0, -0.4, 0.2, 2.0])
-    return [replace(training, alpha=alpha, seed=seed) for seed, alpha in zip(range(count), alphas, strict=False)]
+    return [
+        replace(training, alpha=alpha, seed=seed) for seed, alpha in zip(range(count), alphas, strict=False)
+    ]
 
 
 def disagreement(ways: dict[str, Way]) -> str | None:
-    """One line on the first loss of the first steps that differs from that of one network after the other; None if none does."""
+    """One line on the first loss of the first steps that differs from that of one network after the other;
+    None if none does.
+    """
     expected = {}
     for name, way in ways.items():
         for number in range(COMPARED):
@@ -166,21 +189,29 @@ def disagreement(ways: dict[str, Way]) -> str | None:
 @app.command()
 def together(
     device: Annotated[str, typer.Option(help="cpu or cuda; the GPU if there is one and it is left out")] = "",
-    networks: Annotated[list[int], typer.Option(help="how many at once; may be given several times")] = (1, 4, 8),
+    networks: Annotated[list[int], typer.Option(help="how many at once; may be given several times")] = (
+        1,
+        4,
+        8,
+    ),
     steps: Annotated[int, typer.Option(min=1, help="in one measurement")] = 50,
     repeats: Annotated[int, typer.Option(min=1, help="measurements of each way, taken in turn")] = 5,
     dataset: Annotated[str, typer.Option(help="cifar10, or digits to rehearse")] = "cifar10",
 ) -> None:
-    """Images a second of several networks trained at once, three ways, and which of them is worth it here."""
+    """Images per second of several networks trained at once, three ways, and which of them is worth it here."""
     device = device or harness.devices()[-1]
     if device not in harness.devices():
         raise unknown("device", device, harness.devices())
-    training = Training(dataset, {"cifar10": "resnet20", "digits": "resnet8"}.get(dataset, "resnet18"), recipe="paper")
+    training = Training(
+        dataset, {"cifar10": "resnet20", "digits": "resnet8"}.get(dataset, "resnet18"), recipe="paper"
+    )
     engine = best_engine(training, device=device)
     if dataset == "digits":
         engine = Engine(device, low_precision=False, compiled=False, captured=device == "cuda")
     read, clock = harness.reader(device)
-    print(f"{training.model} on {dataset}, batch {training.settings.batch}, {engine}, {clock}, {repeats} measurements of {steps} steps")
+    print(
+        f"{training.model} on {dataset}, batch {training.settings.batch}, {engine}, {clock}, {repeats} measurements of {steps} steps"
+    )
     best = (1.0, "one after the other", 1)
     for count in networks:
         rates = _rates(trainings(training, count), engine, steps, repeats, read)
@@ -188,11 +219,17 @@ def together(
             ratio = rate / rates["one after the other"]
             print(f"{count} at once, {name:<20} {rate:>10,.0f} images/s  {ratio:.2f}")
             best = max(best, (ratio, name, count))
-    keep = f"train {best[2]} {best[1]}: {best[0]:.2f} times" if best[0] >= WORTH_IT else f"train one after the other: nothing gives {WORTH_IT} times"
+    keep = (
+        f"train {best[2]} {best[1]}: {best[0]:.2f} times"
+        if best[0] >= WORTH_IT
+        else f"train one after the other: nothing gives {WORTH_IT} times"
+    )
     print(keep)
 
 
-def _rates(chosen: list[Training], engine: Engine, steps: int, repeats: int, read: Callable[[], float]) -> dict[str, float]:
+def _rates(
+    chosen: list[Training], engine: Engine, steps: int, repeats: int, read: Callable[[], float]
+) -> dict[str, float]:
     with exact(fastest=engine.captured), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*performance drop.*")  # vmap's, which is what is measured
         ways = {name: make(chosen, engine) for name, make in WAYS.items()}

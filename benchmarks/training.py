@@ -1,10 +1,13 @@
 """Training a network: our engine against the plain script, and what the regulariser costs.
 
-No ratio of training counts unless both sides train to the same result. The rule, written down before the fast engine was compared: ResNet8 on the digits,
-alphas -1, 0 and 1, seeds 0, 1 and 2, 10 epochs, our engine in the arithmetic that is then timed against `plain.train`. Three quantities are compared on the
-test images: accuracy, mean selectivity, and the 90th percentile of the confidence (the largest probability). At each alpha, the means over seeds of each agree
-when the Welch interval of their difference at 99 % holds 0, or when they differ by less than the tolerance. A wrong regulariser moves the selectivity. Label
-smoothing moves neither accuracy nor selectivity much, but no image is then as sure. Small differences of accuracy escape three seeds.
+No ratio of training counts unless both sides train to the same result. The rule, written down before the fast
+engine was compared: ResNet8 on the digits, alphas -1, 0 and 1, seeds 0, 1 and 2, 10 epochs, our engine in the
+arithmetic that is then timed against `plain.train`. Three quantities are compared on the test images:
+accuracy, mean selectivity, and the 90th percentile of the confidence (the largest probability). At each
+alpha, the means over seeds of each agree when the Welch interval of their difference at 99 % holds 0, or when
+they differ by less than the tolerance. A wrong regulariser moves the selectivity. Label smoothing moves
+neither accuracy nor selectivity much, but no image is then as sure. Small differences of accuracy escape
+three seeds.
 """
 
 from __future__ import annotations
@@ -32,9 +35,9 @@ from lib.training.step import Session
 NETWORK = Training("cifar10", "resnet20", alpha=-1.0, recipe="fast")  # batch 128
 SCRIPT = Training("cifar10", "resnet20", alpha=-1.0, recipe="paper")  # batch 256
 LARGE = Training("tiny-imagenet", "resnet18", alpha=-1.0, recipe="paper")  # batch 4096
-STEPS = 4  # in one measurement
+STEPS = 4  # steps in one measurement
 
-# ---- Parity ----------------------------------------------------------------------------------------------------------
+# ---- Parity ------------------------------------------------------------------------------------------------
 
 ALPHAS, SEEDS, EPOCHS = (-1.0, 0.0, 1.0), (0, 1, 2), 10
 CONFIDENCE = 0.99
@@ -46,14 +49,20 @@ def outcome(network: nn.Module, accuracy: float, mean_selectivity: float) -> dic
     test, device = data.load("digits", "test"), next(network.parameters()).device
     with torch.no_grad():
         sure = network(models.to_unit(test.pixels.to(device))).softmax(1).amax(1)
-    return {"accuracy": accuracy, "mean selectivity": mean_selectivity, "confidence": float(sure.quantile(0.9))}
+    return {
+        "accuracy": accuracy,
+        "mean selectivity": mean_selectivity,
+        "confidence": float(sure.quantile(0.9)),
+    }
 
 
 def trained_by_ours(training: Training, engine: Engine) -> dict[str, float]:
     """The outcome of our engine."""
     done = train(training, engine, progress=False)
     units = selectivity(done.network, data.load(training.dataset, "test"))
-    return outcome(done.network, done.result["clean_accuracy"], float(units.groupby("layer").selectivity.mean().mean()))
+    return outcome(
+        done.network, done.result["clean_accuracy"], float(units.groupby("layer").selectivity.mean().mean())
+    )
 
 
 def trained_by_plain(training: Training, device: str) -> dict[str, float]:
@@ -72,7 +81,10 @@ def welch_half_width(some: pd.Series, others: pd.Series) -> float:
 
 
 def disagreement(ours: pd.DataFrame, theirs: pd.DataFrame) -> str | None:
-    """By the rule of this module: one line on the first quantity that differs, None if none does; a row of outcomes a seed."""
+    """By the rule of this module: one line on the first quantity that differs, None if none does.
+
+    There is one row of outcomes per seed.
+    """
     for name, tolerance in TOLERANCES.items():
         mine, other = ours[name], theirs[name]
         difference = float(mine.mean() - other.mean())
@@ -95,10 +107,10 @@ def training_parity(device: str) -> str | None:
     return None
 
 
-# ---- Steps and epochs ------------------------------------------------------------------------------------------------
+# ---- Steps and epochs --------------------------------------------------------------------------------------
 
 
-RATE = 0.01  # of learning, in timed steps
+RATE = 0.01  # learning rate in timed steps
 
 
 def _our_steps(training: Training, device: str, *, watched: bool = True) -> Work:
@@ -119,7 +131,7 @@ def our_steps(device: str) -> Work:
 
 
 def our_steps_without(device: str) -> Work:
-    """The same at alpha = 0, and selectivity not even watched."""
+    """The same at alpha = 0, with selectivity not even recorded."""
     return _our_steps(replace(NETWORK, alpha=0.0), device, watched=False)
 
 
@@ -132,7 +144,9 @@ def _plain_steps(training: Training, device: str) -> Work:
     images = data.load(training.dataset, "train")
     batch = training.settings.batch
     some = [images[slice(start, start + batch)].to(device) for start in range(0, 2 * STEPS * batch, batch)]
-    step = plain.stepper(training, device=device, batches=[(models.to_unit(one.pixels), one.labels) for one in some])
+    step = plain.stepper(
+        training, device=device, batches=[(models.to_unit(one.pixels), one.labels) for one in some]
+    )
 
     def work() -> None:
         for _ in range(STEPS):
@@ -142,7 +156,9 @@ def _plain_steps(training: Training, device: str) -> Work:
 
 
 def plain_steps(device: str) -> Work:
-    """The plain script's steps on float minibatches that are ready on the device: arithmetic alone, so that the ratio leaves out what its loader costs."""
+    """The plain script's steps on float minibatches that are ready on the device: arithmetic alone, so that
+    the ratio leaves out what its loader costs.
+    """
     return _plain_steps(NETWORK, device)
 
 
@@ -152,7 +168,10 @@ def plain_large_steps(device: str) -> Work:
 
 
 def _epoch_length() -> int:
-    return round(len(data.load(SCRIPT.dataset, "train")) * (1 - SCRIPT.settings.validation)) // SCRIPT.settings.batch
+    return (
+        round(len(data.load(SCRIPT.dataset, "train")) * (1 - SCRIPT.settings.validation))
+        // SCRIPT.settings.batch
+    )
 
 
 def our_epochs(device: str) -> Work:
@@ -179,7 +198,7 @@ def plain_epochs(device: str) -> Work:
     return work
 
 
-# ---- The regulariser's term alone ------------------------------------------------------------------------------------
+# ---- The regulariser's term alone --------------------------------------------------------------------------
 
 CLASSES, BATCH = 200, 256
 WIDTHS = (64,) * 5 + (128,) * 4 + (256,) * 4 + (512,) * 4  # ResNet18's 17 ReLU layers
@@ -187,11 +206,16 @@ WIDTHS = (64,) * 5 + (128,) * 4 + (256,) * 4 + (512,) * 4  # ResNet18's 17 ReLU 
 
 def _activations(device: str) -> tuple[dict[str, Tensor], Tensor]:
     generator = torch.Generator().manual_seed(0)
-    layers = {f"layer {i}": torch.rand(BATCH, width, generator=generator).to(device).requires_grad_() for i, width in enumerate(WIDTHS)}
+    layers = {
+        f"layer {i}": torch.rand(BATCH, width, generator=generator).to(device).requires_grad_()
+        for i, width in enumerate(WIDTHS)
+    }
     return layers, torch.randint(CLASSES, (BATCH,), generator=generator).to(device)
 
 
-def _with_gradient(term: Callable[[dict[str, Tensor], Tensor], Tensor], device: str) -> Callable[[], tuple[Tensor, tuple[Tensor, ...]]]:
+def _with_gradient(
+    term: Callable[[dict[str, Tensor], Tensor], Tensor], device: str
+) -> Callable[[], tuple[Tensor, tuple[Tensor, ...]]]:
     layers, labels = _activations(device)
 
     def work() -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -203,7 +227,9 @@ def _with_gradient(term: Callable[[dict[str, Tensor], Tensor], Tensor], device: 
 
 def our_term(device: str) -> Work:
     """All layers and classes in one matrix product, and its gradient."""
-    return _with_gradient(lambda layers, labels: selectivity_selectivity.mean_selectivity(layers, labels, CLASSES), device)
+    return _with_gradient(
+        lambda layers, labels: selectivity_selectivity.mean_selectivity(layers, labels, CLASSES), device
+    )
 
 
 def looped_term(device: str) -> Work:

@@ -1,3 +1,3 @@
-"""Code behind the book: one concept a module, read from the ground up (see README)."""
+"""The library behind the book; the README has a plan of its packages."""
 
 __version__ = "0.1.0"

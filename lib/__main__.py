@@ -1,4 +1,7 @@
-"""Train networks, list and measure the cached ones, rerun chapters and build the book. Bad input is one line on stderr and exit code 2."""
+"""Train networks, list and measure the cached ones, rerun chapters and build the book.
+
+Bad input is one line on stderr and exit code 2.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,16 @@ runs_app = typer.Typer(add_completion=False)
 app.add_typer(runs_app, name="runs")
 
 Dataset = Annotated[str, typer.Option(help="digits, cifar10 or tiny-imagenet")]
-Model = Annotated[str, typer.Option(help="resnet8, resnet20, resnet18 or resnet50; by default the data set's usual one")]
-Alphas = Annotated[list[str], typer.Option("--alpha", help="selectivity scale, negative lowers selectivity; may be given several times: --alpha=-0.7")]
+Model = Annotated[
+    str, typer.Option(help="resnet8, resnet20, resnet18 or resnet50; by default the data set's usual one")
+]
+Alphas = Annotated[
+    list[str],
+    typer.Option(
+        "--alpha",
+        help="selectivity scale, negative lowers selectivity; may be given several times: --alpha=-0.7",
+    ),
+]
 Seeds = Annotated[list[str], typer.Option("--seed", help="may be given several times")]
 RecipeName = Annotated[str, typer.Option(help="paper, or fast: shorter, for machines without a GPU")]
 Csv = Annotated[bool, typer.Option("--csv", help="comma-separated values on stdout")]
@@ -35,7 +46,9 @@ def _number(text: str, kind: type, name: str) -> float | int:
 
 @app.callback()
 def _commands() -> None:
-    """Train networks, list and measure the cached ones, rerun chapters and build the book; COMMAND --help says more."""
+    """Train networks, list and measure the cached ones, rerun chapters and build the book; COMMAND --help
+    says more.
+    """
 
 
 @app.command()
@@ -45,11 +58,19 @@ def train(
     alpha: Alphas = ("0",),
     seed: Seeds = ("0",),
     recipe: RecipeName = "fast",
-    epochs: Annotated[str, typer.Option(help="in place of the recipe's own number; the schedule is scaled to it")] = "",
-    variant: Annotated[str, typer.Option(help="plain, augmix, or pgd-K: adversarial training with K steps")] = "plain",
-    weights: Annotated[bool, typer.Option("--weights", help="train again where only the weights are missing")] = False,
+    epochs: Annotated[
+        str, typer.Option(help="in place of the recipe's own number; the schedule is scaled to it")
+    ] = "",
+    variant: Annotated[
+        str, typer.Option(help="plain, augmix, or pgd-K: adversarial training with K steps")
+    ] = "plain",
+    weights: Annotated[
+        bool, typer.Option("--weights", help="train again where only the weights are missing")
+    ] = False,
 ) -> None:
-    """Train networks, each alpha with each seed, into the store; what is there already is left alone, an interrupted one goes on."""
+    """Train networks, each alpha with each seed, into the store; what is there already is left alone, an
+    interrupted one goes on.
+    """
     from lib import runs as runs_
     from lib.base import malloc
     from lib.training.recipe import Training, usual_model
@@ -57,7 +78,11 @@ def train(
     malloc.keep_memory()
     count = _number(epochs, int, "epochs") if epochs else None
     model = model or usual_model(dataset)
-    wanted = [Training(dataset, model, _number(a, float, "alpha"), _number(s, int, "seed"), recipe, count, variant) for a in alpha for s in seed]
+    wanted = [
+        Training(dataset, model, _number(a, float, "alpha"), _number(s, int, "seed"), recipe, count, variant)
+        for a in alpha
+        for s in seed
+    ]
     runs_.missing(wanted)  # a damaged run is an error before anything is trained
     for training in wanted:
         run = runs_.make(training, weights=weights)
@@ -69,12 +94,30 @@ def train(
 @app.command()
 def sweep(
     file: Annotated[Path, typer.Argument(help="such as sweeps/digits.yml")],
-    shard: Annotated[str, typer.Option(help="i/n: the i-th of n equal parts, to be made on different machines")] = "1/1",
-    budget: Annotated[str, typer.Option(help="minutes: begin no epoch and no table that would end later; what is begun goes on next time")] = "",
-    pack: Annotated[str, typer.Option(help="name.tar: afterwards put the finished runs of this sweep there, for runs import elsewhere")] = "",
-    engine: Annotated[str, typer.Option(help="here: in this process; local: as processes of their own; slurm: as jobs of a cluster")] = "here",
+    shard: Annotated[
+        str, typer.Option(help="i/n: the i-th of n equal parts, to be made on different machines")
+    ] = "1/1",
+    budget: Annotated[
+        str,
+        typer.Option(
+            help="minutes: begin no epoch and no table that would end later; what is begun goes on next time"
+        ),
+    ] = "",
+    pack: Annotated[
+        str,
+        typer.Option(
+            help="name.tar: afterwards put the finished runs of this sweep there, for runs import elsewhere"
+        ),
+    ] = "",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="here: in this process; local: as processes of their own; slurm: as jobs of a cluster"
+        ),
+    ] = "here",
 ) -> None:
-    """Make the networks of a sweep file that are not cached, and measure them; says first what is missing and how long it will take.
+    """Make the networks of a sweep file that are not cached, and measure them; says first what is missing and
+    how long it will take.
 
     Exit code 1 if jobs have failed and something is left.
     """
@@ -89,15 +132,22 @@ def sweep(
     minutes = _number(budget, float, "budget") if budget else None
     sweeps.check_budget(minutes)
     if minutes is not None and engine != "here":
-        raise InputError(f"--budget is for --engine here, not for {engine!r}, whose jobs have no such end; leave one of the two out")
+        raise InputError(
+            f"--budget is for --engine here, not for {engine!r}, whose jobs have no such end; leave one of the two out"
+        )
     asked, part = sweeps.read(file), sweeps.parse_shard(shard)
     target = archive.checked(Path(pack)) if pack else None
     plan = sweeps.plan(asked, shard=part)
     outcome = sweeps.run(plan, budget_minutes=minutes) if engine == "here" else engines[engine](plan)
     if target and len(outcome.left) < len(plan.trainings):
         packed = archive.pack(plan.trainings, target)
-        print(f"packed {len(plan.trainings) - len(packed.left)} of {len(plan.trainings)} runs into {', '.join(map(str, packed.archives))}")
-        print("bring them into another store with: python -m lib runs import " + " ".join(part.name for part in packed.archives))
+        print(
+            f"packed {len(plan.trainings) - len(packed.left)} of {len(plan.trainings)} runs into {', '.join(map(str, packed.archives))}"
+        )
+        print(
+            "bring them into another store with: python -m lib runs import "
+            + " ".join(part.name for part in packed.archives)
+        )
     elif target:
         print(f"nothing is finished yet, so {target} was not written")
     if outcome.interrupted:
@@ -108,13 +158,17 @@ def sweep(
 
 @runs_app.callback(invoke_without_command=True)
 def runs(context: typer.Context, csv: Csv = False) -> None:
-    """List the cached runs: what each is, where and when it was made, and whether it is ok, diverged, stale or damaged (then exit code 2)."""
+    """List the cached runs: what each is, where and when it was made, and whether it is ok, diverged, stale
+    or damaged (then exit code 2).
+    """
     from lib.base import paths
     from lib.runs import catalogue
 
     if context.invoked_subcommand:
         if csv:
-            raise InputError(f"--csv is for the list of runs, not for runs {context.invoked_subcommand}; leave it out")
+            raise InputError(
+                f"--csv is for the list of runs, not for runs {context.invoked_subcommand}; leave it out"
+            )
         return
     rows = catalogue.catalogue()
     if csv:
@@ -129,8 +183,12 @@ def runs(context: typer.Context, csv: Csv = False) -> None:
 
 
 @runs_app.command("import")
-def import_(archives: Annotated[list[Path], typer.Argument(help="tar files that sweep --pack has written")]) -> None:
-    """Bring packed runs into the store, each verified against its manifest first; what is there already is completed, never changed."""
+def import_(
+    archives: Annotated[list[Path], typer.Argument(help="tar files that sweep --pack has written")],
+) -> None:
+    """Bring packed runs into the store, each verified against its manifest first; what is there already is
+    completed, never changed.
+    """
     from lib.base import paths
     from lib.runs import archive
 
@@ -145,14 +203,20 @@ def import_(archives: Annotated[list[Path], typer.Argument(help="tar files that 
             f"{len(found.tables)} tables and {len(found.weights)} weights completed, {len(found.refused)} refused"
         )
     if refused:
-        raise InputError(f"{refused} things differ from what is here and were left out; to have them, set RUNS_DIR to another place and import again")
+        raise InputError(
+            f"{refused} things differ from what is here and were left out; to have them, set RUNS_DIR to another place and import again"
+        )
 
 
 @runs_app.command()
 def recheck(
-    epochs: Annotated[str, typer.Option(help="of each repeated training; one of less than a minute is repeated whole")] = "1",
+    epochs: Annotated[
+        str, typer.Option(help="of each repeated training; one of less than a minute is repeated whole")
+    ] = "1",
 ) -> None:
-    """Repeat some trainings with today's code: where the results are the same to the bit, stale runs are so no more. Exit code 1 if some stay stale."""
+    """Repeat some trainings with today's code: where every bit of the results is the same, stale runs count
+    as current again. Exit code 1 if some stay stale.
+    """
     from lib.base import malloc
     from lib.book import rerun as book_rerun
 
@@ -166,10 +230,14 @@ def recheck(
 
 @app.command()
 def table(
-    measurement: Annotated[str, typer.Argument(help="such as selectivity, attack or dimensionality; an unknown name lists all")],
+    measurement: Annotated[
+        str, typer.Argument(help="such as selectivity, attack or dimensionality; an unknown name lists all")
+    ],
     csv: Csv = False,
 ) -> None:
-    """A measurement's tidy table over all cached runs; what was not measured yet is measured now, where the weights are kept."""
+    """A measurement's tidy table over all cached runs; what was not measured yet is measured now, where the
+    weights are kept.
+    """
     from lib import measurements
     from lib import runs as runs_
     from lib.base import malloc
@@ -188,15 +256,19 @@ def table(
 
 @app.command()
 def data(
-    name: Annotated[str, typer.Argument(help="digits, cifar10 or tiny-imagenet; all of them if left out")] = "",
+    name: Annotated[
+        str, typer.Argument(help="digits, cifar10 or tiny-imagenet; all of them if left out")
+    ] = "",
     download: Annotated[bool, typer.Option("--download", help="fetch CIFAR-10 into DATA_DIR first")] = False,
 ) -> None:
-    """Say which data sets are at hand, and get CIFAR-10."""
+    """Say which data sets are on this machine, and download CIFAR-10."""
     from lib import data as data_
 
     if download:
         if name != "cifar10":
-            raise InputError(f"only cifar10 can be downloaded, got {name!r}; {data_.DATASETS.get(name, ('', '', 'see python -m lib data'))[2]}")
+            raise InputError(
+                f"only cifar10 can be downloaded, got {name!r}; {data_.DATASETS.get(name, ('', '', 'see python -m lib data'))[2]}"
+            )
         print(f"CIFAR-10 is in {data_.download_cifar10()}")
     for one in [name] if name else data_.DATASETS:
         try:
@@ -206,14 +278,18 @@ def data(
                 raise
             print(f"{one}: {error}")
             continue
-        sizes = ", ".join(f"{len(images):,} {split} (fingerprint {images.fingerprint})" for split, images in splits.items())
+        sizes = ", ".join(
+            f"{len(images):,} {split} (fingerprint {images.fingerprint})" for split, images in splits.items()
+        )
         images = splits["train"]
         print(f"{one}: {sizes}, {tuple(images.pixels.shape[1:])} uint8, {len(images.classes)} classes")
 
 
 @app.command()
 def chapters() -> None:
-    """Execute all chapters with their defaults, from cached runs alone; write their published notebooks, what the README shows of them, and the reference's page of commands."""
+    """Execute all chapters with their defaults, from cached runs alone; write their published notebooks, what
+    the README shows of them, and the reference's page of commands.
+    """
     from lib.book import notebooks, readme, reference
 
     changed = notebooks.publish() + readme.write() + reference.write(app)
@@ -231,7 +307,9 @@ def build_book() -> None:
 
 @app.command()
 def pdf() -> None:
-    """Print the whole book through a browser: _build/book.pdf; builds it first where it is older than its sources."""
+    """Print the whole book through a browser: _build/book.pdf; builds it first where it is older than its
+    sources.
+    """
     from lib.book import pdf as book_pdf
 
     print(f"the book: {book_pdf.make()}")
@@ -242,11 +320,23 @@ def rerun(
     chapter: Annotated[str, typer.Argument(help="its name, with or without the number: approach")],
     dataset: Dataset = "cifar10",
     model: Model = "",
-    alpha: Annotated[list[str], typer.Option("--alpha", help="an alpha to add to the chapter's own; may be given several times: --alpha=-0.7")] = (),
-    seed: Annotated[list[str], typer.Option("--seed", help="the seeds to show; by default all that are cached for the chapter's alphas")] = (),
+    alpha: Annotated[
+        list[str],
+        typer.Option(
+            "--alpha", help="an alpha to add to the chapter's own; may be given several times: --alpha=-0.7"
+        ),
+    ] = (),
+    seed: Annotated[
+        list[str],
+        typer.Option(
+            "--seed", help="the seeds to show; by default all that are cached for the chapter's alphas"
+        ),
+    ] = (),
     recipe: RecipeName = "fast",
 ) -> None:
-    """Show a chapter with more alphas, or on another data set: trains what is missing, then builds its page beside the cached runs."""
+    """Show a chapter with more alphas, or on another data set: trains what is missing, then builds its page
+    beside the cached runs.
+    """
     from lib.base import malloc
     from lib.book import rerun as book_rerun
 
@@ -287,7 +377,8 @@ def _called() -> tuple[int | None, str]:
     except (typer.Abort, KeyboardInterrupt):  # Ctrl-C in older versions of typer; newer ones return 130
         code = 130
     except Exception as error:
-        if not hasattr(error, "format_message"):  # the parser's own errors, whose class differs between versions of typer
+        # the parser's own errors, whose class differs between versions of typer
+        if not hasattr(error, "format_message"):
             raise
         code, message = 2, error.format_message()
     return code, message

@@ -1,4 +1,4 @@
-"""Gradients of what a network computes with respect to the pixels it is given: of its logits, and of every unit inside it."""
+"""Gradients with respect to the pixels: of the logits, and of every unit inside a network."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from lib.models.fuse import PRECISIONS, folded
 
 
 def jacobian_norms(network: Network, pixels: Tensor) -> Tensor:
-    """Frobenius norm of the Jacobian of the logits with respect to the pixels, image by image: how far an image's logits can be moved.
+    """Frobenius norm of the Jacobian of the logits with respect to the pixels, for each image: how far a
+    change of the image can move its logits.
 
-    network  float pixels (n, c, h, w) in [0, 1] -> logits (n, classes)
-    pixels   (n, c, h, w) float in [0, 1]
-    returns  (n,) float64, in logits for a change of the pixels of length 1
-    raises   InputError for images that are not float or leave [0, 1]
+    Args:
+        network: Maps float pixels (n, c, h, w) in [0, 1] to logits (n, classes).
+        pixels: (n, c, h, w) float in [0, 1].
+
+    Returns:
+        (n,) float64, in units of logits per change of the pixels of length 1.
+
+    Raises:
+        InputError: For images that are not float or leave [0, 1].
     """
     check_pixels(pixels)
     with still(network):
@@ -27,22 +33,31 @@ def jacobian_norms(network: Network, pixels: Tensor) -> Tensor:
         # also where the caller has switched gradients off
         with torch.inference_mode(False), torch.enable_grad():
             x = pixels.detach().clone().requires_grad_()
-            # in evaluation mode no image's logits depend on the others: the gradient of a sum over images holds every image's own
+            # in evaluation mode no image's logits depend on the others: the gradient of a sum over images
+            # holds every image's own
             sums = function(x).sum(0)
-            squares = [torch.autograd.grad(one, x, retain_graph=True)[0].double().square().sum((1, 2, 3)) for one in sums]
+            squares = [
+                torch.autograd.grad(one, x, retain_graph=True)[0].double().square().sum((1, 2, 3))
+                for one in sums
+            ]
     return torch.stack(squares).sum(0).sqrt()
 
 
-# ---- Input-unit gradients ---------------------------------------------------------------------------------------------
+# ---- Input-unit gradients ----------------------------------------------------------------------------------
 #
-# One backward pass a unit for a whole batch of images; the forward pass is shared by all units of all layers. What makes the passes cheap: batch norm is
-# folded away, parameters ask for no gradients, a unit's pass starts at its own layer, and which units fire is found once in full precision and then held
-# fixed. The network is linear in between, so that the passes themselves can run in bfloat16 at the price of a rounding error of some tenths of a percent:
-# no unit is switched on or off by it.
+# There is one backward pass per unit for a whole batch of images; all units of all layers share the forward
+# pass. The passes are cheap because batch norm is folded away, parameters need no gradients, the pass of a
+# unit starts at its own layer, and which units fire is found once in full precision and then held fixed. The
+# network is linear in between, so the passes themselves can run in bfloat16 at the price of a rounding error
+# of some tenths of a percent, which switches no unit on or off.
 
 
 class _Gated(torch.autograd.Function):
-    """x times a mask; on the way back channels last, where a convolution is fastest, also after a shortcut that has changed the layout."""
+    """Product of x with a mask.
+
+    The backward pass is in channels-last layout, in which a convolution is fastest, also after a shortcut
+    that has changed the layout.
+    """
 
     @staticmethod
     def forward(ctx, x: Tensor, mask: Tensor) -> Tensor:
@@ -56,7 +71,7 @@ class _Gated(torch.autograd.Function):
 
 
 class _Gate(nn.Module):
-    """In place of a ReLU: passes what the ReLU passes on the images at hand."""
+    """Replacement of a ReLU that passes what the ReLU passes for the current images."""
 
     mask: Tensor  # (n, units, h, w): 1 where a unit fires, else 0
     out: Tensor
@@ -67,7 +82,7 @@ class _Gate(nn.Module):
 
 
 class _Linear:
-    """A network that is linear around each image: as it is, with its ReLUs replaced by gates."""
+    """A network that is linear around each image: its ReLUs are replaced by gates."""
 
     def __init__(self, network: nn.Module, pixels: Tensor, precision: str) -> None:
         self.network = folded(network, pixels)
@@ -80,21 +95,33 @@ class _Linear:
         self.twin = twin.requires_grad_(False)
 
     def around(self, pixels: Tensor) -> tuple[Tensor, dict[str, _Gate]]:
-        """The pixels as a leaf that gradients reach, and the gates they have passed, {layer: gate}, in the order of the forward pass."""
+        """Run the pixels through the network.
+
+        Returns:
+            The pixels as a leaf that gradients reach, and the gates ``{layer: gate}`` in the order of the
+            forward pass.
+        """
         fires: dict[str, Tensor] = {}
 
         def keep(layer: str):
             def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
                 if layer in fires:
-                    raise InputError(f"{layer} is used twice in one pass; give each use an nn.ReLU of its own")
+                    raise InputError(
+                        f"{layer} is used twice in one pass; give each use an nn.ReLU of its own"
+                    )
                 if output.ndim != 4:
-                    raise InputError(f"{layer} gives {tuple(output.shape)}; units are feature maps (n, units, h, w), such as follow a convolution")
+                    raise InputError(
+                        f"{layer} gives {tuple(output.shape)}; units are feature maps (n, units, h, w), such as follow a convolution"
+                    )
                 fires[layer] = (output > 0).to(self.dtype).contiguous(memory_format=torch.channels_last)
 
             return hook
 
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        hooks = [module.register_forward_hook(keep(layer)) for layer, module in models.relu_layers(self.network).items()]
+        hooks = [
+            module.register_forward_hook(keep(layer))
+            for layer, module in models.relu_layers(self.network).items()
+        ]
         try:
             with torch.no_grad():
                 self.network(pixels)
@@ -110,21 +137,35 @@ class _Linear:
         return x, {layer: self.gates[layer] for layer in fires}
 
 
-def input_unit_gradients(network: nn.Module, pixels: Tensor, *, precision: str = "float32") -> dict[str, Tensor]:
-    """Length of the gradient of each unit's activation, averaged over space, with respect to the pixels of each image.
+def input_unit_gradients(
+    network: nn.Module, pixels: Tensor, *, precision: str = "float32"
+) -> dict[str, Tensor]:
+    """Input-unit gradients: length of the gradient of each unit's activation, averaged over space, with
+    respect to the pixels of each image.
 
-    network    module with nn.ReLU layers: float pixels (n, c, h, w) in [0, 1] -> anything; each ReLU used once. Its mode and gradients are left as they were
-    pixels     (n, c, h, w) float in [0, 1]
-    precision  of the passes back: "float32", that of the network; or "bfloat16", half the time, each length within 2 %. Which units fire is decided in the
-               network's own precision in either case
-    returns    {layer: (n, units) float64}, in activation for a change of the pixels of length 1; 0 for a unit that does not fire on an image
-    raises     InputError for no images, images that are not float, not of the parameters' dtype or leave [0, 1], an unknown precision, no ReLU, one that is
-               used twice, or one that follows no convolution
-    source     Leavitt & Morcos 2020, input-unit gradients; that units are averaged over space is our choice
+    Args:
+        network: Module with nn.ReLU layers, each used once, that takes float pixels (n, c, h, w) in [0, 1].
+            Its mode and gradients are left as they were.
+        pixels: (n, c, h, w) float in [0, 1].
+        precision: Precision of the backward passes: "float32" is that of the network; "bfloat16" takes half
+            the time and gives each length within 2 %. Which units fire is decided in the network's own
+            precision in either case.
 
-    >>> network = models.build("resnet8", classes=10)
-    >>> input_unit_gradients(network, torch.rand(2, 3, 32, 32))["layer3.0.relu2"].shape
-    torch.Size([2, 32])
+    Returns:
+        ``{layer: (n, units) float64}``, in units of activation per change of the pixels of length 1; 0 for a
+        unit that does not fire on an image.
+
+    Raises:
+        InputError: For no images, images that are not float, not of the parameters' dtype or leave [0, 1], an
+            unknown precision, no ReLU, one that is used twice, or one that follows no convolution.
+
+    References:
+        Leavitt & Morcos 2020, input-unit gradients; that units are averaged over space is our choice.
+
+    Example:
+        >>> network = models.build("resnet8", classes=10)
+        >>> input_unit_gradients(network, torch.rand(2, 3, 32, 32))["layer3.0.relu2"].shape
+        torch.Size([2, 32])
     """
     check_pixels(pixels)
     if precision not in PRECISIONS:
@@ -133,10 +174,14 @@ def input_unit_gradients(network: nn.Module, pixels: Tensor, *, precision: str =
         raise InputError(f"units are those of a module's nn.ReLU layers, got {type(network).__name__}")
     if not len(pixels):
         raise InputError("units are found by passing images through the network, got 0 images")
-    kinds = {parameter.dtype for parameter in network.parameters() if parameter.is_floating_point()} - {pixels.dtype}
+    kinds = {parameter.dtype for parameter in network.parameters() if parameter.is_floating_point()} - {
+        pixels.dtype
+    }
     if kinds:
-        raise InputError(f"images of {pixels.dtype} do not pass a network whose parameters are {', '.join(map(str, kinds))}; convert one with .to(...)")
-    size = 250 if pixels.is_cuda else 16  # on a CPU, what more images hold leaves its cache
+        raise InputError(
+            f"images of {pixels.dtype} do not pass a network whose parameters are {', '.join(map(str, kinds))}; convert one with .to(...)"
+        )
+    size = 250 if pixels.is_cuda else 16  # on a CPU, the activations of more images do not fit into the cache
     parts: dict[str, list[Tensor]] = {}
     with still(network), torch.inference_mode(False), torch.enable_grad():
         pixels = pixels.detach().clone()
@@ -149,11 +194,11 @@ def input_unit_gradients(network: nn.Module, pixels: Tensor, *, precision: str =
 
 
 def _lengths(gate: _Gate, x: Tensor) -> Tensor:
-    """(n, units) lengths of the gradients of a layer's spatial means with respect to x."""
+    """Lengths (n, units) of the gradients of a layer's spatial means with respect to x."""
     n, units, height, width = gate.mask.shape
     lengths = torch.zeros(n, units, dtype=torch.float64, device=x.device)
     for unit in gate.mask.amax((0, 2, 3)).nonzero().flatten().tolist():
-        # of the sum over space: in low precision, 1 is exact and 1 / (h w) need not be
+        # gradient of the sum over space: in low precision, 1 is exact and 1 / (h w) need not be
         there = torch.zeros_like(gate.out, memory_format=torch.channels_last)
         there[:, unit] = 1
         (gradient,) = torch.autograd.grad(gate.out, x, there, retain_graph=True)

@@ -16,8 +16,13 @@ EPSILON = 1e-6  # keeps the index of a unit that never fires at 0
 def class_means(activations: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     """Mean activation of each unit for each class, by one matrix product.
 
-    activations (n, u) float; labels (n,) int64 in [0, classes)
-    returns (classes, u) means in the dtype of the activations, 0 for an absent class, and (classes,) bool: class present
+    Args:
+        activations: (n, u) float.
+        labels: (n,) int64 in [0, classes).
+
+    Returns:
+        (classes, u) means in the dtype of the activations, 0 for an absent class, and (classes,) bool, which
+        classes are present.
     """
     members = F.one_hot(labels, classes).to(activations.dtype)  # (n, classes)
     counts = members.sum(0)  # (classes,)
@@ -27,11 +32,18 @@ def class_means(activations: Tensor, labels: Tensor, classes: int) -> tuple[Tens
 
 
 def selectivity_index(means: Tensor, present: Tensor, *, epsilon: float = EPSILON) -> Tensor:
-    """SI = (max - rest) / (max + rest + epsilon) for each unit, from class-conditional means.
+    """Class selectivity index (max - rest) / (max + rest + epsilon) of each unit, from class-conditional
+    means.
 
-    means (classes, u) >= 0; present (classes,) bool, absent classes are left out
-    returns (u,) in [0, 1); the gradient flows through the largest mean and the others
-    source  Leavitt & Morcos 2020, class selectivity index
+    Args:
+        means: (classes, u) >= 0.
+        present: (classes,) bool; absent classes are left out.
+
+    Returns:
+        (u,) in [0, 1); the gradient flows through the largest mean and the others.
+
+    References:
+        Leavitt & Morcos 2020, arXiv 2010.07693, class selectivity index.
     """
     means = means * present[:, None]
     best = means.masked_fill(~present[:, None], 0).amax(0)  # means are >= 0, so an absent class never wins
@@ -43,14 +55,22 @@ def selectivity_index(means: Tensor, present: Tensor, *, epsilon: float = EPSILO
 def class_selectivity(activations: Tensor, labels: Tensor, *, epsilon: float = EPSILON) -> Tensor:
     """Class selectivity index of each unit: its best class against the mean of the others.
 
-    activations (n, u) float >= 0: after the ReLU, averaged over space
-    labels      (n,) int64
-    returns     (u,) in [0, 1]; 0 for a unit that never fires
-    raises      InputError for other shapes, negative or non-finite activations, or fewer than two classes
-    source      Leavitt & Morcos 2020, class selectivity index
+    Args:
+        activations: (n, u) float >= 0: after the ReLU, averaged over space.
+        labels: (n,) int64.
 
-    >>> class_selectivity(torch.tensor([[1., 1., 0.], [0., 1., 0.]]), torch.tensor([0, 1]))
-    tensor([1.0000, 0.0000, 0.0000])
+    Returns:
+        (u,) in [0, 1]; 0 for a unit that never fires.
+
+    Raises:
+        InputError: For other shapes, for negative or non-finite activations, and for fewer than two classes.
+
+    References:
+        Leavitt & Morcos 2020, arXiv 2010.07693, class selectivity index.
+
+    Example:
+        >>> class_selectivity(torch.tensor([[1., 1., 0.], [0., 1., 0.]]), torch.tensor([0, 1]))
+        tensor([1.0000, 0.0000, 0.0000])
     """
     if activations.ndim != 2 or labels.shape != activations.shape[:1]:
         raise InputError(
@@ -71,18 +91,33 @@ def class_selectivity(activations: Tensor, labels: Tensor, *, epsilon: float = E
 
 
 def dead(means: Tensor) -> Tensor:
-    """Units that never fire: (classes, u) class means -> (u,) bool. Their index is 0 without meaning indifference."""
+    """Mask of dead units, which never fire, from class means (classes, u).
+
+    Their index of 0 does not mean that they respond to all classes alike.
+
+    Returns:
+        (u,) bool.
+    """
     return (means == 0).all(0)
 
 
-def mean_selectivity(layers: Mapping[str, Tensor], labels: Tensor, classes: int, *, epsilon: float = EPSILON) -> Tensor:
-    """The regulariser's term: the mean over the units of a layer, then over layers, so that wide layers do not dominate.
+def mean_selectivity(
+    layers: Mapping[str, Tensor], labels: Tensor, classes: int, *, epsilon: float = EPSILON
+) -> Tensor:
+    """Mean selectivity, the term of the regulariser: averaged over the units of a layer, then over layers, so
+    that wide layers do not dominate.
 
-    layers  {name: (n, units)}: spatially averaged ReLU outputs of one minibatch, from `models.spatial_means`
-    labels  (n,) int64; classes missing from the minibatch are left out, and a minibatch of one class counts as 0
-    returns () tensor in [0, 1) with gradient; the loss is cross_entropy - alpha * this
+    Args:
+        layers: {name: (n, units)}, spatially averaged ReLU outputs of one minibatch, from
+            `models.spatial_means`.
+        labels: (n,) int64; classes missing from the minibatch are left out, and a minibatch of one class
+            counts as 0.
+
+    Returns:
+        () tensor in [0, 1) with gradient; the loss is cross_entropy - alpha * this.
     """
     sizes = [act.shape[1] for act in layers.values()]
-    means, present = class_means(torch.cat(list(layers.values()), 1), labels, classes)  # all layers in one product
+    # all layers in one product
+    means, present = class_means(torch.cat(list(layers.values()), 1), labels, classes)
     index = selectivity_index(means, present, epsilon=epsilon) * (present.sum() > 1)
     return torch.stack([layer.mean() for layer in index.split(sizes)]).mean()

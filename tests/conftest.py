@@ -1,8 +1,11 @@
-"""Fixtures shared by all tests: the digits, a trained network, a browser, and a store with two tiny trainings that is made once."""
+"""Fixtures shared by all tests: the digits, a trained network, a browser, and a store with two tiny trainings
+that is made once.
+"""
 
 import os
 
-# networks this small gain nothing from threads, and two processes with threads slow each other; children inherit it
+# networks this small gain nothing from threads, and two processes with threads slow each other; children
+# inherit it
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import shutil
@@ -65,7 +68,10 @@ def trainings() -> list[Training]:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory, trainings) -> Path:
-    """A store that holds `trainings` with their selectivity tables. Tests never write here: see `store_dir` and `own_store`."""
+    """A store that holds `trainings` with their selectivity tables.
+
+    Tests never write here: see `store_dir` and `own_store`.
+    """
     root = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RUNS_DIR", str(root))

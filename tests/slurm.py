@@ -1,4 +1,6 @@
-"""A real Slurm on loopback, in a scratch folder, with keys, sockets, ports and names of its own; nothing of the system is touched."""
+"""A real Slurm on loopback, in a scratch folder, with keys, sockets, ports and names of its own; nothing of
+the system is touched.
+"""
 
 import os
 import secrets
@@ -12,7 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol")
-SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])  # daemons are often not on a user's path
+# daemons are often not on a user's path
+SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
 # cred_expire: so long a job that is queued again waits, two minutes by default
 CONF = """
@@ -68,11 +71,23 @@ class Slurm:
 
     def __init__(self, folder: Path, array: int) -> None:
         self.folder = folder
-        self.conf, self.environment = folder / "slurm.conf", dict(os.environ, PATH=SEARCH, SLURM_CONF=str(folder / "slurm.conf"))
+        self.conf, self.environment = (
+            folder / "slurm.conf",
+            dict(os.environ, PATH=SEARCH, SLURM_CONF=str(folder / "slurm.conf")),
+        )
         for name in ("state", "spool"):
             (folder / name).mkdir(parents=True)
         host, (ctld_port, d_port) = socket.gethostname().split(".")[0], _free_ports(2)
-        self.conf.write_text(CONF.format(folder=folder, host=host, ctld_port=ctld_port, d_port=d_port, array=array, name=f"test{ctld_port}"))
+        self.conf.write_text(
+            CONF.format(
+                folder=folder,
+                host=host,
+                ctld_port=ctld_port,
+                d_port=d_port,
+                array=array,
+                name=f"test{ctld_port}",
+            )
+        )
 
     def start(self) -> None:
         key = self.folder / "munge.key"
@@ -90,14 +105,25 @@ class Slurm:
 
     def daemon(self, name: str, *arguments: str) -> None:
         """Start one; it goes to the background by itself."""
-        done = subprocess.run([shutil.which(name, path=SEARCH), *arguments], env=self.environment, capture_output=True, check=False, text=True, timeout=60)
+        done = subprocess.run(
+            [shutil.which(name, path=SEARCH), *arguments],
+            env=self.environment,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=60,
+        )
         assert done.returncode == 0, (name, done.stderr, self.logs())
 
     def ask(self, *command: str) -> str:
-        return subprocess.run(command, env=self.environment, capture_output=True, check=False, text=True, timeout=60).stdout
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, check=False, text=True, timeout=60
+        ).stdout
 
     def logs(self) -> str:
-        return "\n".join(file.read_text(errors="replace")[-2000:] for file in sorted(self.folder.glob("*.log")))
+        return "\n".join(
+            file.read_text(errors="replace")[-2000:] for file in sorted(self.folder.glob("*.log"))
+        )
 
     def stop(self, name: str) -> None:
         """End a daemon by the pid in its pid file, and wait until it is gone."""

@@ -1,4 +1,6 @@
-"""Corrupted accuracy: the corrupted set made once, counts of right answers, and what is computed from them by hand."""
+"""Corrupted accuracy: the corrupted set made once, counts of correct images, and what is computed from them
+by hand.
+"""
 
 import numpy as np
 import pandas as pd
@@ -42,7 +44,10 @@ def images(digits) -> Images:
 
 
 class Brightness(nn.Module):
-    """A network that sees how bright an image is: class 9 for the brightest. Its only parameter says where it lives."""
+    """A network that sees how bright an image is: class 9 for the brightest.
+
+    Its only parameter says where it lives.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +75,9 @@ def test_cells_are_blocks_of_the_whole_set_and_kept(cache, quick, images, monkey
 
 
 def test_a_prefix_of_the_images_gets_the_same_pixels(cache, quick, images):
-    for (*cell, whole), (*other, part) in zip(corruptions_dataset.cells(images), corruptions_dataset.cells(images[:70]), strict=True):
+    for (*cell, whole), (*other, part) in zip(
+        corruptions_dataset.cells(images), corruptions_dataset.cells(images[:70]), strict=True
+    ):
         assert cell == other and torch.equal(whole[:70], part)
 
 
@@ -81,7 +88,10 @@ def test_a_damaged_cell_is_made_again(cache, quick, images):
     raw[len(raw) // 2] ^= 1
     files[0].write_bytes(raw)
     files[1].write_bytes(b"")
-    assert all(torch.equal(one, two) for one, (_, _, two) in zip(before, corruptions_dataset.cells(images), strict=True))
+    assert all(
+        torch.equal(one, two)
+        for one, (_, _, two) in zip(before, corruptions_dataset.cells(images), strict=True)
+    )
 
 
 def test_where_nothing_can_be_kept_it_says_so_and_goes_on(tmp_path, quick, images, monkeypatch):
@@ -100,7 +110,9 @@ def test_counts_by_class_against_plain_computation(cache, quick, images):
         likely = (pixels.amax((1, 2, 3)).float() / 255 * 9).round().long()
         assert rows["class"].tolist() == list(images.classes)
         assert rows.images.tolist() == images.labels.bincount(minlength=10).tolist()
-        assert rows.correct.tolist() == [int(((likely == label) & (images.labels == label)).sum()) for label in range(10)]
+        assert rows.correct.tolist() == [
+            int(((likely == label) & (images.labels == label)).sum()) for label in range(10)
+        ]
     assert not network.training
 
 
@@ -132,26 +144,51 @@ def test_examples_are_pictures_of_one_image(images):
     assert table.corruption.tolist() == ["clean", *corruptions.NAMES]
     pictures = [torch.from_numpy(np.array(Image.open(io.BytesIO(png)))).permute(2, 0, 1) for png in table.png]
     assert torch.equal(pictures[0], images.pixels[105])
-    assert torch.equal(pictures[1 + corruptions.NAMES.index("snow")], corruptions.corrupted_block(images.pixels, 1, "snow", 4)[5])
+    assert torch.equal(
+        pictures[1 + corruptions.NAMES.index("snow")],
+        corruptions.corrupted_block(images.pixels, 1, "snow", 4)[5],
+    )
     sure = network(models.to_unit(images.pixels[105:106])).softmax(1).max()
-    assert table.confidence[0] == pytest.approx(sure.item(), abs=1e-5) and (table.label == images.classes[images.labels[105]]).all()
+    assert (
+        table.confidence[0] == pytest.approx(sure.item(), abs=1e-5)
+        and (table.label == images.classes[images.labels[105]]).all()
+    )
     for wrong in ({"image": 130, "severity": 3}, {"image": -1, "severity": 3}, {"image": 1, "severity": 0}):
         with pytest.raises(InputError):
             corruption_examples(network, images, **wrong)
 
 
-NETWORKS = pd.DataFrame({"dataset": "digits", "model": "resnet8", "alpha": [-1.0, 0.0], "seed": 0, "recipe": "fast", "variant": "plain", "epochs": 16})
+NETWORKS = pd.DataFrame({
+    "dataset": "digits",
+    "model": "resnet8",
+    "alpha": [-1.0, 0.0],
+    "seed": 0,
+    "recipe": "fast",
+    "variant": "plain",
+    "epochs": 16,
+})
 SHARES = {"clean": [(0, 0.9)], "fog": [(1, 0.8), (2, 0.6)], "saturate": [(1, 0.5), (2, 0.3)]}
 
 
 def counts(dataset="digits") -> pd.DataFrame:
     """Two networks, two classes of 10 and 30 images; the first class is always right."""
     rows = [
-        {**network, "dataset": dataset, "corruption": name, "severity": severity, "class": label, "images": size, "correct": right}
+        {
+            **network,
+            "dataset": dataset,
+            "corruption": name,
+            "severity": severity,
+            "class": label,
+            "images": size,
+            "correct": right,
+        }
         for network in NETWORKS.to_dict("records")
         for name, severities in SHARES.items()
         for severity, share in severities
-        for label, size, right in (("a", 10, 10), ("b", 30, round(40 * share * (1 if network["alpha"] else 0.5)) - 10))
+        for label, size, right in (
+            ("a", 10, 10),
+            ("b", 30, round(40 * share * (1 if network["alpha"] else 0.5)) - 10),
+        )
     ]
     return pd.DataFrame(rows)
 
@@ -163,7 +200,11 @@ def test_means_by_hand():
     assert types.accuracy.tolist() == pytest.approx([0.9, 0.7, 0.4, 0.45, 0.35, 0.2])
     summary = with_corrupted(NETWORKS.assign(mean_selectivity=0.3), counts())
     first, second = summary.to_dict("records")
-    assert (first["subset_accuracy"], first["corrupted_accuracy"], first["corrupted_fog"]) == pytest.approx((0.9, 0.55, 0.7))
+    assert (first["subset_accuracy"], first["corrupted_accuracy"], first["corrupted_fog"]) == pytest.approx((
+        0.9,
+        0.55,
+        0.7,
+    ))
     assert second["relative_accuracy"] == pytest.approx(0.275 / 0.45) and second["mean_selectivity"] == 0.3
 
 

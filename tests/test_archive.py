@@ -1,4 +1,6 @@
-"""Runs in tar files: packed to the same bytes, unpacked only when every bit of every run is right, and never over another run."""
+"""Runs in tar files: packed to the same bytes, unpacked only when every bit of every run is right, and never
+over another run.
+"""
 
 import io
 import json
@@ -35,7 +37,11 @@ def elsewhere(packed, tmp_path, monkeypatch) -> Path:
 
 def content(root: Path) -> dict[str, bytes]:
     """Every file of a store but its locks."""
-    return {str(file.relative_to(root)): file.read_bytes() for file in sorted(root.rglob("*")) if file.is_file() and ".locks" not in file.parts}
+    return {
+        str(file.relative_to(root)): file.read_bytes()
+        for file in sorted(root.rglob("*"))
+        if file.is_file() and ".locks" not in file.parts
+    }
 
 
 def members(file: Path) -> dict[str, bytes]:
@@ -68,12 +74,14 @@ def reseal(parts: dict[str, bytes], run: str, change) -> dict[str, bytes]:
     return parts | {f"{run}/{store.MANIFEST}": store._manifest(files)}
 
 
-# ---- there and back --------------------------------------------------------------------------------------------------
+# ---- there and back ----------------------------------------------------------------------------------------
 
 
 def test_what_comes_home_is_what_was_sent(packed, made, elsewhere, trainings):
     found = archive.unpack(packed)
-    assert found.added == tuple(sorted(training.name for training in trainings)) and not (found.there or found.refused)
+    assert found.added == tuple(sorted(training.name for training in trainings)) and not (
+        found.there or found.refused
+    )
     sent = {name: data for name, data in content(made).items() if not name.startswith(".")}
     assert content(elsewhere) == sent
     assert set(catalogue.catalogue().status) == {"ok"}
@@ -93,14 +101,18 @@ def test_the_same_runs_make_the_same_bytes(packed, trainings, store_dir, tmp_pat
     again = archive.pack(trainings[::-1] * 2, tmp_path / "again.tar").archives[0]
     assert again.read_bytes() == packed.read_bytes()
     with tarfile.open(again) as tar:
-        assert all(member.isreg() and member.mtime == member.uid == 0 and member.uname == "" for member in tar)
+        assert all(
+            member.isreg() and member.mtime == member.uid == 0 and member.uname == "" for member in tar
+        )
 
 
 def test_unfinished_runs_are_left_and_named(store_dir, trainings, tmp_path):
     other = Training("digits", "resnet8", 0.5, 7, "fast")
     found = archive.pack([*trainings, other], tmp_path / "a.tar")
     assert found.left == (other,)
-    assert {name.rsplit("/", 1)[0] for name in members(found.archives[0])} == {training.name for training in trainings}
+    assert {name.rsplit("/", 1)[0] for name in members(found.archives[0])} == {
+        training.name for training in trainings
+    }
 
 
 def test_nothing_finished_is_an_error(store_dir, tmp_path):
@@ -151,12 +163,14 @@ def test_a_table_measured_there_joins_the_run_here(packed, own_store, trainings,
     monkeypatch.setenv("RUNS_DIR", str(tmp_path / "home"))
     archive.unpack(packed)
     found = archive.unpack(more)
-    assert found.tables == (f"{trainings[0].name}/{measurements.file_name('class_means', {})}",) and found.there == (trainings[1].name,)
+    assert found.tables == (
+        f"{trainings[0].name}/{measurements.file_name('class_means', {})}",
+    ) and found.there == (trainings[1].name,)
     monkeypatch.setenv("RUNS_FROZEN", "1")
     assert runs.table("class_means", [trainings[0]]).equals(expected)
 
 
-# ---- what is refused -------------------------------------------------------------------------------------------------
+# ---- what is refused ---------------------------------------------------------------------------------------
 
 
 def test_another_network_of_the_same_name_stays(packed, own_store, trainings):
@@ -167,15 +181,29 @@ def test_another_network_of_the_same_name_stays(packed, own_store, trainings):
     store.create(folder, files, optional=(runs.WEIGHTS,))
     before = content(own_store)
     found = archive.unpack(packed)
-    assert len(found.refused) == 1 and f"{trainings[0].name}: another network than the one here" in found.refused[0]
+    assert (
+        len(found.refused) == 1
+        and f"{trainings[0].name}: another network than the one here" in found.refused[0]
+    )
     assert content(own_store) == before
 
 
 def test_every_flipped_bit_is_found(packed, elsewhere):
-    """One bit in each file's content and in each header: all of it is refused, or the bit was in padding and changes nothing."""
+    """One bit in each file's content and in each header: all of it is refused, or the bit was in padding and
+    changes nothing.
+    """
     whole = packed.read_bytes()
     with tarfile.open(packed) as tar:
-        places = [place for member in tar for place in (member.offset + 3, member.offset + 150, member.offset_data, member.offset_data + member.size // 2)]
+        places = [
+            place
+            for member in tar
+            for place in (
+                member.offset + 3,
+                member.offset + 150,
+                member.offset_data,
+                member.offset_data + member.size // 2,
+            )
+        ]
     for place in places:
         packed.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
         with pytest.raises(InputError, match="damaged: .*two.tar"):
@@ -187,16 +215,25 @@ def test_every_flipped_bit_is_found(packed, elsewhere):
 def test_a_cut_archive_is_refused(share, packed, elsewhere):
     whole = packed.read_bytes()
     packed.write_bytes(whole[: int(share * len(whole))])
-    unchanged(lambda: archive.unpack(packed), "damaged: .*two.tar .*nothing was changed; pack it again, or fetch it again", elsewhere)
+    unchanged(
+        lambda: archive.unpack(packed),
+        "damaged: .*two.tar .*nothing was changed; pack it again, or fetch it again",
+        elsewhere,
+    )
 
 
-@pytest.mark.parametrize("name", ["../x/y", "/etc/a/b", "a/../b", "a/b", "a/b/c/d", ".locks/a/b", "a/b/.hidden", "a//b", "a/b/c\nd"])
+@pytest.mark.parametrize(
+    "name",
+    ["../x/y", "/etc/a/b", "a/../b", "a/b", "a/b/c/d", ".locks/a/b", "a/b/.hidden", "a//b", "a/b/c\nd"],
+)
 def test_names_that_lead_elsewhere_are_refused(name, packed, elsewhere):
     write(packed, members(packed) | {name: b"x"})
     unchanged(lambda: archive.unpack(packed), "damaged: .*members must be <group>/<run>/<file>", elsewhere)
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
+)
 def test_links_and_devices_are_refused(kind, packed, elsewhere, trainings):
     with tarfile.open(packed, "a") as tar:
         info = tarfile.TarInfo(f"{trainings[0].name}/extra")
@@ -218,7 +255,11 @@ def test_files_no_manifest_names_are_refused(packed, elsewhere, trainings):
 
 def test_other_kinds_of_files_are_refused_even_when_sealed(packed, elsewhere, trainings):
     name = trainings[0].name
-    parts = reseal(members(packed), name, lambda files: files.update({"extra.pkl": {"sha256": store._sha256(b"x"), "bytes": 1}}))
+    parts = reseal(
+        members(packed),
+        name,
+        lambda files: files.update({"extra.pkl": {"sha256": store._sha256(b"x"), "bytes": 1}}),
+    )
     write(packed, parts | {f"{name}/extra.pkl": b"x"})
     unchanged(lambda: archive.unpack(packed), "whose manifest is not that of a run", elsewhere)
 
@@ -227,7 +268,11 @@ def test_a_missing_file_is_refused(packed, elsewhere, trainings):
     parts = members(packed)
     del parts[f"{trainings[1].name}/{runs.HISTORY}"]
     write(packed, parts)
-    unchanged(lambda: archive.unpack(packed), f"holds a damaged run: {trainings[1].name}/history.parquet is missing", elsewhere)
+    unchanged(
+        lambda: archive.unpack(packed),
+        f"holds a damaged run: {trainings[1].name}/history.parquet is missing",
+        elsewhere,
+    )
 
 
 def test_a_run_under_another_name_is_refused(packed, elsewhere, trainings):
@@ -241,12 +286,20 @@ def test_a_training_of_no_known_recipe_is_refused(packed, elsewhere, trainings):
     parts = members(packed)
     config = parts[f"{name}/{runs.CONFIG}"].replace(b'"learning_rate": 0.1', b'"learning_rate": 0.7')
     assert config != parts[f"{name}/{runs.CONFIG}"]
-    parts = reseal(parts, name, lambda files: files[runs.CONFIG].update(sha256=store._sha256(config), bytes=len(config)))
+    parts = reseal(
+        parts, name, lambda files: files[runs.CONFIG].update(sha256=store._sha256(config), bytes=len(config))
+    )
     write(packed, parts | {f"{name}/{runs.CONFIG}": config})
-    unchanged(lambda: archive.unpack(packed), "this library has no training such as its config.json describes", elsewhere)
+    unchanged(
+        lambda: archive.unpack(packed),
+        "this library has no training such as its config.json describes",
+        elsewhere,
+    )
 
 
-@pytest.mark.parametrize("junk", [b"", b"x", b"PK\x03\x04" + bytes(2000), bytes(20480), b"\x1f\x8b" + bytes(600)])
+@pytest.mark.parametrize(
+    "junk", [b"", b"x", b"PK\x03\x04" + bytes(2000), bytes(20480), b"\x1f\x8b" + bytes(600)]
+)
 def test_what_is_no_tar_is_refused(junk, elsewhere, tmp_path):
     file = tmp_path / "junk.tar"
     file.write_bytes(junk)
@@ -254,7 +307,9 @@ def test_what_is_no_tar_is_refused(junk, elsewhere, tmp_path):
 
 
 def test_an_absent_archive_is_one_line(elsewhere, tmp_path):
-    unchanged(lambda: archive.unpack(tmp_path / "none.tar"), "cannot read .*none.tar: No such file", elsewhere)
+    unchanged(
+        lambda: archive.unpack(tmp_path / "none.tar"), "cannot read .*none.tar: No such file", elsewhere
+    )
 
 
 def test_damage_here_is_found_before_anything_is_added(packed, own_store, trainings):
@@ -288,7 +343,7 @@ def test_bad_arguments(name, limit, match, store_dir, trainings, tmp_path):
         archive.pack(trainings, tmp_path / name, limit_bytes=limit)
 
 
-# ---- killed ----------------------------------------------------------------------------------------------------------
+# ---- killed ------------------------------------------------------------------------------------------------
 
 
 def until_killed(step: int, work) -> int:
@@ -322,7 +377,9 @@ def test_kill_9_at_every_step_of_an_import(packed, made, elsewhere):
         step += 1
     assert step > 5
     archive.unpack(packed)
-    assert content(elsewhere) == {name: data for name, data in content(made).items() if not name.startswith(".")}
+    assert content(elsewhere) == {
+        name: data for name, data in content(made).items() if not name.startswith(".")
+    }
 
 
 def test_nothing_is_pickled(packed, elsewhere, monkeypatch):

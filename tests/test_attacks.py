@@ -1,4 +1,6 @@
-"""Attacks: inside their ball, right to the bit where that can be said, as strong as a reference, and not fooled by the scale of the logits."""
+"""Attacks: inside their ball, right to the bit where that can be said, as strong as a reference, and not
+fooled by the scale of the logits.
+"""
 
 import math
 
@@ -46,13 +48,14 @@ def length(change: torch.Tensor, norm: str) -> torch.Tensor:
     return flat.abs().amax(1) if norm == "linf" else flat.norm(dim=1)
 
 
-# ---- by hand ---------------------------------------------------------------------------------------------------------
+# ---- by hand -----------------------------------------------------------------------------------------------
 
 
 def test_fgsm_by_hand():
     network = linear([[1.0, -1.0, 0.0, 0.5, 2.0, 0.0], [0.0] * 6])
     x = torch.tensor([0.5, 0.5, 0.5, 0.95, 0.02, 0.5]).view(1, 3, 1, 2)
-    # the cross-entropy of class 0 falls along its weights: against them, clipped to [0, 1]; where the weight is 0 nothing moves
+    # the cross-entropy of class 0 falls along its weights: against them, clipped to [0, 1]; where the weight
+    # is 0 nothing moves
     expected = torch.tensor([0.4, 0.6, 0.5, 0.85, 0.0, 0.5]).view(1, 3, 1, 2)
     assert torch.allclose(attacks.fgsm(network, x, torch.tensor([0]), 0.1), expected, atol=1e-7)
     other = torch.tensor([0.6, 0.4, 0.5, 1.0, 0.12, 0.5]).view(1, 3, 1, 2)
@@ -77,7 +80,9 @@ def test_losses_by_hand():
     tempered = [0.5 * log(1 + math.exp(2)) - 2, 0.5 * log(1 + math.exp(10))]
     assert losses_tempered(logits, labels, 0.5).tolist() == pytest.approx(tempered)
     spread = logits.std(1, correction=0)
-    by_image = [float(losses_tempered(logits[i : i + 1], labels[i : i + 1], float(0.5 * spread[i]))) for i in range(2)]
+    by_image = [
+        float(losses_tempered(logits[i : i + 1], labels[i : i + 1], float(0.5 * spread[i]))) for i in range(2)
+    ]
     assert relative(logits, labels, 0.5).tolist() == pytest.approx(by_image)
     assert relative(torch.zeros(1, 3), labels[:1], 1.0).isfinite().all()  # no spread to count in
 
@@ -87,9 +92,17 @@ def test_temperature_joins_cross_entropy_and_margin(trained, some):
     trained.double()
     try:
         slope = {}
-        for loss, temperature in (("cross-entropy", 1.0), ("margin", 1.0), ("logit-temperature", 1.0), ("logit-temperature", 1e-3), ("temperature", 1e-4)):
+        for loss, temperature in (
+            ("cross-entropy", 1.0),
+            ("margin", 1.0),
+            ("logit-temperature", 1.0),
+            ("logit-temperature", 1e-3),
+            ("temperature", 1e-4),
+        ):
             with still(trained):
-                slope[loss, temperature] = pixel_gradient(trained, labels, loss=loss, temperature=temperature)(x.double())
+                slope[loss, temperature] = pixel_gradient(
+                    trained, labels, loss=loss, temperature=temperature
+                )(x.double())
     finally:
         trained.float()
 
@@ -122,7 +135,7 @@ def test_gradients_are_those_of_finite_differences(loss, some):
             assert float((slope * direction).sum()) == pytest.approx(float(measured), rel=1e-4)
 
 
-# ---- the ball --------------------------------------------------------------------------------------------------------
+# ---- the ball ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -131,7 +144,14 @@ def test_gradients_are_those_of_finite_differences(loss, some):
 def test_every_iterate_is_in_the_ball_and_in_the_box(trained, some, norm, loss, random_start):
     x, labels = (part[:16] for part in some)
     epsilon = 0.03 if norm == "linf" else 0.5
-    how = {"epsilon": epsilon, "step_size": epsilon / 3, "steps": 5, "norm": norm, "loss": loss, "random_start": random_start}
+    how = {
+        "epsilon": epsilon,
+        "step_size": epsilon / 3,
+        "steps": 5,
+        "norm": norm,
+        "loss": loss,
+        "random_start": random_start,
+    }
     before = x.clone()
     path = list(attacks.pgd_path(trained, x, labels, **how))
     assert len(path) == 6 and torch.equal(x, before)
@@ -164,7 +184,10 @@ def test_the_random_start_is_uniform_in_the_ball():
 def test_the_same_generator_gives_the_same_attack(trained, some):
     x, labels = (part[:8] for part in some)
     one, two, three = (
-        attacks.pgd(trained, x, labels, steps=2, random_start=True, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+        attacks.pgd(
+            trained, x, labels, steps=2, random_start=True, generator=torch.Generator().manual_seed(seed)
+        )
+        for seed in (1, 1, 2)
     )
     assert torch.equal(one, two) and not torch.equal(one, three)
     torch.manual_seed(0)
@@ -176,12 +199,21 @@ def test_the_same_generator_gives_the_same_attack(trained, some):
 
 def test_accuracy_falls_with_epsilon_and_with_nested_iterations(trained, some):
     x, labels = some
-    ladder = [accuracy(trained, found, labels) for found in attacks.fgsm_grid(trained, x, labels, [0, 4 / 255, 8 / 255, 16 / 255])]
+    ladder = [
+        accuracy(trained, found, labels)
+        for found in attacks.fgsm_grid(trained, x, labels, [0, 4 / 255, 8 / 255, 16 / 255])
+    ]
     assert ladder == sorted(ladder, reverse=True) and ladder[-1] < 0.3 < ladder[0]
     radii = (0, 2 / 255, 4 / 255, 8 / 255, 16 / 255)
-    by_radius = [accuracy(trained, attacks.pgd(trained, x, labels, epsilon=e, step_size=e / 4, steps=15), labels) for e in radii]
+    by_radius = [
+        accuracy(trained, attacks.pgd(trained, x, labels, epsilon=e, step_size=e / 4, steps=15), labels)
+        for e in radii
+    ]
     assert by_radius == sorted(by_radius, reverse=True) and by_radius[-1] < 0.05
-    path = [accuracy(trained, found, labels) for found in attacks.pgd_path(trained, x, labels, epsilon=16 / 255, step_size=2 / 255, steps=8)]
+    path = [
+        accuracy(trained, found, labels)
+        for found in attacks.pgd_path(trained, x, labels, epsilon=16 / 255, step_size=2 / 255, steps=8)
+    ]
     assert path == sorted(path, reverse=True) and path[-1] < path[0] - 0.5
 
 
@@ -193,11 +225,13 @@ def test_an_attack_goes_on_from_where_it_was(trained, some):
     assert torch.equal(rest[-1], whole[-1])
 
 
-# ---- networks are left alone -----------------------------------------------------------------------------------------
+# ---- networks are left alone -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("precision", [None, "float32", "bfloat16"])
-def test_a_network_in_training_mode_is_attacked_in_evaluation_mode_and_left_as_it_was(trained, some, precision):
+def test_a_network_in_training_mode_is_attacked_in_evaluation_mode_and_left_as_it_was(
+    trained, some, precision
+):
     x, labels = (part[:16] for part in some)
     expected = attacks.pgd(trained, x, labels, steps=3, precision=precision)
     state = {name: value.clone() for name, value in trained.state_dict().items()}
@@ -240,12 +274,14 @@ def test_attacks_work_inside_no_grad_and_on_plain_functions(trained, some):
     with torch.inference_mode():
         assert attacks.fgsm(trained, x.clone(), labels).shape == x.shape
         for precision in (None, "float32", "bfloat16"):
-            assert attacks.pgd(trained, x.clone(), labels.clone(), steps=2, precision=precision).shape == x.shape
+            assert (
+                attacks.pgd(trained, x.clone(), labels.clone(), steps=2, precision=precision).shape == x.shape
+            )
         assert gradients.jacobian_norms(trained, x.clone()).shape == (6,)
     assert torch.equal(inside, attacks.pgd(lambda pixels: trained(pixels), x, labels, steps=2))
 
 
-# ---- against references ----------------------------------------------------------------------------------------------
+# ---- against references ------------------------------------------------------------------------------------
 
 
 def test_fgsm_is_foolboxs_pixel_by_pixel(trained, some):
@@ -265,8 +301,12 @@ def test_pgd_is_as_strong_as_foolboxs(trained, norm, epsilon, precision):
     x, labels = models.to_unit(test.pixels), test.labels
     kind = {"linf": foolbox.attacks.LinfPGD, "l2": foolbox.attacks.L2PGD}[norm]
     attack = kind(abs_stepsize=epsilon / 4, steps=10, random_start=False)
-    _, theirs, _ = attack(foolbox.PyTorchModel(trained, bounds=(0, 1), device="cpu"), x, labels, epsilons=epsilon)
-    ours = attacks.pgd(trained, x, labels, epsilon=epsilon, step_size=epsilon / 4, steps=10, norm=norm, precision=precision)
+    _, theirs, _ = attack(
+        foolbox.PyTorchModel(trained, bounds=(0, 1), device="cpu"), x, labels, epsilons=epsilon
+    )
+    ours = attacks.pgd(
+        trained, x, labels, epsilon=epsilon, step_size=epsilon / 4, steps=10, norm=norm, precision=precision
+    )
     assert 0.02 < accuracy(trained, ours, labels) < 0.98  # the comparison says something
     assert abs(accuracy(trained, ours, labels) - accuracy(trained, theirs, labels)) <= 0.005
     if precision is None:
@@ -278,7 +318,9 @@ def test_torchattacks_agrees(trained):
     torchattacks = pytest.importorskip("torchattacks")
     test = data.load("digits", "test")[:200]
     x, labels = models.to_unit(test.pixels), test.labels
-    assert torch.equal(attacks.fgsm(trained, x, labels, 8 / 255), torchattacks.FGSM(trained, eps=8 / 255)(x, labels))
+    assert torch.equal(
+        attacks.fgsm(trained, x, labels, 8 / 255), torchattacks.FGSM(trained, eps=8 / 255)(x, labels)
+    )
     theirs = torchattacks.PGD(trained, eps=4 / 255, alpha=1 / 255, steps=8, random_start=False)(x, labels)
     ours = attacks.pgd(trained, x, labels, 4 / 255, 1 / 255, 8)
     assert abs(accuracy(trained, ours, labels) - accuracy(trained, theirs, labels)) <= 0.005
@@ -294,12 +336,19 @@ def test_lower_precision_breaks_as_many(some):
         patch.delenv("RUNS_DIR", raising=False)
         networks = [runs.load(Training("digits", "resnet8", alpha, 0, "fast")) for alpha in (-2.0, 2.0)]
     for net in networks:
-        found = [accuracy(net, attacks.pgd(net, x, labels, epsilon=4 / 255, step_size=1 / 255, steps=6, precision=p), labels) for p in ("float32", "bfloat16")]
+        found = [
+            accuracy(
+                net,
+                attacks.pgd(net, x, labels, epsilon=4 / 255, step_size=1 / 255, steps=6, precision=p),
+                labels,
+            )
+            for p in ("float32", "bfloat16")
+        ]
         assert abs(found[0] - found[1]) <= 0.015  # of 500 images
         assert 0.05 < found[0] < 0.95
 
 
-# ---- the scale of the logits -----------------------------------------------------------------------------------------
+# ---- the scale of the logits -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("epsilon", [4 / 255, 8 / 255])
@@ -340,7 +389,7 @@ def test_no_temperature_leaves_the_range_of_float32(trained, some):
     assert (attacks.pgd(trained, x, labels, norm="l2", epsilon=1e25, step_size=1e25, steps=1) != x).any()
 
 
-# ---- bad input -------------------------------------------------------------------------------------------------------
+# ---- bad input ---------------------------------------------------------------------------------------------
 
 X, Y = torch.full((2, 3, 4, 4), 0.5), torch.tensor([0, 1])
 
@@ -360,14 +409,23 @@ X, Y = torch.full((2, 3, 4, 4), 0.5), torch.tensor([0, 1])
         ({"temperature": -1.0}, "temperature must be a finite number >= 0, got -1.0"),
         ({"precision": "float16"}, "unknown precision 'float16'; known: bfloat16, float32"),
         ({"generator": torch.Generator()}, "pass random_start=True"),
-        ({"pixels": (X * 255).to(torch.uint8)}, "images must be float32 or float64, .* got torch.uint8 of shape .*to_unit"),
+        (
+            {"pixels": (X * 255).to(torch.uint8)},
+            "images must be float32 or float64, .* got torch.uint8 of shape .*to_unit",
+        ),
         ({"pixels": X.long()}, "images must be float32 or float64, .* got torch.int64"),
         ({"pixels": X.half()}, "images must be float32 or float64, .* got torch.float16"),
         ({"pixels": X[0]}, "got torch.float32 of shape \\(3, 4, 4\\)"),
         ({"pixels": X * 255}, "images must lie in \\[0, 1\\], got \\[127.5, 127.5\\]"),
         ({"pixels": X - 0.6}, "images must lie in \\[0, 1\\], got \\[-0.1"),
-        ({"pixels": X.masked_fill(torch.eye(4).bool(), float("nan"))}, "images must lie in \\[0, 1\\], got \\[nan"),
-        ({"labels": torch.tensor([0])}, "labels must be int64, one an image, \\(2,\\), got torch.int64 of shape \\(1,\\)"),
+        (
+            {"pixels": X.masked_fill(torch.eye(4).bool(), float("nan"))},
+            "images must lie in \\[0, 1\\], got \\[nan",
+        ),
+        (
+            {"labels": torch.tensor([0])},
+            "labels must be int64, one an image, \\(2,\\), got torch.int64 of shape \\(1,\\)",
+        ),
         ({"labels": torch.tensor([0.0, 1.0])}, "labels must be int64, one an image"),
         ({"labels": [0, 1]}, "labels must be int64, one an image, \\(2,\\), got list"),
         ({"labels": torch.tensor([0, -1])}, "labels must be >= 0, got -1"),
@@ -390,20 +448,27 @@ def test_numbers_of_other_kinds_are_numbers(trained, some):
     x, labels = (part[:3] for part in some)
     plain = attacks.pgd(trained, x, labels, epsilon=0.5, step_size=0.25, steps=2)
     for kind in (np.float32, np.float64, torch.tensor):
-        assert torch.equal(attacks.pgd(trained, x, labels, epsilon=kind(0.5), step_size=kind(0.25), steps=np.int64(2)), plain)
+        assert torch.equal(
+            attacks.pgd(trained, x, labels, epsilon=kind(0.5), step_size=kind(0.25), steps=np.int64(2)), plain
+        )
     assert len(list(attacks.fgsm_grid(trained, x, labels, torch.linspace(0, 0.1, 3)))) == 3
 
 
 def test_pixels_that_ask_for_gradients_give_images_that_do_not(trained, some):
     x, labels = (part[:3] for part in some)
     asking = x.clone().requires_grad_()
-    assert not attacks.fgsm(trained, asking, labels).requires_grad and not attacks.pgd(trained, asking, labels, steps=1).requires_grad
+    assert (
+        not attacks.fgsm(trained, asking, labels).requires_grad
+        and not attacks.pgd(trained, asking, labels, steps=1).requires_grad
+    )
     assert asking.grad is None
 
 
 def test_a_start_must_be_images(trained, some):
     x, labels = (part[:3] for part in some)
-    assert {found.dtype for found in attacks.pgd_path(trained, x, labels, start=x.double(), steps=1)} == {torch.float32}
+    assert {found.dtype for found in attacks.pgd_path(trained, x, labels, start=x.double(), steps=1)} == {
+        torch.float32
+    }
     for start in (x[:1], x.masked_fill(x == x.max(), float("nan"))):
         with pytest.raises(InputError, match="start must be images of the shape of pixels"):
             next(attacks.pgd_path(trained, x, labels, start=start))
@@ -417,7 +482,9 @@ def test_what_is_no_classifier_is_named():
     for pixels in (X * 255, (X * 255).to(torch.uint8)):
         with pytest.raises(InputError, match="images"):
             gradients.jacobian_norms(models.build("resnet8", 10), pixels)
-    with pytest.raises(InputError, match=r"a network must map 2 images to logits \(2, classes >= 2\), got \(2, 3, 4, 4\)"):
+    with pytest.raises(
+        InputError, match=r"a network must map 2 images to logits \(2, classes >= 2\), got \(2, 3, 4, 4\)"
+    ):
         attacks.fgsm(nn.Identity(), X, Y)
 
 
@@ -425,7 +492,12 @@ def test_no_images_are_no_adversarial_images(trained):
     empty = torch.zeros(0, 3, 32, 32)
     assert attacks.fgsm(trained, empty, torch.zeros(0, dtype=torch.int64)).shape == empty.shape
     for norm in NORMS:
-        assert attacks.pgd(trained, empty, torch.zeros(0, dtype=torch.int64), steps=2, norm=norm, random_start=True).shape == empty.shape
+        assert (
+            attacks.pgd(
+                trained, empty, torch.zeros(0, dtype=torch.int64), steps=2, norm=norm, random_start=True
+            ).shape
+            == empty.shape
+        )
 
 
 def test_a_broken_network_breaks_nothing_else(some):

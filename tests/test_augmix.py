@@ -1,4 +1,6 @@
-"""Every operation against Pillow, the random choices against their distributions, the mixture against its formula."""
+"""Every operation against Pillow, the random choices against their distributions, the mixture against its
+formula.
+"""
 
 import math
 
@@ -20,14 +22,20 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def smooth(n: int, height: int, width: int, seed: int) -> torch.Tensor:
-    """Pictures like photographs in that neighbours differ by a few grey levels: coarse noise, enlarged, each with a range of its own."""
-    coarse = F.interpolate(torch.rand(n, 3, 5, 5, generator=seeded(seed)), (height, width), mode="bicubic").clamp(0, 1)
+    """Pictures like photographs in that neighbours differ by a few grey levels: coarse noise, enlarged, each
+    with a range of its own.
+    """
+    coarse = F.interpolate(
+        torch.rand(n, 3, 5, 5, generator=seeded(seed)), (height, width), mode="bicubic"
+    ).clamp(0, 1)
     low, span = torch.rand(2, n, 3, 1, 1, generator=seeded(seed + 1))
     return ((low * 0.5 + span * 0.5 * coarse) * 255).to(torch.uint8)
 
 
 def special(height: int, width: int) -> torch.Tensor:
-    """Histograms at the edges of the rules: one value, two values, black, white, a single other pixel, few values."""
+    """Histograms at the edges of the rules: one value, two values, black, white, a single other pixel, few
+    values.
+    """
     pictures = torch.full((6, 3, height, width), 100, dtype=torch.uint8)
     pictures[1, :, :, : width // 2] = torch.tensor([7, 101, 255], dtype=torch.uint8)[:, None, None]
     pictures[2], pictures[3] = 0, 255
@@ -51,7 +59,9 @@ def pillow(picture: torch.Tensor, name: str, level: float, sign: int) -> torch.T
     width, height = image.size
 
     def moved(*coefficients: float) -> Image.Image:
-        return image.transform(image.size, Image.Transform.AFFINE, coefficients, resample=Image.Resampling.BILINEAR)
+        return image.transform(
+            image.size, Image.Transform.AFFINE, coefficients, resample=Image.Resampling.BILINEAR
+        )
 
     shear = sign * level * 0.3 / 10
     made = {
@@ -65,7 +75,9 @@ def pillow(picture: torch.Tensor, name: str, level: float, sign: int) -> torch.T
         "translate_x": lambda: moved(1, 0, sign * int(level * (width / 3) / 10), 0, 1, 0),
         "translate_y": lambda: moved(1, 0, 0, 0, 1, sign * int(level * (height / 3) / 10)),
     }[name]()
-    return torch.frombuffer(bytearray(made.tobytes()), dtype=torch.uint8).view(height, width, 3).permute(2, 0, 1)
+    return (
+        torch.frombuffer(bytearray(made.tobytes()), dtype=torch.uint8).view(height, width, 3).permute(2, 0, 1)
+    )
 
 
 def operate(pictures: torch.Tensor, name: str, level: float, sign: int) -> torch.Tensor:
@@ -92,7 +104,7 @@ def alone(n: int, name: str, **changes: torch.Tensor) -> Plan:
     return plan._replace(**changes)
 
 
-# ---- Operations ------------------------------------------------------------------------------------------------------
+# ---- Operations --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", PICTURES)
@@ -106,7 +118,8 @@ def test_operations_are_pillows(name, kind):
             theirs = torch.stack([pillow(picture, name, level, sign) for picture in pictures])
             assert ours.dtype == torch.uint8 and ours.shape == pictures.shape
             off = (ours.int() - theirs.int()).abs()
-            # the others: where the exact result is a whole grey level, either may round to just below and lose one
+            # the others: where the exact result is a whole grey level, either may round to just below and
+            # lose one
             assert off.max() <= (0 if exact else 1), (level, sign)
             assert off.double().mean() <= 1e-2, (level, sign)
 
@@ -116,17 +129,35 @@ def test_every_angle_is_pillows():
     for degrees in range(30):
         for sign in (1, -1):
             ours = operate(pictures, "rotate", degrees / 3 + 1e-6, sign)  # one degree is a third of a level
-            theirs = torch.stack([pillow(picture, "rotate", degrees / 3 + 1e-6, sign) for picture in pictures])
+            theirs = torch.stack([
+                pillow(picture, "rotate", degrees / 3 + 1e-6, sign) for picture in pictures
+            ])
             assert (ours.int() - theirs.int()).abs().double().mean() <= 1e-3, degrees * sign
 
 
 def test_hand_computed_operations():
-    picture = torch.tensor([[10, 20, 30], [40, 50, 60], [70, 80, 90]], dtype=torch.uint8).expand(1, 3, 3, 3).contiguous()
-    assert operate(picture, "translate_x", 10, 1)[0, 0].tolist() == [[20, 30, 0], [50, 60, 0], [80, 90, 0]]  # by 3 / 3 pixels
+    picture = (
+        torch
+        .tensor([[10, 20, 30], [40, 50, 60], [70, 80, 90]], dtype=torch.uint8)
+        .expand(1, 3, 3, 3)
+        .contiguous()
+    )
+    # by 3 / 3 pixels
+    assert operate(picture, "translate_x", 10, 1)[0, 0].tolist() == [[20, 30, 0], [50, 60, 0], [80, 90, 0]]
     assert operate(picture, "translate_y", 10, -1)[0, 0].tolist() == [[0, 0, 0], [10, 20, 30], [40, 50, 60]]
-    assert operate(picture, "posterize", 5, 1)[0, 0].tolist() == [[0, 0, 0], [0, 0, 0], [64, 64, 64]]  # 2 bits
-    assert operate(picture, "solarize", 7.7, 1)[0, 0].tolist() == [[10, 20, 30], [40, 50, 195], [185, 175, 165]]  # from 256 - 197
-    assert operate(picture, "autocontrast", 1, 1)[0, 0].tolist() == [[0, 31, 63], [95, 127, 159], [191, 223, 255]]
+    # 2 bits
+    assert operate(picture, "posterize", 5, 1)[0, 0].tolist() == [[0, 0, 0], [0, 0, 0], [64, 64, 64]]
+    # from 256 - 197
+    assert operate(picture, "solarize", 7.7, 1)[0, 0].tolist() == [
+        [10, 20, 30],
+        [40, 50, 195],
+        [185, 175, 165],
+    ]
+    assert operate(picture, "autocontrast", 1, 1)[0, 0].tolist() == [
+        [0, 31, 63],
+        [95, 127, 159],
+        [191, 223, 255],
+    ]
 
 
 @pytest.mark.parametrize("name", ["posterize", "rotate", "translate_x", "translate_y"])
@@ -141,11 +172,18 @@ def test_operations_leave_their_input_and_mixed_batches_apart():
     pictures = torch.cat([PICTURES["noise"], PICTURES["smooth"]])[:10]
     before = pictures.clone()
     operations = torch.tensor([8, 3, -1, 0, 5, 1, 4, 2, 7, 6])
-    levels, signs = torch.linspace(1, 9, 10, dtype=torch.float64), torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(5)
+    levels, signs = (
+        torch.linspace(1, 9, 10, dtype=torch.float64),
+        torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(5),
+    )
     together = augmix.operate(pictures, operations, levels, signs)
     for row, number in enumerate(operations.tolist()):
         one = slice(row, row + 1)
-        expected = operate(pictures[one], OPERATIONS[number], levels[row].item(), signs[row].item()) if number >= 0 else pictures[one]
+        expected = (
+            operate(pictures[one], OPERATIONS[number], levels[row].item(), signs[row].item())
+            if number >= 0
+            else pictures[one]
+        )
         assert torch.equal(together[one], expected), row
     assert torch.equal(pictures, before)
 
@@ -156,7 +194,7 @@ def test_more_images_than_a_chunk():
     assert torch.equal(together[-5:], operate(pictures[-5:], "rotate", 5, 1))
 
 
-# ---- Random choices --------------------------------------------------------------------------------------------------
+# ---- Random choices ----------------------------------------------------------------------------------------
 
 
 def chi_square(counts: torch.Tensor) -> float:
@@ -213,7 +251,7 @@ def test_severity_bounds_levels():
     assert 9.9 < levels.max() <= 10
 
 
-# ---- Mixture ---------------------------------------------------------------------------------------------------------
+# ---- Mixture -----------------------------------------------------------------------------------------------
 
 
 def test_the_formula_by_plain_loops():
@@ -225,16 +263,21 @@ def test_the_formula_by_plain_loops():
             current = picture
             for step in range(plan.depths[image, chain]):
                 at = (image, chain, step)
-                current = pillow(current, OPERATIONS[plan.operations[at]], plan.levels[at].item(), int(plan.signs[at]))
+                current = pillow(
+                    current, OPERATIONS[plan.operations[at]], plan.levels[at].item(), int(plan.signs[at])
+                )
             mixed += plan.weights[image, chain].double() * current
         share = plan.share[image].double()
         expected[image] = ((1 - share) * picture + share * mixed) / 255
     off = (augmix.apply(pictures, plan).double() - expected).abs()
-    # a pixel that differs by one level before a later posterize or solarize can differ by more after it: rare pixels, so the mean
+    # a pixel that differs by one level before a later posterize or solarize can differ by more after it: rare
+    # pixels, so the mean
     assert off.mean() < 1e-5 and (off > 1e-6).double().mean() < 1e-3
 
 
-@pytest.mark.parametrize("width, depth, severity", [(3, -1, 3), (1, -1, 1), (1, 1, 10), (4, 2, 0.1), (2, 5, 10)])
+@pytest.mark.parametrize(
+    "width, depth, severity", [(3, -1, 3), (1, -1, 1), (1, 1, 10), (4, 2, 0.1), (2, 5, 10)]
+)
 @pytest.mark.parametrize("kind", PICTURES)
 def test_shape_dtype_range_and_input(kind, width, depth, severity):
     pictures = PICTURES[kind]
@@ -289,30 +332,49 @@ def test_share_zero_is_the_image_and_share_one_the_chains():
     plan = augmix.draw(len(pictures), severity=10, generator=seeded(5))
     untouched = augmix.apply(pictures, plan._replace(share=torch.zeros(len(pictures))))
     assert torch.equal(untouched, pictures.float() / 255)
-    inverted = augmix.apply(pictures, alone(6, "solarize", levels=torch.full((6, 1, 1), 10.0, dtype=torch.float64)))
+    inverted = augmix.apply(
+        pictures, alone(6, "solarize", levels=torch.full((6, 1, 1), 10.0, dtype=torch.float64))
+    )
     assert torch.equal(inverted, (255 - pictures).float() / 255)
-    half = augmix.apply(pictures, alone(6, "solarize", levels=torch.full((6, 1, 1), 10.0, dtype=torch.float64), share=torch.full((6,), 0.5)))
+    half = augmix.apply(
+        pictures,
+        alone(
+            6,
+            "solarize",
+            levels=torch.full((6, 1, 1), 10.0, dtype=torch.float64),
+            share=torch.full((6,), 0.5),
+        ),
+    )
     assert torch.allclose(half, torch.full_like(half, 0.5))
 
 
 def test_operations_beyond_the_depth_are_left_out():
     pictures, plan = PICTURES["noise"], augmix.draw(6, generator=seeded(6))
     plan = plan._replace(depths=torch.ones_like(plan.depths))
-    shorter = plan._replace(**{name: getattr(plan, name)[..., :1] for name in ("operations", "levels", "signs")})
+    shorter = plan._replace(**{
+        name: getattr(plan, name)[..., :1] for name in ("operations", "levels", "signs")
+    })
     assert torch.equal(augmix.apply(pictures, plan), augmix.apply(pictures, shorter))
 
 
 def test_the_mean_over_many_draws_keeps_a_flat_image_where_nothing_can_change_it():
-    """A black image is fixed by every operation but solarize, and that only at threshold 0: the weights must sum to one."""
+    """A black image is fixed by every operation but solarize, and that only at threshold 0: the weights must
+    sum to one.
+    """
     white = torch.full((64, 3, 8, 8), 255, dtype=torch.uint8)
-    out = augmix.apply(white, augmix.draw(64, generator=seeded(7))._replace(operations=torch.zeros(64, 3, 3, dtype=torch.int64)))
+    out = augmix.apply(
+        white,
+        augmix.draw(64, generator=seeded(7))._replace(operations=torch.zeros(64, 3, 3, dtype=torch.int64)),
+    )
     assert torch.allclose(out, torch.ones_like(out)) and out.max() <= 1
 
 
 def test_layout_and_an_empty_batch():
     pictures = PICTURES["smooth"]
     strided = pictures.contiguous(memory_format=torch.channels_last)
-    assert torch.equal(augmix.augmix(strided, generator=seeded(8)), augmix.augmix(pictures, generator=seeded(8)))
+    assert torch.equal(
+        augmix.augmix(strided, generator=seeded(8)), augmix.augmix(pictures, generator=seeded(8))
+    )
     assert augmix.augmix(pictures[:0], generator=seeded(8)).shape == (0, 3, 32, 32)
 
 
@@ -325,14 +387,20 @@ def test_a_gpu_sees_the_same_draws():
     assert (off > 1e-6).double().mean() < 1e-3
 
 
-# ---- Errors ----------------------------------------------------------------------------------------------------------
+# ---- Errors ------------------------------------------------------------------------------------------------
 
 WRONG = {
-    "float pixels": ({"pixels": torch.zeros(2, 3, 4, 4)}, r"uint8 images \(n, 3, h, w\), got torch.float32 \(2, 3, 4, 4\)"),
+    "float pixels": (
+        {"pixels": torch.zeros(2, 3, 4, 4)},
+        r"uint8 images \(n, 3, h, w\), got torch.float32 \(2, 3, 4, 4\)",
+    ),
     "one image": ({"pixels": torch.zeros(3, 4, 4, dtype=torch.uint8)}, r"got torch.uint8 \(3, 4, 4\)"),
     "grey": ({"pixels": torch.zeros(2, 1, 4, 4, dtype=torch.uint8)}, r"got torch.uint8 \(2, 1, 4, 4\)"),
     "no pixels": ({"pixels": torch.zeros(2, 3, 0, 4, dtype=torch.uint8)}, r"got torch.uint8 \(2, 3, 0, 4\)"),
-    "numpy": ({"pixels": torch.zeros(2, 3, 4, 4, dtype=torch.uint8).numpy()}, "a tensor of uint8 images .* got ndarray"),
+    "numpy": (
+        {"pixels": torch.zeros(2, 3, 4, 4, dtype=torch.uint8).numpy()},
+        "a tensor of uint8 images .* got ndarray",
+    ),
     "generator 0": ({"generator": 0}, "draws from a torch.Generator, got 0; pass"),
     "no generator": ({"generator": None}, "draws from a torch.Generator, got None; pass"),
     "width 1.5": ({"width": 1.5}, "width of at least 1 chain, got 1.5"),
@@ -354,6 +422,8 @@ def test_wrong_input(case):
     generator = seeded(0)
     before = generator.get_state()
     with pytest.raises(InputError, match=message) as caught:
-        augmix.augmix(**({"pixels": torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "generator": generator} | wrong))
+        augmix.augmix(
+            **({"pixels": torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "generator": generator} | wrong)
+        )
     assert "\n" not in str(caught.value)
     assert torch.equal(generator.get_state(), before)

@@ -24,7 +24,9 @@ CONTRACT = ["name", "device", "ours", "peer", "peer_name", "ratio", "unit", "rep
 
 
 class Clock:
-    """A clock that stands still unless work is done: `work(name, seconds, ...)` takes those seconds, one after the other."""
+    """A clock that stands still unless work is done: `work(name, seconds, ...)` takes those seconds, one
+    after the other.
+    """
 
     def __init__(self):
         self.now, self.calls = 0.0, []
@@ -74,19 +76,23 @@ def call(monkeypatch, capsys, tmp_path):
     return run
 
 
-# ---- Measuring -------------------------------------------------------------------------------------------------------
+# ---- Measuring ---------------------------------------------------------------------------------------------
 
 
 def test_sides_take_turns_after_one_warm_up_each():
     clock = Clock()
-    samples = harness.interleave(clock.work("ours", 50.0, 1.0, 2.0), clock.work("peer", 90.0, 4.0, 3.0), 2, clock.read)
+    samples = harness.interleave(
+        clock.work("ours", 50.0, 1.0, 2.0), clock.work("peer", 90.0, 4.0, 3.0), 2, clock.read
+    )
     assert clock.calls == ["ours", "peer"] * 3
     assert [[one.seconds for one in side] for side in samples] == [[1.0, 2.0], [4.0, 3.0]]
 
 
 def test_faults_are_counted_beside_each_timing_and_shown(call):
     def touching(count):
-        return lambda device: lambda: mmap.mmap(-1, count * mmap.PAGESIZE).write(b"x" * (count * mmap.PAGESIZE))
+        return lambda device: (
+            lambda: mmap.mmap(-1, count * mmap.PAGESIZE).write(b"x" * (count * mmap.PAGESIZE))
+        )
 
     code, rows, out, _ = call([case(ours=touching(1), peer=touching(16 * 1024))], "--repeats", "3")
     ours, peer = rows[0]["ours_faults"], rows[0]["peer_faults"]
@@ -105,8 +111,14 @@ def test_faults_that_nobody_counts_are_none(call, monkeypatch):
 def test_ratio_is_peer_over_ours_in_medians_with_the_range_of_the_pairs():
     clock = Clock()
     ours, peer = clock.work("ours", 9.0, 1.0, 2.0, 4.0), clock.work("peer", 9.0, 5.0, 6.0, 8.0)
-    row = harness.run(case(ours=lambda device: ours, peer=lambda device: peer, unit="ms a step", per=4), "cpu", repeats=3, read=clock.read)
-    assert (row["ours"], row["peer"], row["ratio"]) == (500.0, 1500.0, 3.0)  # medians 2 s and 6 s of four steps
+    row = harness.run(
+        case(ours=lambda device: ours, peer=lambda device: peer, unit="ms a step", per=4),
+        "cpu",
+        repeats=3,
+        read=clock.read,
+    )
+    # medians 2 s and 6 s of four steps
+    assert (row["ours"], row["peer"], row["ratio"]) == (500.0, 1500.0, 3.0)
     assert (row["low"], row["high"], row["repeats"]) == (2.0, 5.0, 3)
     assert row["parity"] == "ok" and row["met"]
 
@@ -115,17 +127,25 @@ def test_row_begins_with_the_contract_and_is_json():
     clock = Clock()
     row = harness.run(case(clock), "cpu", read=clock.read)
     assert list(row)[: len(CONTRACT)] == CONTRACT
-    assert {"low", "high", "target", "parity", "note", "date", "commit", "torch", "threads", "machine"} < set(row)
+    assert {"low", "high", "target", "parity", "note", "date", "commit", "torch", "threads", "machine"} < set(
+        row
+    )
     assert json.loads(json.dumps(row)) == row
 
 
 def test_share_counts_ours_as_one():
     clock = Clock()
-    row = harness.run(case(clock, unit="share of the step", targets={"cpu": Target(1.1, at_most=True)}), "cpu", read=clock.read)
+    row = harness.run(
+        case(clock, unit="share of the step", targets={"cpu": Target(1.1, at_most=True)}),
+        "cpu",
+        read=clock.read,
+    )
     assert (row["ours"], row["peer"], row["ratio"], row["met"]) == (1.0, 3.0, 3.0, False)
 
 
-@pytest.mark.parametrize(("target", "met", "missed"), [(Target(2.0), 2.0, 1.99), (Target(1.1, at_most=True), 1.1, 1.11)])
+@pytest.mark.parametrize(
+    ("target", "met", "missed"), [(Target(2.0), 2.0, 1.99), (Target(1.1, at_most=True), 1.1, 1.11)]
+)
 def test_target_has_a_direction(target, met, missed):
     assert target.met(met) and not target.met(missed)
 
@@ -136,7 +156,11 @@ def test_a_case_has_its_threads_and_gives_them_back(monkeypatch):
     monkeypatch.setattr(torch, "set_num_threads", lambda number: now.__setitem__(0, number))
     for threads in (0, 1):
         row = harness.run(case(parity=lambda device: seen.append(now[0]), threads=threads), "cpu", repeats=1)
-        assert row["threads"] == (threads or 3) and row["clock"] == ("CPU time" if threads == 1 else "wall") and now == [3]
+        assert (
+            row["threads"] == (threads or 3)
+            and row["clock"] == ("CPU time" if threads == 1 else "wall")
+            and now == [3]
+        )
     assert seen == [3, 1]
 
 
@@ -170,8 +194,16 @@ def forbidden(device):
 
 
 WITHOUT_RATIO = {
-    "parity": ({"parity": lambda device: "0.1, not 0.2", "ours": forbidden, "peer": forbidden}, "outputs disagree: 0.1, not 0.2", 1),
-    "package": ({"package": "no_such_package", "parity": forbidden}, "not run: no_such_package is not installed", 0),
+    "parity": (
+        {"parity": lambda device: "0.1, not 0.2", "ours": forbidden, "peer": forbidden},
+        "outputs disagree: 0.1, not 0.2",
+        1,
+    ),
+    "package": (
+        {"package": "no_such_package", "parity": forbidden},
+        "not run: no_such_package is not installed",
+        0,
+    ),
     "device": ({"targets": {"cuda": Target(2.0)}, "parity": forbidden}, "not run: for cuda only", 0),
     "data": ({"ours": absent}, "not run: data set 'cifar10' not found", 0),
 }
@@ -187,7 +219,7 @@ def test_no_ratio_but_a_row_that_says_why(call, reason):
     assert next(line for line in out.splitlines() if line.startswith("fake")).endswith(text)
 
 
-# ---- The command line ------------------------------------------------------------------------------------------------
+# ---- The command line --------------------------------------------------------------------------------------
 
 
 def test_named_case_alone_is_run(call):
@@ -225,11 +257,23 @@ def test_damaged_results_are_said_before_anything_runs(call, tmp_path):
 
 
 def test_published_rows_are_replaced_by_name_and_device(call, tmp_path):
-    old = [{"name": name, "device": device, "ratio": 1.0} for name, device in (("fake", "cpu"), ("fake", "cuda"), ("gone", "cpu"), ("needy", "cpu"))]
+    old = [
+        {"name": name, "device": device, "ratio": 1.0}
+        for name, device in (("fake", "cpu"), ("fake", "cuda"), ("gone", "cpu"), ("needy", "cpu"))
+    ]
     harness.write(tmp_path / "results.json", old)
-    call([case(), case(name="needy", package="no_such_package"), case(name="new", package="no_such_package")], "--publish")
+    call(
+        [case(), case(name="needy", package="no_such_package"), case(name="new", package="no_such_package")],
+        "--publish",
+    )
     rows = {(row["name"], row["device"]): row for row in harness.read_rows(tmp_path / "results.json")}
-    assert list(rows) == [("fake", "cpu"), ("fake", "cuda"), ("gone", "cpu"), ("needy", "cpu"), ("new", "cpu")]
+    assert list(rows) == [
+        ("fake", "cpu"),
+        ("fake", "cuda"),
+        ("gone", "cpu"),
+        ("needy", "cpu"),
+        ("new", "cpu"),
+    ]
     assert rows["fake", "cpu"]["peer_name"] == "a peer"
     assert rows["fake", "cuda"] == old[1] and rows["gone", "cpu"] == old[2]
     assert rows["needy", "cpu"] == old[3]  # what was not run takes no measurement away
@@ -249,10 +293,13 @@ def test_every_case_has_its_own_name_and_a_target():
 
 
 def test_published_results_can_be_read():
-    assert all(list(row)[: len(CONTRACT)] == CONTRACT for row in harness.read_rows(paths.ROOT / "benchmarks" / "results.json"))
+    assert all(
+        list(row)[: len(CONTRACT)] == CONTRACT
+        for row in harness.read_rows(paths.ROOT / "benchmarks" / "results.json")
+    )
 
 
-# ---- The plain script ------------------------------------------------------------------------------------------------
+# ---- The plain script --------------------------------------------------------------------------------------
 
 
 def test_plain_selectivity_is_the_librarys():
@@ -260,8 +307,12 @@ def test_plain_selectivity_is_the_librarys():
     layers = {name: torch.rand(50, width, generator=generator) for name, width in (("a", 3), ("b", 8))}
     layers["b"][:, 2] = 0  # a unit that never fires
     labels = torch.randint(7, (50,), generator=generator)  # of ten classes
-    torch.testing.assert_close(plain.mean_selectivity(layers.values(), labels), selectivity.mean_selectivity(layers, labels, 10))
-    torch.testing.assert_close(plain.class_selectivity(layers["b"], labels), selectivity.class_selectivity(layers["b"], labels))
+    torch.testing.assert_close(
+        plain.mean_selectivity(layers.values(), labels), selectivity.mean_selectivity(layers, labels, 10)
+    )
+    torch.testing.assert_close(
+        plain.class_selectivity(layers["b"], labels), selectivity.class_selectivity(layers["b"], labels)
+    )
 
 
 def test_parity_of_the_term_compares_value_and_gradient(monkeypatch):
@@ -270,14 +321,21 @@ def test_parity_of_the_term_compares_value_and_gradient(monkeypatch):
     real = selectivity.mean_selectivity
     monkeypatch.setattr("lib.selectivity.mean_selectivity", lambda *arguments: real(*arguments) * 1.01)
     assert "mean selectivity" in training.term_parity("cpu")
-    monkeypatch.setattr("lib.selectivity.mean_selectivity", lambda *arguments: real(*arguments).detach() + 0 * real(*arguments))
+    monkeypatch.setattr(
+        "lib.selectivity.mean_selectivity",
+        lambda *arguments: real(*arguments).detach() + 0 * real(*arguments),
+    )
     assert "gradient" in training.term_parity("cpu")
 
 
 def test_plain_script_knows_nothing_of_our_engine():
     source = (paths.ROOT / "benchmarks" / "plain.py").read_text()
     imports = [line for line in source.splitlines() if line.startswith(("import", "from")) and "lib" in line]
-    assert imports == ["from lib import data, models", "from lib.data.datasets import Images", "from lib.training.recipe import Training"]
+    assert imports == [
+        "from lib import data, models",
+        "from lib.data.datasets import Images",
+        "from lib.training.recipe import Training",
+    ]
 
 
 def test_plain_script_learns_the_digits():
@@ -288,7 +346,9 @@ def test_plain_script_learns_the_digits():
 
 def test_plain_loader_holds_out_its_share_and_serves_unit_pixels(digits):
     batches, validation, test = plain.loaders(DIGITS, "cpu")
-    assert len(batches.dataset) + len(validation.dataset) == len(digits["train"]) and len(test.dataset) == len(digits["test"])
+    assert len(batches.dataset) + len(validation.dataset) == len(digits["train"]) and len(
+        test.dataset
+    ) == len(digits["test"])
     assert not set(batches.dataset.indices) & set(validation.dataset.indices)
     pixels, labels = next(iter(test))
     torch.testing.assert_close(pixels, digits["test"].pixels.float() / 255)
@@ -302,11 +362,20 @@ def test_plain_step_goes_round_the_batches_given(digits):
     assert losses[-1] < losses[0]
 
 
-# ---- The rule for trainings ------------------------------------------------------------------------------------------
+# ---- The rule for trainings --------------------------------------------------------------------------------
 
-# measured outcomes of plain.train on the digits at alpha 0, 10 epochs, seeds 0 to 2; SMOOTH with label_smoothing=0.1 in its cross-entropy
-PLAIN = pd.DataFrame({"accuracy": [0.990, 0.982, 0.982], "mean selectivity": [0.131, 0.148, 0.151], "confidence": [0.9967, 0.9980, 0.9982]})
-SMOOTH = pd.DataFrame({"accuracy": [0.992, 0.986, 0.982], "mean selectivity": [0.128, 0.131, 0.135], "confidence": [0.9587, 0.9563, 0.9543]})
+# measured outcomes of plain.train on the digits at alpha 0, 10 epochs, seeds 0 to 2; SMOOTH with
+# label_smoothing=0.1 in its cross-entropy
+PLAIN = pd.DataFrame({
+    "accuracy": [0.990, 0.982, 0.982],
+    "mean selectivity": [0.131, 0.148, 0.151],
+    "confidence": [0.9967, 0.9980, 0.9982],
+})
+SMOOTH = pd.DataFrame({
+    "accuracy": [0.992, 0.986, 0.982],
+    "mean selectivity": [0.128, 0.131, 0.135],
+    "confidence": [0.9587, 0.9563, 0.9543],
+})
 
 
 def test_label_smoothing_is_a_disagreement():
@@ -329,7 +398,11 @@ def test_wrong_sign_of_the_regulariser_is_a_disagreement(monkeypatch, sign):
     engines = []
     monkeypatch.setattr(training, "ALPHAS", (-1.0, 1.0))
     monkeypatch.setattr(training, "NETWORK", DIGITS)
-    monkeypatch.setattr(training, "trained_by_ours", lambda one, engine: engines.append(engine) or recorded(sign * one.alpha, one.seed))
+    monkeypatch.setattr(
+        training,
+        "trained_by_ours",
+        lambda one, engine: engines.append(engine) or recorded(sign * one.alpha, one.seed),
+    )
     monkeypatch.setattr(training, "trained_by_plain", lambda one, device: recorded(one.alpha, one.seed))
     training.training_parity.cache_clear()
     found = training.training_parity("cpu")
@@ -364,23 +437,28 @@ def test_steps_run_on_digits(monkeypatch, work):
     work("cpu")()
 
 
-# ---- several networks at once ----------------------------------------------------------------------------------------
+# ---- several networks at once ------------------------------------------------------------------------------
 
 
 def test_all_ways_of_training_together_compute_the_same_losses():
     chosen = together.trainings(Training("digits", "resnet8", recipe="paper"), 3)
     assert len({(training.alpha, training.seed) for training in chosen}) == 3
-    ways = {name: make(chosen, training.train.Engine("cpu", False, False)) for name, make in together.WAYS.items()}
+    ways = {
+        name: make(chosen, training.train.Engine("cpu", False, False)) for name, make in together.WAYS.items()
+    }
     assert together.disagreement(ways) is None
 
 
 def test_a_way_that_computes_something_else_is_found():
     one, other = torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.1])
-    ways = {"right": together.Way(lambda number: None, lambda: one), "wrong": together.Way(lambda number: None, lambda: other)}
+    ways = {
+        "right": together.Way(lambda number: None, lambda: one),
+        "wrong": together.Way(lambda number: None, lambda: other),
+    }
     assert together.disagreement(ways) == "wrong: a loss of step 1 is off by 0.1"
 
 
-# ---- Corruptions -----------------------------------------------------------------------------------------------------
+# ---- Corruptions -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -397,7 +475,10 @@ def test_corruptions_in_batches_agree_with_one_by_one(few, name):
 
 def test_corruptions_of_another_severity_or_kind_disagree(few, monkeypatch):
     real = corruptions.corrupt
-    monkeypatch.setattr("lib.corruptions.corrupt", lambda images, name, severity, **more: real(images, name, 6 - severity, **more))
+    monkeypatch.setattr(
+        "lib.corruptions.corrupt",
+        lambda images, name, severity, **more: real(images, name, 6 - severity, **more),
+    )
     assert "contrast: images differ by" in corruption.parity(("contrast",), "cpu")
     assert "gaussian_noise: images change by" in corruption.parity(("gaussian_noise",), "cpu")
 
@@ -408,7 +489,8 @@ def test_the_packages_corruptions_get_its_own_parameters(few):
 
 
 def test_spectrum_finds_the_band_of_a_wave():
-    wave = torch.cos(torch.arange(32) * torch.pi).expand(1, 3, 32, 32)  # one pixel up, one down, along the rows
+    # one pixel up, one down, along the rows
+    wave = torch.cos(torch.arange(32) * torch.pi).expand(1, 3, 32, 32)
     power = fidelity.spectrum(wave)
     assert power.argmax() == int(0.5 / 0.5**0.5 * fidelity.BINS) and (power > 1e-9).sum() == 1
 
@@ -423,14 +505,22 @@ def test_fidelity_knows_every_random_corruption_and_says_what_is_missing(monkeyp
 
 def test_a_cell_of_the_fidelity_page(digits):
     pixels = digits["test"].pixels[:32]
-    made = {"clean": pixels, "contrast": torch.stack([corruptions.corrupt(pixels, "contrast", severity) for severity in corruptions.SEVERITIES])}
+    made = {
+        "clean": pixels,
+        "contrast": torch.stack([
+            corruptions.corrupt(pixels, "contrast", severity) for severity in corruptions.SEVERITIES
+        ]),
+    }
     made["contrast"][4, 0, 0, 0, 0] += 3
     row = fidelity.cell("contrast", 5, made, pixels, lambda images: (images.amax((1, 2, 3)) > 100).int())
     assert row["differ"] == 1 / pixels.numel() and row["largest"] == 3
-    assert row["accuracy"] == row["reference_accuracy"] and (row["spread_ratio"], row["spectrum_ratio"]) == (1, [1, 1])
+    assert row["accuracy"] == row["reference_accuracy"] and (row["spread_ratio"], row["spectrum_ratio"]) == (
+        1,
+        [1, 1],
+    )
 
 
-# ---- What layers hold ------------------------------------------------------------------------------------------------
+# ---- What layers hold --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -453,7 +543,9 @@ def small(monkeypatch, digits):
 def test_dimensions_agree_with_scikit_learn(small, ready, solver, monkeypatch):
     assert represented.dimensions_parity("cpu", ready, solver=solver) is None
     real = represented.components
-    monkeypatch.setattr(represented, "components", lambda spectrum, share: real(spectrum, share) + (share == 0.99))
+    monkeypatch.setattr(
+        represented, "components", lambda spectrum, share: real(spectrum, share) + (share == 0.99)
+    )
     assert "components for 90, 95 and 99 %, not" in represented.dimensions_parity("cpu", ready, solver=solver)
 
 
@@ -465,21 +557,32 @@ def test_dimensions_beside_a_pass_agree_with_those_of_stored_activations(small, 
 
 
 def test_twonn_agrees_with_the_package_where_it_is(small, monkeypatch):
-    monkeypatch.setattr(represented, "their_twonn", lambda device: lambda: 1.01 * represented.our_twonn(device)())
+    monkeypatch.setattr(
+        represented, "their_twonn", lambda device: lambda: 1.01 * represented.our_twonn(device)()
+    )
     assert represented.twonn_parity("cpu") is None
-    monkeypatch.setattr(represented, "their_twonn", lambda device: lambda: 1.03 * represented.our_twonn(device)())
+    monkeypatch.setattr(
+        represented, "their_twonn", lambda device: lambda: 1.03 * represented.our_twonn(device)()
+    )
     assert represented.twonn_parity("cpu").startswith("dimension")
     assert {one.package for one in represented.CASES if one.name == "TwoNN"} == {"skdim"}
 
 
-@pytest.mark.parametrize(("precision", "peer"), [("float32", represented.shared_gradients), ("bfloat16", represented.looped_gradients)])
+@pytest.mark.parametrize(
+    ("precision", "peer"),
+    [("float32", represented.shared_gradients), ("bfloat16", represented.looped_gradients)],
+)
 def test_gradients_agree_with_loops_over_units(small, precision, peer, monkeypatch):
     assert represented.gradients_parity("cpu", precision=precision, peer=peer) is None
     assert all(one.requires_grad and one.grad is None for one in small.parameters())
     real = represented.input_unit_gradients
     found = real(*represented._differentiated("cpu"), precision=precision)
     larger = {name: 1.02 * lengths for name, lengths in found.items()}
-    one_larger = {name: lengths.where(lengths < lengths.max(), 1.04 * lengths) for name, lengths in found.items()}
+    one_larger = {
+        name: lengths.where(lengths < lengths.max(), 1.04 * lengths) for name, lengths in found.items()
+    }
     for wrong in (larger, one_larger):
         monkeypatch.setattr(represented, "input_unit_gradients", lambda *args, wrong=wrong, **how: wrong)
-        assert "relu: lengths are off by" in represented.gradients_parity("cpu", precision=precision, peer=peer)
+        assert "relu: lengths are off by" in represented.gradients_parity(
+            "cpu", precision=precision, peer=peer
+        )

@@ -1,4 +1,6 @@
-"""Chapters and the book: in step with their sources, equal byte for byte, and closed to everything that is wrong."""
+"""Chapters and the book: in step with their sources, equal byte for byte, and closed to everything that is
+wrong.
+"""
 
 import ast
 import json
@@ -19,12 +21,23 @@ from lib.book import chapter, notebooks, prose, site, sources, tables
 from lib.runs.tables import at_hand
 
 NAMES = list(notebooks.sources())
-PUBLISHED = {name: nbformat.read(notebooks.published(name), as_version=4) for name in NAMES if notebooks.published(name).exists()}
-FIGURES = [(name, cell) for name, notebook in PUBLISHED.items() for cell in notebook.cells if "figure" in cell.metadata.get("mystnb", {})]
+PUBLISHED = {
+    name: nbformat.read(notebooks.published(name), as_version=4)
+    for name in NAMES
+    if notebooks.published(name).exists()
+}
+FIGURES = [
+    (name, cell)
+    for name, notebook in PUBLISHED.items()
+    for cell in notebook.cells
+    if "figure" in cell.metadata.get("mystnb", {})
+]
 
 
 def test_the_chapters_are_there():
-    assert NAMES[0] == "index" and {"01-introduction", "02-approach", "03-runs", "09-other-way-round"} <= set(NAMES)
+    assert NAMES[0] == "index" and {"01-introduction", "02-approach", "03-runs", "09-other-way-round"} <= set(
+        NAMES
+    )
     assert len(FIGURES) >= 6
 
 
@@ -44,7 +57,9 @@ def test_published_notebook_is_made_from_its_source(name):
 
 def test_executed_again_they_are_equal_byte_for_byte():
     for name, notebook in notebooks.execute_all(list(PUBLISHED), frozen=True).items():
-        assert notebooks.text(notebook) == notebooks.published(name).read_text(), f"{name}: run python -m lib chapters"
+        assert notebooks.text(notebook) == notebooks.published(name).read_text(), (
+            f"{name}: run python -m lib chapters"
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -62,7 +77,9 @@ def test_no_stored_error_no_stderr_and_short_cells(name):
         assert not [output for output in cell.get("outputs", []) if output.get("name") == "stderr"]
 
 
-@pytest.mark.parametrize(("name", "cell"), FIGURES, ids=[cell.metadata.mystnb.figure.name for _, cell in FIGURES])
+@pytest.mark.parametrize(
+    ("name", "cell"), FIGURES, ids=[cell.metadata.mystnb.figure.name for _, cell in FIGURES]
+)
 def test_figures_are_described(name, cell):
     alt, figure = cell.metadata.mystnb.image.alt, cell.metadata.mystnb.figure
     assert alt.endswith(".") and len(alt.split()) >= 10 and ".svg" not in alt and "nan" not in alt
@@ -79,10 +96,11 @@ def test_every_run_that_a_figure_names_is_in_the_list_of_runs():
         assert set(re.findall(r"03-runs\.ipynb#run-(\w+)", notebooks.text(notebook))) <= listed, name
 
 
-# ---- no number is typed ----------------------------------------------------------------------------------------------
+# ---- no number is typed ------------------------------------------------------------------------------------
 
-# Numbers in text that no run can change, by chapter: definitions, settings of the paper, and what is said of other work. 0 and 1 need no entry: they bound
-# pixels and the index, and α = 0 is plain cross-entropy. An entry that its chapter does not use any more is an error too.
+# Numbers in text that no run can change, by chapter: definitions, settings of the paper, and what is said of
+# other work. 0 and 1 need no entry: they bound pixels and the index, and α = 0 is plain cross-entropy. An
+# entry that its chapter does not use any more is an error too.
 DEFINED = {
     "02-approach": {"20 seeds": "of the published curve", "(95 %, t)": "the kind of interval", "95 % t": "the kind of interval"},
     "04-average-case": {
@@ -115,7 +133,10 @@ _COUNT = """two three four five six seven eight nine ten eleven twelve fifteen t
 third quarter once twice thrice double"""
 _COMPARED = r"percent|per cent|%|points?\b|times (?:as|more|less|higher|lower)|as (?:high|low|many|much|large|small|robust|accurate)"
 WORDED = re.compile(rf"\b(?:{'|'.join(_COUNT.split())})\b[\w -]{{0,12}}?(?:{_COMPARED})")
-NOT_PROSE = re.compile(r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|\{[\w:]+\}`[^`]*`|`[^`]*`|\]\([^)]*\)|\bfigures? \d+[a-z]?(?: and \d+[a-z]?)?", re.DOTALL)
+NOT_PROSE = re.compile(
+    r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|\{[\w:]+\}`[^`]*`|`[^`]*`|\]\([^)]*\)|\bfigures? \d+[a-z]?(?: and \d+[a-z]?)?",
+    re.DOTALL,
+)
 
 
 def typed(text: str, defined: dict[str, str]) -> list[str]:
@@ -123,7 +144,9 @@ def typed(text: str, defined: dict[str, str]) -> list[str]:
     text = NOT_PROSE.sub(" ", text)
     for phrase in defined:
         text = re.sub(re.escape(phrase).replace("\\ ", r"\s+"), " ", text)
-    return [number for number in NUMBER.findall(text) if number not in ("0", "1")] + [" ".join(words.split()) for words in WORDED.findall(text)]
+    return [number for number in NUMBER.findall(text) if number not in ("0", "1")] + [
+        " ".join(words.split()) for words in WORDED.findall(text)
+    ]
 
 
 def words(node: ast.expr) -> str:
@@ -156,7 +179,9 @@ def texts(name: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_number_in_text_is_typed(name):
-    """Numbers in prose are glued, those in captions, alt texts and glued text put in by code; what stands there in digits is defined above, with a reason."""
+    """Numbers in prose are glued, those in captions, alt texts and glued text put in by code; what stands
+    there in digits is defined above, with a reason.
+    """
     defined = DEFINED.get(name, {})
     found = {place: numbers for place, text in texts(name).items() if (numbers := typed(text, defined))}
     assert found == {}, "glue it, or say in DEFINED why no run can change it"
@@ -181,11 +206,14 @@ def test_typed_results_are_found_and_words_are_not():
     assert words(ast.parse('f"a {x:.2f} 3" + "b"', mode="eval").body) == "a X 3b"
 
 
-# ---- parameters ------------------------------------------------------------------------------------------------------
+# ---- parameters --------------------------------------------------------------------------------------------
 
 GOOD = {"dataset": "digits", "model": "usual", "alphas": [-1, 0.0], "seeds": [0], "recipe": "fast"}
 BAD = {
-    "typo": ({"alpah": 1}, "unknown parameter 'alpah'; this chapter takes alphas, dataset, model, recipe, seeds"),
+    "typo": (
+        {"alpah": 1},
+        "unknown parameter 'alpah'; this chapter takes alphas, dataset, model, recipe, seeds",
+    ),
     "text for a list": ({"alphas": "[-1.0, 0.0]"}, "papermill passes lists with -y 'alphas: [...]'"),
     "one number": ({"alphas": 0.5}, "must be a list"),
     "empty": ({"alphas": []}, "must be a list"),
@@ -203,7 +231,10 @@ BAD = {
 
 
 def test_parameters_are_cast_and_the_usual_model_is_filled_in():
-    here = chapter.parameters(GOOD | {"__annotations__": dict.fromkeys(GOOD, str), "chapters": chapter, "_": 1, "alphas": [0, -1, "-1"]})
+    here = chapter.parameters(
+        GOOD
+        | {"__annotations__": dict.fromkeys(GOOD, str), "chapters": chapter, "_": 1, "alphas": [0, -1, "-1"]}
+    )
     assert (here.model, here.alphas, here.seeds) == ("resnet8", (0.0, -1.0), (0,))
     assert [training.alpha for training in here.trainings] == [-1.0, 0.0]
 
@@ -221,12 +252,21 @@ BAD_VARIED = {
     "no number": ({"variants": ["plain", "pgd"]}, "unknown variant 'pgd'"),
     "text for a list": ({"variants": "[plain, augmix]"}, "with papermill: -y 'variants: [plain, pgd-4]'"),
     "numbers": ({"variants": ["plain", 4]}, "must be a list such as ['plain', 'pgd-4'], got ['plain', 4]"),
-    "nothing to compare with": ({"variants": ["augmix"]}, "must hold 'plain', which the others are compared with, got ['augmix']"),
-    "negative": ({"epochs": -1}, "'epochs' must be a whole number, or 0 for the chapter's own choice, got -1"),
+    "nothing to compare with": (
+        {"variants": ["augmix"]},
+        "must hold 'plain', which the others are compared with, got ['augmix']",
+    ),
+    "negative": (
+        {"epochs": -1},
+        "'epochs' must be a whole number, or 0 for the chapter's own choice, got -1",
+    ),
     "half": ({"epochs": 0.5}, "got 0.5"),
     "bool": ({"epochs": True}, "got True"),
     "text": ({"epochs": "8"}, "got '8'"),
-    "typo": ({"variant": "plain"}, "unknown parameter 'variant'; this chapter takes alphas, dataset, epochs, model, recipe, seeds, variants"),
+    "typo": (
+        {"variant": "plain"},
+        "unknown parameter 'variant'; this chapter takes alphas, dataset, epochs, model, recipe, seeds, variants",
+    ),
 }
 
 
@@ -246,19 +286,36 @@ def test_variants_and_epochs_are_in_the_trainings():
     assert [(one.variant, one.seed, one.epochs) for one in here.trainings] == [
         ("plain", 0, 8), ("plain", 1, 8), ("pgd-4", 0, 8), ("pgd-4", 1, 8), ("pgd-1", 0, 8), ("pgd-1", 1, 8)
     ]  # fmt: skip
-    assert here.setting == "resnet8 on digits, fast recipe with 8 instead of 16 epochs, α = 0, 2 seeds for each way of training"
+    assert (
+        here.setting
+        == "resnet8 on digits, fast recipe with 8 instead of 16 epochs, α = 0, 2 seeds for each way of training"
+    )
 
 
 def test_pgd_training_may_have_fewer_seeds():
-    here = varied({"seeds": [0, 1], "pgd_seeds": [1], "variants": ["plain", "pgd-1", "augmix"], "__annotations__": dict.fromkeys([*VARIED, "pgd_seeds"])})
-    assert [(one.variant, one.seed) for one in here.trainings] == [("plain", 0), ("plain", 1), ("pgd-1", 1), ("augmix", 0), ("augmix", 1)]
+    here = varied({
+        "seeds": [0, 1],
+        "pgd_seeds": [1],
+        "variants": ["plain", "pgd-1", "augmix"],
+        "__annotations__": dict.fromkeys([*VARIED, "pgd_seeds"]),
+    })
+    assert [(one.variant, one.seed) for one in here.trainings] == [
+        ("plain", 0),
+        ("plain", 1),
+        ("pgd-1", 1),
+        ("augmix", 0),
+        ("augmix", 1),
+    ]
     assert here.setting.endswith("2 seeds for each way of training, 1 seed of PGD training")
 
 
 @pytest.mark.parametrize(
     ("seeds", "says"),
     [
-        ([0, 2], "parameter 'pgd_seeds' must hold some of 'seeds', whose plain networks PGD training is compared with, got 2; give both"),
+        (
+            [0, 2],
+            "parameter 'pgd_seeds' must hold some of 'seeds', whose plain networks PGD training is compared with, got 2; give both",
+        ),
         ([], "parameter 'pgd_seeds' must be a list such as"),
         ("0", "got '0'"),
         ([0.5], "whole numbers, got 0.5"),
@@ -273,7 +330,10 @@ def test_epochs_are_halved_in_the_fast_recipe_alone_and_the_recipes_own_number_i
     assert [varied({"epochs": epochs}).epochs for epochs in (0, 5, 16)] == [8, 5, None]
     assert varied({"recipe": "paper"}).epochs is None
     assert varied({"recipe": "paper", "epochs": 8}).epochs == 8
-    assert varied({"epochs": 16}).setting == "resnet8 on digits, fast recipe, α = 0, 1 seed for each way of training"
+    assert (
+        varied({"epochs": 16}).setting
+        == "resnet8 on digits, fast recipe, α = 0, 1 seed for each way of training"
+    )
     assert "for each way of training and α" in varied({"alphas": [0.0, -1.0]}).setting
 
 
@@ -282,7 +342,9 @@ def test_chapters_without_variants_are_as_before_and_lead_to_those_of_the_chapte
     assert {(one.variant, one.epochs) for one in here.trainings} == {("plain", None)}
     assert here.setting == "resnet8 on digits, fast recipe, 1 seed for each α"
     assert here.with_variants == varied()
-    assert notebooks.declared("09-other-way-round")["variants"] == str(list(chapter.VARIANTS)).replace("'", '"')
+    assert notebooks.declared("09-other-way-round")["variants"] == str(list(chapter.VARIANTS)).replace(
+        "'", '"'
+    )
 
 
 def test_execute_refuses_an_unknown_parameter_before_it_starts():
@@ -294,25 +356,45 @@ def test_execute_refuses_an_unknown_parameter_before_it_starts():
 
 def test_plain_papermill_fails_on_a_mistyped_parameter(tmp_path):
     papermill = Path(sysconfig.get_path("scripts"), "papermill")
-    command = [papermill, notebooks.published("index"), tmp_path / "out.ipynb", "-p", "alpah", "1", "--no-progress-bar"]
-    done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, cwd=tmp_path, check=False)
+    command = [
+        papermill,
+        notebooks.published("index"),
+        tmp_path / "out.ipynb",
+        "-p",
+        "alpah",
+        "1",
+        "--no-progress-bar",
+    ]
+    done = subprocess.run(
+        [sys.executable, *map(str, command)], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
     assert done.returncode != 0
     assert "unknown parameter 'alpah'" in done.stderr
 
 
-# ---- words and tables ------------------------------------------------------------------------------------------------
+# ---- words and tables --------------------------------------------------------------------------------------
 
 
 def test_at_hand_reads_what_is_cached_and_makes_nothing(own_store, trainings, monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")
-    wanted = runs.grid(dataset="digits", model="resnet8", alphas=[0.0], seeds=[0], recipe="fast", epochs=trainings[0].epochs, variants=["plain", "augmix"])
+    wanted = runs.grid(
+        dataset="digits",
+        model="resnet8",
+        alphas=[0.0],
+        seeds=[0],
+        recipe="fast",
+        epochs=trainings[0].epochs,
+        variants=["plain", "augmix"],
+    )
     before = sorted(own_store.rglob("*"))
     rows = at_hand(wanted)
     assert list(rows.variant) == ["plain", "augmix"] and list(rows.mean_selectivity.isna()) == [False, True]
     assert rows.iloc[0].to_dict() == runs.summary(wanted[:1]).iloc[0].to_dict()
     monkeypatch.setenv("RUNS_DIR", str(own_store / "nowhere"))
     rows = at_hand(wanted)
-    assert len(rows) == 2 and rows[["mean_selectivity", "live_selectivity", "clean_accuracy", "dead"]].isna().all(axis=None)
+    assert len(rows) == 2 and rows[
+        ["mean_selectivity", "live_selectivity", "clean_accuracy", "dead"]
+    ].isna().all(axis=None)
     assert sorted(own_store.rglob("*")) == before
 
 
@@ -331,38 +413,79 @@ def test_damage_is_said_even_where_a_network_may_be_missing(own_store, trainings
 def test_numbers_in_prose():
     assert prose.number(-0.0123, "+.3f") == "−0.012" and prose.number(12.34, ".1f") == "12.3"
     assert prose.number(float("nan")) == "(not shown here)"
-    words = [prose.rising(pd.Series(values)) for values in ([1.0], [1.0, 2.0, 3.0], [1.0, 1.0, 2.0], [1.0, 3.0, 2.0])]
-    assert words == ["with nothing to compare it with", "rising at every step", "not rising at every step", "not rising at every step"]
+    words = [
+        prose.rising(pd.Series(values))
+        for values in ([1.0], [1.0, 2.0, 3.0], [1.0, 1.0, 2.0], [1.0, 3.0, 2.0])
+    ]
+    assert words == [
+        "with nothing to compare it with",
+        "rising at every step",
+        "not rising at every step",
+        "not rising at every step",
+    ]
 
 
 def test_change_by_layer_is_that_of_live_units():
-    layers = [("plain", 1, 0.2, False), ("plain", 2, 0.5, False), ("augmix", 1, 0.3, False), ("augmix", 2, 0.1, False), ("augmix", 2, 0.0, True)]
+    layers = [
+        ("plain", 1, 0.2, False),
+        ("plain", 2, 0.5, False),
+        ("augmix", 1, 0.3, False),
+        ("augmix", 2, 0.1, False),
+        ("augmix", 2, 0.0, True),
+    ]
     units = pd.DataFrame(layers, columns=["variant", "depth", "selectivity", "dead"])
-    assert prose.change_by_layer(units, "augmix") == "lower in 1 of 2 layers; the largest difference is −0.400, in layer 2"
-    assert prose.change_by_layer(units, "pgd-4") == prose.change_by_layer(units, "plain") == "no other network is shown here"
+    assert (
+        prose.change_by_layer(units, "augmix")
+        == "lower in 1 of 2 layers; the largest difference is −0.400, in layer 2"
+    )
+    assert (
+        prose.change_by_layer(units, "pgd-4")
+        == prose.change_by_layer(units, "plain")
+        == "no other network is shown here"
+    )
 
 
 def test_gains_are_paired_by_seed():
     # the plain network of seed 1 is better than that of seed 0, and PGD has seed 0 alone
-    rows = [("plain", 0, 0.5), ("plain", 1, 0.9), ("pgd-1", 0, 0.6), ("augmix", 0, 0.52), ("augmix", 1, 0.88), ("pgd-2", 0, float("nan"))]
+    rows = [
+        ("plain", 0, 0.5),
+        ("plain", 1, 0.9),
+        ("pgd-1", 0, 0.6),
+        ("augmix", 0, 0.52),
+        ("augmix", 1, 0.88),
+        ("pgd-2", 0, float("nan")),
+    ]
     table = pd.DataFrame(rows, columns=["variant", "seed", "accuracy"])
     assert prose.gains(table, "accuracy") == "+10.0 (PGD, 1 step), +0.0 (AugMix)"
     assert prose.gains(table[table.variant == "plain"], "accuracy") == "no other network has been measured"
-    assert prose.gains(table.assign(accuracy=float("nan")), "accuracy") == "no other network has been measured"
+    assert (
+        prose.gains(table.assign(accuracy=float("nan")), "accuracy") == "no other network has been measured"
+    )
 
 
 def test_settings_of_the_variants_say_what_is_ours():
     table = tables.variant_settings(varied().trainings).set_index("")
-    assert table.here["PGD: steps"] == "1, 2, 4" and table.here["PGD: step size"] == "1/255" and table.here["AugMix: severity"] == "2"
+    assert (
+        table.here["PGD: steps"] == "1, 2, 4"
+        and table.here["PGD: step size"] == "1/255"
+        and table.here["AugMix: severity"] == "2"
+    )
     assert table.here["PGD: budget"] == "16/255, L∞, of which at most 4/255 is reached"
-    assert table.here["epochs"] == "8" and "in place of the recipe's 16" in table["as in the paper?"]["epochs"]
+    assert (
+        table.here["epochs"] == "8" and "in place of the recipe's 16" in table["as in the paper?"]["epochs"]
+    )
     assert table["as in the paper?"].str.contains("choice|recalled|as the recipe").all()
-    paper = tables.variant_settings(varied({"recipe": "paper", "variants": ["plain", "pgd-700"]}).trainings).set_index("")
-    assert tuple(paper.loc["PGD: step size"]) == ("0.0001", "recalled") and paper.here["PGD: budget"] == "16/255, L∞"
+    paper = tables.variant_settings(
+        varied({"recipe": "paper", "variants": ["plain", "pgd-700"]}).trainings
+    ).set_index("")
+    assert (
+        tuple(paper.loc["PGD: step size"]) == ("0.0001", "recalled")
+        and paper.here["PGD: budget"] == "16/255, L∞"
+    )
     assert "AugMix: severity" not in paper.index and paper["as in the paper?"]["epochs"] == "as the recipe"
 
 
-# ---- the build fails closed ------------------------------------------------------------------------------------------
+# ---- the build fails closed --------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -373,7 +496,11 @@ def little_book(tmp_path, monkeypatch):
     monkeypatch.setattr("lib.base.paths.BUILD", tmp_path / "_build")
     (tmp_path / "chapters").mkdir()
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: index\n")
-    config = {"title": "t", "only_build_toc_files": True, "execute": {"execute_notebooks": "off", "stderr_output": "remove-warn"}}
+    config = {
+        "title": "t",
+        "only_build_toc_files": True,
+        "execute": {"execute_notebooks": "off", "stderr_output": "remove-warn"},
+    }
     (tmp_path / "_config.yml").write_text(json.dumps(config))
 
     def build(source):
@@ -407,7 +534,13 @@ def test_a_right_page_builds(little_book):
 
 def test_numbers_at_some_alphas():
     rows = pd.DataFrame({"a": [1.0, -2.0], "b": [0.25, float("nan")]}, index=[-1.0, 0.0])
-    found = dict(prose.numbers_at({"low": -1.0, "middle": 0.0, "spared": float("nan")}, (rows, ".1f"), (rows[["a"]].rename(columns={"a": "more"}), "+.0f")))
+    found = dict(
+        prose.numbers_at(
+            {"low": -1.0, "middle": 0.0, "spared": float("nan")},
+            (rows, ".1f"),
+            (rows[["a"]].rename(columns={"a": "more"}), "+.0f"),
+        )
+    )
     assert found == {
         "low": "−1", "low-a": "1.0", "low-b": "0.2", "low-more": "+1",
         "middle": "0", "middle-a": "−2.0", "middle-b": "(not shown here)", "middle-more": "−2",

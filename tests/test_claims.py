@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.training.variants import variant as way_of_training
 from lib import papers
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.book import tables
 from lib.papers import statistics, verdicts
+from lib.training.variants import variant as way_of_training
 
 
 def networks(selectivity, *, seeds=3, accuracy=None, dead=None, noise=0.001):
@@ -18,79 +18,115 @@ def networks(selectivity, *, seeds=3, accuracy=None, dead=None, noise=0.001):
     rows = []
     for seed in range(seeds):
         for alpha, value in selectivity.items():
-            rows.append(
-                {
-                    "alpha": alpha,
-                    "seed": seed,
-                    "variant": "plain",
-                    "strength": 0.0,
-                    "epochs": 16,
-                    "mean_selectivity": value + noise * random.standard_normal(),
-                    "clean_accuracy": (accuracy or {}).get(alpha, 0.9) + noise * random.standard_normal(),
-                    "dead": (dead or {}).get(alpha, 0.0) + noise * random.random(),
-                }
-            )
+            rows.append({
+                "alpha": alpha,
+                "seed": seed,
+                "variant": "plain",
+                "strength": 0.0,
+                "epochs": 16,
+                "mean_selectivity": value + noise * random.standard_normal(),
+                "clean_accuracy": (accuracy or {}).get(alpha, 0.9) + noise * random.standard_normal(),
+                "dead": (dead or {}).get(alpha, 0.0) + noise * random.random(),
+            })
     return pd.DataFrame(rows)
 
 
 def varied(mean, *, live=None, seeds=3, noise=0.001):
-    """A summary table of the other kind: way of training -> mean selectivity, and that of live units where it is another; NaN for not cached."""
+    """A summary table of the other kind: way of training -> mean selectivity, and that of live units where it
+    is another; NaN for not cached.
+    """
     random = np.random.default_rng(0)
     rows = []
     for seed in range(seeds):
         for variant, value in mean.items():
-            rest = {"mean_selectivity": value, "live_selectivity": (live or mean)[variant], "clean_accuracy": 0.9, "dead": 0.0}
+            rest = {
+                "mean_selectivity": value,
+                "live_selectivity": (live or mean)[variant],
+                "clean_accuracy": 0.9,
+                "dead": 0.0,
+            }
             row = {"alpha": 0.0, "seed": seed, "variant": variant, "epochs": 8, "status": "ok"}
             row["strength"] = way_of_training(variant).strength
-            rows.append(row | {name: number + noise * random.standard_normal() for name, number in rest.items()})
+            rows.append(
+                row | {name: number + noise * random.standard_normal() for name, number in rest.items()}
+            )
     return pd.DataFrame(rows)
 
 
 def corrupted(lowest, *, clean=0.9, seeds=3):
-    """Networks at α = −1, 0 and 1 with accuracies on three corruptions: those at α = 0 are 0.5, those at −1 are given."""
+    """Networks at α = −1, 0 and 1 with accuracies on three corruptions: those at α = 0 are 0.5, those at −1
+    are given.
+    """
     table = networks(RISING, seeds=seeds)
     low = table.alpha == -1
     for name, value in lowest.items():
         table[f"corrupted_{name}"] = 0.5 + 0.001 * table.seed + low * (value - 0.5)
-    table["corrupted_accuracy"] = table[[column for column in table if column.startswith("corrupted_")]].mean(axis=1)
-    table["relative_accuracy"] = table.corrupted_accuracy / (0.9 + low * (clean - 0.9)) + 0.0001 * low * table.seed
+    table["corrupted_accuracy"] = table[[column for column in table if column.startswith("corrupted_")]].mean(
+        axis=1
+    )
+    table["relative_accuracy"] = (
+        table.corrupted_accuracy / (0.9 + low * (clean - 0.9)) + 0.0001 * low * table.seed
+    )
     return table
 
 
 def attacked(column, values, *, clean=(0.92, 0.9, 0.88), seeds=3):
-    """Networks at α = −1, 0 and 1 with one number of an attack each."""
+    """Networks at α = −1, 0 and 1 with one number per attack."""
     table = networks(RISING, accuracy=dict(zip((-1.0, 0.0, 1.0), clean, strict=True)), seeds=seeds)
-    return table.assign(**{column: table.alpha.map(dict(zip((-1.0, 0.0, 1.0), values, strict=True))) + 0.001 * table.seed * table.alpha})
+    return table.assign(**{
+        column: table.alpha.map(dict(zip((-1.0, 0.0, 1.0), values, strict=True)))
+        + 0.001 * table.seed * table.alpha
+    })
 
 
 def inside(**columns):
     """Networks at α = −1, 0 and 1 with three values of each of several columns."""
     table = networks(RISING)
     for name, values in columns.items():
-        table[name] = table.alpha.map(dict(zip((-1.0, 0.0, 1.0), values, strict=True))) + 0.0001 * table.seed * (table.alpha + len(name))
+        table[name] = table.alpha.map(
+            dict(zip((-1.0, 0.0, 1.0), values, strict=True))
+        ) + 0.0001 * table.seed * (table.alpha + len(name))
     return table
 
 
 def dimensions(prefix, clean, corruption, attack):
     """The same of the dimensions of clean activations and both changes."""
     same = {"dimension_same": clean} if prefix == "dimension" else {}
-    return inside(**{f"{prefix}_clean": clean, f"{prefix}_corruption": corruption, f"{prefix}_attack": attack}, **same)
+    return inside(
+        **{f"{prefix}_clean": clean, f"{prefix}_corruption": corruption, f"{prefix}_attack": attack}, **same
+    )
 
 
 RISING = {-1.0: 0.2, 0.0: 0.35, 1.0: 0.8}
 FALLING = {-1.0: 0.8, 0.0: 0.35, 1.0: 0.2}
 NONE = float("nan")
-UP = {"plain": 0.3, "augmix": 0.28, "pgd-1": 0.32, "pgd-2": 0.34, "pgd-10": 0.4}  # as text, pgd-10 comes before pgd-2
+# as text, pgd-10 comes before pgd-2
+UP = {"plain": 0.3, "augmix": 0.28, "pgd-1": 0.32, "pgd-2": 0.34, "pgd-10": 0.4}
 DOWN = {"plain": 0.3, "augmix": 0.32, "pgd-1": 0.28, "pgd-2": 0.27, "pgd-10": 0.2}
 CASES = {
     "LM-6": (varied(UP), varied(DOWN)),
     "LM-12": (varied(DOWN, live=UP), varied(UP, live=DOWN)),
     "LM-1": (networks(RISING), networks(FALLING)),
-    "LM-2": (networks(RISING, accuracy={-1.0: 0.9, 1.0: 0.7}), networks(RISING, accuracy={-1.0: 0.7, 1.0: 0.9})),
-    "LM-3": (corrupted({"fog": 0.7, "snow": 0.51, "frost": 0.49}), corrupted({"fog": 0.2, "snow": 0.51, "frost": 0.51})),
-    "LM-4": (corrupted({"fog": 0.2, "snow": 0.51, "frost": 0.51}), corrupted({"fog": 0.9, "snow": 0.49, "frost": 0.49})),
-    "LM-5": (corrupted({"fog": 0.5, "snow": 0.49}, clean=0.8), corrupted({"fog": 0.52, "snow": 0.51}, clean=0.99)),
-    "LM-7": (attacked("fgsm_accuracy", (0.2, 0.3, 0.4)), attacked("fgsm_accuracy", (0.2, 0.3, 0.4), clean=(0.88, 0.9, 0.92))),
+    "LM-2": (
+        networks(RISING, accuracy={-1.0: 0.9, 1.0: 0.7}),
+        networks(RISING, accuracy={-1.0: 0.7, 1.0: 0.9}),
+    ),
+    "LM-3": (
+        corrupted({"fog": 0.7, "snow": 0.51, "frost": 0.49}),
+        corrupted({"fog": 0.2, "snow": 0.51, "frost": 0.51}),
+    ),
+    "LM-4": (
+        corrupted({"fog": 0.2, "snow": 0.51, "frost": 0.51}),
+        corrupted({"fog": 0.9, "snow": 0.49, "frost": 0.49}),
+    ),
+    "LM-5": (
+        corrupted({"fog": 0.5, "snow": 0.49}, clean=0.8),
+        corrupted({"fog": 0.52, "snow": 0.51}, clean=0.99),
+    ),
+    "LM-7": (
+        attacked("fgsm_accuracy", (0.2, 0.3, 0.4)),
+        attacked("fgsm_accuracy", (0.2, 0.3, 0.4), clean=(0.88, 0.9, 0.92)),
+    ),
     "LM-8": (attacked("pgd_accuracy", (0.2, 0.3, 0.4)), attacked("pgd_accuracy", (0.4, 0.3, 0.35))),
     "LM-9": (attacked("transfer_accuracy", (0.2, 0.3, 0.4)), attacked("transfer_accuracy", (0.4, 0.3, 0.2))),
     "LM-10": (attacked("log_jacobian", (1.2, 1.0, 0.7)), attacked("log_jacobian", (1.2, 1.0, 1.1))),
@@ -130,7 +166,9 @@ def test_every_rule_says_when_it_was_written_and_where_its_figure_is():
     for one in (*papers.CLAIMS, *papers.SURVIVES):
         assert one.written.startswith("2026-") if one.statistic else one.lacks, one.id
         chapter, figure = one.shown
-        assert not one.statistic or f'name="{figure}"' in (paths.CHAPTERS / f"{chapter}.py").read_text(), one.id
+        assert not one.statistic or f'name="{figure}"' in (paths.CHAPTERS / f"{chapter}.py").read_text(), (
+            one.id
+        )
 
 
 def test_p_is_below_five_percent_exactly_where_the_interval_leaves_out_zero():
@@ -153,7 +191,11 @@ def test_many_claims_asked_together_need_more_than_one_alone():
 
 
 def test_the_p_of_a_claim_with_parts_is_that_of_what_decided_it():
-    parts = (verdicts.Part("a", 1.0, 0.5, 1.5, 0.01), verdicts.Part("b", -1.0, -1.9, -0.1, 0.03), verdicts.Part("c", 1.0, 0.1, 1.9, 0.04))
+    parts = (
+        verdicts.Part("a", 1.0, 0.5, 1.5, 0.01),
+        verdicts.Part("b", -1.0, -1.9, -0.1, 0.03),
+        verdicts.Part("c", 1.0, 0.1, 1.9, 0.04),
+    )
     assert verdicts.Verdict(papers.claim("LM-16"), "not reproduced", 3, parts).p == pytest.approx(0.09)
     assert verdicts.Verdict(papers.claim("LM-16"), "reproduced", 3, parts[::2]).p == 0.04
 
@@ -163,16 +205,24 @@ def test_what_can_be_detected_is_where_the_interval_begins_to_leave_out_zero():
         values = pd.Series(np.linspace(-1, 1, seeds))
         values /= values.std()
         for factor in (0.999, 1.001):
-            assert (statistics.t_interval(values + factor * verdicts.detectable(seeds))[0] > 0) == (factor > 1)
+            assert (statistics.t_interval(values + factor * verdicts.detectable(seeds))[0] > 0) == (
+                factor > 1
+            )
     assert np.isnan(verdicts.detectable(1)) and verdicts.detectable(3, 1) == verdicts.detectable(3)
 
 
 @pytest.mark.parametrize("factor", [0.99, 1.01])
 def test_the_only_claim_left_of_many_must_be_as_strong_as_said(factor):
     values = pd.Series([-1.0, 0.0, 1.0]) + factor * verdicts.detectable(3, 4)
-    strong = verdicts.Verdict(papers.claim("LM-1"), "reproduced", 3, (verdicts.Part("", 1.0, 0.5, 1.5, verdicts._p(values)),))
-    weak = verdicts.Verdict(papers.claim("LM-2"), "inconclusive", 3, (verdicts.Part("", 1.0, -1.0, 3.0, 0.9),))
-    assert verdicts.corrected([strong, weak, weak, weak])[0][1] == ("reproduced" if factor > 1 else "inconclusive")
+    strong = verdicts.Verdict(
+        papers.claim("LM-1"), "reproduced", 3, (verdicts.Part("", 1.0, 0.5, 1.5, verdicts._p(values)),)
+    )
+    weak = verdicts.Verdict(
+        papers.claim("LM-2"), "inconclusive", 3, (verdicts.Part("", 1.0, -1.0, 3.0, 0.9),)
+    )
+    assert verdicts.corrected([strong, weak, weak, weak])[0][1] == (
+        "reproduced" if factor > 1 else "inconclusive"
+    )
 
 
 def test_parts_say_on_which_side_of_zero_seeds_lie():
@@ -218,7 +268,10 @@ def test_one_strength_out_of_order_is_enough_against_a_rise():
 @pytest.mark.parametrize("identifier", CASES)
 def test_statistics_ignore_rows_of_the_other_kind(identifier):
     one, summary = papers.claim(identifier), CASES[identifier][0]
-    plain, varying = networks({-1.0: 0.9, 1.0: 0.1}).assign(live_selectivity=0.5), varied({"augmix": 0.9, "pgd-1": 0.1, "pgd-2": 0.0})
+    plain, varying = (
+        networks({-1.0: 0.9, 1.0: 0.1}).assign(live_selectivity=0.5),
+        varied({"augmix": 0.9, "pgd-1": 0.1, "pgd-2": 0.0}),
+    )
     others = plain if one.compares else varying
     assert verdicts.decide(one, pd.concat([summary, others])) == verdicts.decide(one, summary)
 
@@ -235,11 +288,21 @@ MISSING = {
     "AugMix": ("LM-6", UP | {"augmix": NONE}, "inconclusive", "missing: augmix"),
     "plain": ("LM-6", UP | {"plain": NONE}, "inconclusive", "missing: plain"),
     "a strength": ("LM-12", UP | {"pgd-1": NONE, "pgd-10": NONE}, "inconclusive", "missing: pgd-1, pgd-10"),
-    "all but AugMix": ("LM-12", dict.fromkeys(UP, NONE) | {"augmix": 0.3}, "not tested", "missing: plain, pgd-1, pgd-2, pgd-10"),
+    "all but AugMix": (
+        "LM-12",
+        dict.fromkeys(UP, NONE) | {"augmix": 0.3},
+        "not tested",
+        "missing: plain, pgd-1, pgd-2, pgd-10",
+    ),
     "all": ("LM-6", dict.fromkeys(UP, NONE), "not tested", "missing: plain, augmix"),
     "AugMix, not asked for": ("LM-6", {"plain": 0.3, "pgd-1": 0.3}, "inconclusive", "missing: augmix"),
     "PGD, not asked for": ("LM-12", {"plain": 0.3, "augmix": 0.3}, "inconclusive", "missing: pgd"),
-    "a second strength": ("LM-12", {"plain": 0.3, "pgd-1": 0.4}, "inconclusive", "missing: PGD training of at least 2 strengths"),
+    "a second strength": (
+        "LM-12",
+        {"plain": 0.3, "pgd-1": 0.4},
+        "inconclusive",
+        "missing: PGD training of at least 2 strengths",
+    ),
 }
 
 
@@ -253,12 +316,19 @@ def test_missing_networks_give_no_verdict_but_the_reason(case):
 
 def test_a_seed_that_lacks_a_network_is_left_out_of_the_claims_that_need_it():
     summary = varied(UP, seeds=4)
-    summary.loc[(summary.seed == 3) & (summary.variant == "pgd-2"), ["mean_selectivity", "live_selectivity"]] = NONE
-    assert (verdicts.decide(papers.claim("LM-12"), summary).seeds, verdicts.decide(papers.claim("LM-6"), summary).seeds) == (3, 4)
+    summary.loc[
+        (summary.seed == 3) & (summary.variant == "pgd-2"), ["mean_selectivity", "live_selectivity"]
+    ] = NONE
+    assert (
+        verdicts.decide(papers.claim("LM-12"), summary).seeds,
+        verdicts.decide(papers.claim("LM-6"), summary).seeds,
+    ) == (3, 4)
     scattered = varied(UP, seeds=2)
     scattered.loc[(scattered.seed == 0) & (scattered.variant == "augmix"), "mean_selectivity"] = NONE
     scattered.loc[(scattered.seed == 1) & (scattered.variant == "plain"), "mean_selectivity"] = NONE
-    assert verdicts.decide(papers.claim("LM-6"), scattered).reason.endswith("missing: augmix (seed 0), plain (seed 1)")
+    assert verdicts.decide(papers.claim("LM-6"), scattered).reason.endswith(
+        "missing: augmix (seed 0), plain (seed 1)"
+    )
 
 
 def test_claims_on_corrupted_images_are_not_tested_before_they_are_measured():
@@ -269,8 +339,13 @@ def test_claims_on_corrupted_images_are_not_tested_before_they_are_measured():
             assert (verdict.verdict, verdict.reason) == ("not tested", "its networks are not measured yet")
     some = measured.copy()
     some.loc[some.seed == 2, ["corrupted_accuracy", "corrupted_fog"]] = NONE
-    assert verdicts.decide(papers.claim("LM-3"), some).seeds == verdicts.decide(papers.claim("LM-4"), some).seeds == 2
-    assert verdicts.decide(papers.claim("LM-3"), measured[measured.alpha >= 0]).verdict == "inconclusive"  # no α below 0
+    assert (
+        verdicts.decide(papers.claim("LM-3"), some).seeds
+        == verdicts.decide(papers.claim("LM-4"), some).seeds
+        == 2
+    )
+    # no α below 0
+    assert verdicts.decide(papers.claim("LM-3"), measured[measured.alpha >= 0]).verdict == "inconclusive"
 
 
 def test_statistics_on_corrupted_images_by_hand():
@@ -283,7 +358,11 @@ def test_statistics_on_corrupted_images_by_hand():
 def test_table_by_alpha():
     summary = corrupted({"fog": 0.7}).assign(subset_accuracy=0.9, status="ok")
     rows = tables.by_alpha(summary)
-    assert list(rows["α"]) == ["−1", "0", "1"] and (rows.n == "3").all() and (rows["clean, %"] == "90.0 (90.0 to 90.0)").all()
+    assert (
+        list(rows["α"]) == ["−1", "0", "1"]
+        and (rows.n == "3").all()
+        and (rows["clean, %"] == "90.0 (90.0 to 90.0)").all()
+    )
     assert rows["corrupted, %"][1].startswith("50.1 (")
 
 
@@ -295,7 +374,11 @@ def test_interval_is_students():
 
 def test_ledger_takes_both_kinds_of_networks_apart():
     both = verdicts.ledger(networks(RISING), varied(DOWN)).set_index("id")
-    assert (both.verdict["LM-1"], both.verdict["LM-6"], both.verdict["LM-12"]) == ("reproduced", "not reproduced", "not reproduced")
+    assert (both.verdict["LM-1"], both.verdict["LM-6"], both.verdict["LM-12"]) == (
+        "reproduced",
+        "not reproduced",
+        "not reproduced",
+    )
     assert verdicts.ledger(networks(RISING)).set_index("id").verdict["LM-6"] == "not tested"
     alone = verdicts.ledger(variants=varied(UP)).set_index("id")
     assert (alone.verdict["LM-1"], alone.verdict["LM-12"]) == ("not tested", "reproduced")
@@ -304,7 +387,9 @@ def test_ledger_takes_both_kinds_of_networks_apart():
 def test_table_of_trainings_has_intervals_from_three_seeds_on():
     few, enough = (tables.by_training(varied(UP, seeds=seeds)) for seeds in (2, 3))
     assert list(enough.training) == ["plain", "AugMix", "PGD, 1 step", "PGD, 2 steps", "PGD, 10 steps"]
-    assert (enough.n == "3").all() and enough["mean selectivity"].str.fullmatch(r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)").all()
+    assert (enough.n == "3").all() and enough["mean selectivity"].str.fullmatch(
+        r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)"
+    ).all()
     assert few["mean selectivity"].str.fullmatch(r"0\.\d{3}").all() and "α" not in few
     two = tables.by_training(pd.concat([varied(UP), varied(UP).assign(alpha=-1.0, status="diverged")]))
     assert list(two["α"].unique()) == ["0", "−1"] and two.n.iloc[-1] == "3, 3 diverged"
@@ -316,7 +401,10 @@ def test_robustness_by_training_shows_what_is_measured():
     assert list(tables.robustness_by_training(tested)) == ["training", "n", "clean, %"]
     tested.loc[tested.variant == "augmix", "corrupted_accuracy"] = 0.7
     rows = tables.robustness_by_training(tested).set_index("training")
-    assert rows["corrupted, %"].to_dict() == dict.fromkeys(rows.index, "not measured") | {"AugMix": "70.0"} and "PGD, %" not in rows
+    assert (
+        rows["corrupted, %"].to_dict() == dict.fromkeys(rows.index, "not measured") | {"AugMix": "70.0"}
+        and "PGD, %" not in rows
+    )
 
 
 def test_changes_are_paired_by_seed():
@@ -329,11 +417,24 @@ def test_changes_are_paired_by_seed():
         ],
         columns=["where", "seed", "alpha", "value"],
     )
-    found = tables.changes(rows, "where", "value", [(-2.0, 0.0), (0.0, 1.0), (0.0, float("nan")), (0.0, 5.0), (0.0, 0.0), (-2.0, 0.0)], scale=10)
-    assert list(found.columns) == ["where", "from −2 to 0", "from 0 to 1"] and list(found["where"]) == ["b", "a"]
+    found = tables.changes(
+        rows,
+        "where",
+        "value",
+        [(-2.0, 0.0), (0.0, 1.0), (0.0, float("nan")), (0.0, 5.0), (0.0, 0.0), (-2.0, 0.0)],
+        scale=10,
+    )
+    assert list(found.columns) == ["where", "from −2 to 0", "from 0 to 1"] and list(found["where"]) == [
+        "b",
+        "a",
+    ]
     assert found["from −2 to 0"].tolist() == ["+20.0 (+20.0 to +20.0)", "+40.0 (+40.0 to +40.0)"]
-    twice = pd.concat([rows, rows.assign(value=rows.value + 2 * (rows.alpha == 0))])  # a network's several numbers count as their mean
-    assert tables.changes(twice, "where", "value", [(-2.0, 0.0)])["from −2 to 0"].tolist() == ["+3.0 (+3.0 to +3.0)", "+5.0 (+5.0 to +5.0)"]
+    # a network's several numbers count as their mean
+    twice = pd.concat([rows, rows.assign(value=rows.value + 2 * (rows.alpha == 0))])
+    assert tables.changes(twice, "where", "value", [(-2.0, 0.0)])["from −2 to 0"].tolist() == [
+        "+3.0 (+3.0 to +3.0)",
+        "+5.0 (+5.0 to +5.0)",
+    ]
     assert list(tables.changes(rows[rows.alpha == 0], "where", "value", [(-2.0, 0.0)]).columns) == ["where"]
 
 

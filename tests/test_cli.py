@@ -53,25 +53,70 @@ BAD = {
     "negative seed": (["train", "--dataset", "digits", "--seed=-1"], "-1"),
     "broken seed": (["train", "--dataset", "digits", "--seed", "1.5"], "1.5"),
     "no epochs": (["train", "--dataset", "digits", "--epochs", "0"], "0"),
-    "unknown variant": (["train", "--dataset", "digits", "--variant", "pdg-4"], "'pdg-4'; known: plain, augmix, or pgd-K"),
-    "no sweep file": (["sweep", "sweeps/digit.yml"], "sweeps/digit.yml: no such sweep file; there are: sweeps/"),
-    "no such engine": (["sweep", "sweeps/digits.yml", "--engine", "slrum"], "unknown engine 'slrum'; known: here, local, slurm"),
+    "unknown variant": (
+        ["train", "--dataset", "digits", "--variant", "pdg-4"],
+        "'pdg-4'; known: plain, augmix, or pgd-K",
+    ),
+    "no sweep file": (
+        ["sweep", "sweeps/digit.yml"],
+        "sweeps/digit.yml: no such sweep file; there are: sweeps/",
+    ),
+    "no such engine": (
+        ["sweep", "sweeps/digits.yml", "--engine", "slrum"],
+        "unknown engine 'slrum'; known: here, local, slurm",
+    ),
     "budget text": (["sweep", "sweeps/digits.yml", "--budget", "1h"], "budget must be a number, got '1h'"),
-    "budget nan": (["sweep", "sweeps/digits.yml", "--budget", "nan"], "budget must be minutes above 0, got nan"),
-    "no budget": (["sweep", "sweeps/digits.yml", "--budget", "0"], "budget must be minutes above 0, got 0; leave it out for no limit"),
-    "budget for jobs": (["sweep", "sweeps/digits.yml", "--budget", "5", "--engine", "local"], "--budget is for --engine here, not for 'local'"),
-    "shard beyond the last": (["sweep", "sweeps/digits.yml", "--shard", "3/2"], "such as 2/3 for the second of three parts, got '3/2'"),
-    "pack of another kind": (["sweep", "sweeps/digits.yml", "--pack", "runs.zip"], "an archive's name must end in .tar, got runs.zip"),
-    "pack without a name": (["sweep", "sweeps/digits.yml", "--pack", ".tar"], "an archive's name must end in .tar, got .tar"),
-    "pack where nothing can be": (["sweep", "sweeps/digits.yml", "--pack", "/dev/null/a.tar"], "cannot write /dev/null/a.tar: File exists; give another"),
-    "frozen sweep": (["sweep", "sweeps/digits.yml"], "RUNS_FROZEN=1 and run digits-resnet8/alpha-2.0-seed0-fast-"),
-    "no archive": (["runs", "import", "no-such.tar"], "cannot read no-such.tar: No such file or directory; give a tar"),
+    "budget nan": (
+        ["sweep", "sweeps/digits.yml", "--budget", "nan"],
+        "budget must be minutes above 0, got nan",
+    ),
+    "no budget": (
+        ["sweep", "sweeps/digits.yml", "--budget", "0"],
+        "budget must be minutes above 0, got 0; leave it out for no limit",
+    ),
+    "budget for jobs": (
+        ["sweep", "sweeps/digits.yml", "--budget", "5", "--engine", "local"],
+        "--budget is for --engine here, not for 'local'",
+    ),
+    "shard beyond the last": (
+        ["sweep", "sweeps/digits.yml", "--shard", "3/2"],
+        "such as 2/3 for the second of three parts, got '3/2'",
+    ),
+    "pack of another kind": (
+        ["sweep", "sweeps/digits.yml", "--pack", "runs.zip"],
+        "an archive's name must end in .tar, got runs.zip",
+    ),
+    "pack without a name": (
+        ["sweep", "sweeps/digits.yml", "--pack", ".tar"],
+        "an archive's name must end in .tar, got .tar",
+    ),
+    "pack where nothing can be": (
+        ["sweep", "sweeps/digits.yml", "--pack", "/dev/null/a.tar"],
+        "cannot write /dev/null/a.tar: File exists; give another",
+    ),
+    "frozen sweep": (
+        ["sweep", "sweeps/digits.yml"],
+        "RUNS_FROZEN=1 and run digits-resnet8/alpha-2.0-seed0-fast-",
+    ),
+    "no archive": (
+        ["runs", "import", "no-such.tar"],
+        "cannot read no-such.tar: No such file or directory; give a tar",
+    ),
     "nothing to import": (["runs", "import"], "archives"),
-    "csv of an import": (["runs", "--csv", "import", "a.tar"], "--csv is for the list of runs, not for runs import; leave it out"),
+    "csv of an import": (
+        ["runs", "--csv", "import", "a.tar"],
+        "--csv is for the list of runs, not for runs import; leave it out",
+    ),
     "unknown command of runs": (["runs", "imprt"], "imprt"),
     "unknown option of runs": (["runs", "--cvs"], "--cvs"),
-    "recheck of no epochs": (["runs", "recheck", "--epochs", "0"], "epochs must be a whole number >= 1, got 0"),
-    "recheck of broken epochs": (["runs", "recheck", "--epochs", "1.5"], "epochs must be a whole number, got '1.5'"),
+    "recheck of no epochs": (
+        ["runs", "recheck", "--epochs", "0"],
+        "epochs must be a whole number >= 1, got 0",
+    ),
+    "recheck of broken epochs": (
+        ["runs", "recheck", "--epochs", "1.5"],
+        "epochs must be a whole number, got '1.5'",
+    ),
     "unknown chapter": (["rerun", "aproach"], "aproach"),
     "unknown chapter's data set": (["rerun", "approach", "--dataset", "mnist"], "mnist"),
     "rerun with alpha text": (["rerun", "approach", "--alpha", "high"], "high"),
@@ -94,10 +139,14 @@ def test_bad_input_is_one_line_and_exit_code_2(case, call, empty):
     assert not list(empty.glob("runs/*/*")), "nothing may be left behind"
 
 
-@pytest.mark.parametrize(("given", "alpha"), [("--alpha -0.7", -0.7), ("--alpha=-1e-3", -0.001), ("--alpha -1e-3", -0.001), ("--alpha 2", 2.0)])
+@pytest.mark.parametrize(
+    ("given", "alpha"),
+    [("--alpha -0.7", -0.7), ("--alpha=-1e-3", -0.001), ("--alpha -1e-3", -0.001), ("--alpha 2", 2.0)],
+)
 def test_negative_alphas_are_the_normal_case(given, alpha, call, empty):
     code, _, err = call("train", "--dataset", "digits", *given.split())
-    assert code == 2 and Training("digits", "resnet8", alpha, 0, "fast").name in err  # frozen: the error names the run it wanted
+    # frozen: the error names the run it wanted
+    assert code == 2 and Training("digits", "resnet8", alpha, 0, "fast").name in err
 
 
 def test_data_dir_that_is_nowhere(call, empty, monkeypatch):
@@ -129,14 +178,29 @@ def test_train_then_runs_then_table(call, empty, monkeypatch):
 
     code, out, _ = call("runs", "--csv")
     rows = pd.read_csv(io.StringIO(out))
-    wanted = ["dataset", "model", "alpha", "seed", "recipe", "variant", "epochs", "clean_accuracy", "mean_selectivity", "device", "commit", "date", "status"]
+    wanted = [
+        "dataset",
+        "model",
+        "alpha",
+        "seed",
+        "recipe",
+        "variant",
+        "epochs",
+        "clean_accuracy",
+        "mean_selectivity",
+        "device",
+        "commit",
+        "date",
+        "status",
+    ]
     assert list(rows.columns[: len(wanted)]) == wanted
     assert rows.status.tolist() == ["ok"] and rows.alpha.tolist() == [-1.0] and rows.epochs.tolist() == [2]
     assert "digits" in call("runs")[1]
 
     units = pd.read_csv(io.StringIO(call("table", "selectivity", "--csv")[1]))
     assert len(units) == 120 and units.selectivity.between(0, 1).all()
-    classes = pd.read_csv(io.StringIO(call("table", "class_means", "--csv")[1]))  # not measured before: measured now
+    # not measured before: measured now
+    classes = pd.read_csv(io.StringIO(call("table", "class_means", "--csv")[1]))
     assert len(classes) == 1200
 
     damaged = next((empty / "runs").rglob("selectivity-*.parquet"))
@@ -154,32 +218,48 @@ def test_no_runs(call, empty):
     assert call("table", "selectivity")[0] == 2
 
 
-# ---- sweeps ----------------------------------------------------------------------------------------------------------
+# ---- sweeps ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def three(tmp_path):
     """A sweep file of three networks, of which the shared store has two."""
     file = tmp_path / "three.yml"
-    file.write_text(f"dataset: digits\nmodels: [resnet8]\nrecipe: fast\nepochs: {EPOCHS}\nalphas: [0, 1, 2]\nseeds: [0]\n")
+    file.write_text(
+        f"dataset: digits\nmodels: [resnet8]\nrecipe: fast\nepochs: {EPOCHS}\nalphas: [0, 1, 2]\nseeds: [0]\n"
+    )
     return file
 
 
-def test_a_budget_that_ends_is_no_failure_and_what_is_finished_can_be_taken_home(call, own_store, three, trainings, tmp_path, monkeypatch):
+def test_a_budget_that_ends_is_no_failure_and_what_is_finished_can_be_taken_home(
+    call, own_store, three, trainings, tmp_path, monkeypatch
+):
     target = tmp_path / "home" / "three.tar"
     code, out, err = call("sweep", str(three), "--budget", "0.0001", "--pack", str(target))
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].startswith("three: 3 networks") and "the budget of 0.0001 minutes is used up" in lines
-    assert "three: 0 made, 2 were there, 1 left" in lines and f"go on with: python -m lib sweep {three} --budget 0.0001" in lines
-    assert lines[-2:] == [f"packed 2 of 3 runs into {target}", "bring them into another store with: python -m lib runs import three.tar"]
+    assert (
+        "three: 0 made, 2 were there, 1 left" in lines
+        and f"go on with: python -m lib sweep {three} --budget 0.0001" in lines
+    )
+    assert lines[-2:] == [
+        f"packed 2 of 3 runs into {target}",
+        "bring them into another store with: python -m lib runs import three.tar",
+    ]
 
     monkeypatch.setenv("RUNS_DIR", str(tmp_path / "other"))
     code, out, err = call("runs", "import", str(target), str(target))
     assert (code, err) == (0, "")
     added, again = out.splitlines()
-    assert added == f"{target}: 2 runs added to {tmp_path / 'other'}, 0 were there, 0 tables and 0 weights completed, 0 refused"
-    assert again == f"{target}: 0 runs added to {tmp_path / 'other'}, 2 were there, 0 tables and 0 weights completed, 0 refused"
+    assert (
+        added
+        == f"{target}: 2 runs added to {tmp_path / 'other'}, 0 were there, 0 tables and 0 weights completed, 0 refused"
+    )
+    assert (
+        again
+        == f"{target}: 0 runs added to {tmp_path / 'other'}, 2 were there, 0 tables and 0 weights completed, 0 refused"
+    )
     rows = pd.read_csv(io.StringIO(call("runs", "--csv")[1]))
     assert rows.run.tolist() == [training.name for training in trainings] and set(rows.status) == {"ok"}
 
@@ -187,7 +267,9 @@ def test_a_budget_that_ends_is_no_failure_and_what_is_finished_can_be_taken_home
 def test_nothing_finished_is_nothing_packed(call, own_store, three, tmp_path):
     three.write_text(three.read_text().replace("[0, 1, 2]", "[2]"))
     code, out, err = call("sweep", str(three), "--budget", "0.0001", "--pack", str(tmp_path / "a.tar"))
-    assert (code, err) == (0, "") and out.splitlines()[-1] == f"nothing is finished yet, so {tmp_path / 'a.tar'} was not written"
+    assert (code, err) == (0, "") and out.splitlines()[
+        -1
+    ] == f"nothing is finished yet, so {tmp_path / 'a.tar'} was not written"
     assert not (tmp_path / "a.tar").exists()
 
 
@@ -226,10 +308,15 @@ def test_engines_get_the_plan_and_what_they_finished_is_packed(
         return Outcome((), plan.trainings[:2], plan.trainings[2:], **how)
 
     monkeypatch.setattr(module, "run", take)
-    code, out, err = call("sweep", str(three), "--engine", engine, "--shard", "1/1", "--pack", str(tmp_path / "a.tar"))
+    code, out, err = call(
+        "sweep", str(three), "--engine", engine, "--shard", "1/1", "--pack", str(tmp_path / "a.tar")
+    )
     assert (code, err) == (exit_code, "")
     missing = Training("digits", "resnet8", 2, 0, "fast", EPOCHS)
-    assert asked == [((*trainings, missing), (missing,))] and f"packed 2 of 3 runs into {tmp_path / 'a.tar'}" in out
+    assert (
+        asked == [((*trainings, missing), (missing,))]
+        and f"packed 2 of 3 runs into {tmp_path / 'a.tar'}" in out
+    )
 
 
 def test_a_pack_over_a_folder_is_refused_before_anything_runs(call, empty, monkeypatch):
@@ -238,7 +325,7 @@ def test_a_pack_over_a_folder_is_refused_before_anything_runs(call, empty, monke
     assert code == 2 and err == f"error: cannot write {empty / 'a.tar'}: it is a folder; give another name\n"
 
 
-# ---- importing -------------------------------------------------------------------------------------------------------
+# ---- importing ---------------------------------------------------------------------------------------------
 
 
 def test_import_of_a_damaged_archive_is_one_line(call, own_store, trainings, tmp_path):
@@ -257,7 +344,9 @@ def test_import_names_what_it_refused(call, own_store, trainings, tmp_path):
     store.create(folder, files, optional=(runs.WEIGHTS,))
     code, out, err = call("runs", "import", str(packed))
     refused, last = err.splitlines()
-    assert code == 2 and out.endswith("0 runs added to " + f"{own_store}, 1 were there, 0 tables and 0 weights completed, 1 refused\n")
+    assert code == 2 and out.endswith(
+        "0 runs added to " + f"{own_store}, 1 were there, 0 tables and 0 weights completed, 1 refused\n"
+    )
     assert refused.startswith(f"refused: {trainings[0].name}: another network than the one here")
     assert last.startswith("error: 1 things differ from what is here and were left out; ")
 

@@ -1,4 +1,7 @@
-"""Sweeps as processes of this machine, and on a real Slurm where one is installed. Whatever ends a job, every run comes out the same."""
+"""Sweeps as processes of this machine, and on a real Slurm where one is installed.
+
+Whatever ends a job, every run comes out the same.
+"""
 
 import json
 import os
@@ -28,10 +31,13 @@ from lib.sweeps import processes, slurm
 from lib.sweeps.planning import Outcome, Plan
 from lib.training.recipe import Training
 
-needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="jobs are found in /proc, which only Linux has")
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/environ").exists(), reason="jobs are found in /proc, which only Linux has"
+)
 needs_slurm = pytest.mark.skipif(bool(own_slurm.lacking()), reason=own_slurm.lacking())
 
-# Every job imports this before anything else: it keeps a checkpoint after every epoch, and waits there while the store holds a file `hold`.
+# Every job imports this before anything else: it keeps a checkpoint after every epoch, and waits there while
+# the store holds a file `hold`.
 HELD = """
 import sys
 if sys.orig_argv[-5:-4] == ["lib"] and sys.orig_argv[-4] == "sweep":
@@ -48,7 +54,9 @@ if sys.orig_argv[-5:-4] == ["lib"] and sys.orig_argv[-4] == "sweep":
 
 @pytest.fixture
 def root(tmp_path, monkeypatch) -> Path:
-    """An empty store on a path with spaces and a percent sign; jobs are held on request, and are looked at often."""
+    """An empty store on a path with spaces and a percent sign; jobs are held on request, and are looked at
+    often.
+    """
     root, hooks = tmp_path / "a store" / "of 100%A runs", tmp_path / "hooks"
     root.mkdir(parents=True)
     hooks.mkdir()
@@ -90,7 +98,10 @@ def same(trainings: list[Training], root: Path, made: Path) -> None:
     """Every network is there once, to the bit as one process made it, and nothing is left over."""
     for training in trainings:
         here, there = (store.Folder(place / training.name).files for place in (root, made))
-        assert all(here[name]["sha256"] == there[name]["sha256"] for name in (WEIGHTS, HISTORY, measurements.file_name("selectivity", {})))
+        assert all(
+            here[name]["sha256"] == there[name]["sha256"]
+            for name in (WEIGHTS, HISTORY, measurements.file_name("selectivity", {}))
+        )
     rows = catalogue.catalogue()
     assert sorted(rows.run) == sorted(training.name for training in trainings) and set(rows.status) == {"ok"}
     assert not [*root.glob(".partial/*"), *root.rglob("*.tmp")]
@@ -120,7 +131,9 @@ def workers(root: Path) -> dict[int, str]:
         try:
             words = (place / "cmdline").read_bytes().split(b"\0")
             if b"sweep" in words and any(word.startswith(os.fsencode(root / ".cluster")) for word in words):
-                environment = dict(pair.split("=", 1) for pair in (place / "environ").read_text().split("\0") if "=" in pair)
+                environment = dict(
+                    pair.split("=", 1) for pair in (place / "environ").read_text().split("\0") if "=" in pair
+                )
                 found[int(place.name)] = environment.get("SLURM_ARRAY_TASK_ID", "")
         except OSError:  # it has ended
             continue
@@ -129,7 +142,9 @@ def workers(root: Path) -> dict[int, str]:
 
 @contextmanager
 def meanwhile(action):
-    """Do something from beside while a sweep waits; should it fail, nothing is held any longer, so that the sweep ends."""
+    """Do something from beside while a sweep waits; should it fail, nothing is held any longer, so that the
+    sweep ends.
+    """
 
     def guarded() -> None:
         try:
@@ -157,7 +172,7 @@ def calling(engine: str, log: Path):
         process.wait(60)
 
 
-# ---- what needs no job -----------------------------------------------------------------------------------------------
+# ---- what needs no job -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("jobs", [0, -1, 1.5, True, "two"])
@@ -169,7 +184,10 @@ def test_jobs_are_counted_in_whole_numbers(jobs, root, plan):
 
 def test_without_slurm_one_line_says_what_is_missing(root, plan, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InputError, match=r"engine slurm needs sbatch, squeue, scontrol on the PATH; .* or choose engine local"):
+    with pytest.raises(
+        InputError,
+        match=r"engine slurm needs sbatch, squeue, scontrol on the PATH; .* or choose engine local",
+    ):
         sweeps.run(plan())
     assert not list(root.glob(".cluster"))
 
@@ -192,13 +210,23 @@ def test_frozen_starts_nothing(engine, root, plan, monkeypatch):
 def test_the_name_is_that_of_the_networks_and_the_store(root, plan, monkeypatch):
     name = processes.name(plan())
     assert re.fullmatch(r"small-[0-9a-f]{10}", name) and processes.name(plan()) == name
-    assert len({name, processes.name(plan("[0]")), processes.name(plan(shard=(1, 2))), processes.name(plan(), 3)}) == 4
+    assert (
+        len({
+            name,
+            processes.name(plan("[0]")),
+            processes.name(plan(shard=(1, 2))),
+            processes.name(plan(), 3),
+        })
+        == 4
+    )
     monkeypatch.setenv("RUNS_DIR", str(root / "another"))
     assert processes.name(plan()) != name
 
 
 def test_a_table_counts_once_the_manifest_names_it(own_store, trainings):
-    """A table's file is written before the manifest names it: whoever looks at the moment between must not take it for finished."""
+    """A table's file is written before the manifest names it: whoever looks at the moment between must not
+    take it for finished.
+    """
     asked = Plan(sweeps.Sweep("small", Path("small.yml"), tuple(trainings)), (1, 1), tuple(trainings), ())
     assert all(processes.complete(asked, training) for training in trainings)
     manifest = own_store / trainings[0].name / store.MANIFEST
@@ -224,7 +252,10 @@ def test_why_a_job_failed_is_in_its_log(case, tmp_path):
     text, reason = LOGS[case]
     (tmp_path / "1.log").write_text(text, encoding="utf-8")
     assert processes.failure(tmp_path / "1.log") == f"{reason}; its log: {tmp_path / '1.log'}"
-    assert processes.failure(tmp_path / "2.log") == f"it ended without a word: killed, or out of memory; its log: {tmp_path}"
+    assert (
+        processes.failure(tmp_path / "2.log")
+        == f"it ended without a word: killed, or out of memory; its log: {tmp_path}"
+    )
 
 
 INSIDE = {
@@ -234,29 +265,45 @@ INSIDE = {
 
 
 def test_what_is_about_the_job_around_is_not_handed_on(monkeypatch):
-    kept = {"SLURM_CONF": "/etc/slurm.conf", "SLURM_CLUSTERS": "west", "SBATCH_MEM_PER_CPU": "3000", "SBATCH_PARTITION": "long"}
+    kept = {
+        "SLURM_CONF": "/etc/slurm.conf",
+        "SLURM_CLUSTERS": "west",
+        "SBATCH_MEM_PER_CPU": "3000",
+        "SBATCH_PARTITION": "long",
+    }
     for name, value in (INSIDE | kept).items():
         monkeypatch.setenv(name, value)
     there = slurm.outside()
-    assert {name: value for name, value in there.items() if name.startswith(("SLURM", "SBATCH"))} == kept and there["PATH"] == os.environ["PATH"]
+    assert {
+        name: value for name, value in there.items() if name.startswith(("SLURM", "SBATCH"))
+    } == kept and there["PATH"] == os.environ["PATH"]
     monkeypatch.delenv("SLURM_JOB_ID")
     assert slurm.outside()["SBATCH_MEM_BIND"] == "local"  # outside of a job it is the user's own wish
 
 
-# ---- processes of this machine ---------------------------------------------------------------------------------------
+# ---- processes of this machine -----------------------------------------------------------------------------
 
 
 @needs_proc
 def test_a_killed_process_and_the_same_command(root, plan, hold, made, trainings):
     lines = []
-    with meanwhile(lambda: until(checkpoints(root)) and os.kill(until(lambda: workers(root)).popitem()[0], signal.SIGKILL)):
+    with meanwhile(
+        lambda: (
+            until(checkpoints(root)) and os.kill(until(lambda: workers(root)).popitem()[0], signal.SIGKILL)
+        )
+    ):
         outcome = sweeps.run(plan(), jobs=1, say=lines.append)
     assert outcome == Outcome((), (), tuple(trainings), failed=True)
     assert lines[0].startswith("small: 2 networks (resnet8 on digits, fast recipe): 0 cached, 2 to train")
     (failed,) = [line for line in lines if " failed" in line]
-    log = re.fullmatch(r"process \d+ failed by SIGKILL: it ended without a word: killed, or out of memory; its log: (.*)", failed)[1]
+    log = re.fullmatch(
+        r"process \d+ failed by SIGKILL: it ended without a word: killed, or out of memory; its log: (.*)",
+        failed,
+    )[1]
     assert "2 to train" in Path(log).read_text(encoding="utf-8")
-    assert lines[-1].startswith("go on with: python -m lib sweep ") and lines[-1].endswith("small.yml --engine local")
+    assert lines[-1].startswith("go on with: python -m lib sweep ") and lines[-1].endswith(
+        "small.yml --engine local"
+    )
 
     hold.unlink()
     assert sweeps.run(plan(), jobs=1, say=lines.append) == Outcome(tuple(trainings), (), ())
@@ -280,7 +327,9 @@ def test_what_a_killed_process_leaves_another_makes(root, plan, hold, made, trai
 
 @needs_proc
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_processes_too_and_the_same_command_goes_on(number, code, root, plan, hold, made, trainings, tmp_path):
+def test_a_signal_ends_the_processes_too_and_the_same_command_goes_on(
+    number, code, root, plan, hold, made, trainings, tmp_path
+):
     plan()
     with calling("local", tmp_path / "log") as process:
         until(checkpoints(root))
@@ -289,8 +338,14 @@ def test_a_signal_ends_the_processes_too_and_the_same_command_goes_on(number, co
     assert not workers(root)
     said = (tmp_path / "log").read_text(encoding="utf-8")
     reason = "interrupted" if number == signal.SIGINT else f"stopped by {number.name}"
-    assert f"\n{reason}: the processes are told to keep their checkpoints and end\n" in said and "Traceback" not in said + logs(root)
-    assert said.rstrip().endswith(f"go on with: python -m lib sweep {tmp_path / 'small.yml'} --engine local") and " failed" not in said
+    assert (
+        f"\n{reason}: the processes are told to keep their checkpoints and end\n" in said
+        and "Traceback" not in said + logs(root)
+    )
+    assert (
+        said.rstrip().endswith(f"go on with: python -m lib sweep {tmp_path / 'small.yml'} --engine local")
+        and " failed" not in said
+    )
     assert "\nstopped by SIGTERM\n" in logs(root) and checkpoints(root)()
     hold.unlink()
     if number == signal.SIGTERM:
@@ -302,7 +357,13 @@ def test_a_signal_ends_the_processes_too_and_the_same_command_goes_on(number, co
 def test_processes_that_are_deaf_are_killed(root, plan, hold, monkeypatch):
     monkeypatch.setattr("lib.sweeps.processes.STOP_SECONDS", 0.2)
     asked, begun = plan(), time.monotonic()
-    with meanwhile(lambda: until(checkpoints(root)) and [os.kill(pid, signal.SIGSTOP) for pid in workers(root)] and os.kill(os.getpid(), signal.SIGINT)):
+    with meanwhile(
+        lambda: (
+            until(checkpoints(root))
+            and [os.kill(pid, signal.SIGSTOP) for pid in workers(root)]
+            and os.kill(os.getpid(), signal.SIGINT)
+        )
+    ):
         outcome = sweeps.run(asked, jobs=1, say=lambda line: None)
     assert outcome.interrupted and not outcome.failed and not workers(root) and time.monotonic() - begun < 120
 
@@ -323,10 +384,14 @@ def test_a_job_that_finds_bad_input_is_named_with_its_line_and_log(root, plan, t
     lines = []
     assert sweeps.run(asked, jobs=1, say=lines.append) == Outcome((), (), (trainings[0],), failed=True)
     (failed,) = [line for line in lines if " failed" in line]
-    assert re.fullmatch(rf"process \d+ failed: damaged: {file} is not a manifest; restore it .*; its log: .*-1\.log", failed)
+    assert re.fullmatch(
+        rf"process \d+ failed: damaged: {file} is not a manifest; restore it .*; its log: .*-1\.log", failed
+    )
 
 
-def test_jobs_read_no_pickle_and_no_other_library_that_somebody_has_planted(root, plan, trainings, monkeypatch, tmp_path):
+def test_jobs_read_no_pickle_and_no_other_library_that_somebody_has_planted(
+    root, plan, trainings, monkeypatch, tmp_path
+):
     class Planted:
         def __reduce__(self):
             return (Path.touch, (tmp_path / "planted",))
@@ -345,10 +410,12 @@ def test_jobs_read_no_pickle_and_no_other_library_that_somebody_has_planted(root
     assert sweeps.run(asked, jobs=1, say=lambda line: None).made == (trainings[0],)
     assert not (tmp_path / "planted").exists()
     library = "".join(file.read_text(encoding="utf-8") for file in (paths.ROOT / "lib").rglob("*.py"))
-    assert not re.search(r"\b(import pickle|cloudpickle|joblib\.load|read_pickle|allow_pickle=True)\b", library)
+    assert not re.search(
+        r"\b(import pickle|cloudpickle|joblib\.load|read_pickle|allow_pickle=True)\b", library
+    )
 
 
-# ---- Slurm -----------------------------------------------------------------------------------------------------------
+# ---- Slurm -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -374,7 +441,8 @@ def test_slurm_preempts_forgets_and_loses_jobs(on_slurm, root, plan, hold, made,
         until(checkpoints(root, 2))
         by_task = {task: process for process, task in workers(root).items()}
         array = on_slurm.ask("squeue", "--noheader", "--format=%F").split()[0]
-        on_slurm.ask("scancel", f"{array}_0", "--batch", "--signal=USR1")  # as it is told that it is out of time
+        # as it is told that it is out of time
+        on_slurm.ask("scancel", f"{array}_0", "--batch", "--signal=USR1")
         until(lambda: on_slurm.ask("squeue", "--noheader", "--states=PENDING", "--format=%F"))  # queued again
         assert "\nstopped by SIGTERM\n" in logs(root)
         os.kill(by_task["1"], signal.SIGKILL)
@@ -396,40 +464,58 @@ def test_slurm_preempts_forgets_and_loses_jobs(on_slurm, root, plan, hold, made,
 
 
 @needs_slurm
-def test_slurm_goes_on_without_the_caller_who_may_come_back(on_slurm, root, plan, hold, made, trainings, tmp_path):
+def test_slurm_goes_on_without_the_caller_who_may_come_back(
+    on_slurm, root, plan, hold, made, trainings, tmp_path
+):
     plan()
     with calling("slurm", tmp_path / "first") as first:
         until(checkpoints(root, 2))
         first.send_signal(signal.SIGTERM)
         assert first.wait(60) == 143
     said, at_work = (tmp_path / "first").read_text(encoding="utf-8"), workers(root)
-    assert len(at_work) == 2 and "\nstopped by SIGTERM: the jobs go on, and the same command waits for them again\n" in said
+    assert (
+        len(at_work) == 2
+        and "\nstopped by SIGTERM: the jobs go on, and the same command waits for them again\n" in said
+    )
     with calling("slurm", tmp_path / "second") as second:
-        until(lambda: "\n2 jobs of an earlier call are at work on it\n" in (tmp_path / "second").read_text(encoding="utf-8"))
+        until(
+            lambda: (
+                "\n2 jobs of an earlier call are at work on it\n"
+                in (tmp_path / "second").read_text(encoding="utf-8")
+            )
+        )
         second.kill()
     assert workers(root) == at_work
     hold.unlink()
     lines = []
-    assert sweeps.run(plan(), say=lines.append).left == () and not any("in one array" in line for line in lines)
+    assert sweeps.run(plan(), say=lines.append).left == () and not any(
+        "in one array" in line for line in lines
+    )
     same(trainings, root, made)
 
 
 @needs_slurm
 def test_slurm_cancels_jobs_with_the_command_that_is_told(on_slurm, root, plan, hold, tmp_path):
     def told() -> str:
-        return next((line.split("cancel them with: ")[1] for line in lines if "cancel them with: " in line), "")
+        return next(
+            (line.split("cancel them with: ")[1] for line in lines if "cancel them with: " in line), ""
+        )
 
     lines, asked = [], plan("[0, 1, 2, 3, 4]")
     with meanwhile(lambda: on_slurm.ask(*shlex.split(until(told)))):
         outcome = sweeps.run(asked, say=lines.append)
     assert outcome.left == asked.trainings and outcome.failed
-    assert any(line.startswith("3 jobs in one array, each with at most 2 networks; logs lie in ") for line in lines)
+    assert any(
+        line.startswith("3 jobs in one array, each with at most 2 networks; logs lie in ") for line in lines
+    )
     assert len([line for line in lines if re.match(r"job \d+_[0-2] failed: .*; its log: ", line)]) == 3
     assert lines[-1].endswith("--engine slurm")
 
 
 @needs_slurm
-def test_slurm_makes_the_part_that_is_asked_for_and_only_what_is_missing(on_slurm, root, plan, made, trainings):
+def test_slurm_makes_the_part_that_is_asked_for_and_only_what_is_missing(
+    on_slurm, root, plan, made, trainings
+):
     shutil.copytree(made / trainings[0].name, root / trainings[0].name)
     lines, asked = [], plan("[-1, 0, 1, 2, 3]", shard=(2, 2))  # that is 0 and 2
     outcome = sweeps.run(asked, say=lines.append)
@@ -440,13 +526,39 @@ def test_slurm_makes_the_part_that_is_asked_for_and_only_what_is_missing(on_slur
 
 
 @needs_slurm
-def test_slurm_takes_jobs_from_within_an_array_job_with_its_own_memory(on_slurm, root, plan, trainings, tmp_path):
+def test_slurm_takes_jobs_from_within_an_array_job_with_its_own_memory(
+    on_slurm, root, plan, trainings, tmp_path
+):
     """The whole command line inside a job: what Slurm set there must not reach the jobs that are handed in."""
     plan("[0]")
-    call = shlex.join([sys.executable, "-m", "lib", "sweep", str(tmp_path / "small.yml"), "--engine", "slurm"])
+    call = shlex.join([
+        sys.executable,
+        "-m",
+        "lib",
+        "sweep",
+        str(tmp_path / "small.yml"),
+        "--engine",
+        "slurm",
+    ])
     script = f"#!/bin/bash\nexport SBATCH_MEM_PER_CPU=100 SLURM_MEM_PER_GPU=7\ncd {shlex.quote(str(paths.ROOT))}\n{call}\n"
-    around = ["sbatch", "--wait", "--mem=200", "--array=2", "--cpus-per-task=1", f"--output={tmp_path}/around.log", f"--error={tmp_path}/around.log"]
-    done = subprocess.run(around, input=script, env=on_slurm.environment | os.environ, check=False, capture_output=True, text=True, timeout=300)
+    around = [
+        "sbatch",
+        "--wait",
+        "--mem=200",
+        "--array=2",
+        "--cpus-per-task=1",
+        f"--output={tmp_path}/around.log",
+        f"--error={tmp_path}/around.log",
+    ]
+    done = subprocess.run(
+        around,
+        input=script,
+        env=on_slurm.environment | os.environ,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     said = (tmp_path / "around.log").read_text(encoding="utf-8")
     assert done.returncode == 0 and "1 made, 0 were there, 0 left" in said, (done.stderr, said, logs(root))
     assert "mutually exclusive" not in said + logs(root)

@@ -187,7 +187,9 @@ WITHIN = {
 
 @pytest.mark.parametrize("change", WITHIN)
 def test_changed_within_a_statement_by(change, digest):
-    one, other = (digest(MAIN.replace("    y = moved", f"    {text}\n    y = moved")) for text in WITHIN[change])
+    one, other = (
+        digest(MAIN.replace("    y = moved", f"    {text}\n    y = moved")) for text in WITHIN[change]
+    )
     assert one != other
 
 
@@ -198,11 +200,16 @@ def test_changed_by_the_first_of_two_assignments(digest):
 
 def test_what_fills_a_table_brings_what_it_uses(digest):
     filled = MAIN.replace("APART = 5", "APART = 5\nTABLE.update(c=aid.unused(3))")
-    assert digest(filled) != digest(filled, HELP.replace("def unused(x):\n    return x", "def unused(x):\n    return -x"))
+    assert digest(filled) != digest(
+        filled, HELP.replace("def unused(x):\n    return x", "def unused(x):\n    return -x")
+    )
 
 
 def test_a_name_imported_from_where_it_was_imported_is_followed(digest):
-    main, aid = MAIN.replace("aid.shift(y)", "aid.passed_on(y)"), HELP + "\nif OFFSET > 9:\n    from lib.toy import other as passed_on\n"
+    main, aid = (
+        MAIN.replace("aid.shift(y)", "aid.passed_on(y)"),
+        HELP + "\nif OFFSET > 9:\n    from lib.toy import other as passed_on\n",
+    )
     assert digest(main, aid) != digest(main.replace("return x - 1", "return x - 2"), aid)
 
 
@@ -246,8 +253,17 @@ print(code.digest([odd]))
 
 def pythons() -> dict[str, Path]:
     """This Python, and those of the versions we run on that are installed here."""
-    folders = [Path("/usr/bin"), *Path.home().glob(".pyenv/versions/3.*/bin"), *Path.home().glob(".local/share/uv/python/*/bin")]
-    found = {version: folder / f"python{version}" for version in ("3.11", "3.12", "3.13") for folder in folders if (folder / f"python{version}").exists()}
+    folders = [
+        Path("/usr/bin"),
+        *Path.home().glob(".pyenv/versions/3.*/bin"),
+        *Path.home().glob(".local/share/uv/python/*/bin"),
+    ]
+    found = {
+        version: folder / f"python{version}"
+        for version in ("3.11", "3.12", "3.13")
+        for folder in folders
+        if (folder / f"python{version}").exists()
+    }
     return {"this": Path(sys.executable)} | found
 
 
@@ -266,7 +282,10 @@ def test_the_same_on_every_version_of_python(python, tmp_path):
 def test_reached_names_everything_once(digest):
     digest()
     entry = SimpleNamespace(__module__="lib.toy", __qualname__="entry")
-    names = {f"lib.toy.{name}" for name in ("entry", "double", "SCALE", "TABLE", "APART", "Ruler")} | {"lib.aid.shift", "lib.aid.OFFSET"}
+    names = {f"lib.toy.{name}" for name in ("entry", "double", "SCALE", "TABLE", "APART", "Ruler")} | {
+        "lib.aid.shift",
+        "lib.aid.OFFSET",
+    }
     found = fingerprint.reached([entry])
     assert set(found) == names
     assert not any("Twice" in text or "factor" in text for text in found.values())
@@ -292,9 +311,9 @@ def test_facts_count():
     assert re.fullmatch(r"2:[0-9a-f]{12}", fingerprint.digest(entries))
 
 
-# ---- code that is moved or renamed: same results, same digest ----------------------------------------------------------
+# ---- code that is moved or renamed: same results, same digest ----------------------------------------------
 
-MOVED_MAIN = '''
+MOVED_MAIN = """
 import lib.aid as other_room
 from lib.aid import FACTOR, Measure, twice
 
@@ -303,8 +322,8 @@ from lib.aid import FACTOR, Measure, twice
 def entry(x, limit=other_room.LEFT):
     y = other_room.pushed(twice(x))
     return other_room.pushed(y) + len(other_room.TABLE) + Measure().measure(y) + limit
-'''
-MOVED_HELP = '''
+"""
+MOVED_HELP = """
 LEFT = 5
 TABLE = {"a": 1, "b": 2}
 
@@ -328,7 +347,7 @@ def twice(x):
 
 FACTOR = 2.0
 BY = 3
-'''
+"""
 
 
 def test_unchanged_by_moving_and_renaming_everything(digest):
@@ -357,7 +376,13 @@ def entry(x, sqrt_of=None):
 
 
 def test_where_a_name_outside_comes_from_counts_and_what_it_is_called_does_not(digest):
-    same = IMPORTED.replace("from math import sqrt", "import math as m").replace("sqrt(x)", "m.sqrt(x)").replace("import json as j", "import json").replace("j.loads", "json.loads")
+    same = (
+        IMPORTED
+        .replace("from math import sqrt", "import math as m")
+        .replace("sqrt(x)", "m.sqrt(x)")
+        .replace("import json as j", "import json")
+        .replace("j.loads", "json.loads")
+    )
     assert digest(same) == digest(IMPORTED)
     assert digest(IMPORTED.replace("from math import sqrt", "from cmath import sqrt")) != digest(IMPORTED)
     assert digest(IMPORTED.replace("import floor", "import ceil as floor")) != digest(IMPORTED)
@@ -400,18 +425,32 @@ def test_a_module_as_a_value_cannot_be_followed(digest):
         digest("from lib import aid\n\n\ndef entry(x):\n    return getattr(aid, x)\n")
 
 
-# ---- on the library itself -------------------------------------------------------------------------------------------
+# ---- on the library itself ---------------------------------------------------------------------------------
 
 
 def test_what_training_and_measuring_reach():
     training = fingerprint.reached([train, CifarResNet], skip=[models.MODELS])
-    in_train = {f"lib.training.loop.{name}" for name in ("learning_rate", "accuracy", "to_half")} | {"lib.training.augmentation.draw", "lib.training.step.Session"}
-    elsewhere = {"lib.selectivity.EPSILON", "lib.selectivity.selectivity_index", "lib.models.resnet.CifarBlock", "lib.models.resnet.MEAN"}
+    in_train = {f"lib.training.loop.{name}" for name in ("learning_rate", "accuracy", "to_half")} | {
+        "lib.training.augmentation.draw",
+        "lib.training.step.Session",
+    }
+    elsewhere = {
+        "lib.selectivity.EPSILON",
+        "lib.selectivity.selectivity_index",
+        "lib.models.resnet.CifarBlock",
+        "lib.models.resnet.MEAN",
+    }
     assert in_train | elsewhere <= set(training)
     table = fingerprint.reached([units, CifarResNet], skip=[models.MODELS])
     assert "lib.selectivity.class_means" in table and "lib.models.activations.spatial_means" in table
     assert "lib.selectivity.mean_selectivity" not in table and "lib.training.loop.train" not in table
-    recorded_otherwise = {"lib.data.datasets.load", "lib.data.images.Images", "lib.training.recipe.Training", "lib.base.errors.InputError", "lib.training.checkpoint.read_checkpoint"}
+    recorded_otherwise = {
+        "lib.data.datasets.load",
+        "lib.data.images.Images",
+        "lib.training.recipe.Training",
+        "lib.base.errors.InputError",
+        "lib.training.checkpoint.read_checkpoint",
+    }
     assert not recorded_otherwise & {*training, *table}
 
 
@@ -424,15 +463,29 @@ def example(model: str, variant: str) -> Training:
 
 
 def digests() -> dict[str, str]:
-    found = {f"training {model} {variant}": provenance.training_digest(example(model, variant)) for model in models.MODELS for variant in VARIANTS}
-    return found | {f"{table} {model}": provenance.table_digest(table, model) for table in measurements.MEASUREMENTS for model in models.MODELS}
+    found = {
+        f"training {model} {variant}": provenance.training_digest(example(model, variant))
+        for model in models.MODELS
+        for variant in VARIANTS
+    }
+    return found | {
+        f"{table} {model}": provenance.table_digest(table, model)
+        for table in measurements.MEASUREMENTS
+        for model in models.MODELS
+    }
 
 
 ALL_TRAININGS = {f"training {model} {variant}" for model in models.MODELS for variant in VARIANTS}
 ALL_SELECTIVITY = {f"selectivity {model}" for model in models.MODELS}
 ALL_CLASS_MEANS = {f"class_means {model}" for model in models.MODELS}
-ALL_CORRUPTION = {f"{table} {model}" for table in ("corruption", "corruption_examples") for model in models.MODELS}
-ALL_ATTACKS = {f"{table} {model}" for table in ("attack", "transfer", "jacobian", "autoattack") for model in models.MODELS}
+ALL_CORRUPTION = {
+    f"{table} {model}" for table in ("corruption", "corruption_examples") for model in models.MODELS
+}
+ALL_ATTACKS = {
+    f"{table} {model}"
+    for table in ("attack", "transfer", "jacobian", "autoattack")
+    for model in models.MODELS
+}
 ALL_INSIDE = {f"{table} {model}" for table in ("gradient", "dimensionality") for model in models.MODELS}
 ALL = ALL_TRAININGS | ALL_SELECTIVITY | ALL_CLASS_MEANS | ALL_CORRUPTION | ALL_ATTACKS | ALL_INSIDE
 CIFAR = {name for name in ALL if "resnet8" in name or "resnet20" in name}
@@ -450,33 +503,79 @@ def tables(*names: str) -> set[str]:
 # edit of the library: what it makes stale
 EDITS = {
     "epsilon": (("selectivity", "EPSILON = 1e-6", "EPSILON = 1e-5"), ALL_TRAININGS | ALL_SELECTIVITY),
-    "the index": (("selectivity", "best + rest + epsilon", "best + epsilon"), ALL_TRAININGS | ALL_SELECTIVITY),
-    "class means": (("selectivity", "counts.clamp(min=1)", "counts.clamp(min=2)"), ALL_TRAININGS | ALL_SELECTIVITY | ALL_CLASS_MEANS),
+    "the index": (
+        ("selectivity", "best + rest + epsilon", "best + epsilon"),
+        ALL_TRAININGS | ALL_SELECTIVITY,
+    ),
+    "class means": (
+        ("selectivity", "counts.clamp(min=1)", "counts.clamp(min=2)"),
+        ALL_TRAININGS | ALL_SELECTIVITY | ALL_CLASS_MEANS,
+    ),
     "learning rate": (("training/loop", "0.1**passed", "0.2**passed"), ALL_TRAININGS),
     "which units are dead": (("selectivity", "(means == 0)", "(means <= 0)"), ALL_SELECTIVITY),
     "the CIFAR block": (("models/resnet", "self.extra // 2", "self.extra // 4"), CIFAR),
     "normalisation": (("models/resnet", "0.485", "0.5"), CIFAR | IMAGENET),
-    "the objective of AugMix": (("training/objective", "settings.jsd * consistency", "2 * settings.jsd * consistency"), of("augmix")),
+    "the objective of AugMix": (
+        ("training/objective", "settings.jsd * consistency", "2 * settings.jsd * consistency"),
+        of("augmix"),
+    ),
     "AugMix's mixtures": (("training/augmix", "div_(255).clamp_", "div_(256).clamp_"), of("augmix")),
     "adversarial images": (("training/objective", 'reduction="sum"', 'reduction="mean"'), of("pgd-3")),
     "the step of an attack": (("attacks/ascent", "found + step_size", "found - step_size"), of("pgd-3")),
-    "the step of PGD": (("attacks/ascent", "x + step_size * ball", "x - step_size * ball"), tables("attack", "transfer", "dimensionality")),
-    "the gradient of an attack": (("attacks/gradient", "nan_to_num_(0, 0, 0)", "nan_to_num_(1, 0, 0)"), tables("attack", "transfer", "dimensionality")),
+    "the step of PGD": (
+        ("attacks/ascent", "x + step_size * ball", "x - step_size * ball"),
+        tables("attack", "transfer", "dimensionality"),
+    ),
+    "the gradient of an attack": (
+        ("attacks/gradient", "nan_to_num_(0, 0, 0)", "nan_to_num_(1, 0, 0)"),
+        tables("attack", "transfer", "dimensionality"),
+    ),
     "AutoAttack": (("measurements/autoattack", "batch_size=250", "batch_size=200"), tables("autoattack")),
-    "a ball": (("attacks/norms", "return gradient.sign()", "return -gradient.sign()"), tables("attack", "transfer", "dimensionality")),
-    "a loss": (("attacks/losses", "_others(logits, labels).amax(1)", "logits.amax(1)"), ALL_ATTACKS - tables("autoattack") | tables("dimensionality")),
-    "which α = 0 networks": (("measurements/transfer", "seed != training.seed", "seed < training.seed"), tables("transfer")),
-    "the stand-in": (("models/fuse", "PROBES = 3", "PROBES = 4"), tables("attack", "transfer", "jacobian") | ALL_INSIDE),
+    "a ball": (
+        ("attacks/norms", "return gradient.sign()", "return -gradient.sign()"),
+        tables("attack", "transfer", "dimensionality"),
+    ),
+    "a loss": (
+        ("attacks/losses", "_others(logits, labels).amax(1)", "logits.amax(1)"),
+        ALL_ATTACKS - tables("autoattack") | tables("dimensionality"),
+    ),
+    "which α = 0 networks": (
+        ("measurements/transfer", "seed != training.seed", "seed < training.seed"),
+        tables("transfer"),
+    ),
+    "the stand-in": (
+        ("models/fuse", "PROBES = 3", "PROBES = 4"),
+        tables("attack", "transfer", "jacobian") | ALL_INSIDE,
+    ),
     "a gate": (("gradients", "return x * mask", "return 2 * x * mask"), tables("gradient")),
-    "how components are counted": (("dimensionality", "values > ROUNDING", "values >= ROUNDING"), tables("dimensionality")),
-    "a change": (("measurements/dimensionality", "clean[layer] - means", "means - clean[layer]"), tables("dimensionality")),
-    "a table's column": (("measurements/selectivity", 'var_name="class"', 'var_name="kind"'), ALL_CLASS_MEANS),
-    "a severity": (("corruptions/severities", "(0.04,), (0.06,), (0.08,)", "(0.04,), (0.07,), (0.08,)"), ALL_CORRUPTION | tables("dimensionality")),
-    "a corruption": (("corruptions/weather", "mul_(1.5).add_(0.5)", "mul_(1.5).add_(0.6)"), ALL_CORRUPTION | tables("dimensionality")),
-    "counts of right answers": (("measurements/corruption", "pixels) == labels", "pixels) != labels"), {f"corruption {model}" for model in models.MODELS}),
+    "how components are counted": (
+        ("dimensionality", "values > ROUNDING", "values >= ROUNDING"),
+        tables("dimensionality"),
+    ),
+    "a change": (
+        ("measurements/dimensionality", "clean[layer] - means", "means - clean[layer]"),
+        tables("dimensionality"),
+    ),
+    "a table's column": (
+        ("measurements/selectivity", 'var_name="class"', 'var_name="kind"'),
+        ALL_CLASS_MEANS,
+    ),
+    "a severity": (
+        ("corruptions/severities", "(0.04,), (0.06,), (0.08,)", "(0.04,), (0.07,), (0.08,)"),
+        ALL_CORRUPTION | tables("dimensionality"),
+    ),
+    "a corruption": (
+        ("corruptions/weather", "mul_(1.5).add_(0.5)", "mul_(1.5).add_(0.6)"),
+        ALL_CORRUPTION | tables("dimensionality"),
+    ),
+    "counts of right answers": (
+        ("measurements/corruption", "pixels) == labels", "pixels) != labels"),
+        {f"corruption {model}" for model in models.MODELS},
+    ),
     "a docstring": (("selectivity", "Units that never fire", "Silent units"), set()),
     "the store": (("runs/store", "MANIFEST =", "MANIFEST = OTHER ="), set()),
-    "a recipe": (("training/recipe", "epochs=16, batch=64", "epochs=16, batch=32"), set()),  # is in the key of the run
+    # is in the key of the run
+    "a recipe": (("training/recipe", "epochs=16, batch=64", "epochs=16, batch=32"), set()),
 }
 
 
@@ -489,7 +588,10 @@ def test_an_edit_makes_stale_what_it_decides_and_nothing_else(name, edit):
     assert {name for name in before if before[name] != after[name]} == expected
 
 
-@pytest.mark.parametrize(("old", "model"), [("return self.relu2(h + (x if", "resnet18"), ("return self.relu3(h + (x if", "resnet50")])
+@pytest.mark.parametrize(
+    ("old", "model"),
+    [("return self.relu2(h + (x if", "resnet18"), ("return self.relu3(h + (x if", "resnet50")],
+)
 def test_an_edit_of_a_torchvision_block_makes_its_networks_stale(old, model, edit):
     before = digests()
     edit("models/resnet", old, old.replace("+", "-"))

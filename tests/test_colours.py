@@ -1,4 +1,6 @@
-"""The colours of the figures: one palette for alpha, nothing else in its colours, told apart with any common colour blindness."""
+"""The colours of the figures: one palette for alpha, nothing else in its colours, told apart with any common
+colour blindness.
+"""
 
 import re
 
@@ -12,12 +14,25 @@ from lib.book.figures import style
 
 ALPHAS = (-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0)
 
-# full colour blindness as matrices on linear RGB: Machado, Oliveira and Fernandes, IEEE TVCG 15 (2009), severity 1
+# full colour blindness as matrices on linear RGB: Machado, Oliveira and Fernandes, IEEE TVCG 15 (2009),
+# severity 1
 SIGHT = {
     "usual": np.eye(3),
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
 }
 
 
@@ -50,7 +65,9 @@ def test_the_sign_of_alpha_is_told_apart_at_every_strength(sight):
 
 
 def test_what_is_no_alpha_has_no_colour_of_an_alpha():
-    """To the usual sight. Two kinds of cones cannot keep so many apart: there it is the key that tells, and no figure colours alphas and others at once."""
+    """To the usual sight. Two kinds of cones cannot keep so many apart: there it is the key that tells, and
+    no figure colours alphas and others at once.
+    """
     coloured = [style.alpha_colour(alpha) for alpha in ALPHAS if alpha]
     others = {
         "AugMix": style.variant_colour("augmix"),
@@ -73,4 +90,6 @@ def test_colours_are_named_in_one_place_so_that_alpha_has_the_same_in_every_figu
     for file in sorted((paths.ROOT / "lib" / "figures").glob("*.py")):
         if file.name != "style.py":
             text = file.read_text().replace("alpha_palette(", "").replace("cmap=CHANGE", "")
-            assert not re.search(r"#[0-9a-fA-F]{6}\b|_palette\(|cmap=|\"C\d\"|\"tab:|\"(red|blue|green|orange|purple)\"", text), file.name
+            assert not re.search(
+                r"#[0-9a-fA-F]{6}\b|_palette\(|cmap=|\"C\d\"|\"tab:|\"(red|blue|green|orange|purple)\"", text
+            ), file.name

@@ -1,4 +1,6 @@
-"""Every corruption against a second implementation, image by image, and against the original script's output; laws, quirks, randomness and errors."""
+"""Every corruption against a second implementation, image by image, and against the original script's output;
+laws, quirks, randomness and errors.
+"""
 
 import hashlib
 import importlib.util
@@ -38,18 +40,27 @@ def seeded(seed: int) -> torch.Generator:
 
 def smooth(n: int, side: int, seed: int = 0) -> Tensor:
     """Pictures like photographs in that neighbours differ by a few grey levels: coarse noise, enlarged."""
-    coarse = F.interpolate(torch.rand(n, 3, 5, 5, generator=seeded(seed)), (side, side), mode="bicubic").clamp(0, 1)
+    coarse = F.interpolate(
+        torch.rand(n, 3, 5, 5, generator=seeded(seed)), (side, side), mode="bicubic"
+    ).clamp(0, 1)
     return (coarse * 255).to(torch.uint8)
 
 
 def patches(channels: int, side: int) -> Tensor:
-    """(1, 3, side, side): squares of 8 pixels, each of one level (of one colour with 3 channels). In flat areas the last bit shows as a level."""
-    levels = torch.randint(0, 256, (1, channels, side // 8, side // 8), dtype=torch.uint8, generator=seeded(1))
+    """(1, 3, side, side): squares of 8 pixels, each of one level (of one colour with 3 channels).
+
+    In flat areas the last bit shows as a level.
+    """
+    levels = torch.randint(
+        0, 256, (1, channels, side // 8, side // 8), dtype=torch.uint8, generator=seeded(1)
+    )
     return levels.repeat_interleave(8, 2).repeat_interleave(8, 3).expand(1, 3, side, side)
 
 
 def varied(side: int) -> Tensor:
-    """(7, 3, side, side): two smooth pictures, noise, flat squares in grey and in colour, all of one grey, black and white stripes."""
+    """(7, 3, side, side): two smooth pictures, noise, flat squares in grey and in colour, all of one grey,
+    black and white stripes.
+    """
     stripes = (torch.arange(side)[:, None] + torch.arange(side)) // 3 % 2 * 255
     return torch.cat([
         smooth(2, side),
@@ -66,7 +77,7 @@ def levels_apart(ours: Tensor, theirs: Tensor) -> Tensor:
     return (ours.int() - theirs.int()).abs()
 
 
-# ---- Against the second implementation -------------------------------------------------------------------------------
+# ---- Against the second implementation ---------------------------------------------------------------------
 
 
 class Recording(Draws):
@@ -111,8 +122,9 @@ class Replay:
         return drawn
 
 
-# Everything else is equal. These two pass through products of matrices in the library, whose order of summation, and with it the last bit, is that of the
-# machine's BLAS; snow also through OpenCV's grey, whose last bit depends on whether the machine has fused products. Here 0 pixels differ in either.
+# Everything else is equal. These two pass through products of matrices in the library, whose order of
+# summation, and with it the last bit, is that of the machine's BLAS; snow also through OpenCV's grey, whose
+# last bit depends on whether the machine has fused products. Here 0 pixels differ in either.
 ONE_LEVEL = {"snow": 5e-4, "zoom_blur": 1e-4}
 
 
@@ -141,13 +153,16 @@ def test_the_second_implementation_draws_for_itself():
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     for name in corruptions.NAMES:
         given = parameters(name, 5, 32)
-        made = [image_by_image.corrupt(image, name, given, image_by_image.Random(np.random.default_rng(seed))) for seed in (0, 0, 1)]
+        made = [
+            image_by_image.corrupt(image, name, given, image_by_image.Random(np.random.default_rng(seed)))
+            for seed in (0, 0, 1)
+        ]
         assert made[0].shape == (32, 32, 3) and made[0].dtype == np.uint8
         assert (made[0] == made[1]).all()
         assert (made[0] == made[2]).all() == (name in corruptions.DETERMINISTIC)
 
 
-# ---- Against the original script -------------------------------------------------------------------------------------
+# ---- Against the original script ---------------------------------------------------------------------------
 
 
 def reference_file() -> Path | None:
@@ -160,7 +175,8 @@ def reference_file() -> Path | None:
 
 REFERENCE = reference_file()  # before any test sets DATA_DIR
 needs_reference = pytest.mark.skipif(
-    REFERENCE is None, reason="the original script's output, cifar10c-reference.npz, is not here: neither under DATA_DIR, data/ nor ../shared/data"
+    REFERENCE is None,
+    reason="the original script's output, cifar10c-reference.npz, is not here: neither under DATA_DIR, data/ nor ../shared/data",
 )
 
 
@@ -173,7 +189,10 @@ def reference(name: str) -> Tensor:
 @pytest.mark.parametrize("name", sorted(corruptions.DETERMINISTIC))
 def test_equals_the_original_script(name):
     clean, theirs = reference("clean"), reference(name)
-    off = [int((levels_apart(corruptions.corrupt(clean, name, severity), theirs[severity - 1]) > 0).sum()) for severity in corruptions.SEVERITIES]
+    off = [
+        int((levels_apart(corruptions.corrupt(clean, name, severity), theirs[severity - 1]) > 0).sum())
+        for severity in corruptions.SEVERITIES
+    ]
     assert off == [0, 0, 0, 0, 0]
 
 
@@ -186,24 +205,30 @@ def test_obeys_the_law_of_the_original_script(name):
     clean = reference("clean").repeat(PASSES, 1, 1, 1)
     for severity, (mean, deviation) in zip(corruptions.SEVERITIES, LAW[name], strict=True):
         made = corruptions.corrupt(clean, name, severity, generator=seeded(severity))
-        ours = levels_apart(made, clean).double().mean((1, 2, 3)).view(PASSES, -1).mean(1)  # one number a pass over the 32
+        # one number per pass over the 32
+        ours = levels_apart(made, clean).double().mean((1, 2, 3)).view(PASSES, -1).mean(1)
         rounding = 0.05 if name == "frost" else 0.005  # of the table: of its mean, and once of its deviation
         assert (ours - mean).abs().max() <= 4 * deviation + 2 * rounding, (severity, ours.tolist())
         # the mean over the passes is far narrower; the table's own is that of 20
-        assert abs(ours.mean() - mean) <= 4 * deviation * (1 / PASSES + 1 / 20) ** 0.5 + 2 * rounding, (severity, ours.mean())
+        assert abs(ours.mean() - mean) <= 4 * deviation * (1 / PASSES + 1 / 20) ** 0.5 + 2 * rounding, (
+            severity,
+            ours.mean(),
+        )
 
 
 def test_the_law_covers_what_is_random():
     assert set(LAW) == set(RANDOM)
 
 
-# ---- Golden pixels ---------------------------------------------------------------------------------------------------
+# ---- Golden pixels -----------------------------------------------------------------------------------------
 
 GOLDEN = Path(__file__).with_name("golden_corruptions.json")
 
 
 def whole_numbers(n: int, side: int) -> Tensor:
-    """Noise, patches with soft edges, and flat images in turn: made from integers alone, so that every machine has the same ones."""
+    """Noise, patches with soft edges, and flat images in turn: made from integers alone, so that every
+    machine has the same ones.
+    """
     made = np.random.Generator(np.random.PCG64(side)).integers(0, 256, (n, 3, side, side))
     coarse = made[1::3, :, ::8, ::8].repeat(8, 2).repeat(8, 3)
     made[1::3] = sum(np.roll(coarse, shift, axis) for axis in (2, 3) for shift in range(4)) // 8
@@ -216,13 +241,19 @@ def fingerprint(pixels: Tensor) -> str:
     return hashlib.sha256(pixels.contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="the golden pixels were made on x86-64, whose exp and log end in other last bits")
+@pytest.mark.skipif(
+    platform.machine() != "x86_64",
+    reason="the golden pixels were made on x86-64, whose exp and log end in other last bits",
+)
 @pytest.mark.parametrize("side", TABLES)
 @pytest.mark.parametrize("name", corruptions.NAMES)
 def test_pixels_of_batches_stay_what_they_were(name, side):
     """Of 110 images, a full block and the beginning of another."""
     pixels = whole_numbers(110, side)
-    made = [corruptions.corrupt(pixels, name, severity, generator=seeded(severity)) for severity in corruptions.SEVERITIES]
+    made = [
+        corruptions.corrupt(pixels, name, severity, generator=seeded(severity))
+        for severity in corruptions.SEVERITIES
+    ]
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))[f"{name} {side}"]
     if name in ONE_LEVEL:  # the machine's BLAS decides a few last bits: the sums of all levels tell
         for images, total in zip(made, golden["sums"], strict=True):
@@ -231,7 +262,7 @@ def test_pixels_of_batches_stay_what_they_were(name, side):
         assert [fingerprint(images) for images in made] == golden["hashes"]
 
 
-# ---- Frost's photographs ---------------------------------------------------------------------------------------------
+# ---- Frost's photographs -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -244,7 +275,11 @@ def forgotten():
 
 def hide_package(monkeypatch) -> None:
     found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "imagecorruptions" else found(name, *rest))
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "imagecorruptions" else found(name, *rest),
+    )
 
 
 def linked(folder: Path) -> Path:
@@ -316,7 +351,7 @@ def test_a_missing_photograph_is_one_clear_error(monkeypatch, tmp_path, forgotte
     assert f"cannot read {folder / 'frost5.jpg'} (No such file or directory)" in frost_error()
 
 
-# ---- Randomness ------------------------------------------------------------------------------------------------------
+# ---- Randomness --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", corruptions.NAMES)
@@ -368,13 +403,18 @@ def test_blocks_are_made_in_any_order_and_company():
 def test_each_block_type_and_severity_has_its_own_seed():
     """Both noises ask for the same normal numbers first: with one seed, the same values would rise."""
     grey = torch.full((200, 3, 32, 32), 128, dtype=torch.uint8)
-    which = [(0, "gaussian_noise", 5), (1, "gaussian_noise", 5), (0, "gaussian_noise", 4), (0, "speckle_noise", 5)]
+    which = [
+        (0, "gaussian_noise", 5),
+        (1, "gaussian_noise", 5),
+        (0, "gaussian_noise", 4),
+        (0, "speckle_noise", 5),
+    ]
     risen = [corruptions.corrupted_block(grey, *each) >= 128 for each in which]
     for other in risen[1:]:
         assert 0.49 < (risen[0] == other).double().mean() < 0.51
 
 
-# ---- Few images, of any kind, in any layout, under any default -------------------------------------------------------
+# ---- Few images, of any kind, in any layout, under any default ---------------------------------------------
 
 FLAT = {"black": 0, "white": 255, "grey": 100}
 
@@ -418,7 +458,9 @@ LAYOUTS = {
     "channels of one": lambda x: x[:, :1].expand_as(x),
     "images of one": lambda x: x[:1].expand_as(x),
     "rows and columns exchanged": lambda x: x.mT,
-    "every other image, row and column": lambda x: x.repeat_interleave(2, 0).repeat_interleave(2, 2).repeat_interleave(2, 3)[1::2, :, ::2, 1::2],
+    "every other image, row and column": lambda x: (
+        x.repeat_interleave(2, 0).repeat_interleave(2, 2).repeat_interleave(2, 3)[1::2, :, ::2, 1::2]
+    ),
     "images last": lambda x: x.permute(1, 2, 3, 0).contiguous().permute(3, 0, 1, 2),
 }
 
@@ -430,13 +472,17 @@ def test_few_images_may_lie_in_memory_in_any_way(name, layout):
         strided = LAYOUTS[layout](smooth(n, 32))
         before = strided.clone()
         made = corruptions.corrupt(strided, name, 3, generator=seeded(0))
-        assert torch.equal(made, corruptions.corrupt(strided.contiguous().clone(), name, 3, generator=seeded(0)))
+        assert torch.equal(
+            made, corruptions.corrupt(strided.contiguous().clone(), name, 3, generator=seeded(0))
+        )
         assert torch.equal(strided, before)
 
 
 @contextmanager
 def double_by_default() -> Iterator[None]:
-    """Tensors are float64 where nothing is said; what the corruptions keep in caches is made anew, then and afterwards."""
+    """Tensors are float64 where nothing is said; what the corruptions keep in caches is made anew, then and
+    afterwards.
+    """
     modules = (blur, digital, filters, noise, frost)
     caches = [value for module in modules for value in vars(module).values() if hasattr(value, "cache_clear")]
     assert len(caches) >= 6
@@ -455,7 +501,10 @@ def test_the_default_dtype_does_not_matter(name, side):
     pixels = whole_numbers(12, side)
 
     def made() -> list[Tensor]:
-        return [corruptions.corrupt(pixels, name, severity, generator=seeded(severity)) for severity in corruptions.SEVERITIES]
+        return [
+            corruptions.corrupt(pixels, name, severity, generator=seeded(severity))
+            for severity in corruptions.SEVERITIES
+        ]
 
     expected = made()
     with double_by_default():
@@ -463,7 +512,7 @@ def test_the_default_dtype_does_not_matter(name, side):
     assert list(map(fingerprint, doubled)) == list(map(fingerprint, expected))
 
 
-# ---- Errors ----------------------------------------------------------------------------------------------------------
+# ---- Errors ------------------------------------------------------------------------------------------------
 
 ONE = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
 WRONG = {
@@ -479,7 +528,10 @@ WRONG = {
     "numpy": ((ONE.numpy(), "contrast", 1), "a tensor of uint8 images, got ndarray"),
     "grey": ((ONE[:, :1], "contrast", 1), r"got \(1, 1, 32, 32\)"),
     "oblong": ((torch.zeros(1, 3, 32, 64, dtype=torch.uint8), "contrast", 1), r"got \(1, 3, 32, 64\)"),
-    "48 pixels": ((torch.zeros(1, 3, 48, 48, dtype=torch.uint8), "contrast", 1), r"\(n, 3, 32, 32 or 64, 64\).* got \(1, 3, 48, 48\)"),
+    "48 pixels": (
+        (torch.zeros(1, 3, 48, 48, dtype=torch.uint8), "contrast", 1),
+        r"\(n, 3, 32, 32 or 64, 64\).* got \(1, 3, 48, 48\)",
+    ),
     "one image": ((ONE[0], "contrast", 1), r"got \(3, 32, 32\)"),
     "channels last": ((ONE.permute(0, 2, 3, 1), "contrast", 1), r"got \(1, 32, 32, 3\)"),
     "severity of numpy 1.0": ((ONE, "contrast", np.float32(1)), "severity .* got np.float32"),
@@ -523,18 +575,45 @@ def test_another_thing_for_a_generator_is_named_in_one_line(name, case):
         assert "\n" not in str(caught.value)
 
 
-# ---- Tables ----------------------------------------------------------------------------------------------------------
+# ---- Tables ------------------------------------------------------------------------------------------------
 
 PUBLISHED = [
-    *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow", "frost", "fog"),
-    *("brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression", "speckle_noise", "gaussian_blur", "spatter", "saturate"),
+    *(
+        "gaussian_noise",
+        "shot_noise",
+        "impulse_noise",
+        "defocus_blur",
+        "glass_blur",
+        "motion_blur",
+        "zoom_blur",
+        "snow",
+        "frost",
+        "fog",
+    ),
+    *(
+        "brightness",
+        "contrast",
+        "elastic_transform",
+        "pixelate",
+        "jpeg_compression",
+        "speckle_noise",
+        "gaussian_blur",
+        "spatter",
+        "saturate",
+    ),
 ]
 
 
 def test_names_are_the_published_ones_in_order():
     assert list(corruptions.NAMES) == PUBLISHED
     assert [name for group in corruptions.GROUPS.values() for name in group] == PUBLISHED
-    assert {group: len(names) for group, names in corruptions.GROUPS.items()} == {"noise": 3, "blur": 4, "weather": 4, "digital": 4, "extra": 4}
+    assert {group: len(names) for group, names in corruptions.GROUPS.items()} == {
+        "noise": 3,
+        "blur": 4,
+        "weather": 4,
+        "digital": 4,
+        "extra": 4,
+    }
     assert set(corruptions.DETERMINISTIC) < set(PUBLISHED) and len(corruptions.DETERMINISTIC) == 8
 
 
@@ -552,10 +631,25 @@ def test_values_of_the_tables():
     assert parameters("shot_noise", 4, 32) == {"rate": 75}
     assert parameters("glass_blur", 4, 32) == {"sigma": 0.25, "delta": 1, "passes": 2}
     assert parameters("glass_blur", 4, 64) == {"sigma": 0.7, "delta": 2, "passes": 1}
-    assert parameters("snow", 3, 32) == {"loc": 0.15, "scale": 0.3, "zoom": 1.75, "threshold": 0.55, "radius": 10, "sigma": 4, "mix": 0.9}
+    assert parameters("snow", 3, 32) == {
+        "loc": 0.15,
+        "scale": 0.3,
+        "zoom": 1.75,
+        "threshold": 0.55,
+        "radius": 10,
+        "sigma": 4,
+        "mix": 0.9,
+    }
     assert parameters("frost", 5, 64) == {"image": 0.7, "frost": 0.55}
     assert parameters("elastic_transform", 2, 64) == {"amplitude": 0.05, "sigma": 0.3, "affine": 0.06}
-    assert parameters("spatter", 4, 32) == {"loc": 0.65, "scale": 0.1, "sigma": 0.7, "threshold": 0.69, "mix": 0.6, "kind": 1}
+    assert parameters("spatter", 4, 32) == {
+        "loc": 0.65,
+        "scale": 0.1,
+        "sigma": 0.7,
+        "threshold": 0.69,
+        "mix": 0.6,
+        "kind": 1,
+    }
     assert CIFAR10_C["jpeg_compression"] == ((80,), (65,), (58,), (50,), (40,))
     assert TINY_IMAGENET_C["saturate"][-1] == (30, 0.2)
 
@@ -564,16 +658,20 @@ def test_zoom_counts_as_many_factors_as_numpys_arange():
     expected = [len(np.arange(1, end, 0.01)) for end in (1.06, 1.11, 1.16, 1.21, 1.26)]
     assert expected == [7, 12, 16, 21, 26]
     for side in TABLES:
-        assert [parameters("zoom_blur", severity, side)["factors"] for severity in corruptions.SEVERITIES] == expected
+        assert [
+            parameters("zoom_blur", severity, side)["factors"] for severity in corruptions.SEVERITIES
+        ] == expected
 
 
-# ---- Quirks of the original, kept ------------------------------------------------------------------------------------
+# ---- Quirks of the original, kept --------------------------------------------------------------------------
 
 
 class Fixed:
     """Draws that are all the same number: `share` of the way from low to high, or `integer`, or `deviations`."""
 
-    def __init__(self, n: int = 1, *, integer: tuple[int, ...] | int = 0, share: float = 0.5, deviations: float = 0.0) -> None:
+    def __init__(
+        self, n: int = 1, *, integer: tuple[int, ...] | int = 0, share: float = 0.5, deviations: float = 0.0
+    ) -> None:
         self.n, self.integer, self.share, self.deviations = n, integer, share, deviations
         self.asked = []
 
@@ -611,7 +709,9 @@ def test_glass_blur_reads_what_it_has_written():
 
 @pytest.mark.parametrize(("side", "delta"), [(32, 1), (64, 2)])
 def test_glass_blur_never_writes_the_first_rows_and_columns(side, delta):
-    pixels = torch.arange(side * side).view(1, 1, side, side).remainder(251).to(torch.uint8).expand(50, 3, -1, -1)
+    pixels = (
+        torch.arange(side * side).view(1, 1, side, side).remainder(251).to(torch.uint8).expand(50, 3, -1, -1)
+    )
     made = blur.glass_blur(pixels, Recording(0, 50), sigma=SHARP, delta=delta, passes=2)
     changed = (made != pixels).any(0).any(0)
     assert not changed[: delta + 1].any() and not changed[:, : delta + 1].any()
@@ -619,7 +719,7 @@ def test_glass_blur_never_writes_the_first_rows_and_columns(side, delta):
 
 
 def test_glass_blur_drifts():
-    """Offsets are -1 and 0: on a ramp, half a pixel's step a pass."""
+    """Offsets are -1 and 0: on a ramp, half a pixel's step per pass."""
     ramp = torch.arange(0, 256, 8, dtype=torch.uint8).expand(20, 3, 32, 32)
     for image in (ramp, ramp.mT):
         made = blur.glass_blur(image.contiguous(), Recording(0, 20), sigma=SHARP, delta=1, passes=1)
@@ -630,7 +730,8 @@ def test_glass_blur_drifts():
 def test_motion_blur_is_one_sided():
     dot = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     dot[..., 16, 16] = 255
-    lit = blur.motion_blur(dot, Fixed(share=0.5), radius=6, sigma=2)[0, 0].nonzero()  # half way between -45 and 45 degrees
+    # half way between -45 and 45 degrees
+    lit = blur.motion_blur(dot, Fixed(share=0.5), radius=6, sigma=2)[0, 0].nonzero()
     assert (lit[:, 0] == 16).all() and lit[:, 1].max() == 16 and lit[:, 1].min() < 14
 
 
@@ -644,7 +745,9 @@ def test_frost_leaves_out_the_last_row_and_column_and_the_sixth_photograph(side)
 
 def test_fog_of_a_black_image_is_black():
     """It divides by the image's own maximum plus its strength."""
-    assert not weather.fog(torch.zeros(2, 3, 32, 32, dtype=torch.uint8), Recording(0, 2), strength=1.5, decay=1.75).any()
+    assert not weather.fog(
+        torch.zeros(2, 3, 32, 32, dtype=torch.uint8), Recording(0, 2), strength=1.5, decay=1.75
+    ).any()
 
 
 def test_plasmas_amplitude_is_squared():
@@ -667,13 +770,21 @@ def test_no_drops_no_water():
 def test_spatter_wraps_what_is_above_one(monkeypatch):
     """0.65 + 0.3 * 2 = 1.25 is level 318, a byte of 62."""
     seen = []
-    monkeypatch.setattr("lib.corruptions.weather.water_masks", lambda drops, mix: seen.append(drops) or torch.zeros(drops.shape))
+    monkeypatch.setattr(
+        "lib.corruptions.weather.water_masks",
+        lambda drops, mix: seen.append(drops) or torch.zeros(drops.shape),
+    )
     weather.spatter(smooth(1, 32), Fixed(deviations=2), **parameters("spatter", 3, 32))
     assert seen[0].dtype == torch.uint8 and (seen[0] == 62).all()
 
 
 def test_saturation_tints_grey_red():
-    red, green, blue = corruptions.corrupt(torch.full((1, 3, 32, 32), 128, dtype=torch.uint8), "saturate", 5)[0].flatten(1).unbind()
+    red, green, blue = (
+        corruptions
+        .corrupt(torch.full((1, 3, 32, 32), 128, dtype=torch.uint8), "saturate", 5)[0]
+        .flatten(1)
+        .unbind()
+    )
     assert (red == 128).all() and torch.equal(green, blue) and (green < 128).all()
 
 
@@ -684,7 +795,10 @@ def test_shot_noise_is_poissons(rate):
         flat = torch.full((40, 3, 32, 32), level, dtype=torch.uint8)
         made = noise.shot_noise(flat, Recording(level, 40), rate=rate).double()
         counts = np.arange(5 * rate + 100)
-        chance, levels = stats.poisson.pmf(counts, rate * level / 255), np.floor(np.minimum(counts / rate, 1) * 255)
+        chance, levels = (
+            stats.poisson.pmf(counts, rate * level / 255),
+            np.floor(np.minimum(counts / rate, 1) * 255),
+        )
         mean = (chance * levels).sum()
         second, fourth = ((chance * (levels - mean) ** power).sum() for power in (2, 4))
         assert abs(made.mean() - mean) < 5 * (second / made.numel()) ** 0.5
@@ -709,7 +823,7 @@ def test_levels_are_cut_and_survive():
     assert to_levels(torch.tensor([-1.0, 0.999 / 255, 1.999 / 255, 2.0])).tolist() == [0, 0, 1, 255]
 
 
-# ---- GPU -------------------------------------------------------------------------------------------------------------
+# ---- GPU ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

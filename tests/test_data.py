@@ -80,9 +80,10 @@ def write_parquet(
     file.parent.mkdir(parents=True, exist_ok=True)
     labels = labels if isinstance(labels, pa.Array) else pa.array(labels, pa.int64())
     bytes_and_path = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    table = pa.table(
-        {image: pa.array([{"bytes": b, "path": None} for b in raw], bytes_and_path), "label": labels}
-    )
+    table = pa.table({
+        image: pa.array([{"bytes": b, "path": None} for b in raw], bytes_and_path),
+        "label": labels,
+    })
     if names:
         described = {"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}}
         table = table.replace_schema_metadata({"huggingface": json.dumps(described)})
@@ -229,7 +230,9 @@ def cifar(tmp_path, monkeypatch) -> dict[str, data.Images]:
     file = tmp_path / "order.npz"
     np.savez(file, **{split: sorted_places(images) for split, images in splits.items()})
     monkeypatch.setattr("lib.data.datasets.cifar10.CIFAR10_ORDER", file)
-    monkeypatch.setattr("lib.data.datasets.cifar10.CIFAR10_ORDER_SHA256", hashlib.sha256(file.read_bytes()).hexdigest())
+    monkeypatch.setattr(
+        "lib.data.datasets.cifar10.CIFAR10_ORDER_SHA256", hashlib.sha256(file.read_bytes()).hexdigest()
+    )
     return splits
 
 
@@ -1528,9 +1531,7 @@ def test_a_data_set_of_ones_own_has_its_form_checked(data_dir, monkeypatch):
     """One that is added as reference/adding.md says."""
     made = data.Images(noise(4, 32), torch.tensor([0, 1, 0, 1]), ("circle", "square"))
     monkeypatch.setitem(data.DATASETS, "shapes", (32, 2, "ask its makers"))
-    monkeypatch.setitem(
-        _SOURCES, "shapes", lambda root, split: [Source(root, [root], lambda: made)]
-    )
+    monkeypatch.setitem(_SOURCES, "shapes", lambda root, split: [Source(root, [root], lambda: made)])
     assert equal(data.load("shapes", "test"), made)
     _load.cache_clear()
     (paths.cache() / "data").joinpath(cache_file().name).unlink()

@@ -1,4 +1,6 @@
-"""Dimensions against scikit-learn, scikit-dimension and planted answers; what must not change them; and input that has no dimension."""
+"""Dimensions against scikit-learn, scikit-dimension and planted answers; what must not change them; and input
+that has no dimension.
+"""
 
 import warnings
 
@@ -26,7 +28,10 @@ def correlated(n: int, d: int, *, seed: int = 0, decay: float = 0.8) -> torch.Te
 def fired(n: int, d: int, *, seed: int = 0) -> torch.Tensor:
     """(n, d) float32 as a layer gives them: not negative, many zeros, of few directions."""
     random = generator(seed)
-    return (torch.randn(n, 6, generator=random) @ torch.randn(6, d, generator=random) + 0.3 * torch.randn(n, d, generator=random)).relu()
+    return (
+        torch.randn(n, 6, generator=random) @ torch.randn(6, d, generator=random)
+        + 0.3 * torch.randn(n, d, generator=random)
+    ).relu()
 
 
 def added(activations: torch.Tensor) -> Covariance:
@@ -39,7 +44,7 @@ def spectrum(activations: torch.Tensor) -> torch.Tensor:
     return added(activations).spectrum()
 
 
-# ---- Principal components --------------------------------------------------------------------------------------------
+# ---- Principal components ----------------------------------------------------------------------------------
 
 MATRICES = {
     "tall": correlated(500, 12),
@@ -63,15 +68,26 @@ def test_components_are_those_of_scikit_learn(name):
     activations = MATRICES[name]
     fitted = PCA(svd_solver="full").fit(activations.double().numpy())
     found = spectrum(activations)
-    assert found.shape == (activations.shape[1],) and found.dtype == torch.float64 and (found.diff() <= 0).all() and (found >= 0).all()
+    assert (
+        found.shape == (activations.shape[1],)
+        and found.dtype == torch.float64
+        and (found.diff() <= 0).all()
+        and (found >= 0).all()
+    )
     rank = len(fitted.explained_variance_)
     largest = fitted.explained_variance_[0]
-    assert np.allclose(found[:rank], fitted.explained_variance_, rtol=1e-9, atol=1e-11 * largest) and found[rank:].sum() <= 1e-11 * largest
+    assert (
+        np.allclose(found[:rank], fitted.explained_variance_, rtol=1e-9, atol=1e-11 * largest)
+        and found[rank:].sum() <= 1e-11 * largest
+    )
     for share in SHARES:
         if rank == 1:  # where scikit-learn takes one component as it is
             assert pca_dimension(activations, share) == 1
         else:
-            assert pca_dimension(activations, share) == PCA(share, svd_solver="full").fit(activations.double().numpy()).n_components_, share
+            assert (
+                pca_dimension(activations, share)
+                == PCA(share, svd_solver="full").fit(activations.double().numpy()).n_components_
+            ), share
 
 
 def test_the_matrices_differ_in_their_answers():
@@ -90,7 +106,9 @@ def test_streaming_in_any_batches_is_one_shot(sizes, offset):
     expected = torch.cov(activations.double().T)
     assert found.count == 60
     torch.testing.assert_close(found.matrix(), expected, rtol=1e-10, atol=1e-12)
-    assert [components(found.spectrum(), share) for share in SHARES] == [pca_dimension(activations, share) for share in SHARES]
+    assert [components(found.spectrum(), share) for share in SHARES] == [
+        pca_dimension(activations, share) for share in SHARES
+    ]
 
 
 def test_first_samples_that_are_far_from_the_rest_cost_no_digits():
@@ -126,7 +144,9 @@ def unchanged(activations: torch.Tensor) -> dict[str, torch.Tensor]:
         "times 1e-8": 1e-8 * activations,
         "a large offset in float32": activations.float() + 1e4,
         "a dead unit more": torch.cat([activations, torch.zeros(n, 1, dtype=activations.dtype)], dim=1),
-        "a constant unit more": torch.cat([activations, torch.full((n, 1), 7.3, dtype=activations.dtype)], dim=1),
+        "a constant unit more": torch.cat(
+            [activations, torch.full((n, 1), 7.3, dtype=activations.dtype)], dim=1
+        ),
         "every sample twice": activations.repeat(2, 1),
     }
 
@@ -138,7 +158,9 @@ def test_what_does_not_change_dimensions(how):
     assert expected == sorted(expected) and expected[0] < expected[-1]
     other = unchanged(activations)[how]
     assert [pca_dimension(other, share) for share in SHARES] == expected
-    assert participation_ratio(spectrum(other)) == pytest.approx(participation_ratio(spectrum(activations)), rel=1e-3)
+    assert participation_ratio(spectrum(other)) == pytest.approx(
+        participation_ratio(spectrum(activations)), rel=1e-3
+    )
     # distances of samples that an offset has rounded to a thousandth are others
     assert twonn(other) == pytest.approx(twonn(activations), rel=2e-2 if "offset" in how else 1e-6)
 
@@ -147,14 +169,21 @@ def test_an_offset_leaves_no_dimension_behind():
     """What float32 makes of a constant plus 1e4 is a constant: no rounding of the mean may pass for variance."""
     activations = torch.cat([torch.full((999, 3), 1e4 + 0.1), correlated(999, 2).float()], dim=1)
     assert (spectrum(activations) > 0).sum() == 2
-    assert pca_dimension(torch.full((999, 3), 0.1), 1.0) == pca_dimension(torch.full((999, 3), 1e4 + 0.1), 1.0) == 0
+    assert (
+        pca_dimension(torch.full((999, 3), 0.1), 1.0)
+        == pca_dimension(torch.full((999, 3), 1e4 + 0.1), 1.0)
+        == 0
+    )
 
 
 @pytest.mark.parametrize("k", [1, 3, 8])
 @pytest.mark.parametrize("noise", [0.0, 1e-3])
 def test_a_subspace_has_its_own_dimension(k, noise):
     random = generator(k)
-    inside = torch.randn(1500, k, generator=random, dtype=torch.float64) @ torch.linalg.qr(torch.randn(20, k, generator=random, dtype=torch.float64)).Q.T
+    inside = (
+        torch.randn(1500, k, generator=random, dtype=torch.float64)
+        @ torch.linalg.qr(torch.randn(20, k, generator=random, dtype=torch.float64)).Q.T
+    )
     activations = inside + noise * 1e-2 * torch.randn(inside.shape, generator=random, dtype=torch.float64)
     assert [pca_dimension(activations, share) for share in (0.95, 0.99)] == [k, k]
     assert pca_dimension(inside, 1.0) == k
@@ -203,7 +232,12 @@ def test_samples_of_a_planted_spectrum():
     assert participation_ratio(spectrum(columns)) == pytest.approx(9.75**2 / 35.3125)
 
 
-EQUAL = {"dead": torch.zeros(50, 8), "constant": torch.full((50, 8), 0.7), "two samples": torch.ones(2, 1), "no units": torch.zeros(50, 0)}
+EQUAL = {
+    "dead": torch.zeros(50, 8),
+    "constant": torch.full((50, 8), 0.7),
+    "two samples": torch.ones(2, 1),
+    "no units": torch.zeros(50, 0),
+}
 
 
 @pytest.mark.parametrize("name", EQUAL)
@@ -233,8 +267,14 @@ def test_a_covariance_takes_no_other_width_and_keeps_its_samples_apart():
 
 
 BAD = {
-    "integers": (torch.ones(4, 4).long(), r"must be float \(n, d\), one row a sample, got torch.int64 of shape \(4, 4\)"),
-    "with space": (torch.rand(4, 4, 2, 2), r"must be float \(n, d\), one row a sample, got torch.float32 of shape \(4, 4, 2, 2\)"),
+    "integers": (
+        torch.ones(4, 4).long(),
+        r"must be float \(n, d\), one row a sample, got torch.int64 of shape \(4, 4\)",
+    ),
+    "with space": (
+        torch.rand(4, 4, 2, 2),
+        r"must be float \(n, d\), one row a sample, got torch.float32 of shape \(4, 4, 2, 2\)",
+    ),
     "one row": (torch.rand(4), r"got torch.float32 of shape \(4,\)"),
     "an array": (np.ones((4, 4)), "got ndarray"),
     "NaN": (torch.full((4, 4), float("nan")), "must be finite, got NaN or infinity"),
@@ -262,7 +302,7 @@ def test_a_share_is_in_0_to_1(share):
         pca_dimension(fired(10, 4), share)
 
 
-# ---- TwoNN -----------------------------------------------------------------------------------------------------------
+# ---- TwoNN -------------------------------------------------------------------------------------------------
 
 
 def sphere(n: int) -> torch.Tensor:
@@ -273,8 +313,16 @@ def sphere(n: int) -> torch.Tensor:
 PLANTED = {
     "a cube": (torch.rand(1500, 3, generator=generator(1), dtype=torch.float64), 3, 0.1),
     "a ball's surface": (sphere(2000), 3, 0.1),
-    "a sheet in 30 dimensions": (correlated(1000, 2, decay=1.0) @ torch.randn(2, 30, generator=generator(2), dtype=torch.float64), 2, 0.1),
-    "a Gaussian of 10 dimensions": (torch.randn(2000, 10, generator=generator(4), dtype=torch.float64), 10, 0.15),
+    "a sheet in 30 dimensions": (
+        correlated(1000, 2, decay=1.0) @ torch.randn(2, 30, generator=generator(2), dtype=torch.float64),
+        2,
+        0.1,
+    ),
+    "a Gaussian of 10 dimensions": (
+        torch.randn(2000, 10, generator=generator(4), dtype=torch.float64),
+        10,
+        0.15,
+    ),
     "far from 0": (torch.rand(1000, 4, generator=generator(6), dtype=torch.float64) + 1e6, 4, 0.15),
     "fired": (fired(1200, 32), None, None),
     "more blocks than one": (torch.rand(2003, 5, generator=generator(8), dtype=torch.float64), 5, 0.1),
@@ -311,16 +359,27 @@ def test_twonn_of_planted_sets(name):
 
 
 def test_twonn_by_hand():
-    """Four points on a line, at 0, 1, 3 and 7: ratios 3, 2, 3/2 and 6/4, of which a quarter is left out. F is the share of smaller ratios."""
+    """Four points on a line, at 0, 1, 3 and 7: ratios 3, 2, 3/2 and 6/4, of which a quarter is left out.
+
+    F is the share of smaller ratios.
+    """
     x, y = np.log([1.5, 1.5, 2.0]), -np.log([1, 3 / 4, 2 / 4])
-    assert twonn(torch.tensor([[0.0], [1.0], [3.0], [7.0]]), discarded=0.25) == pytest.approx((x @ y) / (x @ x))
+    assert twonn(torch.tensor([[0.0], [1.0], [3.0], [7.0]]), discarded=0.25) == pytest.approx(
+        (x @ y) / (x @ x)
+    )
 
 
 def test_neighbours_are_found_in_blocks_and_far_from_0():
     from lib.dimensionality import _nearest
 
     points = correlated(257, 6)
-    away = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf).sort(1).values
+    away = (
+        torch
+        .cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
+        .fill_diagonal_(torch.inf)
+        .sort(1)
+        .values
+    )
     for rows in (1, 100, 257, 1000):
         first, second = _nearest(points, rows)
         torch.testing.assert_close(first, away[:, 0])
@@ -333,7 +392,12 @@ def test_duplicates_count_once():
     assert twonn(torch.cat([points, points[:70], points[:3]])) == pytest.approx(twonn(points), rel=1e-12)
 
 
-ALIKE = {"dead": torch.zeros(40, 5), "constant": torch.full((40, 5), 0.3), "single": torch.ones(1, 3), "no units": torch.ones(9, 0)}
+ALIKE = {
+    "dead": torch.zeros(40, 5),
+    "constant": torch.full((40, 5), 0.3),
+    "single": torch.ones(1, 3),
+    "no units": torch.ones(9, 0),
+}
 
 
 @pytest.mark.parametrize("points", ALIKE.values(), ids=ALIKE)
@@ -341,7 +405,11 @@ def test_twonn_of_equal_samples_is_0(points):
     assert twonn(points) == 0.0
 
 
-@pytest.mark.parametrize("points", [torch.rand(0, 3), torch.eye(2), torch.eye(2).repeat(30, 1)], ids=["none", "two", "two, repeated"])
+@pytest.mark.parametrize(
+    "points",
+    [torch.rand(0, 3), torch.eye(2), torch.eye(2).repeat(30, 1)],
+    ids=["none", "two", "two, repeated"],
+)
 def test_twonn_needs_three_different_samples(points):
     with pytest.raises(InputError, match="TwoNN needs at least 3 different samples, got (0|2)"):
         twonn(points)

@@ -25,14 +25,19 @@ def test_lock_holds_the_pinned_pair():
     assert (locked["torch"], locked["torchvision"]) == ("2.11.0", "0.26.0")
     assert locked["jupyter-book"].startswith("1.")
     own = next(package for package in lock["package"] if package["name"] == PROJECT["name"])
-    assert {need["name"] for need in own["dependencies"]} == {need.split(">")[0].split("=")[0].split("[")[0] for need in PROJECT["dependencies"]}
+    assert {need["name"] for need in own["dependencies"]} == {
+        need.split(">")[0].split("=")[0].split("[")[0] for need in PROJECT["dependencies"]
+    }
 
 
 def test_what_few_need_is_optional_and_locked():
     lock = tomllib.loads((paths.ROOT / "uv.lock").read_text())
     own = next(package for package in lock["package"] if package["name"] == PROJECT["name"])
     extras = {"autoattack": "pyautoattack", "bench": "torchattacks"}
-    assert {name: [need.split(">")[0] for need in needs] for name, needs in PROJECT["optional-dependencies"].items()} == {n: [p] for n, p in extras.items()}
+    assert {
+        name: [need.split(">")[0] for need in needs]
+        for name, needs in PROJECT["optional-dependencies"].items()
+    } == {n: [p] for n, p in extras.items()}
     assert own["optional-dependencies"] == {name: [{"name": package}] for name, package in extras.items()}
     tools = ["axe-playwright-python", "foolbox", "playwright", "scikit-dimension"]
     assert sorted(need["name"] for need in own["dev-dependencies"]["dev"]) == tools
@@ -44,13 +49,23 @@ def test_version_is_said_once():
     assert PROJECT["version"] == __version__ == citation["version"]
 
 
-@pytest.mark.parametrize("file", ["README.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "CONTRIBUTING.md", "Makefile", ".ci/run"])
+@pytest.mark.parametrize(
+    "file", ["README.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "CONTRIBUTING.md", "Makefile", ".ci/run"]
+)
 def test_what_a_newcomer_looks_for_is_there(file):
     assert (paths.ROOT / file).stat().st_size > 0
 
 
 def test_tracked_runs_stay_small():
     kept = ("-seed0-", "alpha0.0-seed1-fast-")
-    weights_of_other_seeds = [f for f in paths.ROOT.glob("runs/*/*/weights.safetensors") if not any(name in f.parent.name for name in kept)]
-    size = sum(f.stat().st_size for f in paths.ROOT.glob("runs/*/*/*") if f.is_file() and f not in weights_of_other_seeds)
+    weights_of_other_seeds = [
+        f
+        for f in paths.ROOT.glob("runs/*/*/weights.safetensors")
+        if not any(name in f.parent.name for name in kept)
+    ]
+    size = sum(
+        f.stat().st_size
+        for f in paths.ROOT.glob("runs/*/*/*")
+        if f.is_file() and f not in weights_of_other_seeds
+    )
     assert size < 25e6

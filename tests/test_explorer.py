@@ -1,4 +1,6 @@
-"""The page with a slider over α: its numbers are those of the tables, its bytes the same each time, and in a browser everything moves."""
+"""The page with a slider over α: its numbers are those of the tables, its bytes the same each time, and in a
+browser everything moves.
+"""
 
 import json
 import re
@@ -27,28 +29,37 @@ SUMMARY = pd.DataFrame(NETWORKS).assign(
     mean_selectivity=lambda rows: 0.3 + rows.alpha / 10,
     ball_worst=[0.1, 0.3, 0.2, np.nan, np.nan, np.nan],
 )
-UNITS = pd.DataFrame([one | {"depth": d, "selectivity": 0.1 * d + one["alpha"] / 100 + u / 50} for one in NETWORKS for d in DEPTHS for u in (0, 1)])
-DIMENSIONALITY = pd.DataFrame(
-    [
-        one | {"change": change, "layer": f"layer {d}", "depth": d, "units": 10, "images": 50} | dict.fromkeys(MEASURES, float(d + place))
-        for one in NETWORKS
-        if one["alpha"] != 2
-        for d in DEPTHS
-        for place, change in enumerate(CHANGES)
-    ]
-)
+UNITS = pd.DataFrame([
+    one | {"depth": d, "selectivity": 0.1 * d + one["alpha"] / 100 + u / 50}
+    for one in NETWORKS
+    for d in DEPTHS
+    for u in (0, 1)
+])
+DIMENSIONALITY = pd.DataFrame([
+    one
+    | {"change": change, "layer": f"layer {d}", "depth": d, "units": 10, "images": 50}
+    | dict.fromkeys(MEASURES, float(d + place))
+    for one in NETWORKS
+    if one["alpha"] != 2
+    for d in DEPTHS
+    for place, change in enumerate(CHANGES)
+])
 NOTHING = pd.DataFrame()
 
 
 def in_page(markup: str) -> dict:
-    return json.loads(re.search(r'<script type="application/json" id="alpha-explorer-data">(.*?)</script>', markup, re.DOTALL)[1])
+    return json.loads(
+        re.search(
+            r'<script type="application/json" id="alpha-explorer-data">(.*?)</script>', markup, re.DOTALL
+        )[1]
+    )
 
 
 def measures(shown: dict) -> dict[str, dict]:
     return {one["name"]: one for one in shown["measures"]}
 
 
-# ---- numbers ---------------------------------------------------------------------------------------------------------
+# ---- numbers -----------------------------------------------------------------------------------------------
 
 
 def test_numbers_in_the_page_are_those_of_the_tables():
@@ -57,17 +68,26 @@ def test_numbers_in_the_page_are_those_of_the_tables():
     assert shown["alphas"] == list(ALPHAS) and shown["depths"] == list(DEPTHS)
     assert found["clean"]["means"] == pytest.approx([85.0] * 3) and found["clean"]["networks"] == [2, 2, 2]
     assert found["corrupted"]["means"] == pytest.approx([80.0, 70.0, 50.0])
-    assert found["attacked"]["means"] == [pytest.approx(20.0), pytest.approx(20.0), None] and found["attacked"]["networks"] == [2, 1, 0]
-    assert found["attacked"]["values"] == pytest.approx([10.0, 30.0, 20.0]) and found["attacked"]["at"] == [-1, -1, 0]
+    assert found["attacked"]["means"] == [pytest.approx(20.0), pytest.approx(20.0), None] and found[
+        "attacked"
+    ]["networks"] == [2, 1, 0]
+    assert found["attacked"]["values"] == pytest.approx([10.0, 30.0, 20.0]) and found["attacked"]["at"] == [
+        -1,
+        -1,
+        0,
+    ]
     assert not any(found["attacked"]["hollow"] + found["attacked"]["doubtful"])
     one = SUMMARY.assign(ball_worst_doubtful=SUMMARY.index.isin([1, 5]))  # the last of these was not attacked
     doubts = measures(explored(with_dimensions(one, DIMENSIONALITY), UNITS, DIMENSIONALITY))["attacked"]
     assert doubts["doubtful"] == [False, True, False] and doubts["hollow"] == [True, False, False]
-    assert shown["selectivity"] == [pytest.approx([0.1 * d + alpha / 100 + 0.01 for d in DEPTHS]) for alpha in ALPHAS]
+    assert shown["selectivity"] == [
+        pytest.approx([0.1 * d + alpha / 100 + 0.01 for d in DEPTHS]) for alpha in ALPHAS
+    ]
     for place, change in enumerate(CHANGES):
         line = pytest.approx([(d + place) / 10 for d in DEPTHS])
         assert shown["dimensionality"][change] == [line, line, [None] * 3]
-    assert found["dimension"]["means"] == [pytest.approx(0.1), pytest.approx(0.1), None]  # of three layers the first is early
+    # of three layers the first is early
+    assert found["dimension"]["means"] == [pytest.approx(0.1), pytest.approx(0.1), None]
 
 
 def test_colours_are_those_of_the_book():
@@ -105,17 +125,24 @@ def test_text_cannot_end_the_script():
 def test_published_page_holds_no_plotly_and_no_address():
     file = notebooks.published("13-explorer")
     notebook = nbformat.read(file, as_version=4)
-    markup = next(text for cell in notebook.cells for out in cell.get("outputs", []) if "alpha-explorer" in (text := out.get("data", {}).get("text/html", "")))
+    markup = next(
+        text
+        for cell in notebook.cells
+        for out in cell.get("outputs", [])
+        if "alpha-explorer" in (text := out.get("data", {}).get("text/html", ""))
+    )
     assert file.stat().st_size < 1_000_000 and "http" not in markup
     assert re.findall(r'src="([^"]+)"', markup) == [f"../_static/{name}" for name in SCRIPTS]
 
 
-# ---- in a browser ----------------------------------------------------------------------------------------------------
+# ---- in a browser ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A page that holds the slider and nothing else, with its scripts where the book lays them: {"measured", "not measured": file}."""
+    """A page that holds the slider and nothing else, with its scripts where the book lays them:
+    {"measured", "not measured": file}.
+    """
     root = tmp_path_factory.mktemp("site")
     (root / "_static").mkdir()
     (root / "chapters").mkdir()
@@ -126,20 +153,29 @@ def site(tmp_path_factory):
     pages = {}
     for name, table in (("measured", DIMENSIONALITY), ("not measured", NOTHING)):
         pages[name] = root / "chapters" / f"{name.replace(' ', '-')}.html"
-        pages[name].write_text(head + interactive(explored(with_dimensions(SUMMARY, table), UNITS, table)) + "</body></html>")
+        pages[name].write_text(
+            head + interactive(explored(with_dimensions(SUMMARY, table), UNITS, table)) + "</body></html>"
+        )
     return pages
 
 
 @pytest.fixture
 def opened(chromium, site):
-    """A function that opens one of these pages; afterwards, nothing may have been asked of anywhere else, and nothing thrown."""
+    """A function that opens one of these pages; afterwards, nothing may have been asked of anywhere else, and
+    nothing thrown.
+    """
     outside, thrown, contexts = [], [], []
 
     def visit(name: str, **how: object):
         context = chromium.new_context(**how)
         contexts.append(context)
         page = context.new_page()
-        page.on("request", lambda request: None if request.url.startswith(("file:", "data:", "blob:")) else outside.append(request.url))
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith(("file:", "data:", "blob:")) else outside.append(request.url)
+            ),
+        )
         page.on("requestfailed", lambda request: outside.append(request.url))
         page.on("pageerror", lambda error: thrown.append(str(error)))
         page.goto(site[name].as_uri())
@@ -159,7 +195,11 @@ def state(page) -> dict[str, str]:
     panels = {name: page.locator(f"#alpha-explorer-{name}") for name in PANELS}
     drawn = {name: panel.locator(".main-svg").first.inner_html() for name, panel in panels.items()}
     labels = {f"{name}, in words": panel.get_attribute("aria-label") for name, panel in panels.items()}
-    return drawn | labels | {name: page.locator(f"#alpha-explorer-{name}").inner_text() for name in ("now", "said", "values")}
+    return (
+        drawn
+        | labels
+        | {name: page.locator(f"#alpha-explorer-{name}").inner_text() for name in ("now", "said", "values")}
+    )
 
 
 def test_the_slider_moves_every_panel_by_keyboard_and_by_buttons(opened):
@@ -171,13 +211,19 @@ def test_the_slider_moves_every_panel_by_keyboard_and_by_buttons(opened):
     slider.focus()
     page.keyboard.press("ArrowLeft")
     moved = state(page)
-    assert slider.get_attribute("aria-valuetext") == "α = −1" and not [name for name in first if first[name] == moved[name]]
+    assert slider.get_attribute("aria-valuetext") == "α = −1" and not [
+        name for name in first if first[name] == moved[name]
+    ]
     page.get_by_role("button", name="higher α").click()
     assert state(page)["values"] == first["values"]
     for _ in range(3):  # beyond the end
         page.get_by_role("button", name="higher α").press("Enter")
     last = state(page)
-    assert last["now"] == "α = 2" and "not measured" in last["values"] and "accuracy on corrupted images 50.0" in last["said"]
+    assert (
+        last["now"] == "α = 2"
+        and "not measured" in last["values"]
+        and "accuracy on corrupted images 50.0" in last["said"]
+    )
     assert page.get_by_role("button", name="higher α").get_attribute("aria-disabled") == "true"
 
 
@@ -185,9 +231,13 @@ def test_what_is_drawn_are_the_numbers_of_the_page(opened):
     page = opened("measured")
     page.wait_for_selector("#alpha-explorer-dimensionality .main-svg")
     shown = explored(with_dimensions(SUMMARY, DIMENSIONALITY), UNITS, DIMENSIONALITY)
-    drawn = page.evaluate("document.getElementById('alpha-explorer-accuracy').data.filter(one => one.x[0] !== null).map(one => one.y)")
+    drawn = page.evaluate(
+        "document.getElementById('alpha-explorer-accuracy').data.filter(one => one.x[0] !== null).map(one => one.y)"
+    )
     assert drawn == [one["means"] for one in shown["measures"][:3]]
-    lines = page.evaluate("document.getElementById('alpha-explorer-selectivity').data.map(one => [one.y, one.line.color])")
+    lines = page.evaluate(
+        "document.getElementById('alpha-explorer-selectivity').data.map(one => [one.y, one.line.color])"
+    )
     assert sorted(lines) == sorted(map(list, zip(shown["selectivity"], shown["colours"], strict=True)))
 
 
@@ -203,7 +253,10 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(opened, scheme):
     page = opened("measured", viewport={"width": 360, "height": 740}, color_scheme=scheme)
     page.wait_for_selector("#alpha-explorer-dimensionality .main-svg")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    boxes = [page.locator(f"#alpha-explorer-{name}").bounding_box() for name in (*PANELS, "alpha", "lower", "higher")]
+    boxes = [
+        page.locator(f"#alpha-explorer-{name}").bounding_box()
+        for name in (*PANELS, "alpha", "lower", "higher")
+    ]
     assert all(box["x"] >= 0 and box["x"] + box["width"] <= 360 for box in boxes)
     assert all(box["height"] >= 44 for box in boxes[3:])
 

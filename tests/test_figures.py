@@ -8,7 +8,6 @@ import pytest
 from matplotlib.colors import rgb_to_hsv
 from PIL import Image
 
-from lib.training.variants import variant as way_of_training
 from lib.book.figures import style
 from lib.book.figures.average import (
     accuracy_by_corruption,
@@ -35,24 +34,32 @@ from lib.book.figures.worst import (
     transferred_and_alpha,
 )
 from lib.papers.selectivity import FGSM
+from lib.training.variants import variant as way_of_training
 
 ALPHAS = [-2.0, -0.4, 0.0, 0.4, 2.0]
-SUMMARY = pd.DataFrame(
-    [
-        {"alpha": a, "seed": s, "strength": 0.0, "mean_selectivity": 0.3 + a / 10 + s / 100, "live_selectivity": 0.3 + a / 9, "clean_accuracy": 0.8, "dead": max(a, 0) / 10}
-        for a in ALPHAS
-        for s in range(3)
-    ]
-)
-UNITS = pd.DataFrame(
-    [
-        {"alpha": a, "seed": 0, "depth": d, "unit": u, "selectivity": 0.1 * d, "dead": u == 1}
-        for a in ALPHAS
-        for d in (1, 2)
-        for u in (0, 1)
-    ]
-)
-EXAMPLES = [pd.DataFrame({"title": "a unit", "class": list("abc"), "mean": means}) for means in ([1.0, 2.0, 3.0], [0.0, 0.0, 1.0])]
+SUMMARY = pd.DataFrame([
+    {
+        "alpha": a,
+        "seed": s,
+        "strength": 0.0,
+        "mean_selectivity": 0.3 + a / 10 + s / 100,
+        "live_selectivity": 0.3 + a / 9,
+        "clean_accuracy": 0.8,
+        "dead": max(a, 0) / 10,
+    }
+    for a in ALPHAS
+    for s in range(3)
+])
+UNITS = pd.DataFrame([
+    {"alpha": a, "seed": 0, "depth": d, "unit": u, "selectivity": 0.1 * d, "dead": u == 1}
+    for a in ALPHAS
+    for d in (1, 2)
+    for u in (0, 1)
+])
+EXAMPLES = [
+    pd.DataFrame({"title": "a unit", "class": list("abc"), "mean": means})
+    for means in ([1.0, 2.0, 3.0], [0.0, 0.0, 1.0])
+]
 VARIANTS = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]
 VARIED = pd.concat(
     [
@@ -62,50 +69,84 @@ VARIED = pd.concat(
     ignore_index=True,
 )
 
+
 def png(level: int) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (4, 4), (level, 0, 0)).save(file, "PNG")
     return file.getvalue()
 
 
-PICTURES = pd.DataFrame(
-    [{"corruption": f"kind {i}", "label": "cat", "predicted": "cat" if i % 2 else "dog", "confidence": 0.5, "png": png(i)} for i in range(7)]
+PICTURES = pd.DataFrame([
+    {
+        "corruption": f"kind {i}",
+        "label": "cat",
+        "predicted": "cat" if i % 2 else "dog",
+        "confidence": 0.5,
+        "png": png(i),
+    }
+    for i in range(7)
+])
+MEASURED = SUMMARY.assign(
+    subset_accuracy=0.8,
+    corrupted_accuracy=0.5 - SUMMARY.alpha / 10 + SUMMARY.seed / 100,
+    relative_accuracy=0.6,
 )
-MEASURED = SUMMARY.assign(subset_accuracy=0.8, corrupted_accuracy=0.5 - SUMMARY.alpha / 10 + SUMMARY.seed / 100, relative_accuracy=0.6)
-CELLS = pd.DataFrame(
-    [{"alpha": a, "corruption": c, "severity": s, "accuracy": 0.9 - s / 10 - a / 20} for a in ALPHAS for c in ("clean", "fog", "snow") for s in range(6)]
-)
-STRENGTHS = pd.DataFrame(
-    [
-        {"alpha": a, "seed": s, "epsilon": e, "steps": 10 * k, "step_size": 0.1, "accuracy": 0.8 - k / 5 + a / 40 + s / 100}
-        for a in ALPHAS
-        for s in range(3)
-        for k, e in enumerate((0.0, 0.1, 0.2))
-    ]
-)
+CELLS = pd.DataFrame([
+    {"alpha": a, "corruption": c, "severity": s, "accuracy": 0.9 - s / 10 - a / 20}
+    for a in ALPHAS
+    for c in ("clean", "fog", "snow")
+    for s in range(6)
+])
+STRENGTHS = pd.DataFrame([
+    {
+        "alpha": a,
+        "seed": s,
+        "epsilon": e,
+        "steps": 10 * k,
+        "step_size": 0.1,
+        "accuracy": 0.8 - k / 5 + a / 40 + s / 100,
+    }
+    for a in ALPHAS
+    for s in range(3)
+    for k, e in enumerate((0.0, 0.1, 0.2))
+])
 ATTACKED = MEASURED.assign(attacked_clean=0.8, autoattack_clean=0.9, autoattack_accuracy=0.1)
-ATTACKED = ATTACKED.assign(one=0.3 + SUMMARY.alpha / 20, two=0.2, jacobian=10.0 + SUMMARY.alpha, relative_jacobian=3.0)
+ATTACKED = ATTACKED.assign(
+    one=0.3 + SUMMARY.alpha / 20, two=0.2, jacobian=10.0 + SUMMARY.alpha, relative_jacobian=3.0
+)
 DOUBTFUL = {"one": ATTACKED.alpha > 0, "two": ATTACKED.alpha < -9, "autoattack_accuracy": ATTACKED.alpha < -9}
 DRAWINGS = {
     "accuracy_by_strength": lambda n: accuracy_by_strength(STRENGTHS, STRENGTHS),
-    "accuracy_by_strength, published": lambda n: accuracy_by_strength(STRENGTHS, STRENGTHS, FGSM, doubtful=(frozenset([0.4]), frozenset())),
+    "accuracy_by_strength, published": lambda n: accuracy_by_strength(
+        STRENGTHS, STRENGTHS, FGSM, doubtful=(frozenset([0.4]), frozenset())
+    ),
     "jacobian_and_alpha": lambda n: jacobian_and_alpha(ATTACKED),
     "transferred_and_alpha": lambda n: transferred_and_alpha(STRENGTHS),
-    "survival": lambda n: survival(ATTACKED, {"one": "PGD", "two": "another", "autoattack_accuracy": "AutoAttack"}, DOUBTFUL),
+    "survival": lambda n: survival(
+        ATTACKED, {"one": "PGD", "two": "another", "autoattack_accuracy": "AutoAttack"}, DOUBTFUL
+    ),
     "average_and_worst": lambda n: average_and_worst(ATTACKED, "one", frozenset([0.4])),
     "accuracy_by_corruption": lambda n: accuracy_by_corruption(CELLS),
     "corrupted_and_alpha": lambda n: corrupted_and_alpha(MEASURED),
     "corrupted_and_clean": lambda n: corrupted_and_clean(MEASURED),
-    "change_by_corruption": lambda n: change_by_corruption(CELLS.pivot_table(index="corruption", columns="alpha", values="accuracy") * 100 - 50),
+    "change_by_corruption": lambda n: change_by_corruption(
+        CELLS.pivot_table(index="corruption", columns="alpha", values="accuracy") * 100 - 50
+    ),
     "corrupted_examples": lambda n: corrupted_examples(PICTURES),
-    "agreement": lambda n: agreement(CELLS.assign(reference_accuracy=0.5, kind=["random", "deterministic"] * (len(CELLS) // 2))),
+    "agreement": lambda n: agreement(
+        CELLS.assign(reference_accuracy=0.5, kind=["random", "deterministic"] * (len(CELLS) // 2))
+    ),
     "scale_of_selectivity": lambda n: scale_of_selectivity(n),
     "selectivity_and_alpha": lambda n: selectivity_and_alpha(n),
     "accuracy_and_selectivity": lambda n: accuracy_and_selectivity(n),
     "dead_units": lambda n: dead_units(n),
     "selectivity_by_layer": lambda n: selectivity_by_layer(UNITS),
-    "selectivity_by_layer, variants": lambda n: selectivity_by_layer(pd.concat([UNITS.assign(variant=v) for v in VARIANTS]), by="variant"),
-    "selectivity_by_layer, one variant": lambda n: selectivity_by_layer(UNITS[UNITS.alpha == 0].assign(variant="plain"), by="variant"),
+    "selectivity_by_layer, variants": lambda n: selectivity_by_layer(
+        pd.concat([UNITS.assign(variant=v) for v in VARIANTS]), by="variant"
+    ),
+    "selectivity_by_layer, one variant": lambda n: selectivity_by_layer(
+        UNITS[UNITS.alpha == 0].assign(variant="plain"), by="variant"
+    ),
     "selectivity_and_steps": lambda n: selectivity_and_steps(n.assign(variant="plain")),
     "selectivity_and_steps, variants": lambda n: selectivity_and_steps(VARIED),
     "example_units": lambda n: example_units(EXAMPLES),
@@ -138,7 +179,10 @@ def test_one_network_is_enough(name):
 
 
 def test_a_new_alpha_does_not_move_the_colours():
-    assert style.alpha_palette(pd.Series([-1.0, 0.5]))[0.5] == style.alpha_palette(pd.Series([0.5, 0.7, 2.0]))[0.5]
+    assert (
+        style.alpha_palette(pd.Series([-1.0, 0.5]))[0.5]
+        == style.alpha_palette(pd.Series([0.5, 0.7, 2.0]))[0.5]
+    )
 
 
 def test_palette_diverges_from_a_dark_middle():
@@ -162,15 +206,24 @@ def lightness(colour):
 
 def test_ways_of_training_have_colours_of_their_own():
     assert style.variant_colour("plain") == style.alpha_colour(0.0)[:3]
-    ramp = [lightness(style.variant_colour(variant)) for variant in ("pgd-1", "pgd-2", "pgd-4", "pgd-10", "pgd-40", "plain")]
+    ramp = [
+        lightness(style.variant_colour(variant))
+        for variant in ("pgd-1", "pgd-2", "pgd-4", "pgd-10", "pgd-40", "plain")
+    ]
     assert ramp == sorted(ramp, reverse=True) and min(a - b for a, b in pairwise(ramp)) > 0.005
     green = style.variant_colour("augmix")
-    assert green[1] > max(green[0], green[2]) and lightness(green) > 5 * lightness(style.variant_colour("plain"))
+    assert green[1] > max(green[0], green[2]) and lightness(green) > 5 * lightness(
+        style.variant_colour("plain")
+    )
 
 
 def test_strengths_and_trainings_are_written_in_the_figures():
     style.setup()
     text = svg(selectivity_and_steps(VARIED)).decode()
-    assert all(f"<!-- {words} -->" in text for words in ("0", "1", "2", "4", "α = 0.4", "dead units left out"))
+    assert all(
+        f"<!-- {words} -->" in text for words in ("0", "1", "2", "4", "α = 0.4", "dead units left out")
+    )
     text = svg(DRAWINGS["selectivity_by_layer, variants"](None)).decode()
-    assert all(f"<!-- {words} -->" in text for words in ("plain", "AugMix", "PGD, 1 step", "PGD, 4 steps", "α = −2"))
+    assert all(
+        f"<!-- {words} -->" in text for words in ("plain", "AugMix", "PGD, 1 step", "PGD, 4 steps", "α = −2")
+    )

@@ -1,4 +1,4 @@
-"""The stand-in that attacks follow: the network itself in fewer passes, and never something else."""
+"""The copy that attacks follow: the network itself in fewer passes, and never something else."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ class Rounded(torch.autograd.Function):
 
 
 class Odd(nn.Module):
-    """A trained network behind something that no copy can stand in for."""
+    """A trained network behind something that no copy can replace."""
 
     def __init__(self, network: nn.Module, kind: str) -> None:
         super().__init__()
@@ -64,7 +64,10 @@ def test_a_backward_of_its_own_is_followed(trained, some):
     x, labels = (part[:40] for part in some)
     odd = Odd(trained, "its own backward").eval()
     how = {"epsilon": 32 / 255, "step_size": 8 / 255, "steps": 8}
-    found = [accuracy(odd, attacks.pgd(odd, x, labels, precision=precision, **how), labels) for precision in (None, "float32", "bfloat16")]
+    found = [
+        accuracy(odd, attacks.pgd(odd, x, labels, precision=precision, **how), labels)
+        for precision in (None, "float32", "bfloat16")
+    ]
     assert found[0] == found[1] == found[2] < accuracy(odd, x, labels) - 0.5
 
 
@@ -74,7 +77,11 @@ class Viewed(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.conv, self.bn, self.linear = nn.Conv2d(3, 4, 3, stride=4), nn.BatchNorm2d(4), nn.Linear(4 * 64, 10)
+        self.conv, self.bn, self.linear = (
+            nn.Conv2d(3, 4, 3, stride=4),
+            nn.BatchNorm2d(4),
+            nn.Linear(4 * 64, 10),
+        )
 
     def forward(self, x):
         h = self.bn(self.conv(x)).relu()
@@ -92,7 +99,12 @@ def shared() -> nn.Module:
 
 def spectral() -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.utils.spectral_norm(nn.Conv2d(3, 4, 3, stride=4)), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(256, 10))
+    return nn.Sequential(
+        nn.utils.spectral_norm(nn.Conv2d(3, 4, 3, stride=4)),
+        nn.BatchNorm2d(4),
+        nn.Flatten(),
+        nn.Linear(256, 10),
+    )
 
 
 @pytest.mark.parametrize("make", [Viewed, shared, spectral])

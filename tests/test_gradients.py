@@ -1,4 +1,6 @@
-"""Input-unit gradients: against plain autograd in float64, unit by unit; whatever the batch, the precision and the caller's state; and what has no units."""
+"""Input-unit gradients: against plain autograd in float64, unit by unit; whatever the batch, the precision
+and the caller's state; and what has no units.
+"""
 
 import copy
 from types import SimpleNamespace
@@ -42,15 +44,21 @@ def pixels() -> Tensor:
     return torch.rand(3, 3, 24, 24, generator=torch.Generator().manual_seed(2))
 
 
-def plain(network: nn.Module, pixels: Tensor, *, units: int | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Lengths of gradients, and the activations averaged over space, {layer: (n, units)}: in float64, image by image and unit by unit."""
+def plain(
+    network: nn.Module, pixels: Tensor, *, units: int | None = None
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Lengths of gradients, and the activations averaged over space, {layer: (n, units)}: in float64, image
+    by image and unit by unit.
+    """
     network = copy.deepcopy(network).double()
     lengths: dict[str, list] = {}
     activations: dict[str, list] = {}
     for image in pixels.double():
         found = {}
         hooks = [
-            module.register_forward_hook(lambda m, i, output, name=name, found=found: found.update({name: output}))
+            module.register_forward_hook(
+                lambda m, i, output, name=name, found=found: found.update({name: output})
+            )
             for name, module in network.named_modules()
             if isinstance(module, nn.ReLU)
         ]
@@ -63,7 +71,9 @@ def plain(network: nn.Module, pixels: Tensor, *, units: int | None = None) -> tu
             activations.setdefault(layer, []).append(means.detach())
         for hook in hooks:
             hook.remove()
-    return {layer: torch.stack(rows) for layer, rows in lengths.items()}, {layer: torch.stack(rows) for layer, rows in activations.items()}
+    return {layer: torch.stack(rows) for layer, rows in lengths.items()}, {
+        layer: torch.stack(rows) for layer, rows in activations.items()
+    }
 
 
 def close(found: dict[str, Tensor], expected: dict[str, Tensor], share: float) -> None:
@@ -71,7 +81,9 @@ def close(found: dict[str, Tensor], expected: dict[str, Tensor], share: float) -
     assert list(found) == list(expected)
     for layer, lengths in expected.items():
         assert found[layer].dtype == torch.float64 and not found[layer].requires_grad
-        torch.testing.assert_close(found[layer], lengths, rtol=share, atol=0, msg=lambda text, layer=layer: f"{layer}: {text}")
+        torch.testing.assert_close(
+            found[layer], lengths, rtol=share, atol=0, msg=lambda text, layer=layer: f"{layer}: {text}"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +99,8 @@ def test_every_length_is_that_of_plain_autograd(network, pixels):
     close(found, expected, 1e-6)
     silent = 0
     for layer, lengths in found.items():
-        assert ((lengths > 0) == (activations[layer] > 0)).all()  # exactly 0 where a unit does not fire on an image
+        # exactly 0 where a unit does not fire on an image
+        assert ((lengths > 0) == (activations[layer] > 0)).all()
         silent += int((lengths == 0).any(0).sum())
     assert silent > 1  # not the planted unit alone
 
@@ -103,7 +116,8 @@ def test_a_trained_networks_lengths(trained, digits):
 def test_bfloat16_is_within_two_percent_and_switches_no_unit(network, pixels, expected):
     found = input_unit_gradients(network, pixels, precision="bfloat16")
     close(found, expected, 0.02)
-    assert any(((found[layer] - expected[layer]).abs() > 1e-4 * expected[layer]).any() for layer in expected)  # it is bfloat16
+    # it is bfloat16
+    assert any(((found[layer] - expected[layer]).abs() > 1e-4 * expected[layer]).any() for layer in expected)
     assert all(((found[layer] > 0) == (expected[layer] > 0)).all() for layer in expected)
 
 
@@ -129,11 +143,17 @@ def test_lengths_do_not_depend_on_what_else_is_in_the_batch(network):
     some = torch.rand(18, 3, 16, 16, generator=torch.Generator().manual_seed(4))
     whole = input_unit_gradients(network, some)
     for count in (1, 16, 17):
-        close(input_unit_gradients(network, some[-count:]), {layer: lengths[-count:] for layer, lengths in whole.items()}, 1e-6)
+        close(
+            input_unit_gradients(network, some[-count:]),
+            {layer: lengths[-count:] for layer, lengths in whole.items()},
+            1e-6,
+        )
 
 
 def state(network: nn.Module) -> list:
-    modules = [(name, module.training, len(module._forward_hooks)) for name, module in network.named_modules()]
+    modules = [
+        (name, module.training, len(module._forward_hooks)) for name, module in network.named_modules()
+    ]
     parameters = [(name, one.requires_grad, one.grad) for name, one in network.named_parameters()]
     return [*modules, *parameters]
 
@@ -147,8 +167,11 @@ def test_the_network_is_left_as_it_was(network, pixels, expected, precision):
     before, values = state(own), {name: value.clone() for name, value in own.state_dict().items()}
     given = pixels.clone().requires_grad_()
     found = input_unit_gradients(own, given, precision=precision)
-    close(found, expected, 1e-6 if precision == "float32" else 0.02)  # in evaluation mode, though it is training
-    assert state(own) == before and all(torch.equal(value, values[name]) for name, value in own.state_dict().items())
+    # in evaluation mode, though it is training
+    close(found, expected, 1e-6 if precision == "float32" else 0.02)
+    assert state(own) == before and all(
+        torch.equal(value, values[name]) for name, value in own.state_dict().items()
+    )
     assert given.grad is None and torch.equal(given.detach(), pixels)
     double = nn.Sequential(own, nn.Linear(10, 4), relu := nn.ReLU(), nn.Linear(4, 2))  # which fails half way
     with pytest.raises((InputError, RuntimeError)):
@@ -175,7 +198,11 @@ def test_a_layer_that_never_fires(network, pixels):
         dead.layer2[0].bn1.weight.zero_()
         dead.layer2[0].bn1.bias.fill_(-1)
     found = input_unit_gradients(dead, pixels)
-    assert (found["layer2.0.relu1"] == 0).all() and all(lengths.isfinite().all() for lengths in found.values()) and (found[LATE] > 0).any()
+    assert (
+        (found["layer2.0.relu1"] == 0).all()
+        and all(lengths.isfinite().all() for lengths in found.values())
+        and (found[LATE] > 0).any()
+    )
     close(found, plain(dead, pixels)[0], 1e-6)
 
 
@@ -200,7 +227,7 @@ def test_a_network_that_cannot_be_folded_has_the_same_lengths(network, pixels, e
 
 
 def test_a_length_by_hand():
-    """One unit, ReLU of 2 r − g of each pixel: its mean over 16 pixels moves by √5 / 16 a firing pixel."""
+    """One unit, ReLU of 2 r − g of each pixel: its mean over 16 pixels moves by √5 / 16 per firing pixel."""
     network = nn.Sequential(nn.Conv2d(3, 2, 1, bias=False), nn.ReLU(inplace=True))
     with torch.no_grad():
         network[0].weight.copy_(torch.tensor([[2.0, -1.0, 0.0], [0.0, 0.0, 1.0]])[:, :, None, None])
@@ -222,18 +249,54 @@ class Twice(nn.Module):
 
 
 ERRORS = {
-    "used twice": (lambda x: (Twice(), x), {}, "relu is used twice in one pass; give each use an nn.ReLU of its own"),
-    "two names": (lambda x: (nn.Sequential(nn.Conv2d(3, 3, 1), relu := nn.ReLU(), nn.Conv2d(3, 3, 1), relu), x), {}, "1 is used twice in one pass"),
-    "no ReLU": (lambda x: (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh()), x), {}, "the network has no nn.ReLU in its forward pass, so there are no units"),
-    "a linear layer": (lambda x: (nn.Sequential(nn.Flatten(), nn.Linear(3 * 24 * 24, 5), nn.ReLU()), x), {}, r"2 gives \(\d+, 5\); units are feature maps"),
+    "used twice": (
+        lambda x: (Twice(), x),
+        {},
+        "relu is used twice in one pass; give each use an nn.ReLU of its own",
+    ),
+    "two names": (
+        lambda x: (nn.Sequential(nn.Conv2d(3, 3, 1), relu := nn.ReLU(), nn.Conv2d(3, 3, 1), relu), x),
+        {},
+        "1 is used twice in one pass",
+    ),
+    "no ReLU": (
+        lambda x: (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh()), x),
+        {},
+        "the network has no nn.ReLU in its forward pass, so there are no units",
+    ),
+    "a linear layer": (
+        lambda x: (nn.Sequential(nn.Flatten(), nn.Linear(3 * 24 * 24, 5), nn.ReLU()), x),
+        {},
+        r"2 gives \(\d+, 5\); units are feature maps",
+    ),
     "no images": (lambda x: (Twice(), x[:0]), {}, "got 0 images"),
-    "float64": (lambda x: (Twice(), x.double()), {}, "images of torch.float64 do not pass a network whose parameters are torch.float32"),
-    "a function": (lambda x: (torch.relu, x), {}, "units are those of a module's nn.ReLU layers, got builtin_function_or_method"),
-    "uint8": (lambda x: (Twice(), (255 * x).byte()), {}, r"images must be float32 or float64, \(n, c, h, w\), in \[0, 1\], got torch.uint8 of shape"),
+    "float64": (
+        lambda x: (Twice(), x.double()),
+        {},
+        "images of torch.float64 do not pass a network whose parameters are torch.float32",
+    ),
+    "a function": (
+        lambda x: (torch.relu, x),
+        {},
+        "units are those of a module's nn.ReLU layers, got builtin_function_or_method",
+    ),
+    "uint8": (
+        lambda x: (Twice(), (255 * x).byte()),
+        {},
+        r"images must be float32 or float64, \(n, c, h, w\), in \[0, 1\], got torch.uint8 of shape",
+    ),
     "NaN": (lambda x: (Twice(), x * float("nan")), {}, r"images must lie in \[0, 1\], got \[nan, nan\]"),
     "normalised": (lambda x: (Twice(), 2 * x - 1), {}, r"images must lie in \[0, 1\], got \[-"),
-    "one image": (lambda x: (Twice(), x[0]), {}, r"images must be float32 or float64, \(n, c, h, w\), in \[0, 1\], got torch.float32 of shape \(3, 24, 24\)"),
-    "precision": (lambda x: (Twice(), x), {"precision": "float16"}, "unknown precision 'float16'; known: bfloat16, float32"),
+    "one image": (
+        lambda x: (Twice(), x[0]),
+        {},
+        r"images must be float32 or float64, \(n, c, h, w\), in \[0, 1\], got torch.float32 of shape \(3, 24, 24\)",
+    ),
+    "precision": (
+        lambda x: (Twice(), x),
+        {"precision": "float16"},
+        "unknown precision 'float16'; known: bfloat16, float32",
+    ),
 }
 
 
@@ -249,7 +312,7 @@ def test_what_has_no_input_unit_gradients(pixels, what):
         assert not any(module._forward_hooks for module in network.modules())
 
 
-# ---- the Jacobian ----------------------------------------------------------------------------------------------------
+# ---- the Jacobian ------------------------------------------------------------------------------------------
 
 
 def test_jacobian_norm_by_hand_and_by_autograd(trained, some):
@@ -261,6 +324,12 @@ def test_jacobian_norm_by_hand_and_by_autograd(trained, some):
     x = some[0][:4].double()
     net = models.build("resnet8", 10, seed=3).double().eval()
     whole = torch.autograd.functional.jacobian(lambda pixels: net(pixels).sum(0), x)  # (classes, n, c, h, w)
-    assert torch.allclose(gradients.jacobian_norms(net, x), whole.square().sum((0, 2, 3, 4)).sqrt(), rtol=1e-9)
+    assert torch.allclose(
+        gradients.jacobian_norms(net, x), whole.square().sum((0, 2, 3, 4)).sqrt(), rtol=1e-9
+    )
     single = gradients.jacobian_norms(trained, some[0][:4])
-    assert torch.allclose(single, torch.stack([gradients.jacobian_norms(trained, some[0][i : i + 1])[0] for i in range(4)]), rtol=1e-4)
+    assert torch.allclose(
+        single,
+        torch.stack([gradients.jacobian_norms(trained, some[0][i : i + 1])[0] for i in range(4)]),
+        rtol=1e-4,
+    )

@@ -11,7 +11,11 @@ import pytest
 from lib.__main__ import KEPT
 from lib.base import interrupt, paths
 
-HEARD = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "stopped by SIGTERM"), signal.SIGHUP: (129, "stopped by SIGHUP")}
+HEARD = {
+    signal.SIGINT: (130, "interrupted"),
+    signal.SIGTERM: (143, "stopped by SIGTERM"),
+    signal.SIGHUP: (129, "stopped by SIGHUP"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +69,8 @@ def test_within_itself_it_is_the_same(number):
     with interrupt.heard() as outer:
         with pytest.raises(KeyboardInterrupt), interrupt.heard():
             send(number)
-        assert interrupt.exit_code() == HEARD[number][0]  # not forgotten, as the program is still to end with it
+        # not forgotten, as the program is still to end with it
+        assert interrupt.exit_code() == HEARD[number][0]
         with pytest.raises(KeyboardInterrupt):
             outer()
     with interrupt.heard() as check:  # a new one knows nothing of it
@@ -120,7 +125,9 @@ cli.main()
 @pytest.mark.parametrize("command", ["train --dataset digits", "rerun approach --dataset digits"])
 def test_what_a_cluster_sends_ends_a_command_in_one_line(command, number, empty_store):
     call = [sys.executable, "-c", CALLED, *command.split()]
-    with subprocess.Popen(call, cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8") as process:
+    with subprocess.Popen(
+        call, cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
         try:
             for line in process.stdout:
                 if line == "at work\n":
@@ -130,7 +137,11 @@ def test_what_a_cluster_sends_ends_a_command_in_one_line(command, number, empty_
         finally:
             process.kill()
     code, reason = HEARD[number]
-    assert process.returncode == code and err.splitlines()[-1:] == [f"{reason}; {KEPT}"] and "Traceback" not in err
+    assert (
+        process.returncode == code
+        and err.splitlines()[-1:] == [f"{reason}; {KEPT}"]
+        and "Traceback" not in err
+    )
 
 
 def test_anothers_handler_and_other_threads_are_left_alone():

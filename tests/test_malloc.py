@@ -1,4 +1,6 @@
-"""Memory is kept where glibc gives it back: fewer page faults, the same bits, and the user's own settings stay."""
+"""Memory is kept where glibc gives it back: fewer page faults, the same bits, and the user's own settings
+stay.
+"""
 
 import json
 import os
@@ -27,7 +29,9 @@ class Library:
 
 @pytest.fixture
 def told(monkeypatch):
-    """A function that calls keep_memory with a C library and environment variables, and returns what the library was told."""
+    """A function that calls keep_memory with a C library and environment variables, and returns what the
+    library was told.
+    """
     for name in [name for name in os.environ if name.startswith("MALLOC_") or name == "GLIBC_TUNABLES"]:
         monkeypatch.delenv(name)
 
@@ -93,7 +97,7 @@ def test_a_system_without_a_c_library_is_left_alone(monkeypatch):
     malloc.keep_memory.__wrapped__()
 
 
-# ---- In processes ----------------------------------------------------------------------------------------------------
+# ---- In processes ------------------------------------------------------------------------------------------
 
 TRAINING = """
 import hashlib, json, sys
@@ -126,9 +130,16 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 def said(script: str, how: str, **variables: str) -> str:
     """What a new process prints."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")} | variables
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")
+    } | variables
     done = subprocess.run(
-        [sys.executable, "-c", script, how], cwd=paths.ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", script, how],
+        cwd=paths.ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -137,13 +148,20 @@ def said(script: str, how: str, **variables: str) -> str:
 def test_results_are_the_same_to_the_bit(tmp_path):
     made = {}
     for how in ("with", "without"):
-        made[how] = json.loads(said(TRAINING, how, RUNS_DIR=str(tmp_path / how), LIB_CACHE=str(tmp_path / "cache"), RUNS_FROZEN=""))
+        made[how] = json.loads(
+            said(
+                TRAINING, how, RUNS_DIR=str(tmp_path / how), LIB_CACHE=str(tmp_path / "cache"), RUNS_FROZEN=""
+            )
+        )
     assert made["with"] == made["without"] and len(made["with"]) == 3
 
 
 @needs_glibc
 def test_memory_that_is_freed_is_not_fetched_anew():
-    """Eight blocks of 8 MB, twenty times: with the thresholds of a fresh process each is the system's, at least at first."""
-    giving_back = int(said(BLOCKS, "without", MALLOC_TRIM_THRESHOLD_="131072"))  # glibc's own value, which then stays
+    """Eight blocks of 8 MB, twenty times: with the thresholds of a fresh process each is the system's, at
+    least at first.
+    """
+    # glibc's own value, which then stays
+    giving_back = int(said(BLOCKS, "without", MALLOC_TRIM_THRESHOLD_="131072"))
     keeping = int(said(BLOCKS, "with"))
     assert keeping < giving_back / 5

@@ -34,7 +34,9 @@ def activations(network, images) -> dict[str, torch.Tensor]:
     """What every ReLU gives, by hooks of our own and one forward pass."""
     found = {}
     hooks = [
-        module.register_forward_hook(lambda m, i, output, name=name: found.update({name: output.mean(3).mean(2)}))
+        module.register_forward_hook(
+            lambda m, i, output, name=name: found.update({name: output.mean(3).mean(2)})
+        )
         for name, module in network.named_modules()
         if isinstance(module, torch.nn.ReLU)
     ]
@@ -95,7 +97,9 @@ def test_selectivity_is_the_index_of_the_whole_split(units, activations, images)
         ordered = means.sort(0).values
         best, rest = ordered[-1], ordered[:-1].mean(0)
         expected = (best - rest) / (best + rest + 1e-6)
-        torch.testing.assert_close(torch.tensor(rows.selectivity.to_numpy()).double(), expected, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(
+            torch.tensor(rows.selectivity.to_numpy()).double(), expected, rtol=1e-3, atol=1e-5
+        )
         living = ~rows.dead.to_numpy()
         assert (rows.best_class.to_numpy() == means.argmax(0).numpy())[living].all()
     assert units.selectivity.max() > 0.05  # not a table of zeros
@@ -114,7 +118,12 @@ def test_class_means_table(network, images, activations):
     assert list(table.drop_duplicates("depth").layer) == list(activations)
     for layer, rows in table.groupby("layer"):
         wide = rows.pivot(index="class", columns="unit", values="mean").loc[list(images.classes)]
-        torch.testing.assert_close(torch.tensor(wide.to_numpy()).double(), plain_means(activations[layer], images), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(
+            torch.tensor(wide.to_numpy()).double(),
+            plain_means(activations[layer], images),
+            rtol=1e-4,
+            atol=1e-6,
+        )
 
 
 def test_selectivity_follows_from_the_class_means(network, images, units):
@@ -122,17 +131,21 @@ def test_selectivity_follows_from_the_class_means(network, images, units):
     ranked = means.groupby(level=[0, 1]).apply(lambda m: sorted(m))
     expected = ranked.map(lambda m: (m[-1] - sum(m[:-1]) / 9) / (m[-1] + sum(m[:-1]) / 9 + 1e-6))
     found = units.set_index(["depth", "unit"]).selectivity
-    pd.testing.assert_series_equal(found, expected, check_names=False, check_dtype=False, rtol=1e-3, atol=1e-5)
+    pd.testing.assert_series_equal(
+        found, expected, check_names=False, check_dtype=False, rtol=1e-3, atol=1e-5
+    )
 
 
-# ---- names and settings ----------------------------------------------------------------------------------------------
+# ---- names and settings ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def toy(monkeypatch) -> str:
     """A measurement with two settings."""
     settings = {"steps": 40, "norm": "linf"}
-    monkeypatch.setitem(MEASUREMENTS, "toy", Measurement(lambda network, images, **given: None, "for tests", settings))
+    monkeypatch.setitem(
+        MEASUREMENTS, "toy", Measurement(lambda network, images, **given: None, "for tests", settings)
+    )
     return "toy"
 
 
@@ -145,14 +158,30 @@ def test_settings_are_filled_in(toy):
 def test_the_file_is_named_by_measurement_and_settings(toy):
     plain = file_name(toy, {})
     assert plain.startswith("toy-") and plain.endswith(".parquet")
-    assert file_name(toy, {"norm": "linf", "steps": 40}) == file_name(toy, {"steps": 40, "norm": "linf"}) == plain
-    assert len({plain, file_name(toy, {"steps": 2}), file_name(toy, {"norm": "l2"}), file_name("selectivity", {})}) == 4
+    assert (
+        file_name(toy, {"norm": "linf", "steps": 40})
+        == file_name(toy, {"steps": 40, "norm": "linf"})
+        == plain
+    )
+    assert (
+        len({
+            plain,
+            file_name(toy, {"steps": 2}),
+            file_name(toy, {"norm": "l2"}),
+            file_name("selectivity", {}),
+        })
+        == 4
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("robustness", {}, "unknown measurement 'robustness'; known: attack, autoattack, class_means, corruption"),
+        (
+            "robustness",
+            {},
+            "unknown measurement 'robustness'; known: attack, autoattack, class_means, corruption",
+        ),
         ("toy", {"step": 2}, "unknown setting of toy 'step'; known: norm, steps"),
         ("selectivity", {"batch": 2}, "unknown setting of selectivity 'batch'"),
     ],
@@ -164,4 +193,6 @@ def test_unknown_names_and_settings(name, settings, message, toy):
 
 
 def test_every_measurement_says_what_it_is_for():
-    assert all(measurement.summary and callable(measurement.function) for measurement in MEASUREMENTS.values())
+    assert all(
+        measurement.summary and callable(measurement.function) for measurement in MEASUREMENTS.values()
+    )

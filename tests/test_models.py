@@ -13,11 +13,13 @@ from lib.base.errors import InputError
 from lib.models import registry
 from lib.models.resnet import CifarBlock
 
-# model: (side, classes of its usual data set, ReLU layers, units, parameters counted by hand or by torchvision)
+# model: (side, classes of its usual data set, ReLU layers, units, parameters counted by hand or by
+# torchvision)
 KNOWN = {
     "resnet8": (32, 10, 7, 120, 19_218),
     "resnet20": (32, 10, 19, 688, 269_722),
-    "resnet18": (64, 200, 17, 3904, 11_689_512 - 800 * 513),  # torchvision's with 1,000 classes less 800 rows of the last layer
+    # torchvision's with 1,000 classes less 800 rows of the last layer
+    "resnet18": (64, 200, 17, 3904, 11_689_512 - 800 * 513),
     "resnet50": (64, 200, 49, 22720, 25_557_032 - 800 * 2049),
 }
 
@@ -71,7 +73,8 @@ def test_every_relu_serves_once_out_of_place_and_in_order(name):
         hook.remove()
     assert called == list(relus)
     assert not any(module.inplace for module in relus.values())
-    assert all(torch.equal(*pair) for pair in zip(outputs, copies, strict=True))  # nothing after the ReLU wrote into its output
+    # nothing after the ReLU wrote into its output
+    assert all(torch.equal(*pair) for pair in zip(outputs, copies, strict=True))
     assert not any(isinstance(module, nn.MaxPool2d) for module in network.modules())
 
 
@@ -114,7 +117,14 @@ def test_option_a_shortcut():
     assert out.shape == (2, 8, 3, 3)
     assert torch.equal(out[:, 2:6], x[:, :, ::2, ::2])
     assert not out[:, :2].any() and not out[:, 6:].any()
-    assert [name.split(".")[0] for name, _ in block.named_parameters()] == ["conv1", "bn1", "bn1", "conv2", "bn2", "bn2"]
+    assert [name.split(".")[0] for name, _ in block.named_parameters()] == [
+        "conv1",
+        "bn1",
+        "bn1",
+        "conv2",
+        "bn2",
+        "bn2",
+    ]
     assert CifarBlock(4, 4, stride=1).shortcut(x) is x
 
 
@@ -128,7 +138,9 @@ def test_block_adds_its_shortcut_before_the_last_relu():
 def test_stages_halve_the_image():
     sizes = {}
     hooks = [
-        module.register_forward_hook(lambda module, inputs, output, name=name: sizes.update({name: tuple(output.shape[1:])}))
+        module.register_forward_hook(
+            lambda module, inputs, output, name=name: sizes.update({name: tuple(output.shape[1:])})
+        )
         for name, module in built("resnet20").named_children()
         if name.startswith("layer")
     ]
@@ -138,7 +150,7 @@ def test_stages_halve_the_image():
     assert sizes == {"layer1": (16, 32, 32), "layer2": (32, 16, 16), "layer3": (64, 8, 8)}
 
 
-# ---- seeds -----------------------------------------------------------------------------------------------------------
+# ---- seeds -------------------------------------------------------------------------------------------------
 
 
 def test_the_seed_decides_the_weights_and_the_global_generator_is_left_alone():
@@ -147,7 +159,10 @@ def test_the_seed_decides_the_weights_and_the_global_generator_is_left_alone():
     first = models.build("resnet8", 10, seed=5).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(12)  # of no influence
-    second, other = models.build("resnet8", 10, seed=5).state_dict(), models.build("resnet8", 10, seed=6).state_dict()
+    second, other = (
+        models.build("resnet8", 10, seed=5).state_dict(),
+        models.build("resnet8", 10, seed=6).state_dict(),
+    )
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert not any(torch.equal(first[key], other[key]) for key in first if "conv" in key)
 
@@ -157,7 +172,7 @@ def test_kaiming_normal_weights():
     assert weights.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.02)
 
 
-# ---- spatial means ---------------------------------------------------------------------------------------------------
+# ---- spatial means -----------------------------------------------------------------------------------------
 
 
 def hooks_left(network: nn.Module) -> int:
@@ -169,14 +184,19 @@ def test_spatial_means_are_the_means_of_the_outputs(name):
     network, x = built(name), pixels(KNOWN[name][0])
     outputs = {}
     relus = [(layer, module) for layer, module in network.named_modules() if isinstance(module, nn.ReLU)]
-    manual = [module.register_forward_hook(lambda m, i, o, layer=layer: outputs.update({layer: o})) for layer, module in relus]
+    manual = [
+        module.register_forward_hook(lambda m, i, o, layer=layer: outputs.update({layer: o}))
+        for layer, module in relus
+    ]
     with torch.no_grad(), models.spatial_means(network) as means:
         network(x)
     for hook in manual:
         hook.remove()
     assert list(means) == list(outputs)
     for layer, output in outputs.items():
-        expected = torch.stack([torch.stack([channel.sum() / channel.numel() for channel in image]) for image in output])
+        expected = torch.stack([
+            torch.stack([channel.sum() / channel.numel() for channel in image]) for image in output
+        ])
         torch.testing.assert_close(means[layer], expected, rtol=1e-5, atol=1e-6)
     assert hooks_left(network) == 0
 
@@ -208,13 +228,16 @@ def test_spatial_means_are_float32_under_autocast():
     assert {mean.dtype for mean in means.values()} == {torch.float32}
 
 
-# ---- the rest --------------------------------------------------------------------------------------------------------
+# ---- the rest ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: models.build("resnet19", 10), "unknown model 'resnet19'; known: resnet18, resnet20, resnet50, resnet8"),
+        (
+            lambda: models.build("resnet19", 10),
+            "unknown model 'resnet19'; known: resnet18, resnet20, resnet50, resnet8",
+        ),
         (lambda: models.image_side("resnet19"), "unknown model 'resnet19'"),
         (lambda: models.build("resnet8", 1), "needs at least 2 classes, got 1"),
     ],

@@ -35,7 +35,7 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(5)
 
 
-# ---- PGD -------------------------------------------------------------------------------------------------------------
+# ---- PGD ---------------------------------------------------------------------------------------------------
 
 
 def plain_pgd(network, x, labels, epsilon, step_size, steps):
@@ -53,7 +53,9 @@ def plain_pgd(network, x, labels, epsilon, step_size, steps):
     return torch.stack(out)
 
 
-@pytest.mark.parametrize(("epsilon", "step_size", "steps"), [(16 / 255, 1 / 255, 3), (1 / 255, 0.7 / 255, 3), (0.0, 0.1, 2)])
+@pytest.mark.parametrize(
+    ("epsilon", "step_size", "steps"), [(16 / 255, 1 / 255, 3), (1 / 255, 0.7 / 255, 3), (0.0, 0.1, 2)]
+)
 def test_ascent_is_pgd(network, some, epsilon, step_size, steps):
     network.eval()
     x = models.to_unit(some.pixels)
@@ -87,7 +89,8 @@ def test_adversarial_loss_is_that_of_the_attacked_images(network, some, alpha):
     torch.testing.assert_close(si, expected_si.detach(), rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(loss, expected - alpha * expected_si, rtol=1e-3, atol=1e-3)
     assert all(parameter.grad is None for parameter in network.parameters())  # the attack leaves none behind
-    for left, right in zip(network.buffers(), kept.buffers(), strict=True):  # batch norm saw the adversarial batch once and nothing else
+    # batch norm saw the adversarial batch once and nothing else
+    for left, right in zip(network.buffers(), kept.buffers(), strict=True):
         torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-4)
     assert network.training
 
@@ -95,7 +98,9 @@ def test_adversarial_loss_is_that_of_the_attacked_images(network, some, alpha):
 def test_the_attack_raises_the_loss(network, some):
     with models.spatial_means(network) as means:
         losses = [
-            objective.make(tiny(variant), copy.deepcopy(network), means, 10, EAGER)(some.pixels, some.labels, generator())[0].item()
+            objective.make(tiny(variant), copy.deepcopy(network), means, 10, EAGER)(
+                some.pixels, some.labels, generator()
+            )[0].item()
             for variant in ("plain", "pgd-1", "pgd-4", "pgd-10")
         ]
     assert losses == sorted(losses) and losses[-1] > losses[0] + 0.1
@@ -120,7 +125,7 @@ def test_the_shadow_follows_the_network(network, some):
     torch.testing.assert_close(twin(x), network(x), rtol=0, atol=0)
 
 
-# ---- AugMix ----------------------------------------------------------------------------------------------------------
+# ---- AugMix ------------------------------------------------------------------------------------------------
 
 
 def test_augmix_loss_written_out(network, some):
@@ -129,10 +134,14 @@ def test_augmix_loss_written_out(network, some):
     with models.spatial_means(network) as means:
         loss, si = objective.make(training, network, means, 10, EAGER)(some.pixels, some.labels, generator())
     drawn = generator()
-    views = [models.to_unit(some.pixels)] + [augmix.augmix(some.pixels, width=3, depth=-1, severity=2, generator=drawn) for _ in range(2)]
+    views = [models.to_unit(some.pixels)] + [
+        augmix.augmix(some.pixels, width=3, depth=-1, severity=2, generator=drawn) for _ in range(2)
+    ]
     with models.spatial_means(kept) as means:
         logits = kept(torch.cat(views)).double()
-        expected_si = selectivity.mean_selectivity({name: mean[:24] for name, mean in means.items()}, some.labels, 10)
+        expected_si = selectivity.mean_selectivity(
+            {name: mean[:24] for name, mean in means.items()}, some.labels, 10
+        )
     total = 0.0
     for image in range(24):
         p = [logits[view * 24 + image].softmax(0).tolist() for view in range(3)]
@@ -147,7 +156,8 @@ def test_consistency_of_equal_predictions_is_zero():
     logits = torch.randn(4, 10)
     assert abs(float(objective.consistency(logits.repeat(3, 1)))) < 1e-6
     one_hot = 50 * F.one_hot(torch.tensor([0, 1, 2]), 10).float()
-    torch.testing.assert_close(objective.consistency(one_hot), torch.tensor(math.log(3.0)))  # its largest value
+    # its largest value
+    torch.testing.assert_close(objective.consistency(one_hot), torch.tensor(math.log(3.0)))
 
 
 def test_augmix_draws_from_its_generator_alone(network, some):
@@ -162,7 +172,7 @@ def test_augmix_draws_from_its_generator_alone(network, some):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-# ---- all of them -----------------------------------------------------------------------------------------------------
+# ---- all of them -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("variant", ["augmix", "pgd-1"])
@@ -184,13 +194,20 @@ def test_variants_train_resume_and_repeat_to_the_bit(variant, digits, monkeypatc
         train(tiny(variant), EAGER, progress=False, checkpoint=tmp_path / "c", on_epoch=stop)
     resumed = train(tiny(variant), EAGER, progress=False, checkpoint=tmp_path / "c")
     assert resumed.history.equals(whole.history) and len(whole.history) == 2
-    assert all(torch.equal(a, b) for a, b in zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(
+            whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True
+        )
+    )
     plain = train(tiny("plain"), EAGER, progress=False)
     assert not torch.equal(plain.network.conv1.weight, whole.network.conv1.weight)
 
 
 def test_every_variant_has_an_objective():
-    assert [objective.kind(tiny(variant)) for variant in ("plain", "augmix", "pgd-7")] == list(objective.OBJECTIVES)
+    assert [objective.kind(tiny(variant)) for variant in ("plain", "augmix", "pgd-7")] == list(
+        objective.OBJECTIVES
+    )
 
 
 @pytest.mark.parametrize("variant", ["plain", "augmix", "pgd-1"])
@@ -199,7 +216,9 @@ def test_low_precision_stays_near(variant, some):
     for low in (False, True):
         network = models.build("resnet8", 10, seed=1).train()
         with models.spatial_means(network) as means:
-            loss, si = objective.make(tiny(variant, 1.0), network, means, 10, Engine("cpu", low, False))(some.pixels, some.labels, generator())
+            loss, si = objective.make(tiny(variant, 1.0), network, means, 10, Engine("cpu", low, False))(
+                some.pixels, some.labels, generator()
+            )
         assert loss.dtype == si.dtype == torch.float32
         losses.append(torch.stack([loss.detach(), si]))
     torch.testing.assert_close(losses[0], losses[1], rtol=0.04, atol=0.04)

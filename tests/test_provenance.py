@@ -1,4 +1,6 @@
-"""What figures say of where they are from: every run that was read, where it was made, and nothing that changes from one reading to the next."""
+"""What figures say of where they are from: every run that was read, where it was made, and nothing that
+changes from one reading to the next.
+"""
 
 import ast
 import json
@@ -84,11 +86,21 @@ def test_the_fold_out_names_every_run_with_seed_recipe_device_and_commit(store_d
     assert tags.open == []
     assert re.match(r'<details class="made-from"><summary>Made from 2 runs \(fig-x\)</summary>', text)
     facts = runs.config(run_folder(trainings[0]))["provenance"]
-    told = ["resnet8 on digits, fast recipe, 2 epochs", "seed 0", "α = 0", "α = 1", "table selectivity: 2 runs"]
+    told = [
+        "resnet8 on digits, fast recipe, 2 epochs",
+        "seed 0",
+        "α = 0",
+        "α = 1",
+        "table selectivity: 2 runs",
+    ]
     assert all(words in text for words in [*told, facts["device"], facts["commit"] or "unknown"])
-    assert re.findall(r'href="[^"#]*03-runs\.ipynb#run-(\w+)">(\w+)<', text) == [(one.key, one.key) for one in trainings]
+    assert re.findall(r'href="[^"#]*03-runs\.ipynb#run-(\w+)">(\w+)<', text) == [
+        (one.key, one.key) for one in trainings
+    ]
     assert 'href="#fig-x-code"' in text
-    assert made["text/plain"].startswith("Made from 2 runs (fig-x); resnet8 on digits, fast recipe, 2 epochs, trained on ")
+    assert made["text/plain"].startswith(
+        "Made from 2 runs (fig-x); resnet8 on digits, fast recipe, 2 epochs, trained on "
+    )
 
 
 def test_it_is_the_same_whatever_the_order_of_reading(store_dir, trainings, reading):
@@ -102,13 +114,32 @@ def test_it_is_the_same_whatever_the_order_of_reading(store_dir, trainings, read
 
 
 def test_a_missing_seed_leaves_its_cell_empty_and_variants_are_named():
-    grid = runs.grid(dataset="digits", model="resnet8", alphas=[0.0], seeds=[0, 1], recipe="fast", epochs=8, variants=["plain", "pgd-4"])
+    grid = runs.grid(
+        dataset="digits",
+        model="resnet8",
+        alphas=[0.0],
+        seeds=[0, 1],
+        recipe="fast",
+        epochs=8,
+        variants=["plain", "pgd-4"],
+    )
     text = sources._matrix(sources.Group("name", tuple(grid[:3]), "", ()), "03-runs.ipynb")
-    assert text.count("<td><a ") == 3 and text.count("<td></td>") == 2 and "PGD, 4 steps, α = 0" in text and "plain, α = 0" in text
+    assert (
+        text.count("<td><a ") == 3
+        and text.count("<td></td>") == 2
+        and "PGD, 4 steps, α = 0" in text
+        and "plain, α = 0" in text
+    )
 
 
 def test_forty_runs_are_compact():
-    grid = runs.grid(dataset="cifar10", model="resnet20", alphas=[-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0], seeds=range(6), recipe="fast")
+    grid = runs.grid(
+        dataset="cifar10",
+        model="resnet20",
+        alphas=[-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0],
+        seeds=range(6),
+        recipe="fast",
+    )
     text = sources._matrix(sources.Group("name", tuple(grid), "", ()), "03-runs.ipynb")
     assert text.count("<tr>") == 8 and len(re.sub("<[^>]*>", " ", text).split()) == 42 + 6 * 2 + 7 * 3
 
@@ -141,7 +172,11 @@ def test_chapters_draw_figures_through_show_alone():
 
 
 def test_links_lead_to_the_page_of_runs_from_wherever_the_notebook_lies(monkeypatch, tmp_path):
-    for folder, link in ((paths.ROOT, "chapters/03-runs.ipynb"), (paths.CHAPTERS, "03-runs.ipynb"), (tmp_path, "03-runs.ipynb")):
+    for folder, link in (
+        (paths.ROOT, "chapters/03-runs.ipynb"),
+        (paths.CHAPTERS, "03-runs.ipynb"),
+        (tmp_path, "03-runs.ipynb"),
+    ):
         monkeypatch.chdir(folder)
         assert sources.runs_page() == link
     assert (paths.CHAPTERS / sources.RUNS_PAGE).is_file()
@@ -152,11 +187,23 @@ def test_links_lead_to_the_page_of_runs_from_wherever_the_notebook_lies(monkeypa
 
 
 def test_on_a_page_the_fold_out_is_no_second_figure(reading):
-    outputs = [nbformat.v4.new_output("display_data", data) for data in ({"text/plain": "picture"}, sources.bundle("fig-x", {}, source="README.md"))]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("draw()", metadata={"mystnb": {"figure": {"name": "fig-x"}}}, outputs=outputs)])
+    outputs = [
+        nbformat.v4.new_output("display_data", data)
+        for data in ({"text/plain": "picture"}, sources.bundle("fig-x", {}, source="README.md"))
+    ]
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_code_cell(
+                "draw()", metadata={"mystnb": {"figure": {"name": "fig-x"}}}, outputs=outputs
+            )
+        ]
+    )
     before = notebooks.text(notebook)
     figure, below = nbformat.reads(site.page(notebook), as_version=4).cells
-    assert (len(figure.outputs), len(below.outputs)) == (1, 1) and figure.metadata.mystnb.figure.name == "fig-x"
+    assert (len(figure.outputs), len(below.outputs)) == (
+        1,
+        1,
+    ) and figure.metadata.mystnb.figure.name == "fig-x"
     assert below.metadata == {"tags": ["remove-input"]} and sources.MARK in below.outputs[0].data["text/html"]
     assert notebooks.text(notebook) == before
 
@@ -164,4 +211,7 @@ def test_on_a_page_the_fold_out_is_no_second_figure(reading):
 def test_the_table_of_runs_has_the_rows_that_links_lead_to(shown):
     style.show_table(pd.DataFrame({"id": ["1cae5899", "241237a1"], "commit": ["abc", "def"]}), anchors=True)
     text = shown[0][0].data
-    assert re.findall(r'<td id="run-(\w+)">(\w+)</td>', text) == [("1cae5899",) * 2, ("241237a1",) * 2] and "<td>abc</td>" in text
+    assert (
+        re.findall(r'<td id="run-(\w+)">(\w+)</td>', text) == [("1cae5899",) * 2, ("241237a1",) * 2]
+        and "<td>abc</td>" in text
+    )

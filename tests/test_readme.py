@@ -24,12 +24,21 @@ def test_all_that_is_made_is_in_step():
 
 
 def test_the_claims_are_those_of_the_landing_page():
-    block = (paths.ROOT / "README.md").read_text().split("<!-- made: claims -->\n")[1].split("<!-- end -->")[0]
+    block = (
+        (paths.ROOT / "README.md").read_text().split("<!-- made: claims -->\n")[1].split("<!-- end -->")[0]
+    )
     ids = re.findall(r"^\| (LM-\d+) \|", block, re.MULTILINE)
     assert ids[0] == "LM-1" and len(ids) >= 12
-    counts = {verdict: int(number) for number, verdict in re.findall(r"(\d+) (reproduced|not reproduced|inconclusive|not tested)", block.split("**")[1])}
+    counts = {
+        verdict: int(number)
+        for number, verdict in re.findall(
+            r"(\d+) (reproduced|not reproduced|inconclusive|not tested)", block.split("**")[1]
+        )
+    }
     verdicts = re.findall(r"\| ([a-z ]+) \|$", block, re.MULTILINE)[1:]  # without the heading
-    assert counts == {verdict: verdicts.count(verdict) for verdict in counts} and sum(counts.values()) == len(ids)
+    assert counts == {verdict: verdicts.count(verdict) for verdict in counts} and sum(counts.values()) == len(
+        ids
+    )
     together = re.search(r"Asked together \(.+?\), (\d+) reproduced and (\d+) not are left:", block)
     assert int(together[1]) <= counts["reproduced"] and int(together[2]) <= counts["not reproduced"]
     care = block.split("To be read with care: ")[1]
@@ -37,7 +46,9 @@ def test_the_claims_are_those_of_the_landing_page():
 
 
 def page_of(*outputs):
-    return nbformat.from_dict({"cells": [{"outputs": [{"data": data, "metadata": metadata} for data, metadata in outputs]}]})
+    return nbformat.from_dict({
+        "cells": [{"outputs": [{"data": data, "metadata": metadata} for data, metadata in outputs]}]
+    })
 
 
 def test_a_published_table_is_read_back():
@@ -51,7 +62,10 @@ def test_a_published_table_is_read_back():
 
 
 def test_markers_are_there_once():
-    assert readme._between("<!-- made: a -->\nold\n<!-- end --> rest", "a", "new \\1") == "<!-- made: a -->\nnew \\1\n<!-- end --> rest"
+    assert (
+        readme._between("<!-- made: a -->\nold\n<!-- end --> rest", "a", "new \\1")
+        == "<!-- made: a -->\nnew \\1\n<!-- end --> rest"
+    )
     with pytest.raises(InputError, match="found them 0 times"):
         readme._between("text", "a", "new")
 
@@ -59,7 +73,9 @@ def test_markers_are_there_once():
 def test_the_address_is_filled_in_at_one_place(tmp_path, monkeypatch):
     for name in ("README.md", "CITATION.cff"):
         (tmp_path / name).write_text((paths.ROOT / name).read_text())
-    (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/someone/something/"\n')
+    (tmp_path / "pyproject.toml").write_text(
+        '[project.urls]\nRepository = "https://github.com/someone/something/"\n'
+    )
     monkeypatch.setattr("lib.book.site.readme.figure", lambda: (b"", ""))
     monkeypatch.setattr("lib.book.site.readme.claims", lambda: "")
     assert readme.binder() == ""
@@ -67,12 +83,17 @@ def test_the_address_is_filled_in_at_one_place(tmp_path, monkeypatch):
     made = {file.name: content.decode() for file, content in readme.made().items()}
     assert "(https://mybinder.org/v2/gh/someone/something/main)" in made["README.md"]
     assert yaml.safe_load(made["CITATION.cff"])["repository-code"] == "https://github.com/someone/something"
-    config = yaml.safe_load(site.addressed((site.Path(__file__).parent.parent / "_config.yml").read_text(), readme.repository()))
-    assert config["repository"]["url"] == "https://github.com/someone/something" and config["launch_buttons"]["binderhub_url"] == readme.BINDER
+    config = yaml.safe_load(
+        site.addressed((site.Path(__file__).parent.parent / "_config.yml").read_text(), readme.repository())
+    )
+    assert (
+        config["repository"]["url"] == "https://github.com/someone/something"
+        and config["launch_buttons"]["binderhub_url"] == readme.BINDER
+    )
     assert config["title"] and config["html"]["home_page_in_navbar"]
 
 
-# ---- around the book -------------------------------------------------------------------------------------------------
+# ---- around the book ---------------------------------------------------------------------------------------
 
 
 def steps(workflow: dict) -> list[dict]:
@@ -82,42 +103,75 @@ def steps(workflow: dict) -> list[dict]:
 @pytest.mark.parametrize("file", WORKFLOWS, ids=[file.name for file in WORKFLOWS])
 def test_workflows_are_valid_and_run_what_everybody_runs(file):
     workflow = yaml.safe_load(file.read_text())
-    assert workflow["name"] and workflow[True] and workflow["permissions"]  # YAML 1.1 reads the key `on` as true
+    # YAML 1.1 reads the key `on` as true
+    assert workflow["name"] and workflow[True] and workflow["permissions"]
     assert any(step.get("run", "").strip() == ".ci/run" for step in steps(workflow))
     for job in workflow["jobs"].values():
         assert job["runs-on"] and all(("uses" in step) != ("run" in step) for step in job["steps"])
         assert set(job.get("needs", "").split()) <= set(workflow["jobs"])
     # a tag can be moved to other code, a commit cannot
-    assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", step["uses"]) for step in steps(workflow) if "uses" in step)
+    assert all(
+        re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", step["uses"])
+        for step in steps(workflow)
+        if "uses" in step
+    )
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=[file.name for file in WORKFLOWS])
 def test_what_runs_the_code_of_others_may_not_write(file):
-    """Installing and importing packages runs their code: a job that does so may read the repository alone, and holds no key to it."""
+    """Installing and importing packages runs their code: a job that does so may read the repository alone,
+    and holds no key to it.
+    """
     workflow = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert workflow["permissions"] == {"contents": "read"}
     for job in workflow["jobs"].values():
         lines = "\n".join(step.get("run", "") for step in job["steps"]).splitlines()
-        if {Path(line.split()[0]).name for line in lines if line.strip()} & {"make", "run", "uv", "pip", "python", "python3"}:
+        if {Path(line.split()[0]).name for line in lines if line.strip()} & {
+            "make",
+            "run",
+            "uv",
+            "pip",
+            "python",
+            "python3",
+        }:
             assert "permissions" not in job and "github.token" not in str(job) and "secrets." not in str(job)
-            checkouts = [step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")]
+            checkouts = [
+                step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")
+            ]
             assert checkouts and all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
 def test_main_is_published_and_versions_are_refreshed():
-    first, second = (yaml.safe_load((paths.ROOT / ".github" / "workflows" / name).read_text()) for name in ("ci.yml", "refresh.yml"))
+    first, second = (
+        yaml.safe_load((paths.ROOT / ".github" / "workflows" / name).read_text())
+        for name in ("ci.yml", "refresh.yml")
+    )
     used = [step.get("uses", "") for step in steps(first)]
     pages = next(step for step in steps(first) if "upload-pages-artifact" in step.get("uses", ""))
-    assert pages["with"]["path"] == "_build/html" and pages["if"] == first["jobs"]["publish"]["if"] == "github.ref == 'refs/heads/main'"
-    assert any("deploy-pages" in one for one in used) and set(first[True]) == {"push", "pull_request", "workflow_dispatch"}
+    assert (
+        pages["with"]["path"] == "_build/html"
+        and pages["if"] == first["jobs"]["publish"]["if"] == "github.ref == 'refs/heads/main'"
+    )
+    assert any("deploy-pages" in one for one in used) and set(first[True]) == {
+        "push",
+        "pull_request",
+        "workflow_dispatch",
+    }
     said = "\n".join(step.get("run", "") for step in steps(second))
-    assert "uv lock --upgrade" in said and "make chapters" in said and second[True]["schedule"][0]["cron"].count(" ") == 4
+    assert (
+        "uv lock --upgrade" in said
+        and "make chapters" in said
+        and second[True]["schedule"][0]["cron"].count(" ") == 4
+    )
 
 
 def test_what_workflows_call_is_there():
     makefile = (paths.ROOT / "Makefile").read_text()
     for file in WORKFLOWS:
-        for target in re.findall(r"\bmake (\w+)", "\n".join(step.get("run", "") for step in steps(yaml.safe_load(file.read_text())))):
+        for target in re.findall(
+            r"\bmake (\w+)",
+            "\n".join(step.get("run", "") for step in steps(yaml.safe_load(file.read_text()))),
+        ):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE)
     assert os.access(paths.ROOT / ".ci" / "run", os.X_OK)
 
@@ -126,7 +180,10 @@ def test_the_citation_names_the_paper():
     citation = yaml.safe_load((paths.ROOT / "CITATION.cff").read_text())
     assert {"cff-version", "message", "title", "authors", "version", "license"} <= set(citation)
     (paper,) = citation["references"]
-    assert paper["year"] == 2020 and [author["family-names"] for author in paper["authors"]] == ["Leavitt", "Morcos"]
+    assert paper["year"] == 2020 and [author["family-names"] for author in paper["authors"]] == [
+        "Leavitt",
+        "Morcos",
+    ]
 
 
 def test_the_container_makes_the_usual_environment():
@@ -141,20 +198,33 @@ def test_links_to_files_lead_somewhere(file):
     text = (paths.ROOT / file).read_text()
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("http")]
     assert links and all((paths.ROOT / link).exists() for link in links)
-    assert all((paths.ROOT / name).exists() for name in re.findall(r"`((?:sweeps|chapters|lib|reference)/[\w.-]+\.\w+)`", text) if "NN" not in name)
+    assert all(
+        (paths.ROOT / name).exists()
+        for name in re.findall(r"`((?:sweeps|chapters|lib|reference)/[\w.-]+\.\w+)`", text)
+        if "NN" not in name
+    )
 
 
 def test_the_house_is_built_from_the_ground_up():
     """Every module is on a floor of the README's table, and imports from its own floor and those below."""
     floors, text = {}, (paths.ROOT / "README.md").read_text()
     for number, modules in re.findall(r"^\| (\d) \| (.*) \|$", text, re.MULTILINE):
-        floors |= dict.fromkeys((name.rstrip("/") for name in re.findall(r"`([\w/]+)`", re.sub(r"\([^()]*\)", "", modules))), int(number))
-    modules = [file for file in (paths.ROOT / "lib").rglob("*.py") if file != paths.ROOT / "lib" / "__init__.py"]
+        floors |= dict.fromkeys(
+            (name.rstrip("/") for name in re.findall(r"`([\w/]+)`", re.sub(r"\([^()]*\)", "", modules))),
+            int(number),
+        )
+    modules = [
+        file for file in (paths.ROOT / "lib").rglob("*.py") if file != paths.ROOT / "lib" / "__init__.py"
+    ]
     upwards = set()
     for file in modules:
         own = file.relative_to(paths.ROOT / "lib").parts[0].removesuffix(".py")
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lib":
-                names = [one.name for one in node.names if one.name != "__version__"] if node.module == "lib" else [node.module.split(".")[1]]
+                names = (
+                    [one.name for one in node.names if one.name != "__version__"]
+                    if node.module == "lib"
+                    else [node.module.split(".")[1]]
+                )
                 upwards |= {(own, name) for name in names if floors[name] > floors[own]}
     assert len(modules) > 60 and upwards == set()

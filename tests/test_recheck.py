@@ -1,4 +1,6 @@
-"""Recheck: what today's code repeats to the bit is stale no more, what it does not stays stale, and the record of it cannot be edited."""
+"""Recheck: what today's code repeats to the bit is stale no more, what it does not stays stale, and the
+record of it cannot be edited.
+"""
 
 import functools
 import hashlib
@@ -35,7 +37,11 @@ def a_long_training_takes_ten_minutes(monkeypatch):
 
 @pytest.fixture
 def again(own_store):
-    """A function: recheck with what it says as a list of lines; returns (settled, lines)."""
+    """A function: recheck with what it says as a list of lines.
+
+    Returns:
+        (settled, lines).
+    """
 
     def call(**how) -> tuple[bool, list[str]]:
         lines: list[str] = []
@@ -51,7 +57,10 @@ def nothing_is_trained(monkeypatch):
 
 @pytest.fixture
 def replayed(made, monkeypatch):
-    """Training that takes no time: hands out what `made` holds. Yields a list of (training, threads) and of how to change what is handed out."""
+    """Training that takes no time: hands out what `made` holds.
+
+    Yields a list of (training, threads) and of how to change what is handed out.
+    """
     log = SimpleNamespace(trained=[], history=lambda table: table, network=lambda network: None, result={})
 
     @functools.wraps(train)  # by its name the fingerprint of the code finds the source
@@ -73,7 +82,9 @@ def records(root: Path) -> list[dict]:
     return json.loads((root / equivalence.NAME).read_text())["same"]
 
 
-def remake(root: Path, training: Training, *, history=None, weights: bool = True, result=(), **provenance) -> store.Folder:
+def remake(
+    root: Path, training: Training, *, history=None, weights: bool = True, result=(), **provenance
+) -> store.Folder:
     """The same run as if it had been made otherwise: its files with other facts, sealed anew."""
     run = store.Folder(root / training.name)
     files = {name: run.read(name) for name in (CONFIG, HISTORY, WEIGHTS)}
@@ -87,7 +98,9 @@ def remake(root: Path, training: Training, *, history=None, weights: bool = True
     shutil.rmtree(run.path)
     run = store.create(root / training.name, files, optional=(WEIGHTS,))
     for name, (entry, content) in entries.items():
-        run.add(name, content, **{fact: value for fact, value in entry.items() if fact not in ("sha256", "bytes")})
+        run.add(
+            name, content, **{fact: value for fact, value in entry.items() if fact not in ("sha256", "bytes")}
+        )
     if not weights:
         (run.path / WEIGHTS).unlink()
     return run
@@ -118,11 +131,15 @@ def test_equal_code_is_recorded(again, own_store, trainings, edit, monkeypatch):
     assert all(record[name] == config[name] for name in ("engine", "device", "torch"))
     assert {"commit", "date"} <= set(record)
     whats = ("history", "weights", "result")
-    assert record["evidence"] == [{"run": t.name, "what": what, "epochs": 2, "of": 2} for t in trainings for what in whats]
+    assert record["evidence"] == [
+        {"run": t.name, "what": what, "epochs": 2, "of": 2} for t in trainings for what in whats
+    ]
     assert equivalence.same("training", record["old"], new)
     assert equivalence.same("training", record["old"], new, device=record["device"], engine=record["engine"])
     assert not equivalence.same("training", record["old"], new, device="another")
-    assert not equivalence.same("table", record["old"], new) and not equivalence.same("training", new, record["old"])
+    assert not equivalence.same("table", record["old"], new) and not equivalence.same(
+        "training", new, record["old"]
+    )
     # and the second time there is nothing left to do
     monkeypatch.setattr("lib.runs.run.recheck._trained", lambda *args: pytest.fail("trained"))
     before = (own_store / equivalence.NAME).read_bytes()
@@ -138,14 +155,19 @@ def test_code_that_changes_the_result_stays_stale(again, own_store, trainings, e
     monkeypatch.setattr("lib.training.loop.learning_rate", lambda *args: real(*args) * 1.001)
     settled, lines = again()
     assert not settled
-    assert lines[-1].startswith("differs: plain training (fast) of resnet8 by code ") and lines[-1].endswith("2 runs stay stale")
+    assert lines[-1].startswith("differs: plain training (fast) of resnet8 by code ") and lines[-1].endswith(
+        "2 runs stay stale"
+    )
     assert f": {trainings[0].name}: its history, loss in row 1: " in lines[-1]
     assert not (own_store / equivalence.NAME).exists()
 
 
 # what comes out otherwise, and what is said to differ
 CHANGES = {
-    "last bit": ({"history": lambda table: table.assign(selectivity=table.selectivity * (1 + 2**-52))}, "its history, selectivity in row 1: "),
+    "last bit": (
+        {"history": lambda table: table.assign(selectivity=table.selectivity * (1 + 2**-52))},
+        "its history, selectivity in row 1: ",
+    ),
     "diverged": ({"history": lambda table: table.head(1)}, "its history, 2 rows of "),
     "a column": ({"history": lambda table: table.assign(more=0)}, "its history, 2 rows of "),
     "weights": ({"network": lambda network: list(network.parameters())[-1].data.add_(1e-6)}, "its weights"),
@@ -159,7 +181,11 @@ def test_whatever_differs_is_found(change, again, own_store, trainings, edit, re
     how, said = CHANGES[change]
     vars(replayed).update(how)
     settled, lines = again()
-    assert not settled and f": {trainings[0].name}: {said}" in lines[-1] and lines[-1].endswith("2 runs stay stale")
+    assert (
+        not settled
+        and f": {trainings[0].name}: {said}" in lines[-1]
+        and lines[-1].endswith("2 runs stay stale")
+    )
     assert not (own_store / equivalence.NAME).exists()
 
 
@@ -169,7 +195,10 @@ def test_a_change_that_only_alpha_shows_is_found(again, own_store, trainings, ed
     edit(*TRAIN)
     real = selectivity.mean_selectivity
     # the value is the same, the gradient is not
-    monkeypatch.setattr("lib.selectivity.mean_selectivity", lambda *args: (si := real(*args)).detach() + 0.5 * (si - si.detach()))
+    monkeypatch.setattr(
+        "lib.selectivity.mean_selectivity",
+        lambda *args: (si := real(*args)).detach() + 0.5 * (si - si.detach()),
+    )
     settled, lines = again()
     assert not settled and f"{trainings[1].name}: its history, " in lines[-1]
     assert not (own_store / equivalence.NAME).exists()
@@ -194,14 +223,18 @@ def test_a_long_training_is_repeated_in_part(again, own_store, trainings, edit, 
 
 def test_a_part_proves_nothing_where_a_whole_training_differs(again, own_store, trainings, edit, replayed):
     """What changed in later epochs alone does not show in the first."""
-    remake(own_store, trainings[0], result={"seconds": 600.0}, code="0" * 12)  # by other code than the other: a group of its own
+    # by other code than the other: a group of its own
+    remake(own_store, trainings[0], result={"seconds": 600.0}, code="0" * 12)
     recorded = history_of(own_store, trainings[1])
     remake(own_store, trainings[1], history=recorded.assign(loss=recorded.loss + [0, 1]))
     edit(*TRAIN)
     settled, lines = again()
     assert not settled and not (own_store / equivalence.NAME).exists()
     assert "its history, loss in row 2: " in lines[-2]
-    assert lines[-1].startswith("left open: ") and "one repeated whole differs, so a part proves nothing" in lines[-1]
+    assert (
+        lines[-1].startswith("left open: ")
+        and "one repeated whole differs, so a part proves nothing" in lines[-1]
+    )
     remake(own_store, trainings[1], history=recorded)
     assert again()[0] and len(records(own_store)) == 2
 
@@ -213,15 +246,26 @@ def test_in_part_the_accuracy_is_measured_on_the_kept_weights(again, own_store, 
     assert not settled and "its accuracy on the test set, 0.5 recorded" in lines[-1]
     remake(own_store, trainings[0], weights=False)
     assert again()[0]
-    assert [one["what"] for one in records(own_store)[0]["evidence"]] == ["history", "history", "weights", "result"]
+    assert [one["what"] for one in records(own_store)[0]["evidence"]] == [
+        "history",
+        "history",
+        "weights",
+        "result",
+    ]
 
 
 ELSEWHERE = {
     "device": ({"device": "Another CPU, 1 threads"}, "made on Another CPU, 1 threads, this is "),
     "threads": ({"device": "AMD, 1000 threads"}, "made on AMD, 1000 threads, this is "),
-    "GPU": ({"device": "NVIDIA H200", "engine": "cuda bfloat16 compiled graph"}, "made on NVIDIA H200, this is "),
+    "GPU": (
+        {"device": "NVIDIA H200", "engine": "cuda bfloat16 compiled graph"},
+        "made on NVIDIA H200, this is ",
+    ),
     "torch": ({"torch": "2.0.0"}, "made with torch 2.0.0, this is "),
-    "engine": ({"engine": "cpu bfloat16 compiled"}, "made with cpu bfloat16 compiled, here it would be cpu float32 eager"),
+    "engine": (
+        {"engine": "cpu bfloat16 compiled"},
+        "made with cpu bfloat16 compiled, here it would be cpu float32 eager",
+    ),
 }
 
 
@@ -271,7 +315,9 @@ def test_as_many_threads_as_were_recorded(again, own_store, trainings, edit, rep
 
 
 def test_which_are_repeated(own_store, trainings, edit):
-    """The one at alpha 0 and the farthest from it, lowest seed first; a diverged one only if there is no other."""
+    """The one at alpha 0 and the farthest from it, lowest seed first; a diverged one only if there is no
+    other.
+    """
     source = own_store / trainings[1].name
     facts = json.loads((source / CONFIG).read_text())
     files = {name: (source / name).read_bytes() for name in (HISTORY, WEIGHTS)}
@@ -279,7 +325,9 @@ def test_which_are_repeated(own_store, trainings, edit):
     for alpha, seed, status in grid:
         training = Training("digits", "resnet8", alpha, seed, "fast", 2)
         config = facts | {"training": training.canonical(), "result": facts["result"] | {"status": status}}
-        store.create(own_store / training.name, files | {CONFIG: json.dumps(config).encode()}, optional=(WEIGHTS,))
+        store.create(
+            own_store / training.name, files | {CONFIG: json.dumps(config).encode()}, optional=(WEIGHTS,)
+        )
     edit(*TRAIN)
     (group,), (members,) = zip(*recheck._groups()[0].items(), strict=True)
     chosen = [(member.training.alpha, member.training.seed) for member in recheck._chosen(group, members)]
@@ -290,7 +338,7 @@ def test_which_are_repeated(own_store, trainings, edit):
     assert [member.training.alpha for member in recheck._chosen(group, signs)] == [0.4, 1.0]
 
 
-# ---- tables ----------------------------------------------------------------------------------------------------------
+# ---- tables ------------------------------------------------------------------------------------------------
 
 
 def test_equal_tables_are_recorded(again, own_store, trainings, edit, nothing_is_trained):
@@ -299,10 +347,16 @@ def test_equal_tables_are_recorded(again, own_store, trainings, edit, nothing_is
     settled, lines = again()
     assert settled and lines[0].startswith("repeating 0 trainings (0 epochs) and 1 tables: about")
     (record,) = records(own_store)
-    assert (record["kind"], record["old"], record["new"]) == ("table", old, runs_provenance.table_digest("selectivity", "resnet8"))
+    assert (record["kind"], record["old"], record["new"]) == (
+        "table",
+        old,
+        runs_provenance.table_digest("selectivity", "resnet8"),
+    )
     assert (record["measurement"], record["model"]) == ("selectivity", "resnet8") and "variant" not in record
     assert record["evidence"] == [{"run": trainings[1].name, "what": "table"}]
-    assert equivalence.same("table", old, record["new"]) and not equivalence.same("training", old, record["new"])
+    assert equivalence.same("table", old, record["new"]) and not equivalence.same(
+        "training", old, record["new"]
+    )
 
 
 def test_a_changed_table_stays_stale(again, own_store, trainings, edit, monkeypatch):
@@ -327,7 +381,11 @@ def test_a_table_without_weights_is_not_repeated(again, own_store, trainings, ed
     ("old", "new", "said"),
     [
         ({"a": [0.0]}, {"a": [-0.0]}, "a in row 1: 0.0 recorded, -0.0 today"),
-        ({"a": [1.0, 2.0]}, {"a": [1.0, 2.0000000000000004]}, "a in row 2: 2.0 recorded, 2.0000000000000004 today"),
+        (
+            {"a": [1.0, 2.0]},
+            {"a": [1.0, 2.0000000000000004]},
+            "a in row 2: 2.0 recorded, 2.0000000000000004 today",
+        ),
         ({"a": [1]}, {"a": [1.0]}, "1 rows of a int64 recorded, 1 rows of a float64 today"),
         ({"a": [1]}, {"b": [1]}, "1 rows of a int64 recorded, 1 rows of b int64 today"),
         ({"a": [1]}, {"a": [1, 1]}, "1 rows of a int64 recorded, 2 rows of a int64 today"),
@@ -339,7 +397,7 @@ def test_tables_are_compared_to_the_bit(old, new, said):
     assert recheck._difference(pd.DataFrame(old), pd.DataFrame(new)) == said
 
 
-# ---- the file --------------------------------------------------------------------------------------------------------
+# ---- the file ----------------------------------------------------------------------------------------------
 
 RECORD = {"kind": "training", "old": "a" * 12, "new": "b" * 12, "device": "here"}
 
@@ -351,10 +409,16 @@ def test_no_file_says_no(own_store):
 
 DAMAGE = {
     "edited": (lambda text: text.replace("a" * 12, "c" * 12), "was changed by hand"),
-    "added to": (lambda text: text.replace('"same": [', '"same": [{"kind": "table"}, '), "was changed by hand"),
+    "added to": (
+        lambda text: text.replace('"same": [', '"same": [{"kind": "table"}, '),
+        "was changed by hand",
+    ),
     "cut": (lambda text: text[: len(text) // 2], "is not a list of records"),
     "empty": (lambda text: "", "is not a list of records"),
-    "without a seal": (lambda text: json.dumps({"same": json.loads(text)["same"]}), "is not a list of records"),
+    "without a seal": (
+        lambda text: json.dumps({"same": json.loads(text)["same"]}),
+        "is not a list of records",
+    ),
     "something else": (lambda text: "[]", "is not a list of records"),
     "not text": (lambda text: b"\xff\xfe\x00", "is not a list of records"),
 }
@@ -367,11 +431,16 @@ def test_a_damaged_file_is_an_error_that_names_it(how, again, own_store):
     file, (damage, said) = own_store / equivalence.NAME, DAMAGE[how]
     content = damage(file.read_text())
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    for call in (lambda: equivalence.same("training", "a" * 12, "b" * 12), again, lambda: equivalence.add(RECORD)):
+    for call in (
+        lambda: equivalence.same("training", "a" * 12, "b" * 12),
+        again,
+        lambda: equivalence.add(RECORD),
+    ):
         with pytest.raises(InputError) as caught:
             call()
         assert str(caught.value).startswith(f"damaged: {file} {said}; ") and "recheck" in str(caught.value)
-    assert file.read_bytes() == (content if isinstance(content, bytes) else content.encode())  # nothing is written over it
+    # nothing is written over it
+    assert file.read_bytes() == (content if isinstance(content, bytes) else content.encode())
 
 
 def test_the_seal_is_a_checksum_of_the_records(own_store):
@@ -394,7 +463,9 @@ def test_a_later_edit_needs_evidence_of_its_own(again, own_store, trainings, edi
     edit("train", "passed + 0", "0 + passed")
     assert again()[0]
     (second,) = records(own_store)
-    assert first["old"] == second["old"] and first["new"] != second["new"] == runs_provenance.training_digest(trainings[0])
+    assert first["old"] == second["old"] and first["new"] != second["new"] == runs_provenance.training_digest(
+        trainings[0]
+    )
 
 
 def test_the_catalogue_stays_as_it_is_with_the_file_in_the_store(own_store):

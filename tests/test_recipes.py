@@ -19,7 +19,12 @@ DIGITS = {"dataset": "digits", "model": "resnet8", "recipe": "fast"}
 @pytest.mark.parametrize("spellings", [(2, 2.0), (-1, -1.0), (0, 0.0, -0.0), (0.1, 1e-1)])
 def test_one_setting_has_one_key(spellings):
     made = [Training(**DIGITS, alpha=alpha) for alpha in spellings]
-    assert len({training.key for training in made}) == len({training.name for training in made}) == len(set(made)) == 1
+    assert (
+        len({training.key for training in made})
+        == len({training.name for training in made})
+        == len(set(made))
+        == 1
+    )
     assert "-0.0" not in made[-1].name
 
 
@@ -27,7 +32,8 @@ def test_key_is_the_hash_of_the_canonical_json():
     training = Training(**DIGITS, alpha=2)
     text = json.dumps(training.canonical(), sort_keys=True)
     assert training.key == hashlib.sha256(text.encode()).hexdigest()[:8]
-    assert json.loads(text) == json.loads(json.dumps(training.canonical()))  # nothing in it that JSON would change
+    # nothing in it that JSON would change
+    assert json.loads(text) == json.loads(json.dumps(training.canonical()))
     assert training.name == f"digits-resnet8/alpha2.0-seed0-fast-{training.key}"
 
 
@@ -63,7 +69,10 @@ def test_every_number_of_the_recipe_changes_the_key(name, monkeypatch):
 
 def test_plain_trainings_keep_the_keys_they_had_before_there_were_variants():
     assert "variant" not in Training().canonical()
-    assert Training().key == "eb55ff16" and Training(alpha=-2, recipe="fast").name == "cifar10-resnet20/alpha-2.0-seed0-fast-1cae5899"
+    assert (
+        Training().key == "eb55ff16"
+        and Training(alpha=-2, recipe="fast").name == "cifar10-resnet20/alpha-2.0-seed0-fast-1cae5899"
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,13 +118,26 @@ def test_augmentation_changes_the_key(name, monkeypatch):
 
 def test_the_default_is_the_papers():
     training = Training()
-    assert (training.dataset, training.model, training.alpha, training.recipe) == ("cifar10", "resnet20", 0.0, "paper")
+    assert (training.dataset, training.model, training.alpha, training.recipe) == (
+        "cifar10",
+        "resnet20",
+        0.0,
+        "paper",
+    )
     settings = training.settings
-    assert (settings.epochs, settings.batch, settings.learning_rate, settings.milestones) == (200, 256, 0.1, (100, 150))
+    assert (settings.epochs, settings.batch, settings.learning_rate, settings.milestones) == (
+        200,
+        256,
+        0.1,
+        (100, 150),
+    )
     assert (settings.momentum, settings.weight_decay) == (0.9, 1e-4)
 
 
-@pytest.mark.parametrize(("epochs", "milestones"), [(None, (100, 150)), (200, (100, 150)), (20, (10, 15)), (400, (200, 300)), (8, (4, 6))])
+@pytest.mark.parametrize(
+    ("epochs", "milestones"),
+    [(None, (100, 150)), (200, (100, 150)), (20, (10, 15)), (400, (200, 300)), (8, (4, 6))],
+)
 def test_epochs_scale_the_schedule(epochs, milestones):
     settings = Training(epochs=epochs).settings
     assert settings.epochs == (epochs or 200)
@@ -148,10 +170,16 @@ ERRORS = {
     "seed none": ({"seed": None}, "seed must be a whole number >= 0, got None"),
     "epochs zero": ({"epochs": 0}, "epochs must be a whole number >= 1, got 0"),
     "epochs float": ({"epochs": 2.5}, r"epochs must be a whole number >= 1, got 2\.5"),
-    "unknown data set": ({"dataset": "cifar11"}, "unknown data set 'cifar11'; known: cifar10, digits, tiny-imagenet"),
+    "unknown data set": (
+        {"dataset": "cifar11"},
+        "unknown data set 'cifar11'; known: cifar10, digits, tiny-imagenet",
+    ),
     "unknown model": ({"model": "vgg"}, "unknown model 'vgg'; known: resnet18, resnet20, resnet50, resnet8"),
     "unknown recipe": ({"recipe": "quick"}, "unknown recipe 'quick'; known: fast, paper"),
-    "unknown variant": ({"variant": "mixup"}, "unknown variant 'mixup'; known: plain, augmix, or pgd-K for adversarial training with K steps, such as pgd-4"),
+    "unknown variant": (
+        {"variant": "mixup"},
+        "unknown variant 'mixup'; known: plain, augmix, or pgd-K for adversarial training with K steps, such as pgd-4",
+    ),
     "variant without steps": ({"variant": "pgd-0"}, "unknown variant 'pgd-0'"),
     "variant of too many steps": ({"variant": "pgd-10000"}, "unknown variant 'pgd-10000'"),
     "variant in two spellings": ({"variant": "pgd-04"}, "unknown variant 'pgd-04'"),
@@ -161,8 +189,14 @@ ERRORS = {
     "data set no name": ({"dataset": 10}, "dataset must be a name, got 10"),
     "model no name": ({"model": ["resnet8"]}, r"model must be a name, got \['resnet8'\]"),
     "recipe no name": ({"recipe": None}, "recipe must be a name, got None"),
-    "model does not fit": ({"model": "resnet18"}, "'resnet18' takes 64-pixel images, 'digits' has 32; fitting models: resnet8, resnet20"),
-    "recipe not written": ({"dataset": "tiny-imagenet", "model": "resnet50"}, "recipe 'fast' is not written for 'resnet50'; it has: paper"),
+    "model does not fit": (
+        {"model": "resnet18"},
+        "'resnet18' takes 64-pixel images, 'digits' has 32; fitting models: resnet8, resnet20",
+    ),
+    "recipe not written": (
+        {"dataset": "tiny-imagenet", "model": "resnet50"},
+        "recipe 'fast' is not written for 'resnet50'; it has: paper",
+    ),
 }
 
 
@@ -199,7 +233,7 @@ def test_usual_model():
         usual_model("mnist")
 
 
-# ---- read from a run's config.json -----------------------------------------------------------------------------------
+# ---- read from a run's config.json -------------------------------------------------------------------------
 
 TRAININGS = [
     Training(),
@@ -221,7 +255,9 @@ def test_a_training_is_known_again_by_its_canonical_form(training):
 
 def test_what_a_changed_recipe_has_made_is_not_described(monkeypatch):
     facts = [as_read(training) for training in TRAININGS]
-    monkeypatch.setitem(RECIPES["fast"], "resnet8", dataclasses.replace(RECIPES["fast"]["resnet8"], momentum=0.8))
+    monkeypatch.setitem(
+        RECIPES["fast"], "resnet8", dataclasses.replace(RECIPES["fast"]["resnet8"], momentum=0.8)
+    )
     assert [described(one) is None for one in facts] == [False, True, True, False, True]
     monkeypatch.setitem(PGD_STEP, "paper", 2e-4)
     assert described(facts[3]) is None

@@ -270,12 +270,18 @@ def names(site: Path) -> dict[str, str]:
 
 def test_each_package_has_a_page_with_its_face_and_its_modules(toy):
     found = names(toy)
-    assert {Path(page).stem for page in found.values()} == {"lib", "lib.attacks.ascent", "lib.attacks.ascent.deep"}
-    assert found["lib.alone.one"].endswith("/lib.html") and found["lib.attacks.ascent.deep.down.dig"].endswith(
-        "/lib.attacks.ascent.deep.html"
-    )
+    assert {Path(page).stem for page in found.values()} == {
+        "lib",
+        "lib.attacks.ascent",
+        "lib.attacks.ascent.deep",
+    }
+    assert found["lib.alone.one"].endswith("/lib.html") and found[
+        "lib.attacks.ascent.deep.down.dig"
+    ].endswith("/lib.attacks.ascent.deep.html")
     attacks = {
-        name.removeprefix("lib.attacks.ascent") for name, page in found.items() if page.endswith("/lib.attacks.ascent.html")
+        name.removeprefix("lib.attacks.ascent")
+        for name, page in found.items()
+        if page.endswith("/lib.attacks.ascent.html")
     }
     assert attacks >= {
         "",
@@ -294,7 +300,9 @@ def test_each_package_has_a_page_with_its_face_and_its_modules(toy):
 
 
 def test_a_name_in_a_docstring_is_a_link_where_it_is_known(toy):
-    one, two = ((toy / "api" / f"{name}.html").read_text(encoding="utf-8") for name in ("lib", "lib.attacks.ascent"))
+    one, two = (
+        (toy / "api" / f"{name}.html").read_text(encoding="utf-8") for name in ("lib", "lib.attacks.ascent")
+    )
     assert (
         'href="lib.attacks.ascent.html#lib.attacks.pgd"' in one
         and 'href="lib.attacks.ascent.html#lib.attacks.pgd.ascend"' in one

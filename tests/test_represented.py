@@ -1,4 +1,6 @@
-"""Tables of dimensions and of input-unit gradients: against plain computation; from tables to curves and claims, on planted tables."""
+"""Tables of dimensions and of input-unit gradients: against plain computation; from tables to curves and
+claims, on planted tables.
+"""
 
 import copy
 
@@ -100,7 +102,9 @@ def activations(network: torch.nn.Module, x: torch.Tensor) -> dict[str, torch.Te
     found, network = {}, copy.deepcopy(network).double()
     for name, module in network.named_modules():
         if isinstance(module, torch.nn.ReLU):
-            module.register_forward_hook(lambda m, i, output, name=name: found.update({name: output.mean(3).mean(2)}))
+            module.register_forward_hook(
+                lambda m, i, output, name=name: found.update({name: output.mean(3).mean(2)})
+            )
     with torch.no_grad():
         network(x.double())
     return found
@@ -113,32 +117,61 @@ def facts(points: torch.Tensor) -> dict[str, float]:
     variances = PCA(svd_solver="full").fit(points.numpy()).explained_variance_
     shares = (variances / variances.sum()).cumsum()
     counts = {f"components_{share}": int((shares < share / 100).sum()) + 1 for share in (90, 95, 99)}
-    return counts | {"participation_ratio": variances.sum() ** 2 / (variances**2).sum(), "variance": variances.sum()}
+    return counts | {
+        "participation_ratio": variances.sum() ** 2 / (variances**2).sum(),
+        "variance": variances.sum(),
+    }
 
 
-# ---- The table `dimensionality` --------------------------------------------------------------------------------------
+# ---- The table `dimensionality` ----------------------------------------------------------------------------
 
 
 def test_a_row_for_every_layer_and_change(table):
-    names = ["change", "corruption", "severity", "layer", "depth", "units", "images", "components_90", "components_95", "components_99"]
+    names = [
+        "change",
+        "corruption",
+        "severity",
+        "layer",
+        "depth",
+        "units",
+        "images",
+        "components_90",
+        "components_95",
+        "components_99",
+    ]
     assert list(table) == [*names, "participation_ratio", "variance", "twonn", "points"]
     assert len(table) == 7 * (2 + len(CELLS) + 1)
-    for (_, *cell), rows in table.groupby(["change", "images", "corruption", "severity"], dropna=False, sort=False):
-        assert rows.layer.tolist() == LAYERS and rows.depth.tolist() == list(range(1, 8)) and rows.units.tolist() == WIDTHS, cell
+    for (_, *cell), rows in table.groupby(
+        ["change", "images", "corruption", "severity"], dropna=False, sort=False
+    ):
+        assert (
+            rows.layer.tolist() == LAYERS
+            and rows.depth.tolist() == list(range(1, 8))
+            and rows.units.tolist() == WIDTHS
+        ), cell
     cells = table[table.change == "corruption"][["corruption", "severity"]].drop_duplicates()
     assert list(cells.itertuples(index=False, name=None)) == CELLS
     assert table[table.change != "corruption"][["corruption", "severity"]].isna().all(axis=None)
     clean = table[table.change == "none"]
-    assert clean.images.value_counts().to_dict() == {SPLIT: 7, LIMIT: 7} and (table[table.change != "none"].images == LIMIT).all()
+    assert (
+        clean.images.value_counts().to_dict() == {SPLIT: 7, LIMIT: 7}
+        and (table[table.change != "none"].images == LIMIT).all()
+    )
     assert (clean.images == SPLIT).tolist() == clean.twonn.isna().tolist() == clean.points.isna().tolist()
     assert table[table.images == LIMIT].drop(columns=["corruption", "severity"]).notna().all(axis=None)
 
 
 def test_numbers_are_possible(table):
     most = table[["units", "images"]].min(axis=1)
-    assert (table.components_90 <= table.components_95).all() and (table.components_95 <= table.components_99).all()
+    assert (table.components_90 <= table.components_95).all() and (
+        table.components_95 <= table.components_99
+    ).all()
     assert (table.components_90 >= 1).all() and (table.components_99 <= most).all()
-    assert (table.participation_ratio >= 1).all() and (table.participation_ratio <= most).all() and (table.variance > 0).all()
+    assert (
+        (table.participation_ratio >= 1).all()
+        and (table.participation_ratio <= most).all()
+        and (table.variance > 0).all()
+    )
     severe = table[table.corruption == "contrast"].set_index(["severity", "depth"]).variance
     assert (severe[5] > severe[1]).all()
     assert table.components_95.nunique() > 3
@@ -176,7 +209,9 @@ def test_a_limit_of_the_whole_split_leaves_one_kind_of_clean_rows(network, image
     monkeypatch.setattr("lib.corruptions.NAMES", ("contrast",))
     monkeypatch.setattr("lib.corruptions.SEVERITIES", (5,))
     few = images[:8]
-    every, eight, more = (dimensionality(network, few, limit=limit, precision="float32") for limit in (0, 8, 500))
+    every, eight, more = (
+        dimensionality(network, few, limit=limit, precision="float32") for limit in (0, 8, 500)
+    )
     assert every.equals(eight) and every.equals(more)
     assert len(every) == 7 * 3 and (every.images == 8).all() and every.twonn.notna().all()
     summary = with_dimensions(networks([0.0], 1), labelled(every, Training(**network_labels(0.0, 0)))).iloc[0]
@@ -206,15 +241,28 @@ def test_what_cannot_be_measured(network, images, name):
 
 def test_measuring_leaves_the_network_as_it_was(network, selective, table, gradient):
     for one in (network, selective):
-        assert not one.training and all(parameter.requires_grad and parameter.grad is None for parameter in one.parameters())
+        assert not one.training and all(
+            parameter.requires_grad and parameter.grad is None for parameter in one.parameters()
+        )
         assert not any(module._forward_hooks for module in one.modules())
 
 
-# ---- The table `gradient` --------------------------------------------------------------------------------------------
+# ---- The table `gradient` ----------------------------------------------------------------------------------
 
 
 def test_a_row_for_every_unit(gradient):
-    assert list(gradient) == ["layer", "depth", "unit", "images", "active", "mean", "deviation", "active_mean", "active_deviation", "dead"]
+    assert list(gradient) == [
+        "layer",
+        "depth",
+        "unit",
+        "images",
+        "active",
+        "mean",
+        "deviation",
+        "active_mean",
+        "active_deviation",
+        "dead",
+    ]
     assert len(gradient) == sum(WIDTHS) and (gradient.images == 12).all() and gradient.dead.dtype == bool
     assert gradient.drop_duplicates("layer").layer.tolist() == LAYERS
     assert gradient.groupby("depth").unit.apply(list).tolist() == [list(range(width)) for width in WIDTHS]
@@ -231,38 +279,57 @@ def test_units_are_summed_up_over_images(gradient, selective, images):
             assert (row.active, row.dead) == (len(fires), len(fires) == 0)
             assert [row.mean, row.deviation] == pytest.approx([own.mean(), own.std(ddof=1)])
             if len(fires) > 1:
-                assert [row.active_mean, row.active_deviation] == pytest.approx([fires.mean(), fires.std(ddof=1)])
+                assert [row.active_mean, row.active_deviation] == pytest.approx([
+                    fires.mean(),
+                    fires.std(ddof=1),
+                ])
                 assert row.active_mean * row.active == pytest.approx(row.mean * 12)
     assert partly > 1
 
 
 def test_bfloat16_changes_means_little(gradient, selective, images):
     other = gradient_gradient(selective, images, limit=12, precision="bfloat16")
-    assert np.allclose(other["mean"], gradient["mean"], rtol=0.02, atol=0) and (other.active == gradient.active).all()
+    assert (
+        np.allclose(other["mean"], gradient["mean"], rtol=0.02, atol=0)
+        and (other.active == gradient.active).all()
+    )
     assert not np.allclose(other["mean"], gradient["mean"], rtol=1e-6, atol=0)
 
 
-# ---- Dead units and dead layers --------------------------------------------------------------------------------------
+# ---- Dead units and dead layers ----------------------------------------------------------------------------
 
 
 def test_dead_units_and_layers_in_the_tables(dying, dead, images):
     units = gradient_gradient(dying, images, limit=6, precision="bfloat16")
-    assert set(zip(*[units[units.dead][name] for name in ("layer", "unit")], strict=True)) >= {DEAD_UNIT, *((DEAD_LAYER, unit) for unit in range(8))}
+    assert set(zip(*[units[units.dead][name] for name in ("layer", "unit")], strict=True)) >= {
+        DEAD_UNIT,
+        *((DEAD_LAYER, unit) for unit in range(8)),
+    }
     assert (units[units.dead][["active", "mean", "deviation"]] == 0).all(axis=None)
     curves = variability(labelled(units)).set_index("layer")
     assert curves.dead[DEAD_LAYER] == 8 and curves.dead[DEAD_UNIT[0]] >= 1 and curves.units.tolist() == WIDTHS
-    assert curves.drop(index=DEAD_LAYER).notna().all(axis=None)  # of a layer without units there is nothing to draw
+    # of a layer without units there is nothing to draw
+    assert curves.drop(index=DEAD_LAYER).notna().all(axis=None)
     numbers = with_gradients(networks([0.0], 1), labelled(units, Training(**network_labels(0.0, 0)))).iloc[0]
-    assert numbers[["cv_samples", "cv_firing", "cv_units", "cv_units_early", "cv_units_late"]].astype(float).notna().all()
+    assert (
+        numbers[["cv_samples", "cv_firing", "cv_units", "cv_units_early", "cv_units_late"]]
+        .astype(float)
+        .notna()
+        .all()
+    )
 
     rows = dimensionality(dying, images, limit=12, precision="bfloat16")
     silent = rows[rows.layer == DEAD_LAYER]
-    assert (silent[["components_90", "components_95", "components_99", "participation_ratio", "variance"]] == 0).all(axis=None)
+    assert (
+        silent[["components_90", "components_95", "components_99", "participation_ratio", "variance"]] == 0
+    ).all(axis=None)
     assert (silent.twonn.dropna() == 0).all() and (silent.points.dropna() == 1).all()
     curves = dimensions(labelled(rows))
     assert curves.notna().all(axis=None) and (curves[curves.layer != DEAD_LAYER].per_unit_95 > 0).all()
     assert dimensions(labelled(rows), whole=True).drop(columns="twonn").notna().all(axis=None)
-    numbers = with_dimensions(networks([0.0], 1), labelled(rows, Training(**network_labels(0.0, 0)))).filter(regex="dimension_|twonn_")
+    numbers = with_dimensions(networks([0.0], 1), labelled(rows, Training(**network_labels(0.0, 0)))).filter(
+        regex="dimension_|twonn_"
+    )
     assert numbers.shape[1] == 7 and numbers.notna().all(axis=None) and (numbers > 0).all(axis=None)
 
 
@@ -273,13 +340,17 @@ def test_a_network_that_says_nothing(dead, images):
     for rows in (labelled(units), both):
         curves = variability(rows)
         mute = curves[curves.alpha == 0]
-        assert (mute.dead == mute.units).all() and mute[["cv_samples", "cv_units", "mu"]].isna().all(axis=None)
+        assert (mute.dead == mute.units).all() and mute[["cv_samples", "cv_units", "mu"]].isna().all(
+            axis=None
+        )
     rows = dimensionality(dead, images, limit=5, precision="float32")
-    assert (rows[["components_99", "participation_ratio", "variance"]] == 0).all(axis=None) and (rows.twonn.dropna() == 0).all()
+    assert (rows[["components_99", "participation_ratio", "variance"]] == 0).all(axis=None) and (
+        rows.twonn.dropna() == 0
+    ).all()
     assert dimensions(labelled(rows)).notna().all(axis=None)
 
 
-# ---- From tables to curves, by hand ----------------------------------------------------------------------------------
+# ---- From tables to curves, by hand ------------------------------------------------------------------------
 
 ALPHAS = (-2.0, 0.0, 2.0)
 SEEDS = 4
@@ -287,7 +358,15 @@ DEPTHS = 17  # of which the first 9 are early
 
 
 def network_labels(alpha: float, seed: int) -> dict[str, object]:
-    return {"dataset": "digits", "model": "resnet8", "alpha": alpha, "seed": seed, "recipe": "fast", "variant": "plain", "epochs": 16}
+    return {
+        "dataset": "digits",
+        "model": "resnet8",
+        "alpha": alpha,
+        "seed": seed,
+        "recipe": "fast",
+        "variant": "plain",
+        "epochs": 16,
+    }
 
 
 def networks(alphas, seeds: int) -> pd.DataFrame:
@@ -296,44 +375,106 @@ def networks(alphas, seeds: int) -> pd.DataFrame:
     return summary[LABELS].assign(clean_accuracy=0.9)
 
 
-def planted_gradients(alphas, seeds, *, cv=lambda alpha, depth: 1.0, spread=lambda alpha, depth: 0.3) -> pd.DataFrame:
-    """Three units a layer: coefficients of variation over images cv, over units spread; a little different for each seed. And a dead unit."""
+def planted_gradients(
+    alphas, seeds, *, cv=lambda alpha, depth: 1.0, spread=lambda alpha, depth: 0.3
+) -> pd.DataFrame:
+    """Three units per layer: coefficients of variation over images cv, over units spread, a little different
+    for each seed; and a dead unit.
+    """
     rows = []
     for seed, alpha in ((seed, alpha) for seed in range(seeds) for alpha in alphas):
         for depth in range(1, DEPTHS + 1):
             for unit, place in enumerate((-1, 0, 1)):
                 mean = 2.0 * (1 + place * (spread(alpha, depth) + 1e-3 * seed * alpha))
                 deviation = mean * (cv(alpha, depth) + 1e-3 * seed * alpha)
-                row = {"layer": f"layer {depth}", "depth": depth, "unit": unit, "images": 10, "active": 10, "mean": mean, "deviation": deviation}
-                rows.append(network_labels(alpha, seed) | row | {"active_mean": mean, "active_deviation": deviation / 2, "dead": False})
-            dead = {"unit": 3, "active": 0, "mean": 0.0, "deviation": 0.0, "active_mean": np.nan, "active_deviation": np.nan, "dead": True}
+                row = {
+                    "layer": f"layer {depth}",
+                    "depth": depth,
+                    "unit": unit,
+                    "images": 10,
+                    "active": 10,
+                    "mean": mean,
+                    "deviation": deviation,
+                }
+                rows.append(
+                    network_labels(alpha, seed)
+                    | row
+                    | {"active_mean": mean, "active_deviation": deviation / 2, "dead": False}
+                )
+            dead = {
+                "unit": 3,
+                "active": 0,
+                "mean": 0.0,
+                "deviation": 0.0,
+                "active_mean": np.nan,
+                "active_deviation": np.nan,
+                "dead": True,
+            }
             rows.append(rows[-1] | dead)
     return pd.DataFrame(rows)
 
 
 def planted_dimensions(alphas, seeds, *, whole, same, corruption, attack, twonn, late=None) -> pd.DataFrame:
-    """Components for 95 % of the variance of 100 units, and TwoNN, by α: functions of α; `late`: of late layers in place of all of them."""
+    """Components for 95 % of the variance of 100 units, and TwoNN, by α: functions of α; `late`: of late
+    layers in place of all of them.
+    """
     rows = []
     for seed, alpha in ((seed, alpha) for seed in range(seeds) for alpha in alphas):
         for depth in range(1, DEPTHS + 1):
 
-            def row(change, images, components, intrinsic, name=None, severity=None, depth=depth, alpha=alpha, seed=seed):
+            def row(
+                change,
+                images,
+                components,
+                intrinsic,
+                name=None,
+                severity=None,
+                depth=depth,
+                alpha=alpha,
+                seed=seed,
+            ):
                 components = late(alpha) if late and depth > 9 else components(alpha)
-                row = {"change": change, "corruption": name, "severity": severity, "layer": f"layer {depth}", "depth": depth, "units": 100, "images": images}
-                row |= {f"components_{share}": 100 * components + 0.01 * seed * alpha + share - 95 for share in (90, 95, 99)}
-                rows.append(network_labels(alpha, seed) | row | {"participation_ratio": 3.0, "variance": 1.0, "twonn": intrinsic, "points": images})
+                row = {
+                    "change": change,
+                    "corruption": name,
+                    "severity": severity,
+                    "layer": f"layer {depth}",
+                    "depth": depth,
+                    "units": 100,
+                    "images": images,
+                }
+                row |= {
+                    f"components_{share}": 100 * components + 0.01 * seed * alpha + share - 95
+                    for share in (90, 95, 99)
+                }
+                rows.append(
+                    network_labels(alpha, seed)
+                    | row
+                    | {"participation_ratio": 3.0, "variance": 1.0, "twonn": intrinsic, "points": images}
+                )
 
             row("none", 1000, whole, np.nan)
             row("none", 500, same, twonn["none"](alpha))
-            for place, (name, severity) in zip((-0.1, 0, 0, 0.1), CELLS, strict=True):  # whose mean is what is planted
-                row("corruption", 500, lambda alpha, place=place: corruption(alpha) + place, twonn["corruption"](alpha) + place, name, severity)
+            # whose mean is what is planted
+            for place, (name, severity) in zip((-0.1, 0, 0, 0.1), CELLS, strict=True):
+                row(
+                    "corruption",
+                    500,
+                    lambda alpha, place=place: corruption(alpha) + place,
+                    twonn["corruption"](alpha) + place,
+                    name,
+                    severity,
+                )
             row("attack", 500, attack, twonn["attack"](alpha))
     return pd.DataFrame(rows)
 
 
 @pytest.mark.parametrize(("depths", "early"), [(1, 0), (7, 3), (17, 9), (19, 10), (49, 25)])
 def test_early_layers_are_nine_of_seventeen(depths, early):
-    rows = pd.concat([pd.DataFrame([network_labels(0.0, seed) | {"depth": depth} for depth in range(1, deep + 1)]) for seed, deep in enumerate((depths, 34))])
+    rows = pd.concat([
+        pd.DataFrame([network_labels(0.0, seed) | {"depth": depth} for depth in range(1, deep + 1)])
+        for seed, deep in enumerate((depths, 34))
+    ])
     rows = rows.reset_index(drop=True)
     assert is_early(rows).groupby(rows.seed).sum().tolist() == [early, 18]
     assert (rows[is_early(rows) & (rows.seed == 0)].depth <= early).all()
@@ -342,36 +483,97 @@ def test_early_layers_are_nine_of_seventeen(depths, early):
 def test_variability_by_hand():
     row = {"layer": "relu", "depth": 1, "images": 4}
     units = [
-        {"unit": 0, "active": 4, "mean": 2.0, "deviation": 1.0, "active_mean": 2.0, "active_deviation": 1.0, "dead": False},
-        {"unit": 1, "active": 2, "mean": 6.0, "deviation": 6.0, "active_mean": 12.0, "active_deviation": 3.0, "dead": False},
-        {"unit": 2, "active": 1, "mean": 1.0, "deviation": 2.0, "active_mean": 4.0, "active_deviation": np.nan, "dead": False},
-        {"unit": 3, "active": 0, "mean": 0.0, "deviation": 0.0, "active_mean": np.nan, "active_deviation": np.nan, "dead": True},
+        {
+            "unit": 0,
+            "active": 4,
+            "mean": 2.0,
+            "deviation": 1.0,
+            "active_mean": 2.0,
+            "active_deviation": 1.0,
+            "dead": False,
+        },
+        {
+            "unit": 1,
+            "active": 2,
+            "mean": 6.0,
+            "deviation": 6.0,
+            "active_mean": 12.0,
+            "active_deviation": 3.0,
+            "dead": False,
+        },
+        {
+            "unit": 2,
+            "active": 1,
+            "mean": 1.0,
+            "deviation": 2.0,
+            "active_mean": 4.0,
+            "active_deviation": np.nan,
+            "dead": False,
+        },
+        {
+            "unit": 3,
+            "active": 0,
+            "mean": 0.0,
+            "deviation": 0.0,
+            "active_mean": np.nan,
+            "active_deviation": np.nan,
+            "dead": True,
+        },
     ]
-    (found,) = variability(pd.DataFrame([network_labels(0.0, 0) | row | unit for unit in units])).to_dict("records")
+    (found,) = variability(pd.DataFrame([network_labels(0.0, 0) | row | unit for unit in units])).to_dict(
+        "records"
+    )
     assert (found["units"], found["dead"]) == (4, 1)
-    assert found["cv_samples"] == pytest.approx((0.5 + 1 + 2) / 3) and found["cv_firing"] == pytest.approx((0.5 + 0.25) / 2)
+    assert found["cv_samples"] == pytest.approx((0.5 + 1 + 2) / 3) and found["cv_firing"] == pytest.approx(
+        (0.5 + 0.25) / 2
+    )
     assert (found["mu"], found["sigma"]) == (3.0, 3.0)
     assert found["sigma_units"] == pytest.approx(7**0.5) and found["cv_units"] == pytest.approx(7**0.5 / 3)
 
 
 def test_dimensions_average_over_cells_and_count_units():
-    how = {"whole": lambda a: 0.5, "same": lambda a: 0.4, "corruption": lambda a: 0.3, "attack": lambda a: 0.2}
+    how = {
+        "whole": lambda a: 0.5,
+        "same": lambda a: 0.4,
+        "corruption": lambda a: 0.3,
+        "attack": lambda a: 0.2,
+    }
     rows = planted_dimensions([0.0], 2, **how, twonn={change: lambda a: 4.0 for change in CHANGES})
     rows = rows.sample(frac=1, random_state=0)  # in whatever order, under whatever index
     found = dimensions(rows).sort_values(["seed", "depth"]).groupby("change")
     for change, share, cells in (("none", 0.4, 1), ("corruption", 0.3, 4), ("attack", 0.2, 1)):
         one = found.get_group(change)
-        assert one.depth.tolist() == [*range(1, 18)] * 2 and (one.cells == cells).all() and (one.images == 500).all() and (one.units == 100).all()
-        assert one.per_unit_95.tolist() == pytest.approx([share] * 34) and one.twonn.tolist() == pytest.approx([4.0] * 34)
-        assert one.per_unit_90.tolist() == pytest.approx([share - 0.05] * 34) and one.per_unit_99.tolist() == pytest.approx([share + 0.04] * 34)
+        assert (
+            one.depth.tolist() == [*range(1, 18)] * 2
+            and (one.cells == cells).all()
+            and (one.images == 500).all()
+            and (one.units == 100).all()
+        )
+        assert one.per_unit_95.tolist() == pytest.approx(
+            [share] * 34
+        ) and one.twonn.tolist() == pytest.approx([4.0] * 34)
+        assert one.per_unit_90.tolist() == pytest.approx(
+            [share - 0.05] * 34
+        ) and one.per_unit_99.tolist() == pytest.approx([share + 0.04] * 34)
     clean = dimensions(rows, whole=True).groupby("change").get_group("none")
-    assert (clean.images == 1000).all() and clean.per_unit_95.tolist() == pytest.approx([0.5] * 34) and clean.twonn.isna().all()
+    assert (
+        (clean.images == 1000).all()
+        and clean.per_unit_95.tolist() == pytest.approx([0.5] * 34)
+        and clean.twonn.isna().all()
+    )
 
 
 def test_changes_are_compared_at_each_share_of_the_variance():
     shares = {"attack": lambda alpha: 0.3, "corruption": lambda alpha: 0.5 + alpha / 10}
-    rows = [(alpha, seed, change, of(alpha) + seed / 100) for alpha in (-1.0, 0.0) for seed in (0, 1, 2) for change, of in shares.items()]
-    changes = pd.DataFrame(rows, columns=["alpha", "seed", "change", "per_unit_90"]).assign(per_unit_95=lambda found: found.per_unit_90 / 2)
+    rows = [
+        (alpha, seed, change, of(alpha) + seed / 100)
+        for alpha in (-1.0, 0.0)
+        for seed in (0, 1, 2)
+        for change, of in shares.items()
+    ]
+    changes = pd.DataFrame(rows, columns=["alpha", "seed", "change", "per_unit_90"]).assign(
+        per_unit_95=lambda found: found.per_unit_90 / 2
+    )
     table = tables.by_share(changes, [-1.0, 0.0, 0.0, 7.0], shares=(90, 95))
     assert table.to_dict("list") == {
         "variance, %": ["90", "95"],
@@ -381,33 +583,62 @@ def test_changes_are_compared_at_each_share_of_the_variance():
 
 
 def test_components_over_live_units():
-    rows = pd.DataFrame([network_labels(0.0, seed) | {"depth": depth, "components_95": 3} for seed in (0, 1) for depth in (1, 2, 3)])
+    rows = pd.DataFrame([
+        network_labels(0.0, seed) | {"depth": depth, "components_95": 3}
+        for seed in (0, 1)
+        for depth in (1, 2, 3)
+    ])
     fires = {(0, 1): 4, (0, 2): 6, (1, 1): 3, (1, 3): 1}  # of ten units; in no other layer any
-    units = pd.DataFrame([network_labels(0.0, s) | {"depth": d, "dead": u >= fires.get((s, d), 0)} for s in (0, 1) for d in (1, 2, 3) for u in range(10)])
+    units = pd.DataFrame([
+        network_labels(0.0, s) | {"depth": d, "dead": u >= fires.get((s, d), 0)}
+        for s in (0, 1)
+        for d in (1, 2, 3)
+        for u in range(10)
+    ])
     found = over_live_units(rows.assign(components_95=[3, 3, 0, 3, 0, 1]), units)
-    assert found.per_live_95.tolist() == [0.75, 0.5, 0.0, 1.0, 0.0, 1.0] and list(found.columns) == [*rows.columns, "per_live_95"]
+    assert found.per_live_95.tolist() == [0.75, 0.5, 0.0, 1.0, 0.0, 1.0] and list(found.columns) == [
+        *rows.columns,
+        "per_live_95",
+    ]
 
 
 def test_a_layer_without_an_answer_is_left_out_of_the_mean():
-    planted = {"corruption": lambda a: 0.3, "attack": lambda a: 0.2, "whole": lambda a: 0.5, "same": lambda a: 0.4}
+    planted = {
+        "corruption": lambda a: 0.3,
+        "attack": lambda a: 0.2,
+        "whole": lambda a: 0.5,
+        "same": lambda a: 0.4,
+    }
     rows = planted_dimensions([0.0], 1, **planted, twonn={change: lambda a: 4.0 for change in CHANGES})
     rows.loc[(rows.depth == 2) & (rows.change == "attack"), "twonn"] = np.nan
     rows.loc[(rows.depth == 3) & (rows.corruption == "contrast"), "twonn"] = np.nan
     found = with_dimensions(networks([0.0], 1), rows).iloc[0]
-    assert found.twonn_attack == found.twonn_clean == 4.0 and found.twonn_corruption == pytest.approx(4 + 0.05 / 9)
-    assert (found.dimension_clean, found.dimension_same, found.dimension_corruption, found.dimension_attack) == pytest.approx((0.5, 0.4, 0.3, 0.2))
+    assert found.twonn_attack == found.twonn_clean == 4.0 and found.twonn_corruption == pytest.approx(
+        4 + 0.05 / 9
+    )
+    assert (
+        found.dimension_clean,
+        found.dimension_same,
+        found.dimension_corruption,
+        found.dimension_attack,
+    ) == pytest.approx((0.5, 0.4, 0.3, 0.2))
 
 
 def test_networks_that_are_not_in_a_table_have_no_numbers():
     summary = networks(ALPHAS, 2)
     one = with_gradients(summary, planted_gradients([0.0], 1))
-    assert one[LABELS].equals(summary[LABELS]) and one.cv_samples.notna().tolist() == [alpha == 0 and seed == 0 for seed in (0, 1) for alpha in ALPHAS]
-    for function, columns in ((with_gradients, ["cv_units_early", "cv_units_late"]), (with_dimensions, ["dimension_clean", "twonn_attack"])):
+    assert one[LABELS].equals(summary[LABELS]) and one.cv_samples.notna().tolist() == [
+        alpha == 0 and seed == 0 for seed in (0, 1) for alpha in ALPHAS
+    ]
+    for function, columns in (
+        (with_gradients, ["cv_units_early", "cv_units_late"]),
+        (with_dimensions, ["dimension_clean", "twonn_attack"]),
+    ):
         none = function(summary, pd.DataFrame())
         assert none[LABELS].equals(summary[LABELS]) and none[columns].isna().all(axis=None)
 
 
-# ---- Claims, from planted tables -------------------------------------------------------------------------------------
+# ---- Claims, from planted tables ---------------------------------------------------------------------------
 
 
 def falling(start: float, slope: float):
@@ -427,11 +658,19 @@ OURS = [f"LM-{number}" for number in range(13, 19)]
 
 
 def summed(*, alphas=ALPHAS, seeds=SEEDS, mirrored=False, late=None, **changes) -> pd.DataFrame:
-    """A summary of networks from planted tables in which all six claims hold, but for the changes; mirrored: α is −α."""
+    """A summary of networks from planted tables in which all six claims hold, but for the changes; mirrored:
+    α is −α.
+    """
     planted = HOLDS | changes
     units = planted_gradients(alphas, seeds, cv=planted["cv"], spread=planted["spread"])
     names = ("whole", "same", "corruption", "attack")
-    rows = planted_dimensions(alphas, seeds, **{name: planted[name] for name in names}, twonn=HOLDS["twonn"] | planted["twonn"], late=late)
+    rows = planted_dimensions(
+        alphas,
+        seeds,
+        **{name: planted[name] for name in names},
+        twonn=HOLDS["twonn"] | planted["twonn"],
+        late=late,
+    )
     if mirrored:
         units["alpha"], rows["alpha"] = -units.alpha, -rows.alpha
     return with_dimensions(with_gradients(networks(alphas, seeds), units), rows)
@@ -451,27 +690,46 @@ def test_claims_are_reproduced_where_they_hold(identifier, seeds, holding):
 
 def test_claims_are_about_networks_and_not_the_order_of_rows(holding):
     shuffled = holding.sample(frac=1, random_state=1).reset_index(drop=True)
-    assert [verdicts.decide(papers.claim(one), shuffled) for one in OURS] == [verdicts.decide(papers.claim(one), holding) for one in OURS]
+    assert [verdicts.decide(papers.claim(one), shuffled) for one in OURS] == [
+        verdicts.decide(papers.claim(one), holding) for one in OURS
+    ]
 
 
 def test_mirrored_networks_turn_the_verdicts():
     mirrored = summed(mirrored=True)
     decided = {one: verdicts.decide(papers.claim(one), mirrored).verdict for one in OURS}
-    assert decided == dict.fromkeys(OURS, "not reproduced") | {"LM-17": "reproduced"}  # which compares two changes of the same network
+    # which compares two changes of the same network
+    assert decided == dict.fromkeys(OURS, "not reproduced") | {"LM-17": "reproduced"}
 
 
 TURNED = [
     ("LM-13", {"cv": lambda alpha, depth: 1 + 0.1 * abs(alpha)}, "from −2 to 0"),
     ("LM-13", {"cv": lambda alpha, depth: 1 - 0.1 * abs(alpha)}, "from 0 to 2"),
-    ("LM-14", {"spread": lambda alpha, depth: 0.3 + (0.05 if depth <= 9 else 0.1) * alpha}, "early beyond late"),
-    ("LM-14", {"spread": lambda alpha, depth: 0.3 + (0.1 if depth <= 9 else 0.05) * abs(alpha)}, "all layers, from −2 to 0"),
-    ("LM-14", {"spread": lambda alpha, depth: 0.3 - (0.05 if depth <= 9 else 0.1) * alpha}, "all layers, from 0 to 2"),
+    (
+        "LM-14",
+        {"spread": lambda alpha, depth: 0.3 + (0.05 if depth <= 9 else 0.1) * alpha},
+        "early beyond late",
+    ),
+    (
+        "LM-14",
+        {"spread": lambda alpha, depth: 0.3 + (0.1 if depth <= 9 else 0.05) * abs(alpha)},
+        "all layers, from −2 to 0",
+    ),
+    (
+        "LM-14",
+        {"spread": lambda alpha, depth: 0.3 - (0.05 if depth <= 9 else 0.1) * alpha},
+        "all layers, from 0 to 2",
+    ),
     ("LM-15", {"whole": lambda alpha: 0.4 + 0.05 * abs(alpha)}, "from 0 to 2"),
     ("LM-15", {"whole": lambda alpha: 0.4 - 0.05 * abs(alpha)}, "from −2 to 0"),
     ("LM-16", {"same": falling(0.38, 0.15)}, "corruptions beyond clean"),
     ("LM-16", {"corruption": falling(0.5, 0.04)}, "corruptions beyond clean"),
     ("LM-16", {"attack": falling(0.6, 0.04)}, "PGD beyond clean"),
-    ("LM-16", {"corruption": lambda alpha: 0.5 - 0.1 * alpha + 0.15 * abs(alpha)}, "corruptions, from 0 to 2"),
+    (
+        "LM-16",
+        {"corruption": lambda alpha: 0.5 - 0.1 * alpha + 0.15 * abs(alpha)},
+        "corruptions, from 0 to 2",
+    ),
     ("LM-16", {"attack": lambda alpha: 0.6 - 0.1 * alpha - 0.15 * abs(alpha)}, "PGD, from −2 to 0"),
     ("LM-17", {"attack": falling(0.6, 0.2)}, "at 2"),
     ("LM-17", {"attack": falling(0.6, 0.0)}, "at −2"),
@@ -486,7 +744,11 @@ TURNED = [
 ]
 
 
-@pytest.mark.parametrize(("identifier", "changes", "part"), TURNED, ids=[f"{one}, {part}, {place}" for place, (one, _, part) in enumerate(TURNED)])
+@pytest.mark.parametrize(
+    ("identifier", "changes", "part"),
+    TURNED,
+    ids=[f"{one}, {part}, {place}" for place, (one, _, part) in enumerate(TURNED)],
+)
 def test_one_part_that_does_not_hold_is_enough(identifier, changes, part):
     found = verdicts.decide(papers.claim(identifier), summed(**changes))
     assert found.verdict == "not reproduced"
@@ -494,16 +756,23 @@ def test_one_part_that_does_not_hold_is_enough(identifier, changes, part):
 
 
 def test_every_part_of_every_claim_is_turned_once(holding):
-    parts = {identifier: {part.name for part in verdicts.decide(papers.claim(identifier), holding).parts} for identifier in OURS}
+    parts = {
+        identifier: {part.name for part in verdicts.decide(papers.claim(identifier), holding).parts}
+        for identifier in OURS
+    }
     turned = {identifier: {part for one, _, part in TURNED if one == identifier} for identifier in OURS}
     spoken_for = {"LM-16": {"corruptions, from −2 to 0", "PGD, from 0 to 2"}}  # their twins are
-    assert {identifier: parts[identifier] - turned[identifier] for identifier in OURS} == {one: spoken_for.get(one, set()) for one in OURS}
+    assert {identifier: parts[identifier] - turned[identifier] for identifier in OURS} == {
+        one: spoken_for.get(one, set()) for one in OURS
+    }
 
 
 def test_dimensions_are_those_of_early_layers(holding):
     other = summed(late=lambda alpha: 0.5 + 0.1 * alpha)
     for identifier in ("LM-15", "LM-16", "LM-17"):
-        assert verdicts.decide(papers.claim(identifier), other) == verdicts.decide(papers.claim(identifier), holding)
+        assert verdicts.decide(papers.claim(identifier), other) == verdicts.decide(
+            papers.claim(identifier), holding
+        )
 
 
 def test_estimates_by_hand(holding):
@@ -523,7 +792,10 @@ def test_estimates_by_hand(holding):
 def test_what_is_not_measured_is_not_tested(identifier, holding):
     one, bare = papers.claim(identifier), networks(ALPHAS, SEEDS)
     for summary in (bare, with_dimensions(with_gradients(bare, pd.DataFrame()), pd.DataFrame())):
-        assert (verdicts.decide(one, summary).verdict, verdicts.decide(one, summary).reason) == ("not tested", "its networks are not measured yet")
+        assert (verdicts.decide(one, summary).verdict, verdicts.decide(one, summary).reason) == (
+            "not tested",
+            "its networks are not measured yet",
+        )
     assert verdicts.decide(one, None).verdict == "not tested"
     for some in (holding[holding.alpha >= 0], holding[holding.alpha != 0], holding[holding.alpha <= 0]):
         assert (verdicts.decide(one, some).verdict, verdicts.decide(one, some).seeds) == ("inconclusive", 0)
@@ -539,5 +811,9 @@ def test_two_falls_are_compared_between_the_same_alphas():
     summary = networks((-2.0, 0.0, 1.0, 2.0), 3)
     summary = summary.assign(one=-summary.alpha, other=-summary.alpha.where(summary.alpha < 2))
     assert statistics.fall("one")(summary).tolist() == [4.0] * 3
-    assert statistics.fall("one", beyond="other")(summary).tolist() == statistics.fall("other", beyond="one")(summary).tolist() == [0.0] * 3
+    assert (
+        statistics.fall("one", beyond="other")(summary).tolist()
+        == statistics.fall("other", beyond="one")(summary).tolist()
+        == [0.0] * 3
+    )
     assert statistics.fall("one", beyond="other")(summary[summary.alpha != 1.0]).empty

@@ -1,4 +1,6 @@
-"""A chapter rerun with a new alpha on digits: the alpha is in the figures, what was cached stays, a second call trains nothing."""
+"""A chapter rerun with a new alpha on digits: the alpha is in the figures, what was cached stays, a second
+call trains nothing.
+"""
 
 import re
 import shutil
@@ -21,7 +23,9 @@ def store(tmp_path_factory):
 
 
 def test_new_alpha_is_trained_once(store, tmp_path, monkeypatch):
-    """That its page is built, and shows it beside the cached ones, is tested with the commands of the page about rerunning."""
+    """That its page is built, and shows it beside the cached ones, is tested with the commands of the page
+    about rerunning.
+    """
     monkeypatch.setenv("RUNS_DIR", str(store))
     monkeypatch.setattr("lib.base.paths.BUILD", tmp_path / "_build")
     built, said = [], []
@@ -32,12 +36,17 @@ def test_new_alpha_is_trained_once(store, tmp_path, monkeypatch):
 
     monkeypatch.setattr(rerun.book, "build", build)
     page = rerun.rerun("approach", dataset="digits", alphas=[0.7], seeds=[0], say=said.append)
-    assert page == tmp_path / "_build" / "rerun" / "02-approach-digits" / "html" / "chapters" / "02-approach.html"
+    assert (
+        page
+        == tmp_path / "_build" / "rerun" / "02-approach-digits" / "html" / "chapters" / "02-approach.html"
+    )
     assert re.search(r"(\d+) networks \(resnet8 on digits, fast recipe\), (\d+) cached, 1 to train$", said[0])
     assert "about" in said[1] and said[2].startswith("new: alpha0.7-seed0-fast-")
     ((alphas, name, head),) = built
     assert 0.7 in alphas and -2.0 in alphas and name == "02-approach"
-    assert "1 was made now" in head and re.search(r"\| `alpha0.7-seed0-fast-\w+` \| 0.7 \| 0 \| made now \|", head)
+    assert "1 was made now" in head and re.search(
+        r"\| `alpha0.7-seed0-fast-\w+` \| 0.7 \| 0 \| made now \|", head
+    )
 
     monkeypatch.setattr("lib.runs.run.run._train", lambda *a: pytest.fail("trained again"))
     said.clear()
@@ -54,7 +63,11 @@ def test_head_marks_what_was_made_now_and_what_was_cached(own_store, trainings):
     assert f"| `{measured}` | 0 | 0 | cached | selectivity |" in head.split("{dropdown}")[0]
     assert f"| `{cached}` | 1 | 0 | cached | cached |" in head.split("{dropdown}")[1]
     head = rerun.marked({trainings[0]: None})
-    assert "Of its 1 networks, 1 was made now and 0 came" in head and "| made now | selectivity |" in head and "dropdown" not in head
+    assert (
+        "Of its 1 networks, 1 was made now and 0 came" in head
+        and "| made now | selectivity |" in head
+        and "dropdown" not in head
+    )
     assert "Nothing was made or measured." in rerun.marked({trainings[1]: rerun.tables(trainings[1])})
 
 
@@ -67,8 +80,14 @@ def test_seeds_are_those_cached_for_every_alpha_of_the_chapter(store, monkeypatc
 
 
 def test_pgd_training_has_seeds_of_its_own(monkeypatch):
-    plain, mixed, attacked = trainings = [Training("digits", "resnet8", 0.0, 0, "fast", variant=name) for name in ("plain", "augmix", "pgd-2")]
-    monkeypatch.setattr(rerun.catalogue, "cached", lambda: [*trainings, replace(plain, seed=1), replace(mixed, seed=1), replace(attacked, seed=2)])
+    plain, mixed, attacked = trainings = [
+        Training("digits", "resnet8", 0.0, 0, "fast", variant=name) for name in ("plain", "augmix", "pgd-2")
+    ]
+    monkeypatch.setattr(
+        rerun.catalogue,
+        "cached",
+        lambda: [*trainings, replace(plain, seed=1), replace(mixed, seed=1), replace(attacked, seed=2)],
+    )
     own = {"seeds": [5, 6], "pgd_seeds": [5]}
     assert rerun._seeds([], own, trainings) == {"seeds": [0, 1], "pgd_seeds": [0]}
     assert rerun._seeds([3, 1, 3], own, trainings) == {"seeds": [1, 3], "pgd_seeds": [1, 3]}
@@ -78,7 +97,11 @@ def test_pgd_training_has_seeds_of_its_own(monkeypatch):
 
 def test_seeds_of_variants_do_not_count(monkeypatch):
     plain = [Training("digits", "resnet8", alpha, seed, "fast") for alpha in (0, 1) for seed in (0, 1)]
-    variants = [replace(training, seed=seed, variant=variant) for training in plain for seed, variant in ((2, "augmix"), (1, "pgd-2"))]
+    variants = [
+        replace(training, seed=seed, variant=variant)
+        for training in plain
+        for seed, variant in ((2, "augmix"), (1, "pgd-2"))
+    ]
     monkeypatch.setattr(rerun.catalogue, "cached", lambda: [*plain[:3], *variants])
     assert rerun._cached_seeds(plain[::2]) == [0]
     assert rerun._cached_seeds([replace(plain[0], variant="augmix")]) == [2]

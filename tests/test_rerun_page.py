@@ -1,4 +1,6 @@
-"""Every command on the page about rerunning: run, in a copy of the project, or checked as far as a machine without GPU, cluster or network can."""
+"""Every command on the page about rerunning: run, in a copy of the project, or checked as far as a machine
+without GPU, cluster or network can.
+"""
 
 import os
 import re
@@ -35,12 +37,20 @@ def test_every_fence_is_one_or_the_other():
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A copy of the project, with a store and a build folder of its own, and the environment of a shell in it."""
+    """A copy of the project, with a store and a build folder of its own, and the environment of a shell in
+    it.
+    """
     root = tmp_path_factory.mktemp("page") / "project"
-    left_out = shutil.ignore_patterns(".git", ".venv", "_build", ".cache", "data", "__pycache__", ".pytest_cache", ".locks", ".partial")
+    left_out = shutil.ignore_patterns(
+        ".git", ".venv", "_build", ".cache", "data", "__pycache__", ".pytest_cache", ".locks", ".partial"
+    )
     shutil.copytree(paths.ROOT, root, ignore=left_out, symlinks=True)
     (root / ".venv").symlink_to(sys.prefix)
-    environment = {name: value for name, value in os.environ.items() if name not in ("RUNS_DIR", "RUNS_FROZEN", "DATA_DIR", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("RUNS_DIR", "RUNS_FROZEN", "DATA_DIR", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+    }
     return root, environment | {"PYTHONPATH": str(root), "LIB_CACHE": str(paths.cache())}
 
 
@@ -48,7 +58,9 @@ def shell(project, script: str, **more: str) -> subprocess.CompletedProcess:
     root, environment = project
     # the environment that runs this test stands for the one that make would install
     script = f'set -euo pipefail\nmake() {{ command make -o .venv/synced "$@"; }}\n{script}'
-    return subprocess.run(["bash", "-c", script], cwd=root, env=environment | more, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["bash", "-c", script], cwd=root, env=environment | more, capture_output=True, text=True, check=False
+    )
 
 
 def ran(project, script: str) -> str:
@@ -59,25 +71,48 @@ def ran(project, script: str) -> str:
 
 def test_the_commands_do_what_the_page_says(project):
     """In the order of the page: a later one may lean on an earlier one."""
-    root, said = project[0], {script.splitlines()[0].removeprefix("source .venv/bin/activate"): ran(project, script) for script in RUN}
+    root, said = (
+        project[0],
+        {
+            script.splitlines()[0].removeprefix("source .venv/bin/activate"): ran(project, script)
+            for script in RUN
+        },
+    )
     first = next(iter(said.values()))
     assert re.search(r"\d+ cached, 3 to train\n", first) and first.count("\nnew: alpha0.7-seed") == 3
     page = Path(first.splitlines()[-1].removeprefix("the page: "))
     head = page.read_text().split("This page is a rerun")[1][:2500]
-    assert page.is_relative_to(root) and "3 were made now" in head and "alpha0.7-seed0-fast-" in head and "<p>made now</p>" in head
-    images = [(page.parent / source).resolve() for source in re.findall(r'<img[^>]+src="([^"]+\.svg)"', page.read_text())]
+    assert (
+        page.is_relative_to(root)
+        and "3 were made now" in head
+        and "alpha0.7-seed0-fast-" in head
+        and "<p>made now</p>" in head
+    )
+    images = [
+        (page.parent / source).resolve()
+        for source in re.findall(r'<img[^>]+src="([^"]+\.svg)"', page.read_text())
+    ]
     assert any("<!-- 0.7 -->" in image.read_text() and "<!-- −2 -->" in image.read_text() for image in images)
-    for file in [notebooks.published("02-approach"), *(paths.ROOT / "runs").glob("digits-*/*/config.json")]:  # what was published and cached stays
+    # what was published and cached stays
+    for file in [notebooks.published("02-approach"), *(paths.ROOT / "runs").glob("digits-*/*/config.json")]:
         assert (root / file.relative_to(paths.ROOT)).read_bytes() == file.read_bytes()
     reference = page.parent.parent / "reference"
-    assert any('id="lib.selectivity.class_selectivity"' in file.read_text(encoding="utf-8") for file in reference.glob("api/*.html"))
-    assert "--engine" in (reference / "command-line.html").read_text() and "best_class" in (reference / "run-files.html").read_text()
+    assert any(
+        'id="lib.selectivity.class_selectivity"' in file.read_text(encoding="utf-8")
+        for file in reference.glob("api/*.html")
+    )
+    assert (
+        "--engine" in (reference / "command-line.html").read_text()
+        and "best_class" in (reference / "run-files.html").read_text()
+    )
     table = pd.read_csv(root / "selectivity.csv")
     assert 0.7 in set(table.alpha[table.dataset == "digits"])
     notebook = (root / "mine.ipynb").read_text()
     assert "alphas = [-1.0, 0.0, 0.7]" in notebook and '"output_type": "error"' not in notebook
     assert any("0 made, 21 were there, 0 left" in text for text in said.values())
-    assert any("runs added to" in text and (root / "_build" / "another-store").is_dir() for text in said.values())
+    assert any(
+        "runs added to" in text and (root / "_build" / "another-store").is_dir() for text in said.values()
+    )
     ran(project, f".venv/bin/python -W error -c {shlex.quote(PYTHON[0])}")
 
 
@@ -103,21 +138,37 @@ def test_what_cannot_be_run_here_is_at_least_well_formed(mark, line, project):
     assert len(commands) == 1
     name, *arguments = shlex.split(commands[0])
     command = typer.main.get_command(app).commands[name]
-    given = command.make_context(name, arguments).params  # raises for an unknown option, a missing or a superfluous argument
+    # raises for an unknown option, a missing or a superfluous argument
+    given = command.make_context(name, arguments).params
     if name == "rerun":
-        assert notebooks.find(given["chapter"]) and [float(alpha) for alpha in given["alpha"]] and given["recipe"] in ("fast", "paper")
-    if mark == "needs-cluster":  # a dry run: the file, the engine and the part are read before the missing runs are refused
+        assert (
+            notebooks.find(given["chapter"])
+            and [float(alpha) for alpha in given["alpha"]]
+            and given["recipe"] in ("fast", "paper")
+        )
+    # a dry run: the file, the engine and the part are read before the missing runs are refused
+    if mark == "needs-cluster":
         done = shell(project, line, RUNS_FROZEN="1", RUNS_DIR="_build/empty-store")
-        assert done.returncode == 2 and done.stderr.startswith("error: RUNS_FROZEN=1 and run cifar10-resnet20/"), done.stderr
+        assert done.returncode == 2 and done.stderr.startswith(
+            "error: RUNS_FROZEN=1 and run cifar10-resnet20/"
+        ), done.stderr
 
 
 def test_times_are_those_of_the_cached_runs(store_dir, trainings):
     rows = durations.training()
-    assert rows.networks.tolist() == [len(trainings)] and (rows.least <= rows.seconds).all() and (rows.seconds <= rows.most).all()
+    assert (
+        rows.networks.tolist() == [len(trainings)]
+        and (rows.least <= rows.seconds).all()
+        and (rows.seconds <= rows.most).all()
+    )
     assert rows.dataset.tolist() == ["digits"] and rows.engine.str.startswith("c").all()
     tables = durations.measuring()
     assert tables.measurement.tolist() == ["selectivity"] and tables.tables.tolist() == [len(trainings)]
     made = rows.assign(seconds=[0.4, *rows.seconds[1:]], least=0.2, most=120.0)
     said = durations.said(made)
     assert said["each takes"][0] == "about a second" and said["range"][0] == "about a second to 2 minutes"
-    assert durations.said(rows.assign(least=20.0, most=20.0))["range"].tolist() == [""] and not {"seconds", "least", "most"} & set(said)
+    assert durations.said(rows.assign(least=20.0, most=20.0))["range"].tolist() == [""] and not {
+        "seconds",
+        "least",
+        "most",
+    } & set(said)

@@ -1,4 +1,6 @@
-"""What chapters ask for: cached tables, verified networks, and a catalogue that names what is damaged, diverged or stale."""
+"""What chapters ask for: cached tables, verified networks, and a catalogue that names what is damaged,
+diverged or stale.
+"""
 
 import errno
 import json
@@ -39,8 +41,12 @@ def nothing_is_made(monkeypatch):
     monkeypatch.setattr("lib.runs.run.tables._measure", fail)
 
 
-def forge(root: Path, training: Training, source: store.Folder, *, tables: bool = True, **result) -> store.Folder:
-    """A run with the files of another one, under the name and configuration of `training`, with parts of its result replaced."""
+def forge(
+    root: Path, training: Training, source: store.Folder, *, tables: bool = True, **result
+) -> store.Folder:
+    """A run with the files of another one, under the name and configuration of `training`, with parts of its
+    result replaced.
+    """
     facts = json.loads(source.read(CONFIG))
     facts["training"] = training.canonical()
     facts["result"] |= result
@@ -48,7 +54,11 @@ def forge(root: Path, training: Training, source: store.Folder, *, tables: bool 
     run = store.create(root / training.name, files, optional=(WEIGHTS,))
     for name, entry in source.files.items():
         if tables and "measurement" in entry:
-            run.add(name, source.read(name), **{fact: value for fact, value in entry.items() if fact not in ("sha256", "bytes")})
+            run.add(
+                name,
+                source.read(name),
+                **{fact: value for fact, value in entry.items() if fact not in ("sha256", "bytes")},
+            )
     return run
 
 
@@ -62,7 +72,7 @@ def status_of(training: Training) -> pd.Series:
     return rows.loc[training.name]
 
 
-# ---- tables ----------------------------------------------------------------------------------------------------------
+# ---- tables ------------------------------------------------------------------------------------------------
 
 
 def test_table_has_named_rows(store_dir, trainings, nothing_is_made):
@@ -72,7 +82,9 @@ def test_table_has_named_rows(store_dir, trainings, nothing_is_made):
     for training in trainings:
         rows = table[table.alpha == training.alpha]
         assert len(rows) == 120
-        assert rows[NAMED].drop_duplicates().values.tolist() == [["digits", "resnet8", training.alpha, 0, "fast", "plain", EPOCHS]]
+        assert rows[NAMED].drop_duplicates().values.tolist() == [
+            ["digits", "resnet8", training.alpha, 0, "fast", "plain", EPOCHS]
+        ]
 
 
 def test_table_is_what_the_stored_network_gives(store_dir, trainings, digits, nothing_is_made):
@@ -103,7 +115,9 @@ def test_a_missing_run_is_trained_once(empty_store, monkeypatch):
     assert runs.missing([training]) == [training]
     trained = []
     real = _train
-    monkeypatch.setattr("lib.runs.run.run._train", lambda *args, **how: trained.append(args) or real(*args, **how))
+    monkeypatch.setattr(
+        "lib.runs.run.run._train", lambda *args, **how: trained.append(args) or real(*args, **how)
+    )
     runs.table("selectivity", [training], progress=False)
     assert len(trained) == 1 and runs.missing([training]) == []
     monkeypatch.setattr("lib.runs.run.run._train", fail)
@@ -113,15 +127,23 @@ def test_a_missing_run_is_trained_once(empty_store, monkeypatch):
     runs.load(training)
     facts = runs.config(runs.make(training))
     assert facts["training"] == json.loads(json.dumps(training.canonical()))
-    assert {"version", "commit", "torch", "python", "device", "seconds", "date", "engine", "code"} <= set(facts["provenance"])
+    assert {"version", "commit", "torch", "python", "device", "seconds", "date", "engine", "code"} <= set(
+        facts["provenance"]
+    )
     assert [path.name for path in empty_store.glob("[!.]*/*")] == [Path(training.name).name]
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda trainings: runs.table("robustness", trainings), "unknown measurement 'robustness'; known: attack, autoattack, class_means, corruption"),
-        (lambda trainings: runs.table("selectivity", trainings, split="train"), "unknown setting of selectivity 'split'"),
+        (
+            lambda trainings: runs.table("robustness", trainings),
+            "unknown measurement 'robustness'; known: attack, autoattack, class_means, corruption",
+        ),
+        (
+            lambda trainings: runs.table("selectivity", trainings, split="train"),
+            "unknown setting of selectivity 'split'",
+        ),
     ],
 )
 def test_unknown_measurement_or_setting(call, message, store_dir, trainings, nothing_is_made):
@@ -129,7 +151,9 @@ def test_unknown_measurement_or_setting(call, message, store_dir, trainings, not
         call(trainings)
 
 
-@pytest.mark.parametrize("ask", [lambda: runs.table("selectivity", []), lambda: runs.history([])], ids=["table", "history"])
+@pytest.mark.parametrize(
+    "ask", [lambda: runs.table("selectivity", []), lambda: runs.history([])], ids=["table", "history"]
+)
 def test_no_trainings_at_all_is_a_clear_error(ask, store_dir):
     try:
         ask()
@@ -162,7 +186,11 @@ def test_measuring_is_exact_and_leaves_the_settings_as_they_were(own_store, trai
         seen.append((cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark))
         return pd.DataFrame({"unit": [0]})
 
-    monkeypatch.setitem(measurements.MEASUREMENTS, "class_means", replace(measurements.MEASUREMENTS["class_means"], function=measure))
+    monkeypatch.setitem(
+        measurements.MEASUREMENTS,
+        "class_means",
+        replace(measurements.MEASUREMENTS["class_means"], function=measure),
+    )
     monkeypatch.setattr("lib.runs.run.provenance.table_digest", lambda name, model: "0" * 12)
     before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
     try:
@@ -182,7 +210,7 @@ def test_variants_are_told_apart_in_every_table(own_store, trainings, source, no
         assert table.variant.unique().tolist() == ["plain", "augmix"] and list(table.columns[:7]) == NAMED
 
 
-# ---- frozen ----------------------------------------------------------------------------------------------------------
+# ---- frozen ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("value", "frozen"), [("1", True), ("yes", True), ("0", False), ("", False)])
@@ -199,7 +227,12 @@ def everything_below(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize(
     "ask",
-    [lambda t: runs.make(t), lambda t: runs.table("selectivity", [t]), lambda t: runs.history([t]), lambda t: runs.summary([t])],
+    [
+        lambda t: runs.make(t),
+        lambda t: runs.table("selectivity", [t]),
+        lambda t: runs.history([t]),
+        lambda t: runs.summary([t]),
+    ],
     ids=["make", "table", "history", "summary"],
 )
 def test_a_missing_run_when_frozen_names_the_command(ask, empty_store, monkeypatch, nothing_is_made):
@@ -207,7 +240,9 @@ def test_a_missing_run_when_frozen_names_the_command(ask, empty_store, monkeypat
     training = Training("digits", "resnet8", -0.7, 2, "fast", 3)
     with pytest.raises(InputError) as caught:
         ask(training)
-    expected = "python -m lib train --dataset digits --model resnet8 --alpha=-0.7 --seed 2 --recipe fast --epochs 3"
+    expected = (
+        "python -m lib train --dataset digits --model resnet8 --alpha=-0.7 --seed 2 --recipe fast --epochs 3"
+    )
     assert str(caught.value) == f"RUNS_FROZEN=1 and run {training.name} not cached; make it with: {expected}"
     assert everything_below(empty_store) == []
 
@@ -220,13 +255,19 @@ def test_a_missing_table_when_frozen_names_the_command(own_store, trainings, mon
     with pytest.raises(InputError, match=message):
         runs.table("class_means", trainings)
     (own_store / trainings[0].name / WEIGHTS).unlink()
-    with pytest.raises(InputError, match="its weights are not kept; make it with: python -m lib train .* --weights"):
+    with pytest.raises(
+        InputError, match="its weights are not kept; make it with: python -m lib train .* --weights"
+    ):
         runs.make(trainings[0], weights=True)
     assert len(everything_below(own_store)) == len(before) - 1
 
 
 def test_the_command_names_the_same_training():
-    for training in (Training(alpha=-1), Training("digits", "resnet8", 0.25, 7, "fast", 3), Training(recipe="fast", variant="pgd-4")):
+    for training in (
+        Training(alpha=-1),
+        Training("digits", "resnet8", 0.25, 7, "fast", 3),
+        Training(recipe="fast", variant="pgd-4"),
+    ):
         words = shlex.split(runs.command(training).replace("=", " "))
         options = dict(zip(words[4::2], words[5::2], strict=True))
         again = Training(
@@ -236,13 +277,15 @@ def test_the_command_names_the_same_training():
         assert again == training
 
 
-# ---- loading ---------------------------------------------------------------------------------------------------------
+# ---- loading -----------------------------------------------------------------------------------------------
 
 
 def test_load_gives_the_network_that_was_measured(store_dir, trainings, digits, nothing_is_made):
     for training in trainings:
         network = runs.load(training)
-        assert not network.training and {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+        assert not network.training and {parameter.dtype for parameter in network.parameters()} == {
+            torch.float32
+        }
         result = runs.config(runs.make(training))["result"]
         assert accuracy(network, digits["test"]) == result["clean_accuracy"] > 0.15
     assert not torch.equal(runs.load(trainings[0]).conv1.weight, runs.load(trainings[1]).conv1.weight)
@@ -250,7 +293,10 @@ def test_load_gives_the_network_that_was_measured(store_dir, trainings, digits, 
 
 def test_load_of_a_run_that_is_not_cached(empty_store, nothing_is_made):
     training = Training("digits", "resnet8", recipe="fast")
-    with pytest.raises(InputError, match=f"run {training.name} is not cached; make it with: python -m lib train --dataset digits"):
+    with pytest.raises(
+        InputError,
+        match=f"run {training.name} is not cached; make it with: python -m lib train --dataset digits",
+    ):
         runs.load(training)
 
 
@@ -269,7 +315,9 @@ def test_truncated_weights(own_store, trainings, monkeypatch):
     content = file.read_bytes()[:-100]
     file.write_bytes(content)
     for ask in (lambda: runs.load(trainings[1]), lambda: runs.table("class_means", trainings)):
-        with pytest.raises(InputError, match=f"damaged: .*{WEIGHTS} has {len(content)} bytes, not {len(content) + 100}"):
+        with pytest.raises(
+            InputError, match=f"damaged: .*{WEIGHTS} has {len(content)} bytes, not {len(content) + 100}"
+        ):
             ask()
     assert file.read_bytes() == content  # nothing is silently made again over it
     assert status_of(trainings[1]).status == "damaged"
@@ -296,7 +344,7 @@ def test_weights_that_come_out_differently_are_not_mixed_in(own_store, trainings
     assert not file.exists()
 
 
-# ---- making ----------------------------------------------------------------------------------------------------------
+# ---- making ------------------------------------------------------------------------------------------------
 
 
 def test_a_full_disk_while_a_run_is_kept(empty_store, monkeypatch):
@@ -305,10 +353,14 @@ def test_a_full_disk_while_a_run_is_kept(empty_store, monkeypatch):
     def full(*args):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("lib.runs.run.run._train", lambda *args, **how: {CONFIG: b"{}", HISTORY: b"", WEIGHTS: b""})
+    monkeypatch.setattr(
+        "lib.runs.run.run._train", lambda *args, **how: {CONFIG: b"{}", HISTORY: b"", WEIGHTS: b""}
+    )
     with monkeypatch.context() as patch:
         patch.setattr(store.os, "fsync", full)
-        with pytest.raises(InputError, match="the disk is full; nothing was changed, free some room or set RUNS_DIR"):
+        with pytest.raises(
+            InputError, match="the disk is full; nothing was changed, free some room or set RUNS_DIR"
+        ):
             runs.make(training)
     assert [file for file in everything_below(empty_store) if file.is_file() and file.suffix != ".lock"] == []
     assert CONFIG in runs.make(training)  # and the lock is free
@@ -320,7 +372,12 @@ def test_every_damaged_file_is_reported_and_never_made_again(name, own_store, tr
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    readers = {CONFIG: runs.summary, HISTORY: runs.history, UNITS: lambda t: runs.table("selectivity", t), "manifest.json": runs.missing}
+    readers = {
+        CONFIG: runs.summary,
+        HISTORY: runs.history,
+        UNITS: lambda t: runs.table("selectivity", t),
+        "manifest.json": runs.missing,
+    }
     with pytest.raises(InputError, match=f"damaged: .*{name}"):
         readers[name](trainings)
     rows = catalogue.catalogue().set_index("run").status
@@ -359,19 +416,37 @@ def test_a_checkpoint_made_by_other_code_is_not_gone_on_from(empty_store, digits
     assert len(drawn) == 2 + 2  # both epochs anew
 
 
-# ---- grid, history, summary ------------------------------------------------------------------------------------------
+# ---- grid, history, summary --------------------------------------------------------------------------------
 
 
 def test_grid_is_every_alpha_and_seed_once():
-    trainings = runs.grid(dataset="digits", model="resnet8", alphas=[1, -1.0, 0, 1.0, -0.0], seeds=[1, 0, 1], recipe="fast")
-    assert [(training.alpha, training.seed) for training in trainings] == [(-1, 0), (-1, 1), (0, 0), (0, 1), (1, 0), (1, 1)]
-    assert {(one.dataset, one.model, one.recipe, one.epochs) for one in trainings} == {("digits", "resnet8", "fast", None)}
+    trainings = runs.grid(
+        dataset="digits", model="resnet8", alphas=[1, -1.0, 0, 1.0, -0.0], seeds=[1, 0, 1], recipe="fast"
+    )
+    assert [(training.alpha, training.seed) for training in trainings] == [
+        (-1, 0),
+        (-1, 1),
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (1, 1),
+    ]
+    assert {(one.dataset, one.model, one.recipe, one.epochs) for one in trainings} == {
+        ("digits", "resnet8", "fast", None)
+    }
 
 
 def test_grid_has_variants_in_the_order_given():
     variants = ["pgd-10", "plain", "pgd-2", "plain"]
-    trainings = runs.grid(dataset="digits", model="resnet8", alphas=[1, 0], seeds=[1, 0], recipe="fast", variants=variants)
-    expected = [(variant, alpha, seed) for variant in ("pgd-10", "plain", "pgd-2") for alpha in (0, 1) for seed in (0, 1)]
+    trainings = runs.grid(
+        dataset="digits", model="resnet8", alphas=[1, 0], seeds=[1, 0], recipe="fast", variants=variants
+    )
+    expected = [
+        (variant, alpha, seed)
+        for variant in ("pgd-10", "plain", "pgd-2")
+        for alpha in (0, 1)
+        for seed in (0, 1)
+    ]
     assert [(training.variant, training.alpha, training.seed) for training in trainings] == expected
 
 
@@ -393,7 +468,10 @@ def test_grid_has_variants_in_the_order_given():
 )  # fmt: skip
 def test_grid_errors(change, message):
     with pytest.raises(InputError, match=message):
-        runs.grid(**{"dataset": "digits", "model": "resnet8", "alphas": [0.0], "seeds": [0], "recipe": "fast"} | change)
+        runs.grid(
+            **{"dataset": "digits", "model": "resnet8", "alphas": [0.0], "seeds": [0], "recipe": "fast"}
+            | change
+        )
 
 
 def test_history_has_a_row_an_epoch(store_dir, trainings, nothing_is_made):
@@ -402,18 +480,35 @@ def test_history_has_a_row_an_epoch(store_dir, trainings, nothing_is_made):
     assert history.epoch.tolist() == [1, 2, 1, 2] and history.alpha.tolist() == [0.0, 0.0, 1.0, 1.0]
     for training, rows in zip(trainings, (history[:2], history[2:]), strict=True):
         assert rows.loss.iloc[1] < rows.loss.iloc[0]
-        assert rows.validation_accuracy.max() == runs.config(runs.make(training))["result"]["validation_accuracy"]
+        assert (
+            rows.validation_accuracy.max()
+            == runs.config(runs.make(training))["result"]["validation_accuracy"]
+        )
 
 
 def test_network_selectivity_is_the_mean_of_layer_means():
-    units = pd.DataFrame({"alpha": [0.0] * 4 + [1.0] * 2, "depth": [1, 2, 2, 2, 1, 2], "selectivity": [1.0, 0.0, 0.1, 0.2, 0.3, 0.5]})
+    units = pd.DataFrame({
+        "alpha": [0.0] * 4 + [1.0] * 2,
+        "depth": [1, 2, 2, 2, 1, 2],
+        "selectivity": [1.0, 0.0, 0.1, 0.2, 0.3, 0.5],
+    })
     means = runs.network_selectivity(units, ["alpha"])
     assert means.to_dict() == pytest.approx({0.0: (1.0 + 0.1) / 2, 1.0: 0.4})
 
 
 def test_summary_of_cached_runs(store_dir, trainings, nothing_is_made):
     rows = runs.summary(trainings)
-    assert list(rows.columns) == [*NAMED, "strength", "clean_accuracy", "mean_selectivity", "live_selectivity", "dead", "status", "device", "key"]
+    assert list(rows.columns) == [
+        *NAMED,
+        "strength",
+        "clean_accuracy",
+        "mean_selectivity",
+        "live_selectivity",
+        "dead",
+        "status",
+        "device",
+        "key",
+    ]
     assert rows.key.tolist() == [training.key for training in trainings] and rows.alpha.tolist() == [0.0, 1.0]
     units = runs.table("selectivity", trainings)
     for row in rows.itertuples():
@@ -424,7 +519,12 @@ def test_summary_of_cached_runs(store_dir, trainings, nothing_is_made):
 
 
 def test_summary_counts_dead_units_apart(store_dir, trainings, monkeypatch):
-    units = pd.DataFrame({"alpha": 0.0, "depth": [1, 1, 2, 2], "selectivity": [0.8, 0.0, 0.4, 0.2], "dead": [False, True, False, False]})
+    units = pd.DataFrame({
+        "alpha": 0.0,
+        "depth": [1, 1, 2, 2],
+        "selectivity": [0.8, 0.0, 0.4, 0.2],
+        "dead": [False, True, False, False],
+    })
     monkeypatch.setattr("lib.runs.run.tables.table", lambda name, trainings, progress=None: units)
     row = runs.summary(trainings[:1]).iloc[0]
     assert row.mean_selectivity == pytest.approx((0.4 + 0.3) / 2)
@@ -432,13 +532,15 @@ def test_summary_counts_dead_units_apart(store_dir, trainings, monkeypatch):
     assert row.dead == 0.25
 
 
-# ---- the catalogue ---------------------------------------------------------------------------------------------------
+# ---- the catalogue -----------------------------------------------------------------------------------------
 
 
 def test_catalogue_of_whole_runs(store_dir, trainings, nothing_is_made):
     rows = catalogue.catalogue()
     assert list(rows.columns) == catalogue.COLUMNS and len(rows) == 2
-    assert rows.status.tolist() == ["ok", "ok"] and rows.alpha.tolist() == [0.0, 1.0] and (rows.note == "").all()
+    assert (
+        rows.status.tolist() == ["ok", "ok"] and rows.alpha.tolist() == [0.0, 1.0] and (rows.note == "").all()
+    )
     assert rows.tables.tolist() == ["selectivity"] * 2 and rows.weights.all()
     summary = runs.summary(trainings)
     for name in ("clean_accuracy", "mean_selectivity"):
@@ -486,8 +588,12 @@ def test_variants_are_in_the_catalogue(own_store, trainings, source, monkeypatch
     for training in others:
         forge(own_store, training, source)
     rows = catalogue.catalogue()
-    assert list(zip(rows.variant, rows.alpha, strict=True)) == [(name, alpha) for name in ("augmix", "pgd-2", "plain") for alpha in (0.0, 1.0)]
-    assert {(t.variant, t.alpha, t.seed) for t in catalogue.trainings()} == {(t.variant, t.alpha, t.seed) for t in [*trainings, *others]}
+    assert list(zip(rows.variant, rows.alpha, strict=True)) == [
+        (name, alpha) for name in ("augmix", "pgd-2", "plain") for alpha in (0.0, 1.0)
+    ]
+    assert {(t.variant, t.alpha, t.seed) for t in catalogue.trainings()} == {
+        (t.variant, t.alpha, t.seed) for t in [*trainings, *others]
+    }
 
 
 def test_drafts_of_killed_processes_are_no_runs(own_store, trainings):
@@ -497,14 +603,24 @@ def test_drafts_of_killed_processes_are_no_runs(own_store, trainings):
     assert catalogue.trainings() == trainings
 
 
-# what the sealed config.json of a run may hold that this library does not write: {section: replaced, or None: left out}
+# what the sealed config.json of a run may hold that this library does not write:
+# {section: replaced, or None: left out}
 ODD = {
     "no result": {"result": None},
     "no provenance": {"provenance": None},
     "no training": {"training": None},
     "result without status": {"result": {"clean_accuracy": 0.5}},
     "training that is a list": {"training": ["digits"]},
-    "alpha that is a word": {"training": {"dataset": "digits", "model": "resnet8", "alpha": "high", "seed": 0, "recipe": "fast", "settings": {"epochs": 1}}},
+    "alpha that is a word": {
+        "training": {
+            "dataset": "digits",
+            "model": "resnet8",
+            "alpha": "high",
+            "seed": 0,
+            "recipe": "fast",
+            "settings": {"epochs": 1},
+        }
+    },
 }
 
 
@@ -537,7 +653,11 @@ def test_a_table_of_a_measurement_that_is_gone_is_stale(own_store, trainings):
 def test_a_run_of_a_model_that_is_gone_does_not_stop_the_catalogue(store_dir, monkeypatch):
     from lib import models
 
-    monkeypatch.setattr("lib.models.registry.registry.MODELS", {name: made for name, made in models.MODELS.items() if name != "resnet8"})  # keeps the order of the table
+    # keeps the order of the table
+    monkeypatch.setattr(
+        "lib.models.registry.registry.MODELS",
+        {name: made for name, made in models.MODELS.items() if name != "resnet8"},
+    )
     assert catalogue.catalogue().status.tolist() == ["stale", "stale"]
 
 
@@ -561,9 +681,20 @@ def test_code_that_is_known_to_give_the_same_is_not_stale(own_store, trainings, 
     edit("selectivity", "EPSILON = 1e-6", "EPSILON = 1e-5")
     assert (catalogue.catalogue().note == "changed since it was made: code of selectivity, training").all()
     where = {"device": made["device"], "torch": made["torch"]}
-    training = {"kind": "training", "old": old["training"], "new": provenance.training_digest(trainings[0]), "model": "resnet8", "variant": "plain"} | where
+    training = {
+        "kind": "training",
+        "old": old["training"],
+        "new": provenance.training_digest(trainings[0]),
+        "model": "resnet8",
+        "variant": "plain",
+    } | where
     training |= {"recipe": "fast", "engine": made["engine"]}
-    table = {"kind": "table", "old": old["table"], "new": provenance.table_digest("selectivity", "resnet8"), "model": "resnet8"}
+    table = {
+        "kind": "table",
+        "old": old["table"],
+        "new": provenance.table_digest("selectivity", "resnet8"),
+        "model": "resnet8",
+    }
     table |= {"measurement": "selectivity"} | where
 
     def note(*records: dict) -> list[str]:
@@ -573,7 +704,11 @@ def test_code_that_is_known_to_give_the_same_is_not_stale(own_store, trainings, 
         return catalogue.catalogue().note.unique().tolist()
 
     stale = "changed since it was made: code of "
-    assert note(training) == [stale + "selectivity"] and note(table) == [stale + "training"] and note(training, table) == [""]
+    assert (
+        note(training) == [stale + "selectivity"]
+        and note(table) == [stale + "training"]
+        and note(training, table) == [""]
+    )
     for other in (
         {"engine": "cuda bfloat16 compiled graph"}, {"device": "another machine"}, {"torch": "0.0"}, {"model": "resnet20"},
         {"variant": "augmix"}, {"recipe": "paper"}, {"new": "0" * 12}, {"kind": "table"},
@@ -590,8 +725,17 @@ def test_an_edited_objective_is_stale_for_its_own_variant_alone(own_store, train
         facts = runs.config(run)
         facts["provenance"]["code"] = provenance.training_digest(variants[name])
         shutil.rmtree(run.path)
-        store.create(run.path, {CONFIG: json.dumps(facts).encode(), HISTORY: source.read(HISTORY), WEIGHTS: source.read(WEIGHTS)}, optional=(WEIGHTS,))
-    assert provenance.training_digest(variants["pgd-2"]) == provenance.training_digest(variants["pgd-4"])  # one code, two settings
+        store.create(
+            run.path,
+            {
+                CONFIG: json.dumps(facts).encode(),
+                HISTORY: source.read(HISTORY),
+                WEIGHTS: source.read(WEIGHTS),
+            },
+            optional=(WEIGHTS,),
+        )
+    # one code, two settings
+    assert provenance.training_digest(variants["pgd-2"]) == provenance.training_digest(variants["pgd-4"])
     assert set(catalogue.catalogue().status) == {"ok"}
     edit("objective", "settings.jsd * consistency(logits)", "settings.jsd * 2 * consistency(logits)")
     rows = catalogue.catalogue()
@@ -608,7 +752,7 @@ def test_cached_lists_trainings_and_stops_at_damage(own_store, trainings):
         catalogue.trainings()
 
 
-# ---- provenance ------------------------------------------------------------------------------------------------------
+# ---- provenance --------------------------------------------------------------------------------------------
 
 
 def test_commit_outside_a_checkout_is_empty(tmp_path, monkeypatch):

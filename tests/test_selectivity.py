@@ -19,7 +19,9 @@ def reference(activations: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     for unit in range(activations.shape[1]):
         means = []
         for label in sorted(set(labels.tolist())):
-            members = [float(activations[row, unit]) for row in range(len(labels)) if int(labels[row]) == label]
+            members = [
+                float(activations[row, unit]) for row in range(len(labels)) if int(labels[row]) == label
+            ]
             means.append(sum(members) / len(members))
         best = means.index(max(means))
         others = means[:best] + means[best + 1 :]
@@ -28,10 +30,14 @@ def reference(activations: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return torch.tensor(index, dtype=torch.float64)
 
 
-def random_case(seed: int, n: int = 60, units: int = 9, classes: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
+def random_case(
+    seed: int, n: int = 60, units: int = 9, classes: int = 5
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Sparse activations of changing scale, as after a ReLU, with every class present."""
     g = torch.Generator().manual_seed(seed)
-    activations = torch.randn(n, units, generator=g, dtype=torch.float64).relu() * 10 ** torch.linspace(-2, 2, units, dtype=torch.float64)
+    activations = torch.randn(n, units, generator=g, dtype=torch.float64).relu() * 10 ** torch.linspace(
+        -2, 2, units, dtype=torch.float64
+    )
     labels = torch.arange(n)[torch.randperm(n, generator=g)] % classes
     return activations, labels
 
@@ -65,7 +71,9 @@ def test_agrees_with_plain_loops(seed):
     expected = reference(activations, labels)
     assert expected.min() > 0.05 and expected.max() < 0.95  # a case in which something can go wrong
     torch.testing.assert_close(class_selectivity(activations, labels), expected, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(class_selectivity(activations.float(), labels).double(), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        class_selectivity(activations.float(), labels).double(), expected, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_class_means_by_hand():
@@ -109,7 +117,10 @@ INVARIANCES = {
     "order of classes": lambda a, y: (a, torch.tensor([3, 0, 4, 1, 2])[y]),
     "classes renumbered with gaps": lambda a, y: (a, 7 * y + 2),
     "all rows twice": lambda a, y: (a.repeat(2, 1), y.repeat(2)),
-    "rows of one class three times": lambda a, y: (torch.cat([a, a[y == 1], a[y == 1]]), torch.cat([y, y[y == 1], y[y == 1]])),
+    "rows of one class three times": lambda a, y: (
+        torch.cat([a, a[y == 1], a[y == 1]]),
+        torch.cat([y, y[y == 1], y[y == 1]]),
+    ),
     "scale": lambda a, y: (a * 1000, y),
     "other units beside": lambda a, y: (torch.cat([a, a.flip(1)], 1), y),
 }
@@ -135,12 +146,20 @@ def test_arguments_are_not_modified():
 NAN, INF = float("nan"), float("inf")
 # activations, labels, what the message says
 ERRORS = {
-    "activations of a convolution": (torch.ones(4, 3, 2, 2), [0, 0, 1, 1], r"must be \(n, units\) .* got \(4, 3, 2, 2\) and \(4,\)"),
+    "activations of a convolution": (
+        torch.ones(4, 3, 2, 2),
+        [0, 0, 1, 1],
+        r"must be \(n, units\) .* got \(4, 3, 2, 2\) and \(4,\)",
+    ),
     "too few labels": (torch.ones(4, 3), [0, 1, 1], r"got \(4, 3\) and \(3,\)"),
     "one class": (torch.ones(4, 3), [4, 4, 4, 4], r"need at least 2, labels hold \[4\]"),
     "no rows": (torch.ones(0, 3), [], r"need at least 2, labels hold \[\]"),
     "negative label": (torch.ones(2, 3), [-1, 1], "labels must be >= 0, got -1"),
-    "negative activation": (torch.tensor([[1.0], [-0.5]]), [0, 1], r"finite and >= 0, got values from -0\.500 to 1\.000"),
+    "negative activation": (
+        torch.tensor([[1.0], [-0.5]]),
+        [0, 1],
+        r"finite and >= 0, got values from -0\.500 to 1\.000",
+    ),
     "nan": (torch.tensor([[1.0], [NAN]]), [0, 1], "finite and >= 0, got values from nan"),
     "infinite": (torch.tensor([[1.0], [INF]]), [0, 1], "finite and >= 0, got values from 1.000 to inf"),
 }
@@ -166,20 +185,27 @@ def test_integer_activations_are_taken_or_refused_clearly():
 
 
 def test_large_label_numbers():
-    assert class_selectivity(torch.tensor([[3.0], [1.0]]), torch.tensor([0, 10**14])).item() == pytest.approx(0.5)
+    assert class_selectivity(torch.tensor([[3.0], [1.0]]), torch.tensor([0, 10**14])).item() == pytest.approx(
+        0.5
+    )
 
 
 def test_no_units_give_no_indices():
     assert class_selectivity(torch.zeros(4, 0), torch.tensor([0, 0, 1, 1])).shape == (0,)
 
 
-# ---- the regulariser ---------------------------------------------------------------------------------------------------
+# ---- the regulariser ---------------------------------------------------------------------------------------
 
 
-def random_layers(seed: int = 0, n: int = 24, classes: int = 4) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+def random_layers(
+    seed: int = 0, n: int = 24, classes: int = 4
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """Two layers of positive float64 activations: no ties, no unit at 0."""
     g = torch.Generator().manual_seed(seed)
-    layers = {name: torch.rand(n, units, generator=g, dtype=torch.float64) + 0.1 for name, units in (("first", 3), ("second", 5))}
+    layers = {
+        name: torch.rand(n, units, generator=g, dtype=torch.float64) + 0.1
+        for name, units in (("first", 3), ("second", 5))
+    }
     return layers, torch.arange(n) % classes
 
 
@@ -194,10 +220,14 @@ def test_mean_over_units_then_over_layers():
 def test_wide_layers_do_not_dominate():
     labels = torch.tensor([0, 1])
     selective, indifferent = torch.tensor([[1.0], [0.0]]), torch.ones(2, 999)
-    assert mean_selectivity({"narrow": selective, "wide": indifferent}, labels, 2).item() == pytest.approx(0.5, abs=1e-5)
+    assert mean_selectivity({"narrow": selective, "wide": indifferent}, labels, 2).item() == pytest.approx(
+        0.5, abs=1e-5
+    )
 
 
-@pytest.mark.parametrize("labels", [[2, 5, 7] * 8, [0] * 23 + [9], list(range(10)) * 2 + [1, 1, 1, 1]], ids=["three", "two", "all"])
+@pytest.mark.parametrize(
+    "labels", [[2, 5, 7] * 8, [0] * 23 + [9], list(range(10)) * 2 + [1, 1, 1, 1]], ids=["three", "two", "all"]
+)
 def test_absent_classes_are_left_out_exactly(labels):
     layers, _ = random_layers()
     layers = {name: layer.requires_grad_() for name, layer in layers.items()}
@@ -207,7 +237,9 @@ def test_absent_classes_are_left_out_exactly(labels):
     alone = mean_selectivity(layers, renumbered, len(present))
     torch.testing.assert_close(among_ten, alone, rtol=1e-13, atol=0)
     inputs = list(layers.values())
-    for left, right in zip(torch.autograd.grad(among_ten, inputs), torch.autograd.grad(alone, inputs), strict=True):
+    for left, right in zip(
+        torch.autograd.grad(among_ten, inputs), torch.autograd.grad(alone, inputs), strict=True
+    ):
         torch.testing.assert_close(left, right, rtol=1e-12, atol=1e-16)
 
 
@@ -219,7 +251,9 @@ def test_a_minibatch_of_one_class_counts_as_zero(fill):
     inputs = [layer.requires_grad_() for layer in layers.values()]
     value = mean_selectivity(layers, torch.full((24,), 3), 10)
     assert value == 0
-    assert all(torch.equal(gradient, torch.zeros_like(gradient)) for gradient in torch.autograd.grad(value, inputs))
+    assert all(
+        torch.equal(gradient, torch.zeros_like(gradient)) for gradient in torch.autograd.grad(value, inputs)
+    )
 
 
 def test_dead_units_have_a_finite_gradient():
@@ -228,12 +262,16 @@ def test_dead_units_have_a_finite_gradient():
     assert activations.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("labels", [[0, 1, 2, 3] * 3, [0, 2] * 6, [1] * 11 + [3]], ids=["all", "two", "single image"])
+@pytest.mark.parametrize(
+    "labels", [[0, 1, 2, 3] * 3, [0, 2] * 6, [1] * 11 + [3]], ids=["all", "two", "single image"]
+)
 def test_gradcheck(labels):
     layers, _ = random_layers(n=12)
     labels = torch.tensor(labels)
     inputs = tuple(layer.requires_grad_() for layer in layers.values())
-    assert torch.autograd.gradcheck(lambda a, b: mean_selectivity({"a": a, "b": b}, labels, 4), inputs, eps=1e-6, atol=1e-8)
+    assert torch.autograd.gradcheck(
+        lambda a, b: mean_selectivity({"a": a, "b": b}, labels, 4), inputs, eps=1e-6, atol=1e-8
+    )
 
 
 class Small(nn.Module):
@@ -264,7 +302,9 @@ def test_gradient_through_a_network_against_finite_differences():
 
     def value() -> torch.Tensor:
         network(x)
-        return mean_selectivity({"1": network.first.mean((2, 3)), "2": network.second.mean((2, 3))}, labels, 3)
+        return mean_selectivity(
+            {"1": network.first.mean((2, 3)), "2": network.second.mean((2, 3))}, labels, 3
+        )
 
     step = 1e-6
     gradients = torch.autograd.grad(value(), list(network.parameters()), allow_unused=True)
@@ -279,7 +319,9 @@ def test_gradient_through_a_network_against_finite_differences():
                 below = value()
                 entry.fill_(kept)
                 expected = ((above - below) / (2 * step)).item()
-                assert gradient.view(-1)[place].item() == pytest.approx(expected, rel=1e-3, abs=1e-7), f"{name}[{place}]"
+                assert gradient.view(-1)[place].item() == pytest.approx(expected, rel=1e-3, abs=1e-7), (
+                    f"{name}[{place}]"
+                )
                 checked += 1
     assert checked > 30 and max(g.abs().max() for g in gradients) > 1e-2
 
@@ -292,7 +334,9 @@ def test_gradient_through_the_hooks_is_the_same():
         network(x)
         hooked = mean_selectivity(means, labels, 3)
     parameters = list(network.parameters())
-    for left, right in zip(torch.autograd.grad(hooked, parameters), torch.autograd.grad(by_hand, parameters), strict=True):
+    for left, right in zip(
+        torch.autograd.grad(hooked, parameters), torch.autograd.grad(by_hand, parameters), strict=True
+    ):
         torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-6)  # the hooks round to float32
 
 

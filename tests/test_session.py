@@ -1,4 +1,6 @@
-"""The steps of a training, and the captured one rehearsed on the CPU: `capture` then returns the step itself, all else is what a GPU runs."""
+"""The steps of a training, and the captured one rehearsed on the CPU: `capture` then returns the step itself,
+all else is what a GPU runs.
+"""
 
 from dataclasses import replace
 
@@ -31,7 +33,11 @@ def few(digits, monkeypatch):
 
 @pytest.fixture
 def captures(monkeypatch):
-    """`capture` as on a GPU, with calls in place of a graph: the warm-up changes the network, the captured call is run. Yields the list of captures."""
+    """`capture` as on a GPU, with calls in place of a graph: the warm-up changes the network, the captured
+    call is run.
+
+    Yields the list of captures.
+    """
     made = []
 
     def capture(update):
@@ -51,9 +57,13 @@ def run(training, engine=EAGER, **keywords):
 
 
 def close(left, right) -> None:
-    """Equal but for the last bits: alpha and rate are float32 tensors in a captured step, and float64 numbers otherwise."""
+    """Equal but for the last bits: alpha and rate are float32 tensors in a captured step, and float64 numbers
+    otherwise.
+    """
     for (name, mine), other in zip(left.state_dict().items(), right.state_dict().values(), strict=True):
-        torch.testing.assert_close(mine, other, rtol=2e-3, atol=2e-3, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            mine, other, rtol=2e-3, atol=2e-3, msg=lambda text, name=name: f"{name}: {text}"
+        )
 
 
 @pytest.mark.parametrize("variant", ["plain", "pgd-2"])
@@ -63,7 +73,10 @@ def test_the_captured_step_trains_the_same_network(alpha, variant, few, captures
     captured, eager = run(training, CAPTURED), run(training)
     close(captured.network, eager.network)
     torch.testing.assert_close(
-        torch.tensor(captured.history.to_numpy()), torch.tensor(eager.history.to_numpy()), rtol=1e-3, atol=0.03
+        torch.tensor(captured.history.to_numpy()),
+        torch.tensor(eager.history.to_numpy()),
+        rtol=1e-3,
+        atol=0.03,
     )  # an image of 20 may fall the other way
     assert len(captures) == 1
 
@@ -72,7 +85,9 @@ def test_one_capture_serves_every_alpha_and_seed_and_leaves_nothing_behind(few, 
     order = [tiny(1.0), tiny(-2.0, seed=1), tiny(0.0), tiny(1.0)]
     made = [run(training, CAPTURED) for training in order]
     assert len(captures) == 1
-    for left, right in zip(made[0].network.state_dict().values(), made[3].network.state_dict().values(), strict=True):
+    for left, right in zip(
+        made[0].network.state_dict().values(), made[3].network.state_dict().values(), strict=True
+    ):
         assert torch.equal(left, right)  # the first was captured into, the last came after two others
     assert not torch.equal(made[0].network.conv1.weight, made[2].network.conv1.weight)
     _reusable.cache_clear()
@@ -102,7 +117,9 @@ def test_a_captured_training_goes_on_from_its_checkpoint(few, captures, tmp_path
     for between in (lambda: None, lambda: run(tiny(-1.0, epochs=3), CAPTURED), _reusable.cache_clear):
         between()  # the session holds the interrupted network, another one, or is a new one
         resumed = run(tiny(epochs=3), CAPTURED, checkpoint=(tmp_path / "c"))
-        for left, right in zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True):
+        for left, right in zip(
+            whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True
+        ):
             assert torch.equal(left, right)
 
 
@@ -114,16 +131,24 @@ def test_a_step_is_crop_flip_loss_and_sgd(few):
     ours.step(1, 0.3)
     images, batch = few["train"], ours.batch
     network = models.build("resnet8", 10, seed=derived_seed(0, "weights")).train()
-    order = ours.rows[torch.randperm(len(ours.rows), generator=seeds.generator(training, "order", 0))][batch : 2 * batch]
-    offsets, flips = augmentation.draw(len(ours.rows), training.augmentation, seeds.generator(training, "augmentation", 0))
+    order = ours.rows[torch.randperm(len(ours.rows), generator=seeds.generator(training, "order", 0))][
+        batch : 2 * batch
+    ]
+    offsets, flips = augmentation.draw(
+        len(ours.rows), training.augmentation, seeds.generator(training, "augmentation", 0)
+    )
     some = slice(batch, 2 * batch)
-    pixels = augmentation.crop_and_flip(images.pixels[order], offsets[some], flips[some], training.augmentation.pad)
+    pixels = augmentation.crop_and_flip(
+        images.pixels[order], offsets[some], flips[some], training.augmentation.pad
+    )
     loss = torch.nn.functional.cross_entropy(network(pixels.float() / 255), images.labels[order])
     loss.backward()
     torch.testing.assert_close(ours.losses, torch.tensor([0.0, loss.item(), 0.0]))
     decay = training.settings.weight_decay
     for parameter, theirs in zip(ours.network.parameters(), network.parameters(), strict=True):
-        torch.testing.assert_close(parameter, theirs - 0.3 * (theirs.grad + decay * theirs), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(
+            parameter, theirs - 0.3 * (theirs.grad + decay * theirs), rtol=1e-4, atol=1e-6
+        )
 
 
 def test_order_and_augmentation_differ_between_epochs(few):
@@ -145,4 +170,7 @@ def test_without_selectivity_the_step_of_alpha_zero_is_the_same(few):
         ours.step(0, 0.1)
         networks.append(ours.network.state_dict())
         assert bool(ours.sis[0] > 0) is watched
-    assert all(torch.equal(left, right) for left, right in zip(networks[0].values(), networks[1].values(), strict=True))
+    assert all(
+        torch.equal(left, right)
+        for left, right in zip(networks[0].values(), networks[1].values(), strict=True)
+    )

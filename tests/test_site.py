@@ -1,6 +1,8 @@
-"""The built book in a real browser: from the file system and from a plain web server, on a phone, in the dark, without scripts, and on paper.
+"""The built book in a real browser: from the file system and from a plain web server, on a phone, in the
+dark, without scripts, and on paper.
 
-It is the book in _build/html where that is newer than its sources (`make book`), else one that is built for these tests.
+It is the book in _build/html where that is newer than its sources (`make book`), else one that is built for
+these tests.
 """
 
 import functools
@@ -30,8 +32,10 @@ from lib.book import browser, pdf
 from lib.book import site as book_site
 
 NO_BROWSER = browser.missing()
-in_browser = pytest.mark.skipif(bool(NO_BROWSER), reason=f"the pages are not tested in a browser: {NO_BROWSER}")
-MOST_BYTES = 1_500_000  # of the landing page, as transferred
+in_browser = pytest.mark.skipif(
+    bool(NO_BROWSER), reason=f"the pages are not tested in a browser: {NO_BROWSER}"
+)
+MOST_BYTES = 1_500_000  # bytes of the landing page, as transferred
 
 # what axe-core may say of the theme and cannot be mended in lib/book/pages.py: {rule: reason}
 THE_THEMES = {}
@@ -57,12 +61,16 @@ def site(built) -> Path:
 @pytest.fixture(scope="session")
 def names(site) -> list[str]:
     """Every page: "index.html", "chapters/01-introduction.html", ..."""
-    found = sorted(str(file.relative_to(site)) for file in site.rglob("*.html") if "_static" not in file.relative_to(site).parts)
+    found = sorted(
+        str(file.relative_to(site))
+        for file in site.rglob("*.html")
+        if "_static" not in file.relative_to(site).parts
+    )
     assert "index.html" in found and "search.html" in found and len(found) > 8
     return found
 
 
-# ---- what the files say ----------------------------------------------------------------------------------------------
+# ---- what the files say ------------------------------------------------------------------------------------
 
 
 # the names that others script against
@@ -84,7 +92,10 @@ def indexed(site) -> set[str]:
 def test_the_reference_has_every_name_that_others_rely_on(indexed, name):
     module, _, own = name.rpartition(".")
     thing = getattr(importlib.import_module(f"lib.{module}"), own)
-    assert {f"lib.{name}", f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"} & indexed
+    assert {
+        f"lib.{name}",
+        f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}",
+    } & indexed
 
 
 def test_the_reference_has_every_public_module(indexed):
@@ -128,8 +139,14 @@ def test_every_link_anchor_and_picture_is_there(site, parsed):
             parts = urlsplit(link)
             if parts.scheme in ("https", "http", "mailto", "data"):
                 continue
-            target = ((site / name).parent / unquote(parts.path)).resolve() if parts.path else (site / name).resolve()
-            if not target.is_file() or (parts.fragment and target in anchors and unquote(parts.fragment) not in anchors[target]):
+            target = (
+                ((site / name).parent / unquote(parts.path)).resolve()
+                if parts.path
+                else (site / name).resolve()
+            )
+            if not target.is_file() or (
+                parts.fragment and target in anchors and unquote(parts.fragment) not in anchors[target]
+            ):
                 broken.append(f"{name}: {link}")
     assert broken == []
 
@@ -149,15 +166,22 @@ def test_headings_begin_with_one_title_and_skip_no_level(parsed):
         if name == "search.html":  # no article; axe looks at its headings
             continue
         assert page.headings.count(1) == 1 and page.headings[0] == 1, f"{name}: {page.headings}"
-        assert all(after <= before + 1 for before, after in zip(page.headings, page.headings[1:], strict=False)), f"{name}: {page.headings}"
+        assert all(
+            after <= before + 1 for before, after in zip(page.headings, page.headings[1:], strict=False)
+        ), f"{name}: {page.headings}"
 
 
 def test_no_page_names_a_script_style_or_picture_elsewhere(site, names):
     for name in names:
         text = (site / name).read_text()
-        loaded = re.findall(r'<(?:script|img|iframe|source|video)[^>]*\ssrc="((?:https?:)?//[^"]+)|<link[^>]*\shref="((?:https?:)?//[^"]+)', text)
+        loaded = re.findall(
+            r'<(?:script|img|iframe|source|video)[^>]*\ssrc="((?:https?:)?//[^"]+)|<link[^>]*\shref="((?:https?:)?//[^"]+)',
+            text,
+        )
         assert not loaded, f"{name}: {loaded}"
-        assert "unpkg.com" not in text and "cdn" not in re.sub(r"<article.*</article>", "", text, flags=re.DOTALL), name
+        assert "unpkg.com" not in text and "cdn" not in re.sub(
+            r"<article.*</article>", "", text, flags=re.DOTALL
+        ), name
 
 
 def test_every_icon_has_its_glyph(parsed):
@@ -188,7 +212,17 @@ def test_each_mend_is_of_something_that_is_still_written_and_leaves_the_rest():
 def test_a_book_is_fresh_until_a_source_of_it_changes(tmp_path, monkeypatch):
     for name in ("lib", "chapters", "_static"):
         (tmp_path / name).mkdir()
-    sources = [tmp_path / name for name in ("lib/a.py", "chapters/01.py", "_toc.yml", "_config.yml", "references.bib", "_static/book.css")]
+    sources = [
+        tmp_path / name
+        for name in (
+            "lib/a.py",
+            "chapters/01.py",
+            "_toc.yml",
+            "_config.yml",
+            "references.bib",
+            "_static/book.css",
+        )
+    ]
     for file in sources:
         file.write_text("")
         os.utime(file, (1000, 1000))
@@ -208,7 +242,7 @@ def test_a_book_is_fresh_until_a_source_of_it_changes(tmp_path, monkeypatch):
         os.utime(file, (1000, 1000))
 
 
-# ---- in the browser --------------------------------------------------------------------------------------------------
+# ---- in the browser ----------------------------------------------------------------------------------------
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -229,12 +263,25 @@ def address(site):
 
 
 def watched(context, own: str) -> tuple:
-    """A new page, and what it complains of: requests that leave the site, failed ones, errors and warnings on the console."""
+    """A new page, and what it complains of: requests that leave the site, failed ones, errors and warnings on
+    the console.
+    """
     page, complaints = context.new_page(), []
-    page.route(lambda url: not url.startswith((own, "data:", "blob:")), lambda route: (complaints.append(f"outside: {route.request.url}"), route.abort()))
+    page.route(
+        lambda url: not url.startswith((own, "data:", "blob:")),
+        lambda route: (complaints.append(f"outside: {route.request.url}"), route.abort()),
+    )
     page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
-    page.on("response", lambda response: response.status >= 400 and complaints.append(f"{response.status}: {response.url}"))
-    page.on("console", lambda message: message.type in ("error", "warning") and complaints.append(f"console: {message.text}"))
+    page.on(
+        "response",
+        lambda response: response.status >= 400 and complaints.append(f"{response.status}: {response.url}"),
+    )
+    page.on(
+        "console",
+        lambda message: (
+            message.type in ("error", "warning") and complaints.append(f"console: {message.text}")
+        ),
+    )
     page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
     return page, complaints
 
@@ -246,7 +293,7 @@ SETTLED = """async () => {
 }"""
 BROKEN = "[...document.images].filter(one => one.complete && !one.naturalWidth).map(one => one.src)"
 UNSET = "[...document.querySelectorAll('.math')].filter(one => !one.querySelector('mjx-container')).map(one => one.textContent)"
-# what reaches beyond the screen and lies in no box that scrolls
+# elements that reach beyond the screen and are in no box that scrolls
 TOO_WIDE = """() => {
   const wide = document.documentElement.scrollWidth - window.innerWidth;
   const main = document.querySelector('main').getBoundingClientRect();
@@ -267,8 +314,14 @@ def dark(page) -> None:
 
 
 def axe(page, **options) -> list[str]:
-    found = page.evaluate("options => axe.run(options)", {"preload": False, "resultTypes": ["violations"], **options})
-    return [f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes'][:3]]}" for one in found["violations"] if one["id"] not in THE_THEMES]
+    found = page.evaluate(
+        "options => axe.run(options)", {"preload": False, "resultTypes": ["violations"], **options}
+    )
+    return [
+        f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes'][:3]]}"
+        for one in found["violations"]
+        if one["id"] not in THE_THEMES
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -283,7 +336,13 @@ def visits(chromium, site, names) -> dict[str, SimpleNamespace]:
             page, complaints = watched(context, own)
             page.goto(f"{own}/{name}")
             page.evaluate(SETTLED)
-            here = SimpleNamespace(complaints=complaints, broken=page.evaluate(BROKEN), unset=page.evaluate(UNSET), wide={}, axe={})
+            here = SimpleNamespace(
+                complaints=complaints,
+                broken=page.evaluate(BROKEN),
+                unset=page.evaluate(UNSET),
+                wide={},
+                axe={},
+            )
             for what, width in (("wide screen", 1280), ("200 % zoom", 640), ("phone", 360)):
                 page.set_viewport_size({"width": width, "height": 740})
                 here.wide[what] = page.evaluate(TOO_WIDE)
@@ -353,9 +412,15 @@ def test_search_finds_a_chapter(chromium, site, request, how):
         page, complaints = watched(context, own)
         page.goto(f"{own}/search.html?q=jacobian")
         page.wait_for_selector("#search-results li a", timeout=20_000)
-        page.wait_for_function("/found/.test(document.querySelector('#search-results').textContent)", timeout=20_000)
-        assert any("05-worst-case.html" in link.get_attribute("href") for link in page.query_selector_all("#search-results li a"))
-        assert complaints == [] or how == "file"  # excerpts are read from the pages, which a browser does not let files do
+        page.wait_for_function(
+            "/found/.test(document.querySelector('#search-results').textContent)", timeout=20_000
+        )
+        assert any(
+            "05-worst-case.html" in link.get_attribute("href")
+            for link in page.query_selector_all("#search-results li a")
+        )
+        # excerpts are read from the pages, which a browser does not let files do
+        assert complaints == [] or how == "file"
 
 
 @in_browser
@@ -392,17 +457,28 @@ def test_the_theme_can_be_switched_and_a_figure_lies_on_a_light_card_in_the_dark
             if page.evaluate("document.documentElement.dataset.theme") != before:
                 break
         assert (before, page.evaluate("document.documentElement.dataset.theme")) == ("light", "dark")
-        style = page.evaluate("(({backgroundColor, filter}) => [backgroundColor, filter])(getComputedStyle(document.querySelector('figure img')))")
+        style = page.evaluate(
+            "(({backgroundColor, filter}) => [backgroundColor, filter])(getComputedStyle(document.querySelector('figure img')))"
+        )
         assert style == ["rgb(255, 255, 255)", "brightness(0.9)"]
 
 
-# ---- on paper --------------------------------------------------------------------------------------------------------
+# ---- on paper ----------------------------------------------------------------------------------------------
 
 
 def test_contents_are_read_in_order_with_parts_and_sections():
-    toc = {"format": "jb-book", "root": "index", "parts": [{"caption": "One", "chapters": [{"file": "a", "sections": [{"file": "b"}]}, {"file": "c"}]}]}
+    toc = {
+        "format": "jb-book",
+        "root": "index",
+        "parts": [
+            {"caption": "One", "chapters": [{"file": "a", "sections": [{"file": "b"}]}, {"file": "c"}]}
+        ],
+    }
     assert pdf.contents(toc) == ["index", "a", "b", "c"]
-    assert pdf.contents({"root": "index", "chapters": [{"file": "a"}, {"url": "https://x.org"}]}) == ["index", "a"]
+    assert pdf.contents({"root": "index", "chapters": [{"file": "a"}, {"url": "https://x.org"}]}) == [
+        "index",
+        "a",
+    ]
 
 
 def test_a_printed_page_has_ids_and_links_of_its_own_and_no_hidden_code():
@@ -413,7 +489,10 @@ def test_a_printed_page_has_ids_and_links_of_its_own_and_no_hidden_code():
     assert re.findall(r'<a( href="[^"]*")?>(\d)', found) == [
         (' href="#chapters-a--top"', "1"), (' href="#index"', "2"), (' href="#chapters-b--s"', "3"), ("", "4"), (' href="https://x.org/#y"', "5")
     ]  # fmt: skip
-    assert '<article id="chapters-a"><h1 id="chapters-a--top">T</h1>' in found and 'src="../html/_images/p.svg"' in found
+    assert (
+        '<article id="chapters-a"><h1 id="chapters-a--top">T</h1>' in found
+        and 'src="../html/_images/p.svg"' in found
+    )
     assert "details" not in found and "move" not in found and "<p>still</p>" in found
     with pytest.raises(InputError, match="chapters/a.html holds no article; build the book again"):
         pdf.article("chapters/a", "<p></p>", [])
@@ -445,7 +524,14 @@ def test_a_browser_that_does_not_start_is_said_in_one_line(tmp_path):
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
     code = "from lib import browser\ntry:\n    browser.chromium().__enter__()\nexcept browser.InputError as error:\n    print(error)"
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"CHROMIUM": str(program)}, cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"CHROMIUM": str(program)},
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.startswith(f"{program} does not start: ") and done.stdout.count("\n") == 1
 
 
@@ -459,14 +545,22 @@ def test_the_whole_book_is_printed_with_links_numbers_and_uncut_figures(built, c
     assert b"/Outlines" in text and b"/URI" in text and b"/Dest" in text and b"file:" not in text
     source = tmp_path / "pdf" / "book.html"
     one = Page(source)
-    assert [name for name in order if f'<article id="{name.replace("/", "-")}">' not in source.read_text()] == []
-    assert {link[1:] for link in one.links if link.startswith("#")} <= {html.unescape(name) for name in one.ids}
+    assert [
+        name for name in order if f'<article id="{name.replace("/", "-")}">' not in source.read_text()
+    ] == []
+    assert {link[1:] for link in one.links if link.startswith("#")} <= {
+        html.unescape(name) for name in one.ids
+    }
     assert len(one.pictures) == sum(len(page.pictures) for page in parsed.values())
     with chromium.new_context(viewport={"width": pdf.WIDTH, "height": 1000}) as context:
         page = context.new_page()
         page.emulate_media(media="print")
         page.goto(source.as_uri())
         page.evaluate(SETTLED)
-        assert page.evaluate("document.documentElement.scrollWidth") <= pdf.WIDTH, "something is too wide for the paper: the browser shrinks the book"
-        heights = page.evaluate("[...document.querySelectorAll('figure')].map(one => one.getBoundingClientRect().height)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= pdf.WIDTH, (
+            "something is too wide for the paper: the browser shrinks the book"
+        )
+        heights = page.evaluate(
+            "[...document.querySelectorAll('figure')].map(one => one.getBoundingClientRect().height)"
+        )
         assert max(heights) < 940  # what A4 has between its margins, in pixels

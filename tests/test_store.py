@@ -1,4 +1,6 @@
-"""Files are written whole or not at all, every damage is reported by the file's name, and two processes make one run."""
+"""Files are written whole or not at all, every damage is reported by the file's name, and two processes make
+one run.
+"""
 
 import errno
 import json
@@ -36,7 +38,7 @@ def fail_with(number: int):
     return fail
 
 
-# ---- writing atomically ----------------------------------------------------------------------------------------------
+# ---- writing atomically ------------------------------------------------------------------------------------
 
 
 def test_write_makes_folders_and_replaces(tmp_path):
@@ -48,7 +50,11 @@ def test_write_makes_folders_and_replaces(tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "reason"),
-    [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk is full"), (errno.EACCES, "Permission denied")],
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "the disk is full"),
+        (errno.EACCES, "Permission denied"),
+    ],
 )
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(step, number, reason, tmp_path, monkeypatch):
@@ -66,16 +72,23 @@ def test_a_file_in_the_place_of_a_folder_is_a_clear_error(tmp_path):
         write_atomically(tmp_path / "runs" / "file.json", b"new")
 
 
-# ---- checkpoints -----------------------------------------------------------------------------------------------------
+# ---- checkpoints -------------------------------------------------------------------------------------------
 
 
 def test_checkpoint_keeps_tensors_and_facts_to_the_bit(tmp_path):
-    tensors = {"a/b": torch.randn(3, 4).T, "count": torch.tensor(7), "half": torch.ones(2, dtype=torch.bfloat16)}
+    tensors = {
+        "a/b": torch.randn(3, 4).T,
+        "count": torch.tensor(7),
+        "half": torch.ones(2, dtype=torch.bfloat16),
+    }
     facts = {"epoch": 3, "seconds": 0.1 + 0.2, "history": [{"loss": 1 / 3}]}
     write_checkpoint(tmp_path / "c", tensors, facts)
     again, same = read_checkpoint(tmp_path / "c")
     assert same == facts and set(again) == set(tensors)
-    assert all(torch.equal(again[name], tensors[name]) and again[name].dtype == tensors[name].dtype for name in tensors)
+    assert all(
+        torch.equal(again[name], tensors[name]) and again[name].dtype == tensors[name].dtype
+        for name in tensors
+    )
 
 
 @pytest.mark.parametrize("place", [0, 40, 64, 65, 80, 200, -1])
@@ -85,7 +98,10 @@ def test_a_flipped_bit_in_a_checkpoint(place, tmp_path):
     content = bytearray(file.read_bytes())
     content[place] ^= 4
     file.write_bytes(content)
-    with pytest.raises(InputError, match="damaged: .*checkpoint does not match its checksum; delete it to start this run anew"):
+    with pytest.raises(
+        InputError,
+        match="damaged: .*checkpoint does not match its checksum; delete it to start this run anew",
+    ):
         read_checkpoint(file)
 
 
@@ -98,7 +114,7 @@ def test_a_cut_checkpoint(size, tmp_path):
         read_checkpoint(file)
 
 
-# ---- run folders -----------------------------------------------------------------------------------------------------
+# ---- run folders -------------------------------------------------------------------------------------------
 
 NAMES = ("config.json", "table.parquet", "weights.safetensors")
 
@@ -107,9 +123,15 @@ NAMES = ("config.json", "table.parquet", "weights.safetensors")
 def folder(tmp_path) -> store.Folder:
     """A folder with one file of every kind; the weights are optional."""
     pd.DataFrame({"unit": range(5), "value": 0.5}).to_parquet(tmp_path / "draft.parquet")
-    content = (b'{"alpha": 1.0}\n', (tmp_path / "draft.parquet").read_bytes(), safetensors.torch.save({"w": torch.ones(4)}))
+    content = (
+        b'{"alpha": 1.0}\n',
+        (tmp_path / "draft.parquet").read_bytes(),
+        safetensors.torch.save({"w": torch.ones(4)}),
+    )
     (tmp_path / "draft.parquet").unlink()
-    return store.create(tmp_path / "digits" / "run", dict(zip(NAMES, content, strict=True)), optional=("weights.safetensors",))
+    return store.create(
+        tmp_path / "digits" / "run", dict(zip(NAMES, content, strict=True)), optional=("weights.safetensors",)
+    )
 
 
 def test_what_was_created_can_be_read_and_verified(folder, tmp_path):
@@ -232,7 +254,10 @@ def test_leftovers_do_not_count(folder):
     again = store.Folder(folder.path)
     again.verify()
     assert "table-of-a-crash.parquet" not in again
-    with pytest.raises(InputError, match="holds no table-of-a-crash.parquet; it holds config.json, table.parquet, weights.safetensors"):
+    with pytest.raises(
+        InputError,
+        match="holds no table-of-a-crash.parquet; it holds config.json, table.parquet, weights.safetensors",
+    ):
         again.read("table-of-a-crash.parquet")
 
 
@@ -287,7 +312,7 @@ def test_the_first_to_create_a_folder_wins(folder):
     assert files_below(folder.path.parent) == sorted([*NAMES, "manifest.json"])
 
 
-# ---- several at once -------------------------------------------------------------------------------------------------
+# ---- several at once ---------------------------------------------------------------------------------------
 
 
 class Call(logging.Handler):
@@ -345,7 +370,10 @@ def test_lock_is_released_after_an_error(tmp_path):
 
 def test_a_store_that_cannot_be_written(tmp_path):
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(InputError, match="cannot write in .*runs: .*set RUNS_DIR to another place"), lock(tmp_path / "runs", "key"):
+    with (
+        pytest.raises(InputError, match="cannot write in .*runs: .*set RUNS_DIR to another place"),
+        lock(tmp_path / "runs", "key"),
+    ):
         pass
 
 
@@ -379,7 +407,13 @@ def test_two_processes_make_one_run_and_train_once(empty_store, tmp_path, monkey
     log = tmp_path / "log"
     environment = os.environ | {"PYTHONPATH": str(paths.ROOT)}
     with log.open("w") as out:
-        twin = subprocess.Popen([sys.executable, "-c", TWIN, str(tmp_path)], env=environment, stdout=subprocess.PIPE, stderr=out, text=True)
+        twin = subprocess.Popen(
+            [sys.executable, "-c", TWIN, str(tmp_path)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=out,
+            text=True,
+        )
     try:
         end = time.monotonic() + 400
         while not (tmp_path / "training").exists():

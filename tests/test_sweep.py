@@ -1,4 +1,6 @@
-"""Sweeps: bad files are one line, plans count right, and whatever interrupts the making, every run comes out once and the same."""
+"""Sweeps: bad files are one line, plans count right, and whatever interrupts the making, every run comes out
+once and the same.
+"""
 
 import io
 import json
@@ -36,7 +38,7 @@ GOOD = {"dataset": "digits", "models": "[resnet8]", "recipe": "fast", "alphas": 
 
 @pytest.fixture
 def write(tmp_path):
-    """A function (**keys) -> sweep file: GOOD with keys replaced, or left out where None."""
+    """A function (``**keys``) -> sweep file: GOOD with keys replaced, or left out where None."""
 
     def file(name: str = "small.yml", **keys: object) -> Path:
         lines = [f"{key}: {value}" for key, value in (GOOD | keys).items() if value is not None]
@@ -46,12 +48,23 @@ def write(tmp_path):
     return file
 
 
-# ---- the file --------------------------------------------------------------------------------------------------------
+# ---- the file ----------------------------------------------------------------------------------------------
 
 
 def test_a_file_is_a_grid_each_network_once(write):
-    lists = {"alphas": "[1, 1.0, -2, 1e-3, -0.0]", "seeds": "[1, 0, 1]", "measurements": "[class_means, selectivity, class_means]"}
-    asked = sweeps.read(write(**lists, models="[resnet20, resnet8, resnet20]", variants="[plain, pgd-10, pgd-2, plain]", epochs=3))
+    lists = {
+        "alphas": "[1, 1.0, -2, 1e-3, -0.0]",
+        "seeds": "[1, 0, 1]",
+        "measurements": "[class_means, selectivity, class_means]",
+    }
+    asked = sweeps.read(
+        write(
+            **lists,
+            models="[resnet20, resnet8, resnet20]",
+            variants="[plain, pgd-10, pgd-2, plain]",
+            epochs=3,
+        )
+    )
     assert asked.name == "small" and asked.measurements == ("class_means", "selectivity")
     assert list(asked.trainings) == [
         Training("digits", model, alpha, seed, "fast", 3, variant=variant)
@@ -65,7 +78,15 @@ def test_a_file_is_a_grid_each_network_once(write):
 
 def test_what_a_value_is_the_key_decides(write):
     """YAML by itself reads no as False, on as True, 1e-3 as text, and 12 as a number wherever it stands."""
-    asked = sweeps.read(write(name="no.yml", alphas="['0.4', 1e-3, +2, .5, 3., -1E+0]", seeds='["12", 0]', epochs="'7'", recipe="'fast'"))
+    asked = sweeps.read(
+        write(
+            name="no.yml",
+            alphas="['0.4', 1e-3, +2, .5, 3., -1E+0]",
+            seeds='["12", 0]',
+            epochs="'7'",
+            recipe="'fast'",
+        )
+    )
     assert sorted({(training.alpha, training.seed, training.epochs) for training in asked.trainings}) == [
         (alpha, seed, 7) for alpha in (-1.0, 1e-3, 0.4, 0.5, 2.0, 3.0) for seed in (0, 12)
     ]
@@ -74,7 +95,9 @@ def test_what_a_value_is_the_key_decides(write):
 
 def test_a_grid_has_the_names_of_runs_made_one_by_one(write):
     assert sweeps.read(write(alphas="[0]")).trainings == (Training("digits", "resnet8", 0, 0, "fast"),)
-    assert sweeps.read(write(alphas="[0]", epochs=16)).trainings == (Training("digits", "resnet8", 0, 0, "fast"),)
+    assert sweeps.read(write(alphas="[0]", epochs=16)).trainings == (
+        Training("digits", "resnet8", 0, 0, "fast"),
+    )
 
 
 COUNTS = {
@@ -172,8 +195,14 @@ def test_bad_values_are_one_line_that_names_the_file(case, write, empty_store):
 
 
 CONTENT = {
-    "duplicated key": (b"dataset: digits\nalphas: [0]\nalphas: [1]\n", "line 3: alphas stands here a second time; merge the two"),
-    "duplicated key in two spellings": (b"alphas: [0]\n'alphas': [1]\n", "line 2: alphas stands here a second time"),
+    "duplicated key": (
+        b"dataset: digits\nalphas: [0]\nalphas: [1]\n",
+        "line 3: alphas stands here a second time; merge the two",
+    ),
+    "duplicated key in two spellings": (
+        b"alphas: [0]\n'alphas': [1]\n",
+        "line 2: alphas stands here a second time",
+    ),
     "empty": (b"", "must be keys with values, such as dataset: digits, got nothing"),
     "a list": (b"- digits\n", "must be keys with values, such as dataset: digits, got ['digits']"),
     "a word": (b"digits\n", "got 'digits'"),
@@ -196,11 +225,19 @@ def test_bad_files_are_one_line(case, tmp_path):
     with pytest.raises(InputError) as caught:
         sweeps.read(file)
     message = str(caught.value)
-    assert message.startswith(f"{file}: ") and part in message and "\n" not in message and len(message) < 400 + len(str(file))
+    assert (
+        message.startswith(f"{file}: ")
+        and part in message
+        and "\n" not in message
+        and len(message) < 400 + len(str(file))
+    )
 
 
 def test_a_file_that_is_not_there_names_those_that_are(tmp_path):
-    with pytest.raises(InputError, match=r"no-such\.yml: no such sweep file; there are: .*sweeps/cifar10\.yml, .*sweeps/digits\.yml"):
+    with pytest.raises(
+        InputError,
+        match=r"no-such\.yml: no such sweep file; there are: .*sweeps/cifar10\.yml, .*sweeps/digits\.yml",
+    ):
         sweeps.read(tmp_path / "no-such.yml")
     with pytest.raises(InputError, match="cannot be read: Is a directory; give a sweep file"):
         sweeps.read(tmp_path)
@@ -210,7 +247,7 @@ def test_a_file_that_is_not_there_names_those_that_are(tmp_path):
             sweeps.read(file)
 
 
-# ---- the plan --------------------------------------------------------------------------------------------------------
+# ---- the plan ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("text", "shard"), [("1/1", (1, 1)), ("2/3", (2, 3)), (" 3/3 ", (3, 3))])
@@ -218,14 +255,18 @@ def test_shards_are_read(text, shard):
     assert sweeps.parse_shard(text) == shard
 
 
-@pytest.mark.parametrize("text", ["0/3", "4/3", "a/b", "1", "", "1/0", "-1/3", "1/3/5", "1.0/3", "1/" + "9" * 5000])
+@pytest.mark.parametrize(
+    "text", ["0/3", "4/3", "a/b", "1", "", "1/0", "-1/3", "1/3/5", "1.0/3", "1/" + "9" * 5000]
+)
 def test_bad_shards_name_the_form(text):
     with pytest.raises(InputError, match="shard must be i/n with i from 1 to n, such as 2/3 .*got "):
         sweeps.parse_shard(text)
 
 
 def forge(training: Training, source: store.Folder, *, tables: bool = True, **result) -> store.Folder:
-    """A run with the files of another one under the name of `training`, with parts of its result replaced; provenance goes there too."""
+    """A run with the files of another one under the name of `training`, with parts of its result replaced;
+    provenance goes there too.
+    """
     facts = json.loads(source.read(CONFIG))
     facts["training"] = json.loads(json.dumps(training.canonical()))
     for name, value in result.items():
@@ -234,7 +275,11 @@ def forge(training: Training, source: store.Folder, *, tables: bool = True, **re
     run = store.create(paths.runs() / training.name, files, optional=(WEIGHTS,))
     name = measurements.file_name("selectivity", {})
     if tables:
-        run.add(name, source.read(name), **{fact: value for fact, value in source.files[name].items() if fact not in ("sha256", "bytes")})
+        run.add(
+            name,
+            source.read(name),
+            **{fact: value for fact, value in source.files[name].items() if fact not in ("sha256", "bytes")},
+        )
     return run
 
 
@@ -296,20 +341,35 @@ def test_shards_partition_the_grid_and_do_not_move(n, own_store, write, training
 
 def test_a_shard_without_networks_has_nothing_to_do(own_store, write):
     lines = []
-    outcome = sweeps.run(sweeps.plan(sweeps.read(write(epochs=EPOCHS)), shard=(3, 3)), say=lines.append, live=False)
-    assert outcome == sweeps.Outcome((), (), ()) and lines[0].startswith("small: 0 networks (resnet8 on digits, fast recipe), part 3 of 3 of 2")
+    outcome = sweeps.run(
+        sweeps.plan(sweeps.read(write(epochs=EPOCHS)), shard=(3, 3)), say=lines.append, live=False
+    )
+    assert outcome == sweeps.Outcome((), (), ()) and lines[0].startswith(
+        "small: 0 networks (resnet8 on digits, fast recipe), part 3 of 3 of 2"
+    )
 
 
 def test_the_time_is_that_of_cached_runs_like_these(own_store, write, trainings, source, steady):
     here = {"device": provenance.device("cpu"), "engine": "cpu float32 eager", "epochs_run": 3}
     for seed, seconds in enumerate([10.0, 30.0, 20.0]):
         forge(Training("digits", "resnet8", 1, seed, "fast", 3), source, **here | {"seconds": seconds})
-    forge(Training("digits", "resnet8", 1, 3, "fast", 3), source, **here | {"seconds": 999.0, "device": "another machine"})
-    forge(Training("digits", "resnet8", 1, 4, "fast", 3), source, **here | {"seconds": 999.0, "engine": "cuda bfloat16 compiled"})
-    forge(Training("digits", "resnet8", 1, 5, "fast", 3), source, **here | {"seconds": 999.0, "epochs_run": 1})
+    forge(
+        Training("digits", "resnet8", 1, 3, "fast", 3),
+        source,
+        **here | {"seconds": 999.0, "device": "another machine"},
+    )
+    forge(
+        Training("digits", "resnet8", 1, 4, "fast", 3),
+        source,
+        **here | {"seconds": 999.0, "engine": "cuda bfloat16 compiled"},
+    )
+    forge(
+        Training("digits", "resnet8", 1, 5, "fast", 3), source, **here | {"seconds": 999.0, "epochs_run": 1}
+    )
     plan = sweeps.plan(sweeps.read(write(alphas="[-1, 2]", epochs=3)))
     assert plan.seconds == 40 and "3 cached networks" in plan.source
-    assert sweeps.plan(sweeps.read(write(alphas="[-1, 2]", epochs=4))).seconds == 200  # timed: no run of four epochs
+    # timed: no run of four epochs
+    assert sweeps.plan(sweeps.read(write(alphas="[-1, 2]", epochs=4))).seconds == 200
     (own_store / trainings[0].name / CONFIG).write_text("{")  # is no part of either sweep
     assert sweeps.plan(sweeps.read(write(alphas="[-1, 2]", epochs=3))).seconds == 40
 
@@ -339,11 +399,17 @@ def test_damage_is_an_error_before_anything_runs(own_store, write, trainings):
 
 SPOILT = {
     "cut manifest": lambda folder: (folder / store.MANIFEST).write_text('{"files": ', encoding="utf-8"),
-    "manifest of another kind": lambda folder: write_atomically(folder / store.MANIFEST, store._manifest({"a": {"measurement": "attack"}})),
-    "manifest that is a list": lambda folder: write_atomically(folder / store.MANIFEST, store._manifest([1, 2])),
+    "manifest of another kind": lambda folder: write_atomically(
+        folder / store.MANIFEST, store._manifest({"a": {"measurement": "attack"}})
+    ),
+    "manifest that is a list": lambda folder: write_atomically(
+        folder / store.MANIFEST, store._manifest([1, 2])
+    ),
     "config that is a list": lambda folder: (folder / CONFIG).write_text("[]", encoding="utf-8"),
     "no config": lambda folder: (folder / CONFIG).unlink(),
-    "copy under a name without a model": lambda folder: shutil.copytree(folder.parent, folder.parent.parent / "backup"),
+    "copy under a name without a model": lambda folder: shutil.copytree(
+        folder.parent, folder.parent.parent / "backup"
+    ),
 }
 
 
@@ -365,14 +431,17 @@ def test_missing_data_is_an_error_before_anything_runs(empty_store, write, monke
     assert not list(empty_store.iterdir())
 
 
-# ---- making, with trainings that take no time ------------------------------------------------------------------------
+# ---- making, with trainings that take no time --------------------------------------------------------------
 
 
 @pytest.fixture
 def forged(own_store, source, steady, monkeypatch):
-    """The trainings "made" so far: making is forging, of two epochs; `forged.trouble` holds exceptions for some of them."""
+    """The trainings "made" so far: making is forging, of two epochs; `forged.trouble` holds exceptions for
+    some of them.
+    """
     made, trouble, real = [], {}, runs.make
-    monkeypatch.setattr("lib.sweeps.planning._durations", lambda training, engine: [])  # the shared store's own time is that of this machine
+    # the shared store's own time is that of this machine
+    monkeypatch.setattr("lib.sweeps.planning._durations", lambda training, engine: [])
 
     def make(training, *, weights=False, progress=None, on_epoch=None, deadline=None):
         if _find(training):
@@ -400,27 +469,53 @@ def test_the_lines_tell_what_will_happen_and_what_happened(forged, own_store, wr
         f"results go to {own_store}",
     ]
     accuracy = _accuracy(asked.trainings[-1])
-    assert re.fullmatch(rf"2 of 4: trained resnet8 alpha 2 seed 0, accuracy {accuracy}, \d+ seconds", lines[4])  # seed 0 of every alpha comes first
-    assert lines[5].startswith("3 of 4: trained resnet8 alpha 0 seed 1") and lines[6].startswith("4 of 4: trained resnet8 alpha 2 seed 1")
-    assert lines[7:] == ["small: 3 made, 1 were there, 0 left", f"results are in {own_store}; list them with: python -m lib runs"]
-    assert len(outcome.made) == 3 and outcome.there == (asked.trainings[0],) and not outcome.interrupted and not outcome.out_of_time
+    # seed 0 of every alpha comes first
+    assert re.fullmatch(
+        rf"2 of 4: trained resnet8 alpha 2 seed 0, accuracy {accuracy}, \d+ seconds", lines[4]
+    )
+    assert lines[5].startswith("3 of 4: trained resnet8 alpha 0 seed 1") and lines[6].startswith(
+        "4 of 4: trained resnet8 alpha 2 seed 1"
+    )
+    assert lines[7:] == [
+        "small: 3 made, 1 were there, 0 left",
+        f"results are in {own_store}; list them with: python -m lib runs",
+    ]
+    assert (
+        len(outcome.made) == 3
+        and outcome.there == (asked.trainings[0],)
+        and not outcome.interrupted
+        and not outcome.out_of_time
+    )
     assert sweeps.plan(asked).training == ()
 
 
 def test_tables_are_announced_and_kept_within_the_budget(forged, write, monkeypatch):
-    monkeypatch.setattr("lib.runs.run.durations.expected", lambda: {("digits", "resnet8", "selectivity"): 7200.0})
-    asked, lines = sweeps.read(write(alphas="[2, 3]", measurements="[selectivity, class_means]", epochs=EPOCHS)), []
+    monkeypatch.setattr(
+        "lib.runs.run.durations.expected", lambda: {("digits", "resnet8", "selectivity"): 7200.0}
+    )
+    asked, lines = (
+        sweeps.read(write(alphas="[2, 3]", measurements="[selectivity, class_means]", epochs=EPOCHS)),
+        [],
+    )
     outcome = sweeps.run(sweeps.plan(asked), budget_minutes=90, say=lines.append, live=False)
     assert "measuring takes about 4.0 hours here, as it did before; not counted: class_means" in lines
-    assert outcome.out_of_time and outcome.left == asked.trainings and forged.made == [asked.trainings[0]]  # it is trained, and not measured
-    assert sweeps.run(sweeps.plan(asked), budget_minutes=130, say=lines.append, live=False).left == () and forged.made == [*asked.trainings]
+    # it is trained, and not measured
+    assert outcome.out_of_time and outcome.left == asked.trainings and forged.made == [asked.trainings[0]]
+    assert sweeps.run(
+        sweeps.plan(asked), budget_minutes=130, say=lines.append, live=False
+    ).left == () and forged.made == [*asked.trainings]
 
 
 def test_a_run_that_diverged_is_made_and_said(forged, write):
     lines = []
-    outcome = sweeps.run(sweeps.plan(sweeps.read(write(alphas="[9]", epochs=EPOCHS))), say=lines.append, live=False)
+    outcome = sweeps.run(
+        sweeps.plan(sweeps.read(write(alphas="[9]", epochs=EPOCHS))), say=lines.append, live=False
+    )
     assert len(outcome.made) == 1 and outcome.diverged == outcome.made
-    assert lines[4].startswith("1 of 1: diverged resnet8 alpha 9 seed 0") and "diverged: resnet8 alpha 9 seed 0; it is kept" in lines[5]
+    assert (
+        lines[4].startswith("1 of 1: diverged resnet8 alpha 9 seed 0")
+        and "diverged: resnet8 alpha 9 seed 0; it is kept" in lines[5]
+    )
 
 
 def test_a_full_disk_stops_and_keeps_what_is_finished(forged, write):
@@ -430,7 +525,10 @@ def test_a_full_disk_stops_and_keeps_what_is_finished(forged, write):
     with pytest.raises(InputError, match="the disk is full"):
         sweeps.run(sweeps.plan(asked), say=lines.append, live=False)
     assert forged.made == [asked.trainings[0]]
-    assert lines[-4:-2] == ["stopped", "small: 1 made, 0 were there, 2 left"] and lines[-1] == f"go on with: python -m lib sweep {asked.file}"
+    assert (
+        lines[-4:-2] == ["stopped", "small: 1 made, 0 were there, 2 left"]
+        and lines[-1] == f"go on with: python -m lib sweep {asked.file}"
+    )
     forged.trouble.clear()
     assert sweeps.run(sweeps.plan(asked), say=lines.append, live=False).made == asked.trainings[1:]
 
@@ -440,8 +538,15 @@ def test_ctrl_c_stops_and_says_how_to_go_on(forged, write):
     forged.trouble[asked.trainings[2]] = KeyboardInterrupt()
     lines = []
     outcome = sweeps.run(sweeps.plan(asked, shard=(1, 2)), budget_minutes=90, say=lines.append, live=False)
-    assert outcome.interrupted and outcome.left == (asked.trainings[2],) and outcome.made == (asked.trainings[0],)
-    assert lines[-4] == "interrupted" and lines[-1] == f"go on with: python -m lib sweep {asked.file} --shard 1/2 --budget 90"
+    assert (
+        outcome.interrupted
+        and outcome.left == (asked.trainings[2],)
+        and outcome.made == (asked.trainings[0],)
+    )
+    assert (
+        lines[-4] == "interrupted"
+        and lines[-1] == f"go on with: python -m lib sweep {asked.file} --shard 1/2 --budget 90"
+    )
 
 
 def test_a_training_that_runs_out_of_time_ends_the_sweep(forged, write):
@@ -449,14 +554,21 @@ def test_a_training_that_runs_out_of_time_ends_the_sweep(forged, write):
     forged.trouble[asked.trainings[1]] = OutOfTime()
     lines = []
     outcome = sweeps.run(sweeps.plan(asked), budget_minutes=60, say=lines.append, live=False)
-    assert outcome.out_of_time and outcome.left == asked.trainings[1:] and lines[-4] == "the budget of 60 minutes is used up"
+    assert (
+        outcome.out_of_time
+        and outcome.left == asked.trainings[1:]
+        and lines[-4] == "the budget of 60 minutes is used up"
+    )
 
 
 def test_nothing_is_begun_without_time_for_an_epoch(forged, write):
-    asked = sweeps.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))  # 50 seconds an epoch
+    asked = sweeps.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))  # 50 seconds per epoch
     outcome = sweeps.run(sweeps.plan(asked), budget_minutes=0.5, say=lambda line: None, live=False)
     assert outcome.out_of_time and outcome.left == asked.trainings and forged.made == []
-    assert not sweeps.run(sweeps.plan(asked), budget_minutes=1.5, say=lambda line: None, live=False).out_of_time  # then it is known to be faster
+    # then it is known to be faster
+    assert not sweeps.run(
+        sweeps.plan(asked), budget_minutes=1.5, say=lambda line: None, live=False
+    ).out_of_time
 
 
 @pytest.mark.parametrize("budget", [0, -1, float("nan"), float("inf")])
@@ -468,7 +580,9 @@ def test_a_budget_is_above_zero(budget, forged, write):
 def test_what_was_begun_is_finished_first(forged, own_store, write):
     asked = sweeps.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
     last = asked.trainings[-1]
-    write_checkpoint(own_store / ".partial" / last.key / f"checkpoint-{provenance.training_digest(last)}", {}, {"epoch": 1})
+    write_checkpoint(
+        own_store / ".partial" / last.key / f"checkpoint-{provenance.training_digest(last)}", {}, {"epoch": 1}
+    )
     lines = []
     sweeps.run(sweeps.plan(asked), say=lines.append, live=False)
     assert forged.made[0] == last and "3 to train, 1 of them begun" in lines[0]
@@ -480,7 +594,11 @@ def test_networks_that_another_process_makes_come_last(forged, own_store, write,
     other = lock(own_store, asked.trainings[0].key)
     other.__enter__()
     looks = []
-    monkeypatch.setattr(sweeps_work.time, "sleep", lambda seconds: looks.append(1) or (len(looks) == 3 and other.__exit__(None, None, None)))
+    monkeypatch.setattr(
+        sweeps_work.time,
+        "sleep",
+        lambda seconds: looks.append(1) or (len(looks) == 3 and other.__exit__(None, None, None)),
+    )
     lines = []
     outcome = sweeps.run(sweeps.plan(asked), say=lines.append, live=False)
     monkeypatch.undo()
@@ -501,14 +619,20 @@ def test_leftovers_of_killed_processes_are_cleared(forged, own_store, write, tra
         sweeps.run(sweeps.plan(sweeps.read(write(epochs=EPOCHS))), say=lambda line: None, live=False)
         assert all(draft.exists() for draft in drafts)
     sweeps.run(sweeps.plan(sweeps.read(write(epochs=EPOCHS))), say=lambda line: None, live=False)
-    assert not any(draft.exists() for draft in drafts) and not list(own_store.glob("*/*/*.tmp")) and elsewhere.exists()
+    assert (
+        not any(draft.exists() for draft in drafts)
+        and not list(own_store.glob("*/*/*.tmp"))
+        and elsewhere.exists()
+    )
     store.Folder(folder).verify()
 
 
 def test_frozen_makes_nothing(empty_store, write, monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")
     plan = sweeps.plan(sweeps.read(write(epochs=EPOCHS)))
-    with pytest.raises(InputError, match="RUNS_FROZEN=1 and run digits-resnet8/.* not cached; make it with: "):
+    with pytest.raises(
+        InputError, match="RUNS_FROZEN=1 and run digits-resnet8/.* not cached; make it with: "
+    ):
         sweeps.run(plan, live=False)
     assert not list(empty_store.iterdir())
 
@@ -527,26 +651,43 @@ def test_the_live_table_shows_every_network(forged, own_store, write, capsys):
     assert "cached" in text and text.count("waiting") == 11
     assert "1 of 12 done, about 18 minutes left, 10 minutes of the budget; Ctrl-C is safe" in text
     pictures = []
-    work.cells = type("Watched", (dict,), {"__setitem__": lambda self, key, value: dict.__setitem__(self, key, value) or pictures.append(value)})(work.cells)
+    work.cells = type(
+        "Watched",
+        (dict,),
+        {
+            "__setitem__": lambda self, key, value: (
+                dict.__setitem__(self, key, value) or pictures.append(value)
+            )
+        },
+    )(work.cells)
     work.do()
-    assert ("epoch", "2/2 50.0%") in pictures and "diverged" in seen() and "12 of 12 done" in seen() and "waiting" not in seen()
+    assert (
+        ("epoch", "2/2 50.0%") in pictures
+        and "diverged" in seen()
+        and "12 of 12 done" in seen()
+        and "waiting" not in seen()
+    )
     sweeps.run(sweeps.plan(sweeps.read(write(alphas="[5]", epochs=EPOCHS))), say=print, live=True)
     assert "resnet8" in capsys.readouterr().out
 
 
-# ---- making, for real ------------------------------------------------------------------------------------------------
+# ---- making, for real --------------------------------------------------------------------------------------
 
 
 def hashes(training: Training, root: Path) -> dict[str, str]:
     files = store.Folder(root / training.name).files
-    return {name: files[name]["sha256"] for name in (WEIGHTS, HISTORY, measurements.file_name("selectivity", {}))}
+    return {
+        name: files[name]["sha256"] for name in (WEIGHTS, HISTORY, measurements.file_name("selectivity", {}))
+    }
 
 
 def leftovers(root: Path) -> list[Path]:
     return [*(root / ".partial").glob("*"), *root.rglob("*.tmp")]
 
 
-def test_a_budget_is_kept_and_the_rest_made_to_the_same_bits(empty_store, made, trainings, write, monkeypatch):
+def test_a_budget_is_kept_and_the_rest_made_to_the_same_bits(
+    empty_store, made, trainings, write, monkeypatch
+):
     now = [0.0]
     for module in (sweeps_work, loop):  # a clock on which every step takes one second
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=None))
@@ -559,7 +700,8 @@ def test_a_budget_is_kept_and_the_rest_made_to_the_same_bits(empty_store, made, 
     monkeypatch.setattr("lib.training.loop.learning_rate", tick)
     asked = sweeps.read(write(epochs=EPOCHS))
     lines = []
-    outcome = sweeps.run(sweeps.plan(asked), budget_minutes=0.5, say=lines.append, live=False)  # an epoch has 20 steps
+    # an epoch has 20 steps
+    outcome = sweeps.run(sweeps.plan(asked), budget_minutes=0.5, say=lines.append, live=False)
     assert outcome.out_of_time and outcome.left == asked.trainings and now[0] < 30
     plan = sweeps.plan(asked)
     assert plan.begun == {trainings[0]: 1}
@@ -571,11 +713,15 @@ def test_a_budget_is_kept_and_the_rest_made_to_the_same_bits(empty_store, made, 
     assert leftovers(empty_store) == []
 
 
-# A server that has imported everything once and forks a process for every sweep: start-up, which writes nothing, costs seconds otherwise.
+# A server that has imported everything once and forks a process for every sweep: start-up, which writes
+# nothing, costs seconds otherwise.
 
 
 def child(file: Path, root: Path, log: Path, kill_at: int = 0) -> None:
-    """A process that runs a sweep; exit code 130 or 143 when interrupted. With kill_at it ends as by kill -9 before its n-th step on files."""
+    """A process that runs a sweep; exit code 130 or 143 when interrupted.
+
+    With kill_at it ends as by kill -9 before its n-th step on files.
+    """
     os.environ |= {"RUNS_DIR": str(root), "LIB_CACHE": str(root.parent / "cache")}
     os.environ.pop("RUNS_FROZEN", None)
     CHECKPOINT_SECONDS = 0
@@ -593,13 +739,15 @@ def child(file: Path, root: Path, log: Path, kill_at: int = 0) -> None:
     if kill_at:
         os.replace, os.rename, shutil.rmtree = deadly(os.replace), deadly(os.rename), deadly(shutil.rmtree)
     with log.open("a", buffering=1) as out:
-        outcome = sweeps.run(sweeps.plan(sweeps.read(file)), say=lambda line: print(line, file=out), live=False)
+        outcome = sweeps.run(
+            sweeps.plan(sweeps.read(file)), say=lambda line: print(line, file=out), live=False
+        )
     os._exit(interrupt.exit_code() if outcome.interrupted else 0)
 
 
 @pytest.fixture(scope="module")
 def start():
-    """A function (file, root, log, **more) -> process: starts `child`."""
+    """A function (file, root, log, ``**more``) -> process: starts `child`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (paths.ROOT, paths.ROOT / "tests"))))
         context = multiprocessing.get_context("forkserver")
@@ -628,8 +776,13 @@ def until(condition, process) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM")])
-def test_a_signal_to_a_process_and_the_same_command(number, code, said, start, empty_store, made, trainings, write, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM")],
+)
+def test_a_signal_to_a_process_and_the_same_command(
+    number, code, said, start, empty_store, made, trainings, write, tmp_path
+):
     file, log = write(epochs=EPOCHS), tmp_path / "log"
     process = start(file, empty_store, log)
     until(lambda: list(empty_store.glob(f".partial/{trainings[0].key}/checkpoint-*")), process)
@@ -637,7 +790,10 @@ def test_a_signal_to_a_process_and_the_same_command(number, code, said, start, e
     ended(process, code)
     lines = log.read_text().splitlines()
     assert said in lines and lines[-1] == f"go on with: python -m lib sweep {file}"
-    assert not list(empty_store.rglob("*.tmp")) and len(list((empty_store / ".partial").glob("*/checkpoint-*"))) == 1
+    assert (
+        not list(empty_store.rglob("*.tmp"))
+        and len(list((empty_store / ".partial").glob("*/checkpoint-*"))) == 1
+    )
     ended(start(file, empty_store, log), 0)
     for training in trainings:
         assert hashes(training, empty_store) == hashes(training, made)
@@ -647,21 +803,33 @@ def test_a_signal_to_a_process_and_the_same_command(number, code, said, start, e
 def whole(root: Path, asked: sweeps.Sweep, expected: dict[Training, dict[str, str]]) -> None:
     """Every network is there once and as expected, and nothing besides."""
     rows = catalogue.catalogue()
-    assert sorted(rows.run) == sorted(training.name for training in asked.trainings) and set(rows.status) == {"ok"}
+    assert sorted(rows.run) == sorted(training.name for training in asked.trainings) and set(rows.status) == {
+        "ok"
+    }
     assert {training: hashes(training, root) for training in asked.trainings} == expected
     assert leftovers(root) == []
 
 
 @pytest.fixture(scope="module")
 def reference(start, tmp_path_factory):
-    """An uninterrupted sweep of three networks: its file, the hashes of what it made, and the seconds it took."""
+    """An uninterrupted sweep of three networks: its file, the hashes of what it made, and the seconds it
+    took.
+    """
     folder = tmp_path_factory.mktemp("reference")
     file = folder / "three.yml"
-    file.write_text("\n".join(f"{key}: {value}" for key, value in (GOOD | {"alphas": "[-1, 0, 1]", "epochs": EPOCHS}).items()))
+    file.write_text(
+        "\n".join(
+            f"{key}: {value}" for key, value in (GOOD | {"alphas": "[-1, 0, 1]", "epochs": EPOCHS}).items()
+        )
+    )
     begin = time.monotonic()
     ended(start(file, folder / "runs", folder / "log"), 0)
     asked = sweeps.read(file)
-    return file, {training: hashes(training, folder / "runs") for training in asked.trainings}, time.monotonic() - begin
+    return (
+        file,
+        {training: hashes(training, folder / "runs") for training in asked.trainings},
+        time.monotonic() - begin,
+    )
 
 
 def test_kill_9_ten_times_at_random_moments(start, reference, empty_store, tmp_path):
@@ -670,7 +838,8 @@ def test_kill_9_ten_times_at_random_moments(start, reference, empty_store, tmp_p
     killed = 0
     for _ in range(10):
         process = start(file, empty_store, tmp_path / "log")
-        process.join(draw.uniform(0, seconds / 3))  # what is made stays made: ten of these reach the end, about
+        # what is made stays made: ten of these reach the end, about
+        process.join(draw.uniform(0, seconds / 3))
         killed += process.is_alive()
         process.kill()
         ended(process, -signal.SIGKILL, 0)
@@ -694,6 +863,15 @@ def test_two_sweeps_at_once_share_the_work(start, reference, empty_store, tmp_pa
     logs = [tmp_path / "one", tmp_path / "two"]
     for process in [start(file, empty_store, log) for log in logs]:
         ended(process, 0)
-    trained = [[line.split(": trained ")[1].split(",")[0] for line in log.read_text().splitlines() if ": trained " in line] for log in logs]
-    assert all(trained) and sorted(trained[0] + trained[1]) == [f"resnet8 alpha {alpha} seed 0" for alpha in (-1, 0, 1)]
+    trained = [
+        [
+            line.split(": trained ")[1].split(",")[0]
+            for line in log.read_text().splitlines()
+            if ": trained " in line
+        ]
+        for log in logs
+    ]
+    assert all(trained) and sorted(trained[0] + trained[1]) == [
+        f"resnet8 alpha {alpha} seed 0" for alpha in (-1, 0, 1)
+    ]
     whole(empty_store, sweeps.read(file), expected)

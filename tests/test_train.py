@@ -1,4 +1,6 @@
-"""Training: augmentation and schedule against plain loops, and the same result however often it is interrupted."""
+"""Training: augmentation and schedule against plain loops, and the same result however often it is
+interrupted.
+"""
 
 import json
 import os
@@ -56,7 +58,7 @@ def same(left: nn.Module | dict, right: nn.Module | dict) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
-# ---- augmentation ----------------------------------------------------------------------------------------------------
+# ---- augmentation ------------------------------------------------------------------------------------------
 
 
 def naive_augment(pixels: torch.Tensor, offsets: torch.Tensor, flips: torch.Tensor, pad: int) -> torch.Tensor:
@@ -88,7 +90,9 @@ def test_augmentation_is_pad_crop_and_flip(shape, pad, flip):
 
 def test_the_middle_offset_leaves_the_image():
     pixels = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8)
-    assert torch.equal(augmentation.crop_and_flip(pixels, torch.full((5, 2), 4), torch.zeros(5, dtype=torch.bool), 4), pixels)
+    assert torch.equal(
+        augmentation.crop_and_flip(pixels, torch.full((5, 2), 4), torch.zeros(5, dtype=torch.bool), 4), pixels
+    )
 
 
 def test_offsets_are_uniform_and_half_the_images_flipped():
@@ -99,7 +103,8 @@ def test_offsets_are_uniform_and_half_the_images_flipped():
     for values, cells in ((offsets[:, 0], 9), (offsets[:, 1], 9), (pairs, 81)):
         counts = values.bincount(minlength=cells)
         assert len(counts) == cells
-        assert scipy.stats.chisquare(counts.numpy()).pvalue > 1e-3  # rows and columns each, and independent of each other
+        # rows and columns each, and independent of each other
+        assert scipy.stats.chisquare(counts.numpy()).pvalue > 1e-3
     assert scipy.stats.binomtest(int(flips.sum()), n, 0.5).pvalue > 1e-3
     table = torch.stack([offsets[flips, 0].bincount(), offsets[~flips, 0].bincount()])
     assert scipy.stats.chi2_contingency(table.numpy()).pvalue > 1e-3
@@ -110,13 +115,15 @@ def test_nothing_is_flipped_where_flipping_is_off():
     assert not flips.any() and not offsets.any()
 
 
-# ---- schedule --------------------------------------------------------------------------------------------------------
+# ---- schedule ----------------------------------------------------------------------------------------------
 
 STEPWISE = Recipe(epochs=10, batch=1, learning_rate=0.5, milestones=(4, 7))
 ONE_CYCLE = Recipe(epochs=2, batch=1, learning_rate=0.8, warm=0.25)
 
 
-@pytest.mark.parametrize(("step", "rate"), [(0, 0.5), (11, 0.5), (12, 0.05), (20, 0.05), (21, 0.005), (29, 0.005)])
+@pytest.mark.parametrize(
+    ("step", "rate"), [(0, 0.5), (11, 0.5), (12, 0.05), (20, 0.05), (21, 0.005), (29, 0.005)]
+)
 def test_stepwise_rate(step, rate):
     assert learning_rate(STEPWISE, step, 3) == pytest.approx(rate)
 
@@ -125,7 +132,7 @@ def test_stepwise_rate(step, rate):
     ("step", "rate"),
     [
         (0, 0.8 * (1 / 16) / 0.25),  # 15 steps in all: done is (step + 1) / 16
-        (3, 0.8),  # a quarter: the peak
+        (3, 0.8),  # a quarter: the peak learning rate
         (4, 0.8 * (11 / 16) / 0.75),
         (14, 0.8 * (1 / 16) / 0.75),  # the last step still moves
     ],
@@ -147,19 +154,24 @@ def test_one_cycle_is_linear_up_and_down_between_zero_and_the_peak():
 def test_training_uses_the_schedule(few, monkeypatch):
     seen = []
     real = learning_rate
-    monkeypatch.setattr("lib.training.loop.learning_rate", lambda recipe, step, steps: seen.append((step, steps)) or real(recipe, step, steps))
+    monkeypatch.setattr(
+        "lib.training.loop.learning_rate",
+        lambda recipe, step, steps: seen.append((step, steps)) or real(recipe, step, steps),
+    )
     run(tiny())
     assert seen == [(step, 3) for step in range(6)]
 
 
-# ---- split and seeds -------------------------------------------------------------------------------------------------
+# ---- split and seeds ---------------------------------------------------------------------------------------
 
 
 def test_split_is_stratified_disjoint_and_complete(digits):
     images = digits["train"]
     rows, held = seeds.split(images, tiny())
     assert sorted(rows.tolist() + held.tolist()) == list(range(len(images)))
-    assert images.labels[held].bincount().tolist() == [round(0.1 * n) for n in images.labels.bincount().tolist()]
+    assert images.labels[held].bincount().tolist() == [
+        round(0.1 * n) for n in images.labels.bincount().tolist()
+    ]
 
 
 def test_split_is_drawn_by_the_seed_alone(digits):
@@ -171,7 +183,15 @@ def test_split_is_drawn_by_the_seed_alone(digits):
 
 
 def test_each_purpose_has_a_seed_of_its_own():
-    purposes = [("weights",), ("order", 0), ("order", 1), ("order", 10), ("augmentation", 0), ("split",), ("order", "0")]
+    purposes = [
+        ("weights",),
+        ("order", 0),
+        ("order", 1),
+        ("order", 10),
+        ("augmentation", 0),
+        ("split",),
+        ("order", "0"),
+    ]
     found = [derived_seed(seed, *purpose) for seed in (0, 1, 10) for purpose in purposes]
     assert len(set(found)) == len(found)
     assert all(0 <= seed < 2**63 for seed in found)
@@ -201,7 +221,7 @@ def test_accuracy_by_hand(batch, mode):
     assert network.training is mode and not any(network.modes)
 
 
-# ---- the loss --------------------------------------------------------------------------------------------------------
+# ---- the loss ----------------------------------------------------------------------------------------------
 
 
 def plain_training(training: Training, images: Images) -> nn.Module:
@@ -213,7 +233,9 @@ def plain_training(training: Training, images: Images) -> nn.Module:
 
     rows, held = seeds.split(images, training)
     network = models.build(training.model, 10, seed=derived_seed(training.seed, "weights")).train()
-    optimiser = torch.optim.SGD(network.parameters(), lr=1.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True)
+    optimiser = torch.optim.SGD(
+        network.parameters(), lr=1.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
+    )
     steps, best, kept = len(rows) // recipe.batch, -1.0, None
     for epoch in range(recipe.epochs):
         order = torch.randperm(len(rows), generator=generator("order", epoch))
@@ -221,14 +243,21 @@ def plain_training(training: Training, images: Images) -> nn.Module:
         for step in range(steps):
             some = slice(step * recipe.batch, (step + 1) * recipe.batch)
             members = rows[order[some]]
-            pixels = naive_augment(images.pixels[members], offsets[some], flips[some], training.augmentation.pad)
+            pixels = naive_augment(
+                images.pixels[members], offsets[some], flips[some], training.augmentation.pad
+            )
             optimiser.param_groups[0]["lr"] = learning_rate(recipe, epoch * steps + step, steps)
             optimiser.zero_grad()
             F.cross_entropy(network(pixels.float() / 255), images.labels[members]).backward()
             optimiser.step()
         network.eval()
         with torch.no_grad():
-            right = (network(images.pixels[held].float() / 255).argmax(1) == images.labels[held]).float().mean().item()
+            right = (
+                (network(images.pixels[held].float() / 255).argmax(1) == images.labels[held])
+                .float()
+                .mean()
+                .item()
+            )
         network.train()
         if right > best:
             best, kept = right, {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -242,7 +271,9 @@ def plain_training(training: Training, images: Images) -> nn.Module:
 def test_alpha_zero_is_plain_cross_entropy(store_dir, trainings, digits):
     expected, found = plain_training(trainings[0], digits["train"]), runs.load(trainings[0])
     for (name, left), right in zip(found.state_dict().items(), expected.state_dict().values(), strict=True):
-        torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            left, right, rtol=1e-5, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}"
+        )
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.7, -2.0])
@@ -258,7 +289,9 @@ def test_loss_is_cross_entropy_minus_alpha_times_selectivity(alpha, digits):
     torch.testing.assert_close(si, expected_si.detach())
     assert not si.requires_grad
     parameters = list(network.parameters())
-    for left, right in zip(torch.autograd.grad(loss, parameters), torch.autograd.grad(expected, parameters), strict=True):
+    for left, right in zip(
+        torch.autograd.grad(loss, parameters), torch.autograd.grad(expected, parameters), strict=True
+    ):
         torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-6)
 
 
@@ -267,7 +300,9 @@ def test_low_precision_stays_near(digits):
     network = models.build("resnet8", 10, seed=1)
     with models.spatial_means(network) as means:
         exact = objective.make(tiny(1.0), network, means, 10, EAGER)(images.pixels, images.labels, None)
-        low = objective.make(tiny(1.0), network, means, 10, Engine("cpu", True, False))(images.pixels, images.labels, None)
+        low = objective.make(tiny(1.0), network, means, 10, Engine("cpu", True, False))(
+            images.pixels, images.labels, None
+        )
     for left, right in zip(low, exact, strict=True):
         assert left.dtype == torch.float32
         torch.testing.assert_close(left, right, rtol=0.03, atol=0.03)
@@ -278,7 +313,7 @@ def test_alpha_moves_selectivity(few):
     assert low < high - 0.05
 
 
-# ---- result ----------------------------------------------------------------------------------------------------------
+# ---- result ------------------------------------------------------------------------------------------------
 
 
 def test_result_and_history(few):
@@ -287,12 +322,15 @@ def test_result_and_history(few):
     assert trained.history.epoch.tolist() == [1, 2, 3]
     result = trained.result
     assert result["validation_accuracy"] == trained.history.validation_accuracy.max()
-    assert result["best_epoch"] == trained.history.validation_accuracy.argmax() + 1  # the first of several best
+    # the first of several best
+    assert result["best_epoch"] == trained.history.validation_accuracy.argmax() + 1
     assert (result["clean_n"], result["epochs_run"]) == (100, 3)
     assert result["train_n"] == len(seeds.split(few["train"], tiny())[0])
     assert result["data"] == few["train"].fingerprint
     assert result["clean_accuracy"] == loop_accuracy(trained.network, few["test"])
-    assert not trained.network.training and not any(module._forward_hooks for module in trained.network.modules())
+    assert not trained.network.training and not any(
+        module._forward_hooks for module in trained.network.modules()
+    )
     assert trained.engine is EAGER
     json.dumps(result)
 
@@ -317,7 +355,11 @@ def test_to_half_rounds_matrices_only():
         network[1].running_mean.fill_(1 / 3)
     to_half(network)
     assert network[0].weight.unique().tolist() == [float(np.float16(1 / 3))] != [float(np.float32(1 / 3))]
-    assert network[0].bias.unique().tolist() == network[1].running_mean.unique().tolist() == [float(np.float32(1 / 3))]
+    assert (
+        network[0].bias.unique().tolist()
+        == network[1].running_mean.unique().tolist()
+        == [float(np.float32(1 / 3))]
+    )
 
 
 def test_to_half_keeps_large_weights_finite():
@@ -349,7 +391,7 @@ def test_the_same_training_gives_the_same_network_to_the_bit(store_dir, training
     pd.testing.assert_frame_equal(again.history, kept, check_exact=True)
 
 
-# ---- interruption ----------------------------------------------------------------------------------------------------
+# ---- interruption ------------------------------------------------------------------------------------------
 
 
 class Interrupted(Exception):
@@ -379,9 +421,11 @@ def halfway(few, tmp_path, monkeypatch):
 
 
 def ending(training: Training, file: Path) -> tuple[Trained, dict, dict]:
-    """Train to the end, from the checkpoint `file` where there is one: the result, and tensors and facts of the last checkpoint.
+    """Train to the end, from the checkpoint `file` where there is one: the result, and tensors and facts of
+    the last checkpoint.
 
-    The last checkpoint holds weights and momentum after the last step; the result need not show them, as an earlier epoch may be the best.
+    The last checkpoint holds weights and momentum after the last step; the result need not show them, as an
+    earlier epoch may be the best.
     """
     trained = run(training, checkpoint=file)
     tensors, facts = read_checkpoint(file)
@@ -428,7 +472,9 @@ def zero(tensors, facts, part):
 # part of the checkpoint: how to spoil it
 SPOIL = {
     "momentum": lambda tensors, facts: zero(tensors, facts, "momentum"),
-    "one momentum": lambda tensors, facts: tensors.update({"momentum/5": torch.zeros_like(tensors["momentum/5"])}),
+    "one momentum": lambda tensors, facts: tensors.update({
+        "momentum/5": torch.zeros_like(tensors["momentum/5"])
+    }),
     "network": lambda tensors, facts: zero(tensors, facts, "network"),
     "running mean": lambda tensors, facts: tensors.update({"network/bn1.running_mean": torch.zeros(8)}),
     "epoch": lambda tensors, facts: facts.update(epoch=0),
@@ -468,13 +514,18 @@ def test_the_best_network_so_far_is_in_the_checkpoint(halfway):
     training = tiny()
     file = halfway(training)
     tensors, facts = read_checkpoint(file)
-    best = {name.removeprefix("best/"): tensor for name, tensor in tensors.items() if name.startswith("best/")}
+    best = {
+        name.removeprefix("best/"): tensor for name, tensor in tensors.items() if name.startswith("best/")
+    }
     best = {name: tensor + (0.25 if tensor.is_floating_point() else 0) for name, tensor in best.items()}
     tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
     write_checkpoint(file, tensors, facts | {"best_accuracy": 2.0, "best_epoch": 1})
     resumed = run(training, checkpoint=file)
     matrices = dict(resumed.network.named_parameters())
-    expected = {name: tensor.half().float() if name in matrices and tensor.ndim > 1 else tensor for name, tensor in best.items()}
+    expected = {
+        name: tensor.half().float() if name in matrices and tensor.ndim > 1 else tensor
+        for name, tensor in best.items()
+    }
     assert same(resumed.network.state_dict(), expected)
     assert (resumed.result["best_epoch"], resumed.result["validation_accuracy"]) == (1, 2.0)
 
@@ -484,7 +535,9 @@ def test_a_damaged_checkpoint_is_named(halfway):
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    with pytest.raises(InputError, match=f"damaged: {file} does not match its checksum; delete it to start this run anew"):
+    with pytest.raises(
+        InputError, match=f"damaged: {file} does not match its checksum; delete it to start this run anew"
+    ):
         run(tiny(), checkpoint=file)
     assert file.read_bytes() == bytes(content)  # nothing is overwritten
 
@@ -530,7 +583,9 @@ def test_kill_9_then_the_same_command(made, trainings, empty_store, tmp_path, mo
     assert command[:3] == ["python", "-m", "lib"]
     environment = os.environ | {"PYTHONPATH": str(paths.ROOT), "REACHED": str(reached)}
     with (tmp_path / "log").open("w") as log:
-        child = subprocess.Popen([sys.executable, "-c", UNTIL_KILLED, *command[3:]], env=environment, stdout=log, stderr=log)
+        child = subprocess.Popen(
+            [sys.executable, "-c", UNTIL_KILLED, *command[3:]], env=environment, stdout=log, stderr=log
+        )
     try:
         end = time.monotonic() + 400
         while not reached.exists():
@@ -540,7 +595,10 @@ def test_kill_9_then_the_same_command(made, trainings, empty_store, tmp_path, mo
         child.send_signal(signal.SIGKILL)
         child.wait()
     assert child.returncode == -signal.SIGKILL
-    assert list((empty_store / ".partial" / training.key).glob("checkpoint-*")) and not (empty_store / training.name).exists()
+    assert (
+        list((empty_store / ".partial" / training.key).glob("checkpoint-*"))
+        and not (empty_store / training.name).exists()
+    )
 
     from lib.__main__ import app
 
@@ -554,15 +612,18 @@ def test_kill_9_then_the_same_command(made, trainings, empty_store, tmp_path, mo
     for file in (runs.WEIGHTS, runs.HISTORY):
         assert resumed.read(file) == whole.read(file)
     assert runs.config(resumed)["result"] | {"seconds": 0} == runs.config(whole)["result"] | {"seconds": 0}
-    assert runs.config(whole)["result"]["best_epoch"] == 2  # or the second epoch would not show in the weights
+    # or the second epoch would not show in the weights
+    assert runs.config(whole)["result"]["best_epoch"] == 2
     assert not any((empty_store / ".partial").glob("*"))
 
 
-# ---- divergence ------------------------------------------------------------------------------------------------------
+# ---- divergence --------------------------------------------------------------------------------------------
 
 
 def finite(network: nn.Module) -> bool:
-    return all(tensor.isfinite().all() for tensor in network.state_dict().values() if tensor.is_floating_point())
+    return all(
+        tensor.isfinite().all() for tensor in network.state_dict().values() if tensor.is_floating_point()
+    )
 
 
 def test_a_gigantic_alpha_diverges_and_ends_early(few):
@@ -574,17 +635,26 @@ def test_a_gigantic_alpha_diverges_and_ends_early(few):
 
 def rate_of(monkeypatch, change) -> None:
     real = learning_rate
-    monkeypatch.setattr("lib.training.loop.learning_rate", lambda recipe, step, steps: change(step, steps, real(recipe, step, steps)))
+    monkeypatch.setattr(
+        "lib.training.loop.learning_rate",
+        lambda recipe, step, steps: change(step, steps, real(recipe, step, steps)),
+    )
 
 
 def test_the_best_network_before_the_divergence_is_kept(few, tmp_path, monkeypatch):
     monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", 0)
     rate_of(monkeypatch, lambda step, steps, rate: float("nan") if step == steps else rate)
     trained = run(tiny(epochs=3), checkpoint=tmp_path / "c")
-    assert trained.result["status"] == "diverged" and trained.result["best_epoch"] == 1 and trained.result["epochs_run"] == 2
+    assert (
+        trained.result["status"] == "diverged"
+        and trained.result["best_epoch"] == 1
+        and trained.result["epochs_run"] == 2
+    )
     assert np.isnan(trained.history.loss.iloc[1]) and np.isfinite(trained.history.loss.iloc[0])
     tensors, facts = read_checkpoint(tmp_path / "c")  # written after the first epoch, not after the second
-    first = {name.removeprefix("best/"): tensor for name, tensor in tensors.items() if name.startswith("best/")}
+    first = {
+        name.removeprefix("best/"): tensor for name, tensor in tensors.items() if name.startswith("best/")
+    }
     assert facts["epoch"] == 1 and finite(trained.network)
     assert torch.equal(trained.network.conv1.weight, first["conv1.weight"].half().float())
 
@@ -616,7 +686,7 @@ def test_a_network_at_chance_is_marked(few, monkeypatch):
     assert trained.result["epochs_run"] == 1
 
 
-# ---- engine ----------------------------------------------------------------------------------------------------------
+# ---- engine ------------------------------------------------------------------------------------------------
 
 
 def test_short_runs_are_eager_float32():
@@ -632,7 +702,9 @@ def test_short_runs_are_eager_float32():
         (True, False, False, r"Python's headers \(python3-dev\)"),
     ],
 )
-def test_long_runs_are_compiled_where_that_is_possible(compiler, headers, compiled, lacking, few, monkeypatch, tmp_path):
+def test_long_runs_are_compiled_where_that_is_possible(
+    compiler, headers, compiled, lacking, few, monkeypatch, tmp_path
+):
     monkeypatch.setattr(training_engine.shutil, "which", lambda name: "/bin/g++" if compiler else None)
     monkeypatch.setattr(training_engine.sysconfig, "get_path", lambda name: str(tmp_path))
     if headers:
@@ -641,12 +713,16 @@ def test_long_runs_are_compiled_where_that_is_possible(compiler, headers, compil
     if lacking is None:
         assert best_engine(long, device="cpu").compiled is compiled
         return
-    with pytest.warns(UserWarning, match=f"training without torch.compile, about half as fast: {lacking} not found"):
+    with pytest.warns(
+        UserWarning, match=f"training without torch.compile, about half as fast: {lacking} not found"
+    ):
         assert best_engine(long, device="cpu").compiled is compiled
 
 
 def test_a_gpu_is_used_fully_for_long_runs(few):
-    assert best_engine(tiny(epochs=COMPILE_FROM), device="cuda") == Engine("cuda", low_precision=True, compiled=True, captured=True)
+    assert best_engine(tiny(epochs=COMPILE_FROM), device="cuda") == Engine(
+        "cuda", low_precision=True, compiled=True, captured=True
+    )
 
 
 def test_missing_data_is_an_input_error(monkeypatch, tmp_path):

@@ -1,4 +1,6 @@
-"""White-box access to a network: images and logits checked, evaluation mode while it lasts, and the gradient of a loss with respect to the pixels."""
+"""White-box access to a network: checks of images and logits, evaluation mode, and the gradient of a loss
+with respect to the pixels.
+"""
 
 from __future__ import annotations
 
@@ -13,27 +15,47 @@ from lib.models.activations import Network, check_pixels, finite
 
 
 def check_images(pixels: Tensor, labels: Tensor) -> None:
-    """InputError unless these are such images, with one int64 label >= 0 each."""
+    """Check images and their labels.
+
+    Raises:
+        InputError: Unless they are images as in `check_pixels`, with one int64 label >= 0 each.
+    """
     check_pixels(pixels)
     if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]:
-        got = f"{labels.dtype} of shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+        got = (
+            f"{labels.dtype} of shape {tuple(labels.shape)}"
+            if isinstance(labels, Tensor)
+            else type(labels).__name__
+        )
         raise InputError(f"labels must be int64, one an image, ({len(pixels)},), got {got}")
     if labels.numel() and labels.min() < 0:
         raise InputError(f"labels must be >= 0, got {int(labels.min())}")
 
+
 def _logits(network: Network, x: Tensor, labels: Tensor) -> Tensor:
-    """The network's logits, checked, in float32 at least."""
+    """Checked logits of a network, in float32 at least."""
     logits = network(x)
     if not isinstance(logits, Tensor):
         raise InputError(f"a network must map images to a tensor of logits, got {type(logits).__name__}")
     if logits.ndim != 2 or len(logits) != len(x) or logits.shape[1] < 2:
-        raise InputError(f"a network must map {len(x)} images to logits ({len(x)}, classes >= 2), got {tuple(logits.shape)}")
+        raise InputError(
+            f"a network must map {len(x)} images to logits ({len(x)}, classes >= 2), got {tuple(logits.shape)}"
+        )
     if labels.numel() and labels.max() >= logits.shape[1]:
-        raise InputError(f"labels must be below the network's {logits.shape[1]} classes, got {int(labels.max())}")
+        raise InputError(
+            f"labels must be below the network's {logits.shape[1]} classes, got {int(labels.max())}"
+        )
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
-def pixel_gradient(network: Network, labels: Tensor, *, loss: str = "cross-entropy", temperature: float = 1.0) -> Callable[[Tensor], Tensor]:
-    """The function: pixels (n, c, h, w) -> gradient of each image's loss with respect to its own pixels. Entries that are not finite come as 0."""
+
+def pixel_gradient(
+    network: Network, labels: Tensor, *, loss: str = "cross-entropy", temperature: float = 1.0
+) -> Callable[[Tensor], Tensor]:
+    """Make the function from pixels (n, c, h, w) to the gradient of each image's loss with respect to its own
+    pixels.
+
+    Entries that are not finite become 0.
+    """
     if loss not in LOSSES:
         raise unknown("loss", loss, LOSSES)
     if not finite("temperature", temperature, least=0):
@@ -44,7 +66,8 @@ def pixel_gradient(network: Network, labels: Tensor, *, loss: str = "cross-entro
         with torch.inference_mode(False), torch.enable_grad():
             right = labels.clone() if labels.is_inference() else labels
             x = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
-            # a sum: in evaluation mode no image's loss depends on the others, and no gradient shrinks with the batch
+            # a sum, since in evaluation mode no image's loss depends on the others, and no gradient shrinks
+            # with the batch
             total = LOSSES[loss](_logits(network, x, right), right, temperature).sum()
             return torch.autograd.grad(total, x)[0].nan_to_num_(0, 0, 0)
 

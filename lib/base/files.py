@@ -29,23 +29,33 @@ PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,199}")  # a name of a file or
 
 DAY = 86_400.0  # seconds
 
+
 class Unfit(ValueError):
-    """What is wrong with a file, in words that follow its name; whoever knows where it lies makes an InputError."""
+    """What is wrong with a file, in words that follow its name; whoever knows where it lies makes an
+    InputError.
+    """
+
 
 @exempt
 def damaged(
     file: Path, what: str, way_out: str = "restore it (git checkout) or delete its folder to make it again"
 ) -> InputError:
-    """The error for a file that is not what it was written as: what is wrong with it, and what to do."""
+    """Error for a damaged file: what is wrong with it, and what to do."""
     return InputError(f"damaged: {file} {what}; {way_out}")
+
 
 def unreadable(path: Path, error: OSError) -> InputError:
     """The error for what the system does not let us read."""
     reason = error.strerror or type(error).__name__
     return InputError(f"cannot read {path}: {reason}; mend its permissions or its disk, or move it away")
 
+
 def there(path: Path) -> bool:
-    """Whether something is at a path; raises InputError where that cannot be seen."""
+    """Whether something is at a path.
+
+    Raises:
+        InputError: Where that cannot be seen.
+    """
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -54,8 +64,10 @@ def there(path: Path) -> bool:
         raise unreadable(path, error) from error
     return True
 
+
 def read_file(file: Path, *, most: int) -> bytes:
-    """The content of a regular file, looked at before it is opened: a pipe would wait, and a device never end.
+    """The content of a regular file, looked at before it is opened: a pipe would wait, and a device never
+    end.
 
     Args:
         file: The file, or a link to it.
@@ -72,7 +84,8 @@ def read_file(file: Path, *, most: int) -> bytes:
     try:
         _check_regular(os.stat(file))
         with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
-            size = _check_regular(os.fstat(opened.fileno()))  # of what was opened, should the name lead elsewhere now
+            # of what was opened, should the name lead elsewhere now
+            size = _check_regular(os.fstat(opened.fileno()))
             content = opened.read(most + 1)
     except FileNotFoundError:
         raise
@@ -82,14 +95,20 @@ def read_file(file: Path, *, most: int) -> bytes:
         raise Unfit(f"has {max(size, most + 1)} bytes, not {most}")
     return content
 
+
 def _check_regular(status: os.stat_result) -> int:
     """The size of a regular file; raises Unfit for anything else."""
     if not stat.S_ISREG(status.st_mode):
-        raise Unfit("is a folder, not a file" if stat.S_ISDIR(status.st_mode) else "is a pipe or a device, not a file")
+        raise Unfit(
+            "is a folder, not a file" if stat.S_ISDIR(status.st_mode) else "is a pipe or a device, not a file"
+        )
     return status.st_size
 
+
 def parsed(content: bytes) -> object:
-    """JSON as this library writes it; raises Unfit for what is none, for a name given twice, and for NaN and infinity."""
+    """JSON as this library writes it; raises Unfit for what is none, for a name given twice, and for NaN and
+    infinity.
+    """
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
@@ -106,6 +125,7 @@ def parsed(content: bytes) -> object:
         raise
     except (ValueError, RecursionError):
         raise Unfit("is not JSON") from None
+
 
 @exempt
 def write_atomically(file: Path, content: bytes) -> None:
@@ -141,8 +161,11 @@ def write_atomically(file: Path, content: bytes) -> None:
         if not done:
             _remove_empty(made)
 
+
 def _sync(folder: Path) -> None:
-    """Have the names in a folder outlast a power cut: a file is renamed for good when its folder is on the disk."""
+    """Have the names in a folder outlast a power cut: a file is renamed for good when its folder is on the
+    disk.
+    """
     with suppress(OSError):  # some file systems refuse it for folders
         opened = os.open(folder, os.O_RDONLY)
         try:
@@ -150,8 +173,13 @@ def _sync(folder: Path) -> None:
         finally:
             os.close(opened)
 
+
 def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it that lack; returns the new ones, the uppermost first."""
+    """Make a folder and those above it that lack.
+
+    Returns:
+        The new ones, the uppermost first.
+    """
     lacking = []
     while not folder.is_dir():
         lacking.append(folder)
@@ -168,13 +196,16 @@ def _make_folders(folder: Path) -> list[Path]:
         _sync(one.parent)
     return made
 
+
 def _remove_empty(made: list[Path]) -> None:
     """Take back folders that `_make_folders` made, unless somebody has put something into them."""
     for folder in reversed(made):
         with suppress(OSError):
             folder.rmdir()
 
+
 _DRAFT = re.compile(r"\..+\.([A-Za-z0-9_-]+)\.([0-9]{1,10})\.tmp")
+
 
 @lru_cache
 def _here() -> str:
@@ -184,11 +215,15 @@ def _here() -> str:
         host += f"-{os.stat('/proc/self/ns/pid').st_ino:x}"
     return host
 
+
 def _draft(path: Path) -> Path:
     return path.with_name(f".{path.name[:150]}.{_here()}.{os.getpid()}.tmp")
 
+
 def _tidy(folder: Path) -> None:
-    """Remove what killed processes of this machine left half written in a folder, and what is older than a day."""
+    """Remove what killed processes of this machine left half written in a folder, and what is older than a
+    day.
+    """
     with suppress(OSError):
         for path in list(folder.iterdir()):
             found = _DRAFT.fullmatch(path.name)
@@ -198,13 +233,16 @@ def _tidy(folder: Path) -> None:
             if dead or time.time() - path.lstat().st_mtime > DAY:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
+
 _SEAL = 64  # length of the checksum in hex digits that such a file begins with
+
 
 def _scratch_digest(file: Path, opened: IO[bytes]) -> bytes:
     """SHA-256 of the file's place and of what follows the checksum; a file in another's place does not match."""
     opened.seek(_SEAL)
     begun = hashlib.sha256(os.fsencode("/".join(file.parts[-2:])))
     return hashlib.file_digest(opened, lambda: begun).hexdigest().encode()
+
 
 def _kept(file: Path) -> dict[str, np.ndarray] | None:
     """The arrays in a scratch file; None without a file, or if it is not bit for bit what was written."""
@@ -220,6 +258,7 @@ def _kept(file: Path) -> dict[str, np.ndarray] | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # unreadable, or by another numpy
         return None
 
+
 @exempt
 def kept(
     file: Path,
@@ -230,8 +269,8 @@ def kept(
 ) -> dict[str, np.ndarray]:
     """Read arrays from the file where an earlier call left them, or make them and leave them there.
 
-    The file may be deleted at any time. It is an npz with a SHA-256 in front: the CRC in an npz does not cover
-    everything, and one random damage in 200 read as other numbers.
+    The file may be deleted at any time. It is an npz with a SHA-256 in front: the CRC in an npz does not
+    cover everything, and one random damage in 200 read as other numbers.
 
     Args:
         file: Where they are kept.

@@ -1,7 +1,9 @@
-"""A fingerprint of the code that a result depends on, so that a change to it names the results it makes stale.
+"""Fingerprint of the code that a result depends on, by which a change of code names the results that it makes
+stale.
 
-It has no addresses: every definition of lib that is reached gets a number in the order of first mention, and a mention of it is written as that
-number. Modules, aliases and the names of definitions are not in it, so code that is moved or renamed stays the same code.
+It has no addresses: every definition of lib that is reached gets a number in the order of first mention, and
+a mention of it is written as that number. Modules, aliases and the names of definitions are not in it, so
+code that is moved or renamed stays the same code.
 """
 
 from __future__ import annotations
@@ -19,14 +21,17 @@ from pathlib import Path
 from typing import TypeVar
 
 KIND = "2:"  # how digests of this form begin; those of the first form, which had addresses, have no prefix
-_NOTHING = frozenset({"ctx", "kind", "type_comment", "type_params"})  # fields of a syntax tree that follow from the others or decide nothing
+# fields of a syntax tree that follow from the others or decide nothing
+_NOTHING = frozenset({"ctx", "kind", "type_comment", "type_params"})
 _EXEMPT: list[object] = []
 _T = TypeVar("_T")
 
 
 def exempt(definition: _T) -> _T:
-    """Decorator for a function or class whose effect is recorded otherwise (data by its fingerprint, a recipe in the key of the run) or that decides no
-    number (errors, places, files): it is mentioned in fingerprints, and not followed."""
+    """Decorator for a function or class whose effect is recorded otherwise (data by its fingerprint, a recipe
+    in the key of the run) or that decides no number (errors, places, files): it is mentioned in fingerprints,
+    and not followed.
+    """
     _EXEMPT.append(definition)
     return definition
 
@@ -51,7 +56,9 @@ class _Lib:
 
 @dataclass(frozen=True)
 class _Outside:
-    """Something imported from outside lib, by its full name; where it was imported, and as what, is of no matter."""
+    """Something imported from outside lib, by its full name; where it was imported, and as what, is of no
+    matter.
+    """
 
     name: str
 
@@ -62,7 +69,9 @@ _Text = tuple[str | Definition, ...]  # what syntax says: words, and mentions of
 
 def _idle(node: object) -> bool:
     """Whether a statement does nothing: a docstring, `...` or `pass`; or an import, which its uses name."""
-    return isinstance(node, ast.Pass | ast.Import | ast.ImportFrom) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    return isinstance(node, ast.Pass | ast.Import | ast.ImportFrom) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    )
 
 
 def _empty(node: object) -> bool:
@@ -90,8 +99,14 @@ def _decided(node: ast.stmt, imported: Collection[str]) -> set[str]:
     if isinstance(node, ast.AnnAssign | ast.AugAssign):
         return _roots(node.target)
     parts = list(ast.walk(node))  # TABLE.update(...), a loop, a condition: perhaps every name in it
-    functions = {part.name for part in parts if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
-    names = {part.id for part in parts if isinstance(part, ast.Name) and not (part.id in imported and isinstance(part.ctx, ast.Load))}
+    functions = {
+        part.name for part in parts if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    }
+    names = {
+        part.id
+        for part in parts
+        if isinstance(part, ast.Name) and not (part.id in imported and isinstance(part.ctx, ast.Load))
+    }
     return functions | names
 
 
@@ -104,18 +119,24 @@ def _imports(body: Iterable[ast.AST], package: str) -> dict[str, _Meant]:
                 full = alias.name if alias.asname else alias.name.split(".")[0]
                 found[alias.asname or full] = _Lib(full) if full.split(".")[0] == "lib" else _Outside(full)
         elif isinstance(node, ast.ImportFrom):
-            start = ".".join(package.split(".")[: len(package.split(".")) + 1 - node.level]) if node.level else ""
+            start = (
+                ".".join(package.split(".")[: len(package.split(".")) + 1 - node.level]) if node.level else ""
+            )
             module = ".".join(filter(None, (start, node.module)))
             for alias in node.names:
                 inside = module.split(".")[0] == "lib"
-                found[alias.asname or alias.name] = Definition(module, alias.name) if inside else _Outside(f"{module}.{alias.name}")
+                found[alias.asname or alias.name] = (
+                    Definition(module, alias.name) if inside else _Outside(f"{module}.{alias.name}")
+                )
         elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             found |= _imports(ast.iter_child_nodes(node), package)
     return found
 
 
 class _Module:
-    """The top level of one module of lib: the statements that decide each of its names, what its imports bind, and what a statement says."""
+    """The top level of one module of lib: the statements that decide each of its names, what its imports
+    bind, and what a statement says.
+    """
 
     def __init__(self, name: str) -> None:
         file = inspect.getsourcefile(importlib.import_module(name))
@@ -141,9 +162,11 @@ class _Module:
         return self._texts[name]
 
     def _said(self, value: object, scopes: list[_Scope | _Comprehension]) -> Iterator[str | Definition]:
-        """What a piece of syntax says, without comments, docstrings and layout, strings to the letter.
+        """Canonical text of a syntax tree: without comments, docstrings and layout, strings kept to the
+        letter.
 
-        Not `ast.dump`, nor source text or tokens, which differ between versions of Python: empty fields, f-strings, which characters are printable.
+        Neither `ast.dump` nor source text or tokens would do, since they differ between versions of Python in
+        empty fields, f-strings and which characters are printable.
         """
         if scopes and value is scopes[-1].outside:
             scopes = scopes[:-1]
@@ -166,7 +189,9 @@ class _Module:
         else:
             yield ascii(value)
 
-    def _list(self, kind: str, parts: list, scopes: list[_Scope | _Comprehension]) -> Iterator[str | Definition]:
+    def _list(
+        self, kind: str, parts: list, scopes: list[_Scope | _Comprehension]
+    ) -> Iterator[str | Definition]:
         yield f"{kind}["
         for part in parts:
             yield from self._said(part, scopes)
@@ -176,7 +201,8 @@ class _Module:
     def _node(self, node: ast.AST, scopes: list[_Scope | _Comprehension]) -> Iterator[str | Definition]:
         own = self._scopes.of(node)
         inside = [*scopes, own] if own else scopes
-        outer = {"decorator_list", "bases", "keywords", "args"}  # of a definition these are evaluated outside it, names of arguments apart
+        # of a definition these are evaluated outside it, names of arguments apart
+        outer = {"decorator_list", "bases", "keywords", "args"}
         yield f"{type(node).__name__}("
         for name in node._fields:
             part = getattr(node, name, None)
@@ -193,17 +219,23 @@ class _Module:
         yield ")"
 
     def _mentions(self, annotation: ast.expr, scopes: list[_Scope | _Comprehension]) -> Iterator[Definition]:
-        """Of a type, which decides nothing, the classes of lib alone: what a function is handed is code it may call."""
+        """Of a type, which decides nothing, the classes of lib alone: what a function is handed is code it
+        may call.
+        """
         yield from (word for word in self._said(annotation, scopes) if isinstance(word, Definition))
 
-    def _mention(self, node: ast.Name | ast.Attribute, scopes: list[_Scope | _Comprehension]) -> Iterator[str | Definition]:
+    def _mention(
+        self, node: ast.Name | ast.Attribute, scopes: list[_Scope | _Comprehension]
+    ) -> Iterator[str | Definition]:
         meant = self._meant(node, scopes)
         if isinstance(meant, Definition):
             yield meant
         elif isinstance(meant, _Outside):
             yield f"Outside({meant.name})"
         elif isinstance(meant, _Lib):
-            raise TypeError(f"{self.name} line {node.lineno} uses the module {meant.module} as a value, which no fingerprint can follow: name what is used")
+            raise TypeError(
+                f"{self.name} line {node.lineno} uses the module {meant.module} as a value, which no fingerprint can follow: name what is used"
+            )
         elif isinstance(node, ast.Name):
             yield f"Name({node.id})"
         else:
@@ -212,7 +244,9 @@ class _Module:
             yield f" {node.attr})"
 
     def _meant(self, node: ast.expr, scopes: list[_Scope | _Comprehension]) -> _Meant:
-        """What a name, or a chain of attributes, stands for: something of lib or from outside; None for local names, builtins and attributes of values."""
+        """What a name, or a chain of attributes, stands for: something of lib or from outside; None for local
+        names, builtins and attributes of values.
+        """
         if isinstance(node, ast.Attribute):
             value = self._meant(node.value, scopes)
             if isinstance(value, _Outside):
@@ -252,16 +286,26 @@ class _Scope:
 
 
 class _Comprehension:
-    """A comprehension around a piece of syntax. The symbol tables of Python 3.12 have none, so its names are read off its targets.
+    """A comprehension around a piece of syntax.
 
-    outside  the first thing it goes through, which is evaluated before the comprehension begins
+    The symbol tables of Python 3.12 have none, so its names are read off its targets.
+
+    Returns:
+        A table with these columns.
+
+        - `outside`: The first thing it goes through, which is evaluated before the comprehension begins.
     """
 
     is_class = False
 
     def __init__(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
         self.outside = node.generators[0].iter
-        self._names = {part.id for one in node.generators for part in ast.walk(one.target) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+        self._names = {
+            part.id
+            for one in node.generators
+            for part in ast.walk(one.target)
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+        }
 
     def binds(self, name: str) -> bool | None:
         """Whether a name is its own; None where it says nothing of the name."""
@@ -313,7 +357,8 @@ def _resolved(module: str, name: str) -> _Meant:
     known = _module(module)
     if name in known.statements:
         return Definition(module, name)
-    if name in known.imports and known.imports[name] != Definition(module, name):  # a package may import its own modules
+    # a package may import its own modules
+    if name in known.imports and known.imports[name] != Definition(module, name):
         return _followed(known.imports[name])
     return _Lib(f"{module}.{name}") if known.package == module and _is_module(f"{module}.{name}") else None
 
@@ -326,7 +371,7 @@ def _followed(bound: _Meant) -> _Meant:
 def _is_module(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # what is before the last dot is no package
+    except ModuleNotFoundError:  # the part before the last dot is not a package
         return False
 
 
@@ -339,7 +384,9 @@ def _home(entry: object) -> Definition:
 
 
 def _numbered(entries: Iterable[object], skip: Iterable[object]) -> dict[Definition, str]:
-    """What every definition reached says, in the order of first mention, mentions as numbers; nothing for those that are not followed."""
+    """What every definition reached says, in the order of first mention, mentions as numbers; nothing for
+    those that are not followed.
+    """
     apart = [*_EXEMPT, *skip]
     numbers: dict[Definition, int] = {}
     for entry in entries:
@@ -360,19 +407,24 @@ def _numbered(entries: Iterable[object], skip: Iterable[object]) -> dict[Definit
 
 
 def reached(entries: Iterable[object], *, skip: Iterable[object] = ()) -> dict[str, str]:
-    """{"module.name": what it says} of every function, class and constant of lib that the entries reach, themselves included.
+    """{"module.name": what it says} of every function, class and constant of lib that the entries reach,
+    themselves included.
 
-    skip    values not to follow, besides those that are exempt: tables of which only one entry matters
+    Args:
+        skip: Values not to follow, besides those that are exempt: tables of which only one entry matters.
     """
     return {str(one): said for one, said in _numbered(entries, skip).items() if said}
 
 
 @exempt
 def digest(entries: Iterable[object], *facts: object, skip: Iterable[object] = ()) -> str:
-    """"2:" and 12 hex digits that change when code reached from the entries, or one of the facts, changes.
+    """ "2:" and 12 hex digits that change when code reached from the entries, or one of the facts, changes.
 
-    Comments, docstrings, types of arguments and results do not count, nor where a definition stands and what it is called.
-    facts   printed as Python prints them; functions and classes of lib among them count as entries
+    Comments, docstrings, types of arguments and results do not count, nor where a definition stands and what
+    it is called.
+
+    Args:
+        facts: Printed as Python prints them; functions and classes of lib among them count as entries.
     """
     entries, facts = list(entries), list(facts)
     shown = [_fact(fact, entries) for fact in facts]
@@ -381,7 +433,9 @@ def digest(entries: Iterable[object], *facts: object, skip: Iterable[object] = (
 
 
 def _fact(value: object, entries: list[object]) -> object:
-    """A fact without addresses: a function or class of lib becomes its place among the entries, and one if it is not."""
+    """A fact without addresses: a function or class of lib becomes its place among the entries, and one if it
+    is not.
+    """
     if isinstance(value, dict):
         return {key: _fact(one, entries) for key, one in value.items()}
     if isinstance(value, list | tuple):

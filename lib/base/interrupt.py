@@ -1,4 +1,6 @@
-"""Ctrl-C, and the signals by which a cluster or a lost terminal ends a process, as one exception that cannot get lost."""
+"""Ctrl-C, and the signals by which a cluster or a lost terminal ends a process, as one exception that cannot
+get lost.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-# What Python does about each signal of its own accord; only there is anything changed. Under nohup, for one, SIGHUP is ignored, and stays so.
+# What Python does about each signal of its own accord; only there is anything changed. Under nohup, for one,
+# SIGHUP is ignored, and stays so.
 USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 USUAL |= {signal.SIGHUP: signal.SIG_DFL} if hasattr(signal, "SIGHUP") else {}
 
@@ -22,7 +25,8 @@ class Interrupted(KeyboardInterrupt):
 def _handle(number: int, frame: FrameType | None) -> None:
     """Raise at the first signal, and at every further Ctrl-C.
 
-    A cluster may send SIGTERM twice, to the job and to each of its processes: the second one must not disturb what the first has started.
+    A cluster may send SIGTERM twice, to the job and to each of its processes: the second one must not disturb
+    what the first has started.
     """
     _arrived.append(number)
     if len(_arrived) == 1 or number == signal.SIGINT:
@@ -38,9 +42,9 @@ def _check() -> None:
 def heard() -> Iterator[Callable[[], None]]:
     """While open, Ctrl-C, SIGTERM and SIGHUP raise `Interrupted`, which is a KeyboardInterrupt.
 
-    Python drops an exception that falls into a finaliser or into a callback of a library, so the yielded function raises it again where that
-    has happened. Outside the main thread, and for signals that somebody else handles or ignores, nothing is changed. It may be opened within
-    itself.
+    Python drops an exception that falls into a finaliser or into a callback of a library, so the yielded
+    function raises it again where that has happened. Outside the main thread, and for signals that somebody
+    else handles or ignores, nothing is changed. It may be opened within itself.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
@@ -59,7 +63,9 @@ def heard() -> Iterator[Callable[[], None]]:
 
 
 def exit_code() -> int:
-    """The exit code of a process that the last `heard` was interrupted in: 128 and the signal's number, 130 for Ctrl-C."""
+    """The exit code of a process that the last `heard` was interrupted in: 128 and the signal's number, 130
+    for Ctrl-C.
+    """
     return 128 + int((_arrived or [signal.SIGINT])[0])
 
 
@@ -71,7 +77,9 @@ def reason() -> str:
 
 @contextmanager
 def children_end() -> Iterator[None]:
-    """Processes that were started by this one do not outlive an interruption: whoever waits for a notebook's kernel need not wait to its end."""
+    """Processes that were started by this one do not outlive an interruption: whoever waits for a notebook's
+    kernel need not wait to its end.
+    """
     try:
         yield
     except KeyboardInterrupt:

@@ -1,9 +1,10 @@
-"""Locks between processes: by the system's `flock`, and by lock files alone where a file system has no `flock`.
+"""Locks between processes: by the system's `flock`, and by lock files alone where a file system has no
+`flock`.
 
-The system releases a `flock` when its holder ends, however it ends. Without one (Lustre mounted without `-o flock`, NFS
-without its lock service) a lock is held for as long as its file exists, and a killed process leaves the file behind.
-Holders therefore touch their file every second, and those who wait for one that nobody touches any more say so instead
-of waiting for ever.
+The system releases a `flock` when its holder ends, however it ends. Without one (Lustre mounted without
+`-o flock`, NFS without its lock service) a lock is held for as long as its file exists, and a killed process
+leaves the file behind. Holders therefore touch their file every second, and those who wait for one that
+nobody touches any more say so instead of waiting for ever.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from lib.base.errors import InputError
 
 __all__ = ["Timeout", "alive", "lock"]
 
-NO_FLOCK = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # what `flock` answers where there is none
+# what `flock` answers where there is none
+NO_FLOCK = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 BEAT_SECONDS = 1.0  # between two touches of a lock file by its holder
 PATIENCE_SECONDS = 5.0  # a lock file that is not touched for so long has lost its holder
 POLL_SECONDS = 0.05
@@ -74,7 +76,8 @@ def lock(root: Path, key: str, *, wait: bool = True) -> Iterator[None]:
 
     Raises:
         Timeout: Another process holds the lock, and `wait` is False.
-        InputError: The folder cannot be written, or the lock is held by a file whose holder shows no sign of life.
+        InputError: The folder cannot be written, or the lock is held by a file whose holder shows no sign of
+            life.
     """
     place = root / ".locks" / f"{key}.lock"
     try:
@@ -153,15 +156,25 @@ class _Holder(NamedTuple):
 
 
 def _holder(content: bytes) -> _Holder:
-    """The holder that filelock has written into a lock file: process, host, and perhaps the time of its start."""
+    """The holder that filelock has written into a lock file: process, host, and perhaps the time of its
+    start.
+    """
     lines = content.decode("utf-8", "replace").split("\n")
-    if len(lines) >= 2 and lines[0].isascii() and lines[0].isdigit() and len(lines[0]) < 12 and lines[1].isprintable():
+    if (
+        len(lines) >= 2
+        and lines[0].isascii()
+        and lines[0].isdigit()
+        and len(lines[0]) < 12
+        and lines[1].isprintable()
+    ):
         return _Holder(int(lines[0]), lines[1])
     return _Holder(0, "")
 
 
 def _check_holder(place: Path, soft: bool) -> None:
-    """Raise InputError when a lock that is held by its file alone has been without a sign of life for too long."""
+    """Raise InputError when a lock that is held by its file alone has been without a sign of life for too
+    long.
+    """
     try:
         with place.open("rb") as opened:  # opening asks a network file system for the state as it is now
             content, changed = opened.read(1000), os.fstat(opened.fileno()).st_mtime_ns

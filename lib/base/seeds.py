@@ -7,6 +7,6 @@ import json
 
 
 def derived_seed(seed: int, *purpose: str | int) -> int:
-    """A seed of its own for each purpose ("weights", "order", epoch 3, ...): 63 bits of a SHA-256."""
+    """Derive a separate seed for each purpose, such as ("weights",) or ("order", 3): 63 bits of a SHA-256."""
     text = json.dumps([seed, *purpose])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

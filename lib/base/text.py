@@ -1,4 +1,4 @@
-"""Numbers, times and names as the book writes them."""
+"""Format numbers, times and names as the book writes them."""
 
 from __future__ import annotations
 
@@ -7,31 +7,43 @@ from collections.abc import Iterable
 
 
 def number(value: float, form: str = "g") -> str:
-    """A number with a minus sign where Python puts a hyphen, and without one where it is 0 when rounded.
+    """Format a number with a true minus sign in place of Python's hyphen, and without one if it rounds to 0.
 
-    >>> number(-0.4)
-    '−0.4'
-    >>> number(-1.25, "+.1f")
-    '−1.2'
+    Example:
+        >>> number(-0.4)
+        '−0.4'
+        >>> number(-1.25, "+.1f")
+        '−1.2'
     """
     said = f"{value:{form}}"
     if said.startswith("-") and not any(digit in said for digit in "123456789inf"):
         said = f"{0:{form}}"
     return said.replace("-", "−")
 
-def duration(seconds: float) -> str:
-    """A time for people: 40 seconds, 13 minutes, 2.5 hours.
 
-    >>> duration(780)
-    '13 minutes'
+def duration(seconds: float) -> str:
+    """Format a time for reading: 40 seconds, 13 minutes, 2.5 hours.
+
+    Example:
+        >>> duration(780)
+        '13 minutes'
     """
-    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+    return (
+        f"{seconds:.0f} seconds"
+        if seconds < 90
+        else f"{seconds / 60:.0f} minutes"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} hours"
+    )
+
 
 def machines(devices: Iterable[str]) -> str:
-    """What results were made on, from the descriptions that stand beside them: each machine once, with the numbers of threads that were used.
+    """Machines on which results were made, from the descriptions in their provenance: each machine once, with
+    the numbers of threads that were used.
 
-    >>> machines(["AMD EPYC, 2 threads", "NVIDIA H200", "AMD EPYC, 1 threads"])
-    'AMD EPYC (1 and 2 threads), NVIDIA H200'
+    Example:
+        >>> machines(["AMD EPYC, 2 threads", "NVIDIA H200", "AMD EPYC, 1 threads"])
+        'AMD EPYC (1 and 2 threads), NVIDIA H200'
     """
     threads: dict[str, set[int]] = {}
     for device in devices:

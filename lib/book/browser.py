@@ -1,4 +1,4 @@
-"""A browser without a window: for printing the book and for testing its pages."""
+"""A headless browser, for printing the book and for testing its pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INSTALL = "install one (apt-get install chromium, or: python -m playwright inst
 
 
 def missing() -> str:
-    """Why there is no browser, or nothing where there is one."""
+    """Reason why there is no browser; an empty text where there is one."""
     try:
         import playwright.sync_api  # noqa: F401
     except ImportError:
@@ -33,7 +33,7 @@ def missing() -> str:
 
 
 def _own() -> Path | None:
-    """The browser that playwright has downloaded for itself, if it has."""
+    """The browser that playwright has downloaded, if any."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -43,22 +43,28 @@ def _own() -> Path | None:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A running Chromium: $CHROMIUM, the system's, or playwright's own.
+    """Context manager: a running Chromium, which is $CHROMIUM, the system's, or playwright's own.
 
-    raises  InputError where there is none, or it does not start
+    Raises:
+        InputError: If there is none, or if it does not start.
     """
     if why := missing():
         raise InputError(why)
     from playwright.sync_api import Error, sync_playwright
 
-    program = shutil.which(os.environ.get("CHROMIUM", "")) or next(filter(None, map(shutil.which, NAMES)), None)
+    program = shutil.which(os.environ.get("CHROMIUM", "")) or next(
+        filter(None, map(shutil.which, NAMES)), None
+    )
     with sync_playwright() as driver:
-        # Chromium's sandbox does not start for root, who is the user in most containers; it opens our own pages alone
+        # Chromium's sandbox does not start for root, who is the user in most containers; only our own pages
+        # are opened
         flags = ["--disable-gpu", "--no-sandbox"] if os.geteuid() == 0 else ["--disable-gpu"]
         try:
             found = driver.chromium.launch(executable_path=program, args=flags)
         except Error as error:
-            raise InputError(f"{program or 'Chromium'} does not start: {str(error).strip().splitlines()[0]}; {_INSTALL}") from None
+            raise InputError(
+                f"{program or 'Chromium'} does not start: {str(error).strip().splitlines()[0]}; {_INSTALL}"
+            ) from None
         try:
             yield found
         finally:

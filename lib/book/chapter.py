@@ -1,4 +1,6 @@
-"""What chapters call: their parameters checked, numbers of the networks that are cached, and words and tables of their text."""
+"""What chapters call: their checked parameters, numbers of the cached networks, and words and tables of their
+text.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +11,20 @@ from dataclasses import dataclass, replace
 from lib import runs
 from lib.base.errors import InputError
 from lib.base.text import number
-from lib.papers import statistics
-from lib.training import variants
 from lib.runs import provenance
+from lib.training import variants
 from lib.training.recipe import RECIPES, Training, usual_model
 
-VARIANTS = ("plain", "augmix", "pgd-1", "pgd-2", "pgd-4")  # of the chapter that compares ways of training, and of the ledger
+# ways of training in the chapter that compares them, and in the ledger
+VARIANTS = ("plain", "augmix", "pgd-1", "pgd-2", "pgd-4")
+
 
 @dataclass(frozen=True)
 class Parameters:
-    """What chapters take, checked: the grid of networks they show. `epochs`, `variants` and `pgd_seeds` are taken by those alone that compare ways of
-    training."""
+    """Checked parameters of a chapter: the grid of networks that it shows.
+
+    Only chapters that compare ways of training have `epochs`, `variants` and `pgd_seeds`.
+    """
 
     dataset: str
     model: str
@@ -28,80 +33,133 @@ class Parameters:
     recipe: str
     epochs: int | None = None  # None: the recipe's own
     variants: tuple[str, ...] = ()
-    pgd_seeds: tuple[int, ...] | None = None  # of PGD training, some of `seeds`; None: all of them
+    pgd_seeds: tuple[int, ...] | None = None  # seeds of PGD training, some of `seeds`; None for all of them
 
     @property
     def setting(self) -> str:
-        """What stands beside a result: network, data set, recipe, epochs where they are not the recipe's, and number of seeds."""
+        """Description of the setting that is printed with a result: network, data set, recipe, epochs where
+        they are not the recipe's, and number of seeds.
+        """
         seeds = _seeds(self.seeds)
         own = RECIPES[self.recipe][self.model].epochs
-        start = f"{self.model} on {self.dataset}, {self.recipe} recipe" + (f" with {self.epochs} instead of {own} epochs" if self.epochs else "")
+        start = f"{self.model} on {self.dataset}, {self.recipe} recipe" + (
+            f" with {self.epochs} instead of {own} epochs" if self.epochs else ""
+        )
         if not self.variants:
             return f"{start}, {seeds} for each α"
         alphas = ", ".join(map(number, self.alphas))
         each = f"{seeds} for each way of training" + (" and α" if len(self.alphas) > 1 else "")
         fewer = self.pgd_seeds is not None and set(self.pgd_seeds) != set(self.seeds)
-        return f"{start}, α = {alphas}, {each}" + (f", {_seeds(self.pgd_seeds)} of PGD training" if fewer else "")
+        return f"{start}, α = {alphas}, {each}" + (
+            f", {_seeds(self.pgd_seeds)} of PGD training" if fewer else ""
+        )
 
     @property
     def trainings(self) -> list[Training]:
-        grid = {"alphas": self.alphas, "seeds": self.seeds, "epochs": self.epochs, "variants": self.variants or ("plain",)}
+        grid = {
+            "alphas": self.alphas,
+            "seeds": self.seeds,
+            "epochs": self.epochs,
+            "variants": self.variants or ("plain",),
+        }
         found = runs.grid(dataset=self.dataset, model=self.model, recipe=self.recipe, **grid)
-        return [one for one in found if self.pgd_seeds is None or one.seed in self.pgd_seeds or not variants.variant(one.variant).strength > 0]
+        return [
+            one
+            for one in found
+            if self.pgd_seeds is None
+            or one.seed in self.pgd_seeds
+            or not variants.variant(one.variant).strength > 0
+        ]
 
     @property
     def with_variants(self) -> Parameters:
-        """The same with α = 0 and the usual ways of training, as the chapter that compares them has by default."""
-        return replace(self, alphas=(0.0,), variants=VARIANTS, epochs=_epochs(self.dataset, self.model, self.recipe, 0))
+        """The same grid with α = 0 and the usual ways of training, the default of the chapter that compares
+        them.
+        """
+        return replace(
+            self, alphas=(0.0,), variants=VARIANTS, epochs=_epochs(self.dataset, self.model, self.recipe, 0)
+        )
+
 
 def _seeds(seeds: tuple[int, ...]) -> str:
     return "1 seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
 
+
 def on_digits() -> Parameters:
     """The small networks that chapters show beside the others: all that `sweeps/digits.yml` makes."""
-    return Parameters("digits", "resnet8", alphas=(-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0), seeds=(0, 1, 2), recipe="fast")
+    return Parameters(
+        "digits", "resnet8", alphas=(-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0), seeds=(0, 1, 2), recipe="fast"
+    )
+
 
 def _epochs(dataset: str, model: str, recipe: str, chosen: object) -> int | None:
-    """Epochs as a Training has them, None for the recipe's own; 0 means half of these in the fast recipe, where PGD takes long, else all of them."""
+    """Number of epochs as a Training has it, None for the recipe's own. 0 means half of the recipe's epochs
+    in the fast recipe, where PGD takes long, and all of them in the paper's.
+    """
     if isinstance(chosen, bool) or not isinstance(chosen, int) or chosen < 0:
-        raise InputError(f"parameter 'epochs' must be a whole number, or 0 for the chapter's own choice, got {chosen!r}")
+        raise InputError(
+            f"parameter 'epochs' must be a whole number, or 0 for the chapter's own choice, got {chosen!r}"
+        )
     own = Training(dataset, model, recipe=recipe).settings.epochs
     chosen = chosen or (own // 2 if recipe == "fast" else own)
     return None if chosen == own else chosen
 
+
 def _variants(names: object) -> tuple[str, ...]:
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"parameter 'variants' must be a list such as ['plain', 'pgd-4'], got {names!r}; with papermill: -y 'variants: [plain, pgd-4]'")
+        raise InputError(
+            f"parameter 'variants' must be a list such as ['plain', 'pgd-4'], got {names!r}; with papermill: -y 'variants: [plain, pgd-4]'"
+        )
     if "plain" not in names:
-        raise InputError(f"parameter 'variants' must hold 'plain', which the others are compared with, got {names!r}")
+        raise InputError(
+            f"parameter 'variants' must hold 'plain', which the others are compared with, got {names!r}"
+        )
     return tuple(dict.fromkeys(names))
 
+
 def _items(name: str, value: object, kind: type) -> tuple:
-    """A list parameter's items as numbers; text in place of a list is papermill's -p, which cannot pass lists."""
+    """Items of a list parameter as numbers.
+
+    Text in place of a list comes from papermill's -p, which cannot pass lists.
+    """
     if not isinstance(value, list | tuple) or not value:
-        raise InputError(f"parameter {name!r} must be a list such as [-1.0, 0.0], got {value!r}; papermill passes lists with -y '{name}: [...]', not with -p")
+        raise InputError(
+            f"parameter {name!r} must be a list such as [-1.0, 0.0], got {value!r}; papermill passes lists with -y '{name}: [...]', not with -p"
+        )
     items = []
     for item in value:
         try:
             if isinstance(item, bool) or kind(item) != float(item):
                 raise ValueError
         except (TypeError, ValueError):
-            raise InputError(f"parameter {name!r} must hold {'whole ' if kind is int else ''}numbers, got {item!r}") from None
+            raise InputError(
+                f"parameter {name!r} must hold {'whole ' if kind is int else ''}numbers, got {item!r}"
+            ) from None
         items.append(kind(item))
     return tuple(dict.fromkeys(items))
 
+
 def parameters(namespace: Mapping[str, object]) -> Parameters:
-    """Check a chapter's parameters; called with globals() in the cell after the tagged one. From here on it is recorded which runs the chapter reads.
+    """Check a chapter's parameters; called with globals() in the cell after the tagged one.
 
-    Papermill only warns of a name that the chapter does not know. Here it is an error: whatever the namespace holds beyond the annotated names
-    of the parameters cell was injected.
+    From then on, the runs that the chapter reads are recorded.
 
-    raises  InputError for an unknown parameter, a wrong type, a value out of range, or a model that does not fit the data set
+    Papermill only warns about an unknown parameter. Here it is an error: every name in the namespace beyond
+    the annotated names of the parameters cell was injected.
+
+    Raises:
+        InputError: For an unknown parameter, a wrong type, a value out of range, or a model that does not fit
+            the data set.
     """
     known = namespace.get("__annotations__", {})
     own = {"In", "Out", "exit", "quit", "open", "get_ipython"}  # IPython's
     for name, value in namespace.items():
-        if not name.startswith("_") and name not in own and name not in known and not isinstance(value, types.ModuleType):
+        if (
+            not name.startswith("_")
+            and name not in own
+            and name not in known
+            and not isinstance(value, types.ModuleType)
+        ):
             raise InputError(f"unknown parameter {name!r}; this chapter takes {', '.join(sorted(known))}")
     dataset, model = namespace["dataset"], namespace["model"]
     if not isinstance(dataset, str):
@@ -113,12 +171,16 @@ def parameters(namespace: Mapping[str, object]) -> Parameters:
         alphas=_items("alphas", namespace["alphas"], float),
         seeds=_items("seeds", namespace["seeds"], int),
         recipe=namespace["recipe"],
-        epochs=_epochs(dataset, model, namespace["recipe"], namespace["epochs"]) if "epochs" in known else None,
+        epochs=_epochs(dataset, model, namespace["recipe"], namespace["epochs"])
+        if "epochs" in known
+        else None,
         variants=_variants(namespace["variants"]) if "variants" in known else (),
         pgd_seeds=_items("pgd_seeds", namespace["pgd_seeds"], int) if "pgd_seeds" in known else None,
     )
     if given.pgd_seeds and (alone := [seed for seed in given.pgd_seeds if seed not in given.seeds]):
-        raise InputError(f"parameter 'pgd_seeds' must hold some of 'seeds', whose plain networks PGD training is compared with, got {alone[0]}; give both")
+        raise InputError(
+            f"parameter 'pgd_seeds' must hold some of 'seeds', whose plain networks PGD training is compared with, got {alone[0]}; give both"
+        )
     _ = given.trainings  # raises for what does not fit together
     provenance.start()
     return given

@@ -1,4 +1,6 @@
-"""Chapters as files: percent scripts, executed with parameters into notebooks that are equal byte for byte."""
+"""Chapters as files: percent scripts that are executed with parameters into notebooks, equal byte for byte
+each time.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,10 @@ from lib.base import interrupt, paths
 from lib.base.errors import InputError, unknown
 
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
-CELL_SECONDS = 600  # execution limit of one cell; jupyter-book's own default of 30 s is for notebooks that compute nothing
+# execution limit of one cell; jupyter-book's own default of 30 s is for notebooks that compute nothing
+CELL_SECONDS = 600
 
-# ---- chapters as files -----------------------------------------------------------------------------------------------
+# ---- chapters as files -------------------------------------------------------------------------------------
 
 
 def sources() -> dict[str, Path]:
@@ -31,7 +34,11 @@ def sources() -> dict[str, Path]:
 
 
 def find(name: str) -> str:
-    """The full name of a chapter given as "02-approach" or "approach"; raises InputError for an unknown one."""
+    """Full name of a chapter that is given as "02-approach" or "approach".
+
+    Raises:
+        InputError: For an unknown chapter.
+    """
     for full in sources():
         if name in (full, re.sub(r"^\d+-", "", full)):
             return full
@@ -39,7 +46,10 @@ def find(name: str) -> str:
 
 
 def published(name: str) -> Path:
-    """The committed notebook of a chapter. The landing page lies at the root, where the book's index has to be."""
+    """Path of a chapter's committed notebook.
+
+    The landing page is at the root, where the book's index has to be.
+    """
     return (paths.ROOT if name == "index" else paths.CHAPTERS) / f"{name}.ipynb"
 
 
@@ -64,34 +74,52 @@ def declared(name: str) -> dict[str, str]:
         return {parameter: facts["default"] for parameter, facts in papermill.inspect_notebook(file).items()}
 
 
-# ---- execution -------------------------------------------------------------------------------------------------------
+# ---- execution ---------------------------------------------------------------------------------------------
 
 
 def execute(name: str, given: Mapping[str, object] | None = None, *, frozen: bool = False) -> NotebookNode:
-    """Run a chapter with parameters in place of its defaults; two runs from the same cache are equal byte for byte.
+    """Run a chapter with parameters in place of its defaults; two runs from the same cache are equal byte for
+    byte.
 
-    frozen  run under RUNS_FROZEN=1: a missing run is an error
-    raises  InputError for an unknown chapter or parameter, and for a cell that raises, with the cell's own message
+    Args:
+        frozen: Whether to run under RUNS_FROZEN=1, where a missing run is an error.
+
+    Raises:
+        InputError: For an unknown chapter or parameter, and for a cell that raises, with the message of the
+            cell.
     """
     return execute_all([name], given, frozen=frozen)[find(name)]
 
 
-def execute_all(names: list[str], given: Mapping[str, object] | None = None, *, frozen: bool) -> dict[str, NotebookNode]:
-    """Run chapters side by side: each kernel is a process, the threads only wait."""
+def execute_all(
+    names: list[str], given: Mapping[str, object] | None = None, *, frozen: bool
+) -> dict[str, NotebookNode]:
+    """Run chapters in parallel: each kernel is a process, the threads only wait."""
     names, given = [find(name) for name in names], dict(given or {})
     for name in names:
         known = declared(name)
         for parameter in given:
             if parameter not in known:
-                raise InputError(f"unknown parameter {parameter!r}; chapter {name!r} takes {', '.join(sorted(known))}")
+                raise InputError(
+                    f"unknown parameter {parameter!r}; chapter {name!r} takes {', '.join(sorted(known))}"
+                )
     setting = {"RUNS_FROZEN": "1" if frozen else os.environ.get("RUNS_FROZEN", ""), "PYTHONHASHSEED": "0"}
     done = {}
     with _environment(**setting), _kernels_to(paths.BUILD / "kernels.log"):
-        # a kernel starts in the folder of its notebook, as in Jupyter; that of this process, which threads share, so one folder after the other
+        # as in Jupyter, a kernel starts in the folder of its notebook, which is the working folder of this
+        # process; threads share it, so folders are done one after the other
         for folder in dict.fromkeys(published(name).parent for name in names):
             there = [name for name in names if published(name).parent == folder]
-            with contextlib.chdir(folder), ThreadPoolExecutor(os.cpu_count()) as pool, interrupt.children_end():
-                done |= zip(there, pool.map(lambda name: _run(name, given, seconds=CELL_SECONDS if frozen else None), there), strict=True)
+            with (
+                contextlib.chdir(folder),
+                ThreadPoolExecutor(os.cpu_count()) as pool,
+                interrupt.children_end(),
+            ):
+                done |= zip(
+                    there,
+                    pool.map(lambda name: _run(name, given, seconds=CELL_SECONDS if frozen else None), there),
+                    strict=True,
+                )
     return {name: done[name] for name in names}
 
 
@@ -105,7 +133,9 @@ def _run(name: str, given: Mapping[str, object], *, seconds: int | None) -> Note
             progress_bar=False, execution_timeout=seconds,
         )  # fmt: skip
     except PapermillExecutionError as error:
-        raise InputError(f"{sources()[name].relative_to(paths.ROOT)}, cell {error.exec_count}: {error.ename}: {error.evalue}") from None
+        raise InputError(
+            f"{sources()[name].relative_to(paths.ROOT)}, cell {error.exec_count}: {error.ename}: {error.evalue}"
+        ) from None
     return _clean(notebook)
 
 
@@ -123,7 +153,9 @@ def _environment(**values: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kernels_to(log: Path) -> Iterator[None]:
-    """Send what kernels write to their stderr to a file: each of them warns of its TCP port, which would bury the one line that matters."""
+    """Send the stderr of kernels to a file: each warns about its TCP port, which would hide the one line that
+    matters.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stderr.flush()
     kept = os.dup(2)
@@ -138,18 +170,25 @@ def _kernels_to(log: Path) -> Iterator[None]:
 
 
 def _clean(notebook: NotebookNode) -> NotebookNode:
-    """Drop times and random ids, hide the injected cell, and move what `figures.show` said of a figure to where MyST-NB reads it."""
+    """Drop times and random ids, hide the injected cell, and move what `figures.show` recorded of a figure to
+    where MyST-NB reads it.
+    """
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     for cell in notebook.cells:
         tags = [tag for tag in cell.metadata.get("tags", []) if tag != "papermill-error-cell-tag"]
         if "injected-parameters" in tags:
             cell["id"], tags = "cell-injected", [*tags, "hide-input"]
-        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k not in ("papermill", "execution", "tags")})
+        cell.metadata = nbformat.from_dict({
+            k: v for k, v in cell.metadata.items() if k not in ("papermill", "execution", "tags")
+        })
         if tags:
             cell.metadata["tags"] = tags
         for output in cell.get("outputs", []):
             if figure := output.get("metadata", {}).pop("figure", None):
-                cell.metadata["mystnb"] = {"image": {"alt": figure["alt"]}, "figure": {"caption": figure["caption"], "name": figure["name"]}}
+                cell.metadata["mystnb"] = {
+                    "image": {"alt": figure["alt"]},
+                    "figure": {"caption": figure["caption"], "name": figure["name"]},
+                }
     nbformat.validate(notebook)
     return notebook
 
@@ -160,7 +199,11 @@ def text(notebook: NotebookNode) -> str:
 
 
 def publish(names: list[str] | None = None) -> list[Path]:
-    """Execute chapters with their defaults from the cache alone and write their committed notebooks; returns those that changed."""
+    """Execute chapters with their defaults from the cache alone and write their committed notebooks.
+
+    Returns:
+        The notebooks that changed.
+    """
     changed = []
     for name, notebook in execute_all(names or list(sources()), frozen=True).items():
         file = published(name)

@@ -19,15 +19,17 @@ from lib.book import site as book_site
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-WIDTH = 642  # of the text on A4 in print.css, in pixels: what is wider, the browser shrinks, and the whole book with it
-LIBRARY = "reference/library"  # the page from which autosummary makes one for every package, beside it in api/
+# width of the text on A4 in print.css, in pixels; anything wider makes the browser shrink the whole book
+WIDTH = 642
+# the page from which autosummary makes one for every package, beside it in api/
+LIBRARY = "reference/library"
 _ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.DOTALL)
 _TITLE = re.compile(r'<article class="bd-article">.*?<h1>(.*?)<a class="headerlink"', re.DOTALL)
 _TAG = re.compile(r"<[a-zA-Z][^>]*>")
 _NOT_PRINTED = (
     r'<details class="admonition hide[^"]*">.*?</details>',  # collapsed input cells
     r'<details class="made-from">.*?</details>',  # a fold-out, whose links lead to cells that are not printed
-    r"<script.*?</script>",  # what moves on a screen stands still on paper, as it does without scripts
+    r"<script.*?</script>",  # interactive parts are printed as they look without scripts
     r"</?noscript[^>]*>",
     r'<a class="headerlink".*?</a>',
 )
@@ -45,7 +47,9 @@ def contents(toc: object) -> list[str]:
 
 def whole(pages: list[str], site: Path) -> list[str]:
     """The pages of the contents, and after the one on the library those that Sphinx has made of its packages."""
-    made = sorted(str(file.relative_to(site).with_suffix("")) for file in (site / LIBRARY).parent.glob("api/*.html"))
+    made = sorted(
+        str(file.relative_to(site).with_suffix("")) for file in (site / LIBRARY).parent.glob("api/*.html")
+    )
     return [one for page in pages for one in ([page, *made] if page == LIBRARY else [page])]
 
 
@@ -54,11 +58,13 @@ def _anchor(page: str, fragment: str = "") -> str:
 
 
 def article(page: str, text: str, pages: list[str]) -> str:
-    """What is printed of a page: its text without hidden code, its ids and the links to other pages made those of one document.
+    """Part of a page that is printed: its text without hidden code, with ids and links changed to those of
+    one document.
 
-    page   its name in the contents
-    text   the built HTML; pictures are found from a folder beside the pages' own
-    pages  all that are in the document; a link to any other file of the site becomes plain text
+    Args:
+        page: Name of the page in the contents.
+        text: Built HTML of the page; pictures are found from a folder beside the pages' own.
+        pages: All pages in the document; a link to any other file of the site becomes plain text.
     """
     found = _ARTICLE.search(text)
     if not found:
@@ -73,9 +79,17 @@ def article(page: str, text: str, pages: list[str]) -> str:
         return f' href="#{_anchor(target, fragment)}"' if target in pages else ""
 
     def one(tag: re.Match) -> str:
-        new = re.sub(r'\s(id|for|name|aria-labelledby)="([^"]+)"', lambda it: f' {it[1]}="{_anchor(page, it[2])}"', tag[0])
+        new = re.sub(
+            r'\s(id|for|name|aria-labelledby)="([^"]+)"',
+            lambda it: f' {it[1]}="{_anchor(page, it[2])}"',
+            tag[0],
+        )
         new = re.sub(r'\shref="([^"]*)"', lambda it: link(it[1]), new)
-        return re.sub(r'\ssrc="(?![a-z]+:)([^"]+)"', lambda it: f' src="../html/{posixpath.normpath(posixpath.join(folder, it[1]))}"', new)
+        return re.sub(
+            r'\ssrc="(?![a-z]+:)([^"]+)"',
+            lambda it: f' src="../html/{posixpath.normpath(posixpath.join(folder, it[1]))}"',
+            new,
+        )
 
     body = found[1]
     for pattern in _NOT_PRINTED:
@@ -84,15 +98,23 @@ def article(page: str, text: str, pages: list[str]) -> str:
 
 
 def combined(folder: Path, pages: list[str], *, title: str, author: str) -> str:
-    """One HTML document of the pages of a built book, with a title page and contents; it belongs into a folder beside `folder`."""
+    """One HTML document from the pages of a built book, with a title page and contents; its place is a folder
+    beside `folder`.
+    """
     texts = {page: (folder / f"{page}.html").read_text() for page in pages}
-    titles = {page: found[1].strip() if (found := _TITLE.search(text)) else page for page, text in texts.items()}
+    titles = {
+        page: found[1].strip() if (found := _TITLE.search(text)) else page for page, text in texts.items()
+    }
     lines = "\n".join(f'<li><a href="#{_anchor(page)}">{titles[page]}</a></li>' for page in pages)
     maths = next((text for text in texts.values() if "/mathjax/" in text), "")
     scripts = re.findall(r"<script>window\.MathJax.*?</script>", maths) + [
-        f'<script defer src="../html/_static/mathjax/{file}"></script>' for file in re.findall(r'src="[^"]*_static/mathjax/([^"?]+)', maths)[:1]
+        f'<script defer src="../html/_static/mathjax/{file}"></script>'
+        for file in re.findall(r'src="[^"]*_static/mathjax/([^"?]+)', maths)[:1]
     ]
-    sheets = "\n".join(f'<link rel="stylesheet" href="../html/_static/{name}">' for name in ("pygments.css", "sphinx-design.min.css"))
+    sheets = "\n".join(
+        f'<link rel="stylesheet" href="../html/_static/{name}">'
+        for name in ("pygments.css", "sphinx-design.min.css")
+    )
     return f"""<!DOCTYPE html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{html.escape(title)}</title>
 {sheets}
@@ -106,30 +128,51 @@ def combined(folder: Path, pages: list[str], *, title: str, author: str) -> str:
 
 
 def printed(target: Path, within: Browser | None = None) -> Path:
-    """Print the book that is built in `target`/html; returns `target`/book.pdf.
+    """Print the book that is built in `target`/html.
 
-    within  a browser that runs already
-    raises  InputError where there is no browser, or a picture is missing
+    Args:
+        within: Browser that runs already.
+
+    Returns:
+        The file `target`/book.pdf.
+
+    Raises:
+        InputError: If there is no browser, or a picture is missing.
     """
     pages = whole(contents(yaml.safe_load((target / "book" / "_toc.yml").read_text())), target / "html")
     config = yaml.safe_load((target / "book" / "_config.yml").read_text())
     source = target / "pdf" / "book.html"
     source.parent.mkdir(exist_ok=True)
     source.write_text(combined(target / "html", pages, title=config["title"], author=config["author"]))
-    with nullcontext(within) if within else browser.chromium() as chromium, chromium.new_context(viewport={"width": WIDTH, "height": 1000}) as context:
+    with (
+        nullcontext(within) if within else browser.chromium() as chromium,
+        chromium.new_context(viewport={"width": WIDTH, "height": 1000}) as context,
+    ):
         page = context.new_page()
         page.emulate_media(media="print", color_scheme="light")
         page.goto(source.absolute().as_uri())
-        page.evaluate("async () => { if (window.MathJax) await MathJax.startup.promise; await document.fonts.ready; }")
-        broken = page.evaluate("[...document.images].filter(one => !one.complete || !one.naturalWidth).map(one => one.src)")
+        page.evaluate(
+            "async () => { if (window.MathJax) await MathJax.startup.promise; await document.fonts.ready; }"
+        )
+        broken = page.evaluate(
+            "[...document.images].filter(one => !one.complete || !one.naturalWidth).map(one => one.src)"
+        )
         if broken:
-            raise InputError(f"a picture of the book is missing: {broken[0]}; build it again: python -m lib book")
-        page.pdf(path=target / "book.part.pdf", prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
+            raise InputError(
+                f"a picture of the book is missing: {broken[0]}; build it again: python -m lib book"
+            )
+        page.pdf(
+            path=target / "book.part.pdf",
+            prefer_css_page_size=True,
+            print_background=True,
+            outline=True,
+            tagged=True,
+        )
     return (target / "book.part.pdf").rename(target / "book.pdf")
 
 
 def make() -> Path:
-    """The book as `_build`/book.pdf; built first where it is older than what it is made from."""
+    """Print the book into `_build`/book.pdf, building it first if it is older than its sources."""
     if why := browser.missing():
         raise InputError(why)
     if not book_site.fresh(paths.BUILD):

@@ -12,23 +12,35 @@ from lib.training import variants
 
 
 def number(value: float, form: str = ".3f") -> str:
-    """A number in prose, with a true minus sign; NaN stands for networks that a chapter was not asked to show."""
+    """Format a number for prose, with a true minus sign; NaN stands for networks that a chapter was not asked
+    to show.
+    """
     return "(not shown here)" if pd.isna(value) else text_number(value, form)
 
-def numbers_at(places: Mapping[str, float], *tables: tuple[pd.DataFrame, str]) -> Iterator[tuple[str, str]]:
-    """What a chapter glues of some α: (name, words) for each of them, and for each column of each table at them.
 
-    places  {name: α}: glued as `name`
-    tables  (a row an α, format): a column is glued as `name-column`; NaN where it has no row for an α
+def numbers_at(places: Mapping[str, float], *tables: tuple[pd.DataFrame, str]) -> Iterator[tuple[str, str]]:
+    """What a chapter glues about some values of α.
+
+    Args:
+        places: {name: α}; each α is glued as `name`.
+        tables: Pairs of a table with one row per α and a format; a column is glued as `name-column`, and as
+            NaN where the table has no row for an α.
+
+    Yields:
+        Pairs (name, words), one per α, and one per α and column of each table.
     """
     for name, alpha in places.items():
         yield name, number(alpha, "g")
         for rows, form in tables:
-            yield from ((f"{name}-{column}", number(rows[column].get(alpha, float("nan")), form)) for column in rows)
+            yield from (
+                (f"{name}-{column}", number(rows[column].get(alpha, float("nan")), form)) for column in rows
+            )
+
 
 def machines(summary: pd.DataFrame) -> str:
-    """What the networks of a `runs.summary` table were trained on."""
+    """The machines on which the networks of a `runs.summary` table were trained, in words."""
     return text_machines(summary.device.dropna())
+
 
 def rising(values: pd.Series) -> str:
     """Whether values rise from each to the next, in words."""
@@ -36,23 +48,49 @@ def rising(values: pd.Series) -> str:
         return "with nothing to compare it with"
     return "rising at every step" if (values.diff().iloc[1:] > 0).all() else "not rising at every step"
 
-def change_by_layer(units: pd.DataFrame, variant: str) -> str:
-    """How a variant's live units differ from the plain network's, layer by layer, in words; means over seeds.
 
-    units  a `selectivity` table of networks of one alpha
+def change_by_layer(units: pd.DataFrame, variant: str) -> str:
+    """How the selectivity of a variant's live units differs from the plain network's, layer by layer, in
+    words; means over seeds.
+
+    Args:
+        units: `selectivity` table of networks of one alpha.
     """
-    means = units[~units.dead].groupby(["variant", "depth"]).selectivity.mean().unstack("variant").reindex(columns=["plain", variant])
+    means = (
+        units[~units.dead]
+        .groupby(["variant", "depth"])
+        .selectivity.mean()
+        .unstack("variant")
+        .reindex(columns=["plain", variant])
+    )
     change = (means[variant] - means.plain).dropna()
     if change.empty or variant == "plain":
         return "no other network is shown here"
     most = change.abs().idxmax()
     return f"lower in {(change < 0).sum()} of {len(change)} layers; the largest difference is {number(change[most], '+.3f')}, in layer {most}"
 
-def gains(summary: pd.DataFrame, column: str) -> str:
-    """What each other way of training gains over plain training, in words: points of a column of shares, means over the seeds that both have.
 
-    summary  networks of one alpha
+def gains(summary: pd.DataFrame, column: str) -> str:
+    """What each other way of training gains over plain training, in words: percentage points of a column,
+    means over the seeds that both have.
+
+    Args:
+        summary: Summary of networks of one alpha.
     """
     wide = summary.pivot(index="seed", columns="variant", values=column)
-    change = wide.sub(wide["plain"], axis=0).mean().mul(100).reindex(summary.variant.unique()).drop("plain").dropna()
-    return ", ".join(f"{number(value, '+.1f')} ({variants.variant(variant).label})" for variant, value in change.items()) or "no other network has been measured"
+    change = (
+        wide
+        .sub(wide["plain"], axis=0)
+        .mean()
+        .mul(100)
+        .reindex(summary.variant.unique())
+        .drop("plain")
+        .dropna()
+    )
+    return (
+        ", ".join(
+            f"{number(value, '+.1f')} ({variants.variant(variant).label})"
+            for variant, value in change.items()
+        )
+        or "no other network has been measured"
+    )

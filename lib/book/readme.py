@@ -1,4 +1,6 @@
-"""What the README shows of the book: its headline figure, the claims so far, and the badge; made by command, like the chapters."""
+"""Parts of the README that are made by command, like the chapters: the headline figure, the claims so far,
+and the badge.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ def repository() -> str:
     return project.get("urls", {}).get("Repository", "").rstrip("/")
 
 
-# ---- the claims ------------------------------------------------------------------------------------------------------
+# ---- the claims --------------------------------------------------------------------------------------------
 
 
 def glued(notebook: nbformat.NotebookNode) -> dict[str, str]:
@@ -54,12 +56,17 @@ def rows(notebook: nbformat.NotebookNode, column: str) -> list[dict[str, str]]:
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
         table = output.get("data", {}).get("text/html", "")
         names, *lines = [
-            [html.unescape(re.sub(r"<[^>]+>", "", cell.replace("<br>", " "))) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)]
+            [
+                html.unescape(re.sub(r"<[^>]+>", "", cell.replace("<br>", " ")))
+                for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)
+            ]
             for row in re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.DOTALL)
         ] or [[]]
         if column in names:
             return [dict(zip(names, line, strict=True)) for line in lines]
-    raise InputError(f"no table with the column {column!r} in the published notebook; run python -m lib chapters")
+    raise InputError(
+        f"no table with the column {column!r} in the published notebook; run python -m lib chapters"
+    )
 
 
 def claims() -> str:
@@ -68,20 +75,26 @@ def claims() -> str:
     said, table = glued(page), rows(page, "verdict")
     counts = f"{said['reproduced']} reproduced, {said['not-reproduced']} not reproduced, {said['inconclusive']} inconclusive, {said['not-tested']} not tested"
     left = f"Asked together (corrected after Benjamini and Yekutieli), {said['left-reproduced']} reproduced and {said['left-not-reproduced']} not are left"
-    lines = [f"Of {said['claims']} claims, on {said['networks']}: **{counts}**. {left}: with so few seeds, little can be. {said['rule']}", ""]
+    lines = [
+        f"Of {said['claims']} claims, on {said['networks']}: **{counts}**. {left}: with so few seeds, little can be. {said['rule']}",
+        "",
+    ]
     others = " and ".join(one.id for one in CLAIMS if one.compares)
     lines += [f"{others} are about networks trained in other ways, of which {said['others']} are cached.", ""]
     lines += ["| | claim | ours | verdict |", "| --- | --- | --- | --- |"]
-    lines += ["| " + " | ".join(row[name].replace("|", "\\|") for name in ("id", "claim", "ours", "verdict")) + " |" for row in table]
+    lines += [
+        "| " + " | ".join(row[name].replace("|", "\\|") for name in ("id", "claim", "ours", "verdict")) + " |"
+        for row in table
+    ]
     care = "; ".join(f"{one.id}: {one.caution}" for one in CLAIMS if one.caution)
     return "\n".join([*lines, "", f"To be read with care: {care}."])
 
 
-# ---- the figure ------------------------------------------------------------------------------------------------------
+# ---- the figure --------------------------------------------------------------------------------------------
 
 
 def summary() -> tuple[pd.DataFrame, str]:
-    """The networks of the landing page, with all that was measured on them; and what they are, in words."""
+    """The networks of the landing page with all their measurements, and a description in words."""
     defaults = {name: ast.literal_eval(value) for name, value in notebooks.declared("index").items()}
     here = chapter.parameters(defaults | {"__annotations__": dict.fromkeys(defaults)})
     return full_summary(runs.summary(here.trainings), here.trainings), here.setting
@@ -97,7 +110,9 @@ def figure() -> tuple[bytes, str]:
         "pgd_accuracy": ("attacked_clean", "worst case", f"accuracy under PGD, {at.steps} steps (%)"),
     }
     buffer = io.BytesIO()
-    headline(networks, panels).savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    headline(networks, panels).savefig(
+        buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None}
+    )
     said = []
     for column, (_, _, label) in panels.items():
         means, count = 100 * networks.groupby("alpha")[column].mean(), networks[column].notna().sum()
@@ -107,41 +122,79 @@ def figure() -> tuple[bytes, str]:
     sizes = [f"{measurements.MEASUREMENTS[name].settings['limit']:,}" for name in ("corruption", "attack")]
     step = f"{CURVES[at.curve].step_size:g}"
     seen = f"On the first {sizes[0]} test images, and {sizes[1]} under attack, whose steps are {step}; short strokes: the same images unchanged."
-    hollow = " Hollow: a check says that PGD may have failed there." if networks.pgd_accuracy_doubtful.any() else ""
-    return buffer.getvalue(), f"Against α, {'; '.join(said)}. {seen} A point a network; {setting}, trained on {prose.machines(networks)}.{hollow}"
+    hollow = (
+        " Hollow: a check says that PGD may have failed there."
+        if networks.pgd_accuracy_doubtful.any()
+        else ""
+    )
+    return (
+        buffer.getvalue(),
+        f"Against α, {'; '.join(said)}. {seen} A point a network; {setting}, trained on {prose.machines(networks)}.{hollow}",
+    )
 
 
-# ---- the files -------------------------------------------------------------------------------------------------------
+# ---- the files ---------------------------------------------------------------------------------------------
 
 
 def binder() -> str:
     """The Binder badge, once the project's address is known."""
     owner_and_name = repository().removeprefix("https://github.com/")
-    return f"[![Binder]({BINDER}/badge_logo.svg)]({BINDER}/v2/gh/{owner_and_name}/main)" if owner_and_name else ""
+    return (
+        f"[![Binder]({BINDER}/badge_logo.svg)]({BINDER}/v2/gh/{owner_and_name}/main)"
+        if owner_and_name
+        else ""
+    )
 
 
 def _between(text: str, name: str, made: str) -> str:
-    found, times = re.subn(rf"(<!-- made: {name} -->\n).*?(<!-- end -->)", lambda match: f"{match[1]}{made}\n{match[2]}", text, flags=re.DOTALL)
+    found, times = re.subn(
+        rf"(<!-- made: {name} -->\n).*?(<!-- end -->)",
+        lambda match: f"{match[1]}{made}\n{match[2]}",
+        text,
+        flags=re.DOTALL,
+    )
     if times != 1:
-        raise InputError(f"README.md must hold <!-- made: {name} --> and <!-- end --> once, found them {times} times")
+        raise InputError(
+            f"README.md must hold <!-- made: {name} --> and <!-- end --> once, found them {times} times"
+        )
     return found
 
 
 def made() -> dict[Path, bytes]:
-    """{file: its content} of all that this module makes: the figure, the README with its blocks, CITATION.cff with the address."""
+    """Make the figure, the README with its blocks, and CITATION.cff with the address.
+
+    Returns:
+        ``{file: its content}``.
+    """
     drawn, described = figure()
     text = (paths.ROOT / "README.md").read_text()
-    for name, block in {"binder": binder(), "headline": f"![{described}]({FIGURE})\n\n*{described}*", "claims": claims()}.items():
+    for name, block in {
+        "binder": binder(),
+        "headline": f"![{described}]({FIGURE})\n\n*{described}*",
+        "claims": claims(),
+    }.items():
         text = _between(text, name, block)
-    citation = re.sub(r"^repository-code: .*\n", "", (paths.ROOT / "CITATION.cff").read_text(), flags=re.MULTILINE)
+    citation = re.sub(
+        r"^repository-code: .*\n", "", (paths.ROOT / "CITATION.cff").read_text(), flags=re.MULTILINE
+    )
     if repository():
         citation = citation.replace("license: ", f"repository-code: {repository()}\nlicense: ", 1)
-    return {paths.ROOT / FIGURE: drawn, paths.ROOT / "README.md": text.encode(), paths.ROOT / "CITATION.cff": citation.encode()}
+    return {
+        paths.ROOT / FIGURE: drawn,
+        paths.ROOT / "README.md": text.encode(),
+        paths.ROOT / "CITATION.cff": citation.encode(),
+    }
 
 
 def write() -> list[Path]:
-    """Write what differs from what is there; returns those files. The landing page must have been published before."""
-    changed = {file: content for file, content in made().items() if not file.exists() or file.read_bytes() != content}
+    """Write the files that have changed. The landing page must have been published before.
+
+    Returns:
+        The files that were written.
+    """
+    changed = {
+        file: content for file, content in made().items() if not file.exists() or file.read_bytes() != content
+    }
     for file, content in changed.items():
         write_atomically(file, content)
     return list(changed)

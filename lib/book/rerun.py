@@ -1,4 +1,6 @@
-"""A chapter once more, with another alpha or another data set: what is missing is trained, the page shows it beside the cached runs."""
+"""Rerun a chapter with another alpha or data set: missing networks are trained, and the page shows them
+beside the cached ones.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,8 @@ from lib.base import paths
 from lib.base.text import duration, number
 from lib.book import chapter as book_chapter
 from lib.book import notebooks, site
-from lib.papers import statistics
-from lib.training import variants
 from lib.runs import catalogue, store
+from lib.training import variants
 from lib.training.engine import best_engine
 from lib.training.loop import estimate_seconds
 from lib.training.recipe import Training
@@ -30,12 +31,21 @@ def rerun(
     recipe: str = "fast",
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Train what is missing, execute the chapter and build its page, which opens with what was made now and what was cached; returns the page.
+    """Train what is missing, execute the chapter and build its page, which opens with what was made now and
+    what was cached.
 
-    alphas  are added to those of the chapter; the published chapter stays as it is
-    seeds   by default every seed that is cached for all the chapter's own alphas, or the chapter's own
-    say     is told what will happen, how long it takes, and what is read from the cache
-    raises  InputError for bad values, missing data or a full disk; finished runs are kept
+    Args:
+        alphas: Values to add to those of the chapter; the published chapter stays as it is.
+        seeds: Seeds to show; by default every seed that is cached for all alphas of the chapter, or the
+            chapter's own.
+        say: Function that is called with what will happen, how long it takes, and what is read from the
+            cache.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: For bad values, missing data or a full disk; finished runs are kept.
     """
     name = notebooks.find(chapter)
     defaults = {parameter: ast.literal_eval(value) for parameter, value in notebooks.declared(name).items()}
@@ -47,32 +57,43 @@ def rerun(
     here = book_chapter.parameters(defaults | given | known)
     grid, missing = here.trainings, runs.missing(here.trainings)
     before = {training: tables(training) for training in grid}
-    say(f"{name}: {len(grid)} networks ({here.model} on {dataset}, {recipe} recipe), {len(grid) - len(missing)} cached, {len(missing)} to train")
+    say(
+        f"{name}: {len(grid)} networks ({here.model} on {dataset}, {recipe} recipe), {len(grid) - len(missing)} cached, {len(missing)} to train"
+    )
     if missing:
         engine = best_engine(missing[0])
-        first = {training.variant: training for training in reversed(missing)}  # one of each way of training: they differ in cost
+        # one network per way of training, since their costs differ
+        first = {training.variant: training for training in reversed(missing)}
         one = {variant: estimate_seconds(training, engine) for variant, training in first.items()}
         total = sum(one[training.variant] for training in missing)
-        say(f"training takes about {duration(total)} here ({engine}); it can be interrupted and goes on where it was")
+        say(
+            f"training takes about {duration(total)} here ({engine}); it can be interrupted and goes on where it was"
+        )
     for training in missing:
         run = runs.make(training)
         say(f"new: {run.path.name}, clean accuracy {runs.config(run)['result']['clean_accuracy']:.1%}")
-    pages = site.build(paths.BUILD / "rerun" / f"{name}-{dataset}", given, only=name, head=lambda: marked(before))
+    pages = site.build(
+        paths.BUILD / "rerun" / f"{name}-{dataset}", given, only=name, head=lambda: marked(before)
+    )
     return pages / notebooks.published(name).relative_to(paths.ROOT).with_suffix(".html")
 
 
 def tables(training: Training) -> frozenset[str] | None:
-    """What was measured on a cached network; None where the network is not cached."""
+    """Names of the tables of a cached network; None if the network is not cached."""
     folder = paths.runs() / training.name
     if not folder.exists():
         return None
-    return frozenset(entry["measurement"] for entry in store.Folder(folder).files.values() if "measurement" in entry)
+    return frozenset(
+        entry["measurement"] for entry in store.Folder(folder).files.values() if "measurement" in entry
+    )
 
 
 def marked(before: Mapping[Training, frozenset[str] | None]) -> str:
-    """The networks of a rerun as Markdown, each marked "made now" or "cached", with the tables that were measured now; what is new stands on top.
+    """Networks of a rerun as Markdown, each marked "made now" or "cached", with the tables that were measured
+    now; new ones first.
 
-    before  {training: its `tables` before the rerun}
+    Args:
+        before: {training: result of `tables` before the rerun}.
     """
     new, old = [], []
     for training, there in before.items():
@@ -84,17 +105,41 @@ def marked(before: Mapping[Training, frozenset[str] | None]) -> str:
     top = ["| run | α | seed | network | measured now |", "|---|---|---|---|---|"]
     lines = ["````{admonition} This page is a rerun", ":class: tip", counts, ""]
     lines += [*top, *new, ""] if new else ["Nothing was made or measured.", ""]
-    lines += [f"```{{dropdown}} What came from the cache as it was: {len(old)} of {len(before)}", *top, *old, "```"] if old else []
+    lines += (
+        [
+            f"```{{dropdown}} What came from the cache as it was: {len(old)} of {len(before)}",
+            *top,
+            *old,
+            "```",
+        ]
+        if old
+        else []
+    )
     return "\n".join([*lines, "````"])
 
 
-def _seeds(chosen: Sequence[int], defaults: Mapping[str, object], trainings: Sequence[Training]) -> dict[str, list[int]]:
-    """A chapter's `seeds`, and `pgd_seeds` where it has them: those chosen, or those cached for its own trainings, or its own."""
-    grids = {"seeds": [one for one in trainings if not variants.variant(one.variant).strength > 0], "pgd_seeds": trainings}
-    return {name: sorted(set(chosen)) or _cached_seeds(grid) or defaults[name] for name, grid in grids.items() if name in defaults}
+def _seeds(
+    chosen: Sequence[int], defaults: Mapping[str, object], trainings: Sequence[Training]
+) -> dict[str, list[int]]:
+    """Seeds of a chapter, and `pgd_seeds` if it has them: those chosen, or those cached for its own
+    trainings, or its own.
+    """
+    grids = {
+        "seeds": [one for one in trainings if not variants.variant(one.variant).strength > 0],
+        "pgd_seeds": trainings,
+    }
+    return {
+        name: sorted(set(chosen)) or _cached_seeds(grid) or defaults[name]
+        for name, grid in grids.items()
+        if name in defaults
+    }
 
 
 def _cached_seeds(trainings: Sequence[Training]) -> list[int]:
-    """Seeds of which every one of these trainings is cached, whatever seed they have themselves."""
+    """Seeds for which all of these trainings are cached, whatever seed they have themselves."""
     cached = set(catalogue.trainings())
-    return sorted(seed for seed in {training.seed for training in cached} if all(replace(training, seed=seed) in cached for training in trainings))
+    return sorted(
+        seed
+        for seed in {training.seed for training in cached}
+        if all(replace(training, seed=seed) in cached for training in trainings)
+    )

@@ -1,4 +1,4 @@
-"""The book: pages made of chapters executed now, with warnings as errors."""
+"""Build the book from chapters that are executed now, with warnings as errors."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from lib.book import notebooks, readme, reference
 from lib.book import sources as book_sources
 from lib.runs import catalogue
 
-#MARK#
+# MARK#
 
 RUNS = Path(book_sources.RUNS_PAGE).stem  # the chapter that lists all runs
 STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static", "reference")
 
 
 def stored_errors(notebook: NotebookNode) -> list[str]:
-    """Tracebacks among the outputs: jupyter-book shows them without a word."""
+    """Tracebacks among the outputs of a notebook, which jupyter-book would show without a warning."""
     return [
         f"cell {number}: {output.ename}: {output.evalue}"
         for number, cell in enumerate(notebook.cells)
@@ -37,14 +37,27 @@ def stored_errors(notebook: NotebookNode) -> list[str]:
     ]
 
 
-def build(target: Path, given: Mapping[str, object] | None = None, *, only: str | None = None, head: Callable[[], str] | None = None) -> Path:
-    """Build the book from chapters executed now, with warnings as errors; returns the folder of its pages, `target`/html.
+def build(
+    target: Path,
+    given: Mapping[str, object] | None = None,
+    *,
+    only: str | None = None,
+    head: Callable[[], str] | None = None,
+) -> Path:
+    """Build the book from chapters executed now, with warnings as errors.
 
-    given, only  run chapter `only` with these parameters (it may then train what is missing) and show the others as published, but for the list of runs;
-                 without `only`, every chapter is run with its defaults or `given`, from cached runs alone
-    head         says in Markdown, once chapter `only` has run, what goes below its title
-    raises       InputError with the first thing that is wrong: a cell that raises, a missing glue key, a broken reference,
-                 a damaged run
+    Args:
+        given: Parameters in place of the chapters' defaults.
+        only: The one chapter to run, which may then train what is missing; the others are shown as published,
+            but for the list of runs. Without it, every chapter is run from cached runs alone.
+        head: Function that gives, once chapter `only` has run, the Markdown below its title.
+
+    Returns:
+        The folder of its pages, `target`/html.
+
+    Raises:
+        InputError: For the first thing that is wrong, such as a cell that raises, a missing glue key, a
+            broken reference or a damaged run.
     """
     catalogue.refuse_damaged(catalogue.catalogue())
     source = target / "book"
@@ -52,7 +65,11 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
         shutil.rmtree(old, ignore_errors=True)
     (source / "chapters").mkdir(parents=True)
     if only:
-        executed = {name: nbformat.read(notebooks.published(name), as_version=4) for name in notebooks.sources() if name != only}
+        executed = {
+            name: nbformat.read(notebooks.published(name), as_version=4)
+            for name in notebooks.sources()
+            if name != only
+        }
         executed |= notebooks.execute_all([only], given, frozen=False)
         if only != RUNS and RUNS in executed:  # figures lead to the rows of runs that may be new
             executed |= notebooks.execute_all([RUNS], frozen=True)
@@ -82,27 +99,38 @@ def build(target: Path, given: Mapping[str, object] | None = None, *, only: str 
 
 
 def page(notebook: NotebookNode) -> str:
-    """The text of a notebook as jupyter-book is given it; the notebook itself stays as it is.
+    """Text of a notebook as it is given to jupyter-book; the notebook itself stays as it is.
 
-    Links of outputs to other notebooks lead to their pages. What stands below a figure moves to a cell of its own: MyST-NB would make every output of
-    a cell with a figure into that figure.
+    Links in outputs to other notebooks lead to their pages. The output below a figure moves to a cell of its
+    own, since MyST-NB would make every output of a cell with a figure into that figure.
     """
     cells = []
     for cell in notebook.cells:
         outputs = cell.get("outputs", [])
-        below = [output for output in outputs if book_sources.MARK in "".join(output.get("data", {}).get("text/html", ""))]
+        below = [
+            output
+            for output in outputs
+            if book_sources.MARK in "".join(output.get("data", {}).get("text/html", ""))
+        ]
         if not below:
             cells.append(cell)
             continue
         cells.append(NotebookNode(cell | {"outputs": [output for output in outputs if output not in below]}))
-        facts = {"id": f"{cell.id}-from", "metadata": {"tags": ["remove-input"]}, "execution_count": cell.execution_count, "outputs": below}
+        facts = {
+            "id": f"{cell.id}-from",
+            "metadata": {"tags": ["remove-input"]},
+            "execution_count": cell.execution_count,
+            "outputs": below,
+        }
         cells.append(nbformat.v4.new_code_cell("# what the figure above was made from", **facts))
     text = notebooks.text(NotebookNode(notebook | {"cells": cells}))
     return re.sub(r'(href=\\"[^"\\:]*)\.ipynb(?=[#\\])', r"\1.html", text)
 
 
 def addressed(config: str, address: str) -> str:
-    """_config.yml with the project's public address in it: each chapter gets a button that opens it on Binder, and one to the repository."""
+    """Put the project's public address into the text of _config.yml: each chapter gets a button that opens it
+    on Binder, and one to the repository.
+    """
     facts = yaml.safe_load(config)
     facts["repository"] = {"url": address, "branch": "main", "path_to_book": ""}
     facts["launch_buttons"] = facts.get("launch_buttons", {}) | {"binderhub_url": readme.BINDER}
@@ -114,11 +142,25 @@ _PROBLEM = re.compile(r"WARNING|ERROR|Exception|Traceback|Error:")
 
 
 def _jupyter_book(source: Path, target: Path) -> Path:
-    # --all: a second build over an old one does not repeat the warnings of the pages that it does not read again
-    command = [sys.executable, str(Path(sysconfig.get_path("scripts"), "jupyter-book")), "build", str(source), "-W", "-n", "--keep-going", "--all"]
-    # the pages about the library are to be about this one, wherever another is installed
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")]))}
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, env=environment)
+    # --all: a second build over an old one does not repeat the warnings of the pages that it does not read
+    # again
+    command = [
+        sys.executable,
+        str(Path(sysconfig.get_path("scripts"), "jupyter-book")),
+        "build",
+        str(source),
+        "-W",
+        "-n",
+        "--keep-going",
+        "--all",
+    ]
+    # the reference is about this library, even where another one is installed
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")]))
+    }
+    done = subprocess.run(
+        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, env=environment
+    )
     log = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     (target / "build.log").write_text(log)
     if done.returncode:
@@ -133,7 +175,10 @@ def _jupyter_book(source: Path, target: Path) -> Path:
 
 
 def scripts(static: Path) -> None:
-    """Lay scripts that single pages load among the built ones: jupyter-book would load all that lies in _static before the build on every page."""
+    """Copy scripts that single pages load to the built pages.
+
+    In _static before the build, jupyter-book would load them on every page.
+    """
     own = sorted((paths.ROOT / "_scripts").glob("*.js"))
     for file in own:
         shutil.copy(file, static)
@@ -150,51 +195,96 @@ def fresh(target: Path) -> bool:
         return False
     parts = [paths.runs(), *(paths.ROOT / name for name in STATIC), paths.ROOT / "lib", paths.CHAPTERS]
     sources = [file for part in parts for file in ([part, *part.rglob("*")] if part.is_dir() else [part])]
-    made = (".ipynb", ".pyc", "__pycache__", ".locks", ".partial")  # written by a build or by Python itself, not read by the book
-    newest = max(file.stat().st_mtime for file in sources if file.is_file() and not any(part.endswith(made) for part in file.parts))
+    # written by a build or by Python itself, not read by the book
+    made = (".ipynb", ".pyc", "__pycache__", ".locks", ".partial")
+    newest = max(
+        file.stat().st_mtime
+        for file in sources
+        if file.is_file() and not any(part.endswith(made) for part in file.parts)
+    )
     return index.stat().st_mtime > newest
 
-# (why, what is written, what it becomes): what no setting of Jupyter Book, Sphinx or the theme changes
+
+# (reason, pattern of what is written, replacement), for what no setting of Jupyter Book, Sphinx or the theme
+# changes
 MENDS = (
-    ("live code is off, yet its constants are declared twice (a script error), with the address of a server", r"<script>const THEBE_JS_URL.*?</script>", ""),
+    (
+        "live code is off, yet its constants are declared twice (a script error), with the address of a server",
+        r"<script>const THEBE_JS_URL.*?</script>",
+        "",
+    ),
     ("its script", r"<script[^>]*sphinx-thebe\.js[^>]*></script>", ""),
-    ("its settings", r'<script type="text/x-thebe-config">.*?</script>\s*<script>kernelName[^<]*</script>', ""),
-    ("1.5 MB for fifteen icons; book.css takes them from the theme's own font", r"<script[^>]*scripts/fontawesome\.js[^>]*></script>", ""),
-    ("no colour mode is a warning on the console", r'(localStorage\.getItem\("mode"\) \|\| |data-default-mode=)""', r'\1"auto"'),
-    ("an empty place for advertisements", r'<div class="sidebar-primary-item">\s*<div id="ethical-ad-placement"[^>]*>\s*</div>\s*</div>', ""),
-    ("title and search lie in no landmark", r'<div id="pst-primary-sidebar"', '<div id="pst-primary-sidebar" role="navigation" aria-label="Book"'),
+    (
+        "its settings",
+        r'<script type="text/x-thebe-config">.*?</script>\s*<script>kernelName[^<]*</script>',
+        "",
+    ),
+    (
+        "1.5 MB for fifteen icons; book.css takes them from the theme's own font",
+        r"<script[^>]*scripts/fontawesome\.js[^>]*></script>",
+        "",
+    ),
+    (
+        "no colour mode is a warning on the console",
+        r'(localStorage\.getItem\("mode"\) \|\| |data-default-mode=)""',
+        r'\1"auto"',
+    ),
+    (
+        "an empty place for advertisements",
+        r'<div class="sidebar-primary-item">\s*<div id="ethical-ad-placement"[^>]*>\s*</div>\s*</div>',
+        "",
+    ),
+    (
+        "title and search lie in no landmark",
+        r'<div id="pst-primary-sidebar"',
+        '<div id="pst-primary-sidebar" role="navigation" aria-label="Book"',
+    ),
     ("the corner of a table heads nothing", r"<th[^>]*>(?:<p></p>)?</th>", "<td></td>"),
-    ("a list whose children are no items", r'<div role="list" class="citation-list">', '<div class="citation-list">'),
+    (
+        "a list whose children are no items",
+        r'<div role="list" class="citation-list">',
+        '<div class="citation-list">',
+    ),
     ("a deprecated role", r' role="doc-biblioentry"', ""),
-    ("cells of text stay wide enough to be read, in a table that scrolls", r"<td>([^<]{30,})</td>", r'<td class="prose">\1</td>'),
+    (
+        "cells of text stay wide enough to be read, in a table that scrolls",
+        r"<td>([^<]{30,})</td>",
+        r'<td class="prose">\1</td>',
+    ),
 )
 
-_MATHS = re.compile(r"<script>window\.MathJax.*?</script>|<script[^>]*/mathjax/[^>]*></script>", re.DOTALL)  # 1.2 MB
+# 1.2 MB
+_MATHS = re.compile(r"<script>window\.MathJax.*?</script>|<script[^>]*/mathjax/[^>]*></script>", re.DOTALL)
 
 _FIGURE = re.compile(r'(<img alt="[^"]*" )(src="([^"]+\.svg)")')
 
 _WIDTH = re.compile(r'<svg[^>]*\swidth="([\d.]+)pt"')
 
+
 def _sized(page: Path, text: str) -> str:
-    """Each figure says how wide it was drawn: on a phone it is not made smaller than its labels can bear (see book.css)."""
+    """Write into each figure how wide it was drawn, so that labels stay readable on a phone (see book.css)."""
 
     def one(found: re.Match) -> str:
         file = page.parent / found[3]
         points = _WIDTH.search(file.read_text()[:2000]) if file.is_file() else None
-        return f'{found[1]}style="--drawn: {float(points[1]) / 0.75:.0f}px" {found[2]}' if points else found[0]
+        return (
+            f'{found[1]}style="--drawn: {float(points[1]) / 0.75:.0f}px" {found[2]}' if points else found[0]
+        )
 
     return _FIGURE.sub(one, text)
 
+
 def mended(text: str) -> str:
-    """The HTML of one page without the faults listed in `MENDS`, and without MathJax where it has nothing to set."""
+    """HTML of one page without the faults listed in `MENDS`, and without MathJax if the page has no formula."""
     if 'class="math' not in text:
         text = _MATHS.sub("", text)
     for _, pattern, replacement in MENDS:
         text = re.sub(pattern, replacement, text, flags=re.DOTALL)
     return text
 
+
 def mend(folder: Path) -> None:
-    """Mend every page of a built book, in place."""
+    """Repair every page of a built book, in place."""
     for page in sorted(folder.rglob("*.html")):
         if "_static" not in page.parts:
             page.write_text(_sized(page, mended(page.read_text())))

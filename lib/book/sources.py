@@ -1,4 +1,6 @@
-"""What a figure was made from: the runs that were read, what was read of each, and where they were made, as a fold-out below it."""
+"""Provenance of a figure, as a fold-out below it: the runs that were read, what was read of each, and where
+they were made.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +18,23 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.text import number
 from lib.runs.run import folder as run_folder
-from lib.training.recipe import Training
 from lib.training import variants
+from lib.training.recipe import Training
 
-RUNS_PAGE = "03-runs.ipynb"  # the chapter that lists every run; `lib.book.site` turns the link into one to its page
-MARK = '<details class="made-from">'  # how the fold-out begins
-_KINDS = {runs.CONFIG: "configuration and result", runs.HISTORY: "history", runs.WEIGHTS: "weights"}  # what is no table
+# the chapter that lists every run; `lib.book.site` turns the link into one to its page
+RUNS_PAGE = "03-runs.ipynb"
+MARK = '<details class="made-from">'  # begin of the fold-out
+# files that are no tables
+_KINDS = {runs.CONFIG: "configuration and result", runs.HISTORY: "history", runs.WEIGHTS: "weights"}
 
 
 def anchor(key: str) -> str:
-    """The name of a run's row in that chapter."""
+    """Anchor of a run's row in that chapter."""
     return f"run-{key}"
 
 
 def runs_page() -> str:
-    """The way to that chapter from the notebook that is running, wherever it lies."""
+    """Relative link to that chapter from the notebook that is running."""
     return os.path.relpath(paths.CHAPTERS / RUNS_PAGE) if Path.cwd().is_relative_to(paths.ROOT) else RUNS_PAGE
 
 
@@ -40,14 +44,17 @@ class Group:
 
     name: str
     trainings: tuple[Training, ...]
-    made: str  # on what and from which code they were trained
-    read: tuple[str, ...]  # a line for each kind of file that was read of them
+    made: str  # machines and code they were trained with
+    read: tuple[str, ...]  # one line per kind of file that was read of them
 
 
 def _counted(values: Iterable[str]) -> str:
     """The different values, each with how often it occurs where there are several."""
     found = Counter(values)
-    return ", ".join(f"{value or 'unknown'} ({n})" if len(found) > 1 else value or "unknown" for value, n in sorted(found.items()))
+    return ", ".join(
+        f"{value or 'unknown'} ({n})" if len(found) > 1 else value or "unknown"
+        for value, n in sorted(found.items())
+    )
 
 
 def _made(facts: list[Mapping[str, object]]) -> str:
@@ -65,22 +72,33 @@ def _line(file: str, entries: list[Mapping[str, object]]) -> str:
 
 
 def groups(read: Mapping[Training, tuple[str, ...]]) -> list[Group]:
-    """The runs of `readlog.so_far`, by data set, model, recipe and epochs; raises InputError for a run that has gone since."""
+    """Group the runs of `readlog.so_far` by data set, model, recipe and epochs.
+
+    Raises:
+        InputError: For a run that has been removed since.
+    """
     found = []
-    for (dataset, model, recipe, epochs), some in groupby(read, key=lambda one: (one.dataset, one.model, one.recipe, one.settings.epochs)):
+    for (dataset, model, recipe, epochs), some in groupby(
+        read, key=lambda one: (one.dataset, one.model, one.recipe, one.settings.epochs)
+    ):
         folders = {training: run_folder(training) for training in some}
         by_file: dict[str, list[Mapping[str, object]]] = {}
         for training, folder in folders.items():
             for file in read[training]:
                 by_file.setdefault(file, []).append(folder.files.get(file, {}))
-        lines = tuple(_line(file, by_file[file]) for file in sorted(by_file, key=lambda file: (file not in _KINDS, file)))
+        lines = tuple(
+            _line(file, by_file[file])
+            for file in sorted(by_file, key=lambda file: (file not in _KINDS, file))
+        )
         trained = _made([runs.config(folder)["provenance"] for folder in folders.values()])
-        found.append(Group(f"{model} on {dataset}, {recipe} recipe, {epochs} epochs", tuple(folders), trained, lines))
+        found.append(
+            Group(f"{model} on {dataset}, {recipe} recipe, {epochs} epochs", tuple(folders), trained, lines)
+        )
     return found
 
 
 def sentence(read: Mapping[Training, tuple[str, ...]], source: str = "") -> str:
-    """What a figure was made from, in a few words."""
+    """Provenance of a figure in a few words."""
     count = "1 run" if len(read) == 1 else f"{len(read)} runs"
     return "from " + " and ".join(([count] if read else []) + ([source] if source else []))
 
@@ -94,41 +112,55 @@ def _checked(source: str) -> str:
 
 
 def _matrix(group: Group, link: str) -> str:
-    """The ids of a group's runs, a row a variant and alpha, a column a seed."""
-    seeds, varied = sorted({one.seed for one in group.trainings}), any(one.variant != "plain" for one in group.trainings)
+    """Keys of a group's runs, one row per variant and alpha, one column per seed."""
+    seeds, varied = (
+        sorted({one.seed for one in group.trainings}),
+        any(one.variant != "plain" for one in group.trainings),
+    )
     cells = {(one.variant, one.alpha, one.seed): one.key for one in group.trainings}
     head = "".join(f'<th scope="col">seed {seed}</th>' for seed in seeds)
     rows = []
     for variant, alpha in dict.fromkeys(key[:2] for key in cells):
         name = (f"{variants.variant(variant).label}, " if varied else "") + f"α = {number(alpha)}"
         keys = (cells.get((variant, alpha, seed)) for seed in seeds)
-        ids = "".join(f'<td><a href="{link}#{anchor(key)}">{key}</a></td>' if key else "<td></td>" for key in keys)
+        ids = "".join(
+            f'<td><a href="{link}#{anchor(key)}">{key}</a></td>' if key else "<td></td>" for key in keys
+        )
         rows.append(f'<tr><th scope="row">{html.escape(name)}</th>{ids}</tr>')
     label = html.escape(f"Runs of {group.name}", quote=True)
     return f'<table class="table" aria-label="{label}"><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
 def bundle(name: str, read: Mapping[Training, tuple[str, ...]], *, source: str = "") -> dict[str, str]:
-    """The fold-out of a figure, by MIME type: HTML for pages and notebooks, a sentence for print.
+    """Fold-out of a figure by MIME type: HTML for pages and notebooks, one sentence for print.
 
-    name    the figure's: "fig-..."
-    read    what `readlog.so_far` says
-    source  a file of the project that the figure's numbers are from, where they are from no run
-    raises  InputError when there is neither, or the file is not there
+    Args:
+        name: Label of the figure, such as "fig-selectivity".
+        read: Result of `readlog.so_far`.
+        source: File of the project that the figure's numbers are from, if they are from no run.
+
+    Raises:
+        InputError: If there is neither, or if the file does not exist.
     """
     if not read and not source:
-        raise InputError(f"figure {name!r} has read no run; say which file of the project it is made from: show(..., source=...)")
+        raise InputError(
+            f"figure {name!r} has read no run; say which file of the project it is made from: show(..., source=...)"
+        )
     words, link, parts = f"Made {sentence(read, source)} ({name})", html.escape(runs_page(), quote=True), []
     if source:
-        parts.append(f"<p>The file <code>{html.escape(source)}</code> of this project, SHA-256 <code>{_checked(source)}</code>….</p>")
+        parts.append(
+            f"<p>The file <code>{html.escape(source)}</code> of this project, SHA-256 <code>{_checked(source)}</code>….</p>"
+        )
     found = groups(read)
     for group in found:
         parts.append(f"<p><strong>{html.escape(group.name)}</strong>, trained {html.escape(group.made)}.</p>")
         parts.append(_matrix(group, link))
         parts.append("<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in group.read) + "</ul>")
     if read:
-        parts.append(f'<p>These are the runs that this page had read when the figure was drawn; each is listed under <a href="{link}">Cached runs</a>.</p>')
+        parts.append(
+            f'<p>These are the runs that this page had read when the figure was drawn; each is listed under <a href="{link}">Cached runs</a>.</p>'
+        )
     parts.append(f'<p>The code that draws it: <a href="#{name}-code">the cell above the figure</a>.</p>')
     plain = words + "".join(f"; {group.name}, trained {group.made}" for group in found) + "."
-    markup = f'{MARK}<summary>{html.escape(words)}</summary>\n' + "\n".join(parts) + "\n</details>"
+    markup = f"{MARK}<summary>{html.escape(words)}</summary>\n" + "\n".join(parts) + "\n</details>"
     return {"text/html": markup, "text/plain": plain}

@@ -40,14 +40,12 @@ def contents(package: str) -> dict[str, list]:
             continue
         module = importlib.import_module(f"{package}.{found.name}")
         elsewhere = [name for name, value in faced.items() if _defines(module, name, value)]
-        modules.append(
-            {
-                "name": module.__name__,
-                "elsewhere": elsewhere,
-                "shadowed": not isinstance(getattr(face, found.name, module), ModuleType),
-                "members": [(kind, name) for kind, name in _members(module) if name not in elsewhere],
-            }
-        )
+        modules.append({
+            "name": module.__name__,
+            "elsewhere": elsewhere,
+            "shadowed": not isinstance(getattr(face, found.name, module), ModuleType),
+            "members": [(kind, name) for kind, name in _members(module) if name not in elsewhere],
+        })
     return {"packages": packages, "modules": modules}
 
 
@@ -57,9 +55,10 @@ def _members(module: ModuleType) -> list[tuple[str, str]]:
     for name, value in vars(module).items():
         if not name.startswith("_") and _defines(module, name, value):
             failure = inspect.isclass(value) and issubclass(value, BaseException)
-            found.append(
-                ("exception" if failure else "class" if inspect.isclass(value) else "function", name)
-            )
+            found.append((
+                "exception" if failure else "class" if inspect.isclass(value) else "function",
+                name,
+            ))
     return found
 
 
@@ -88,10 +87,20 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", _tell, priority=100)  # autosummary writes its pages at this event, with 500
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
+
 def name_code(app: Sphinx, doctree: nodes.document) -> None:
-    """Give the input of a cell that shows the figure "fig-x" the id "fig-x-code"; browsers unfold it when a link leads there."""
-    for cell in doctree.findall(lambda node: isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"):
+    """Give the input of a cell that shows the figure "fig-x" the id "fig-x-code"; browsers unfold it when a
+    link leads there.
+    """
+    for cell in doctree.findall(
+        lambda node: isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"
+    ):
         drawn = [name for figure in cell.findall(nodes.figure) for name in figure["ids"]]
-        code = next(cell.findall(lambda node: isinstance(node, nodes.Element) and node.get("nb_element") == "cell_code_source"), None)
+        code = next(
+            cell.findall(
+                lambda node: isinstance(node, nodes.Element) and node.get("nb_element") == "cell_code_source"
+            ),
+            None,
+        )
         if drawn and code is not None:
             code["ids"].extend(f"{name}-code" for name in drawn)

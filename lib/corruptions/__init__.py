@@ -1,6 +1,7 @@
 """The nineteen corruptions of CIFAR-10-C and Tiny ImageNet-C, in batches, on the device where the images are.
 
-Source: Hendrycks & Dietterich 2019, arXiv 1903.12261, and the scripts that made the published sets. Those set no seed: what is random is drawn anew here.
+Source: Hendrycks & Dietterich 2019, arXiv 1903.12261, and the scripts that made the published sets. Those set
+no seed: what is random is drawn anew here.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from lib.corruptions.draws import Draws
 from lib.corruptions.layouts import keep_memory
 from lib.corruptions.severities import TABLES, parameters
 
-# in the published order: 15 main, then 4 extra
+# The nineteen in the published order: 15 main ones, then 4 extra ones.
 FUNCTIONS = {
     "gaussian_noise": noise.gaussian_noise,
     "shot_noise": noise.shot_noise,
@@ -40,6 +41,7 @@ FUNCTIONS = {
     "spatter": weather.spatter,
     "saturate": digital.saturate,
 }
+#: The names of the nineteen corruptions in the published order: 15 main ones, then 4 extra ones.
 NAMES = tuple(FUNCTIONS)
 GROUPS = {
     "noise": NAMES[:3],
@@ -48,23 +50,34 @@ GROUPS = {
     "digital": NAMES[11:15],
     "extra": NAMES[15:],
 }
-DETERMINISTIC = frozenset({"defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur", "saturate"})
+DETERMINISTIC = frozenset({
+    "defocus_blur",
+    "zoom_blur",
+    "brightness",
+    "contrast",
+    "pixelate",
+    "jpeg_compression",
+    "gaussian_blur",
+    "saturate",
+})
 SEVERITIES = (1, 2, 3, 4, 5)
-BLOCK = 100  # images corrupted at a time: their float64 copies stay in a processor's cache, and random numbers are drawn for so many at once
+# images corrupted at a time: their float64 copies fit into a processor's cache, and random numbers are drawn
+# for this many at once
+BLOCK = 100
 
 
 def corrupt(pixels: Tensor, name: str, severity: int, *, generator: torch.Generator | None = None) -> Tensor:
     """Images under one corruption, as new images on the same device.
 
     What an image becomes depends on the image, on the generator's state, and on the image's place among those
-    given; not on how many images follow it, nor on what they show. So the first images of a batch, given alone
-    with a generator of the same seed, become what they become in the batch. Under the corruptions in
+    given; not on how many images follow it, nor on what they show. So the first images of a batch, given
+    alone with a generator of the same seed, become what they become in the batch. Under the corruptions in
     `DETERMINISTIC` an image becomes the same at every place, whatever the generator. Numbers are drawn for
     `BLOCK` images at a time, however few are given; where no image is given, none are drawn.
 
     Args:
-        pixels: uint8 (n, 3, h, w), n >= 0. Images of 32 pixels get CIFAR-10-C's parameters, those of 64 pixels
-            Tiny ImageNet-C's. They lie in memory in any way and stay as they are.
+        pixels: uint8 (n, 3, h, w), n >= 0. Images of 32 pixels get CIFAR-10-C's parameters, those of 64
+            pixels Tiny ImageNet-C's. They lie in memory in any way and stay as they are.
         name: One of `NAMES`.
         severity: 1 .. 5.
         generator: The source of all random numbers; those in `DETERMINISTIC` do without. One on the CPU gives
@@ -74,8 +87,8 @@ def corrupt(pixels: Tensor, name: str, severity: int, *, generator: torch.Genera
         uint8 (n, 3, h, w).
 
     Raises:
-        InputError: For an unknown name, another severity, images of another type or shape, and a generator that
-            is missing or is none.
+        InputError: For an unknown name, another severity, images of another type or shape, and a generator
+            that is missing or is none.
     """
     check(pixels, name, severity)
     if generator is not None and not isinstance(generator, torch.Generator):
@@ -88,7 +101,9 @@ def corrupt(pixels: Tensor, name: str, severity: int, *, generator: torch.Genera
     if name in DETERMINISTIC:
         generator = generator or torch.Generator()
     elif generator is None:
-        raise InputError(f"{name} draws random numbers: pass a generator, such as torch.Generator().manual_seed(0)")
+        raise InputError(
+            f"{name} draws random numbers: pass a generator, such as torch.Generator().manual_seed(0)"
+        )
     if not len(pixels):
         return pixels.clone()
     return torch.cat([_corrupted(block, name, severity, generator) for block in pixels.split(BLOCK)])
@@ -100,19 +115,34 @@ def _shown(value: object) -> str:
 
 
 def check(pixels: Tensor, name: str, severity: int) -> None:
-    """Raise InputError for what `corrupt` cannot take."""
+    """Check the arguments of `corrupt`.
+
+    Raises:
+        InputError: For what it does not accept.
+    """
     if not isinstance(name, str) or name not in FUNCTIONS:
         raise InputError(f"unknown corruption {_shown(name)}; known: {', '.join(sorted(NAMES))}")
     if isinstance(severity, bool) or not isinstance(severity, Integral) or severity not in SEVERITIES:
         raise InputError(f"severity is 1, 2, 3, 4 or 5, got {_shown(severity)}")
     if not isinstance(pixels, Tensor) or pixels.dtype != torch.uint8:
         got = pixels.dtype if isinstance(pixels, Tensor) else type(pixels).__name__
-        raise InputError(f"corruptions take a tensor of uint8 images, got {got}; images in [0, 1] become (255 * images).round().to(torch.uint8)")
+        raise InputError(
+            f"corruptions take a tensor of uint8 images, got {got}; images in [0, 1] become (255 * images).round().to(torch.uint8)"
+        )
     sides = " or ".join(f"{side}, {side}" for side in TABLES)
-    if pixels.ndim != 4 or pixels.shape[1] != 3 or pixels.shape[2] != pixels.shape[3] or pixels.shape[3] not in TABLES:
-        raise InputError(f"corruptions take images (n, 3, {sides}), the sizes with published severities; got {tuple(pixels.shape)}")
+    if (
+        pixels.ndim != 4
+        or pixels.shape[1] != 3
+        or pixels.shape[2] != pixels.shape[3]
+        or pixels.shape[3] not in TABLES
+    ):
+        raise InputError(
+            f"corruptions take images (n, 3, {sides}), the sizes with published severities; got {tuple(pixels.shape)}"
+        )
     if pixels.layout != torch.strided or pixels.is_meta:
-        raise InputError(f"corruptions take images that lie in memory, got a tensor of {'no data' if pixels.is_meta else pixels.layout}")
+        raise InputError(
+            f"corruptions take images that lie in memory, got a tensor of {'no data' if pixels.is_meta else pixels.layout}"
+        )
 
 
 def _corrupted(block: Tensor, name: str, severity: int, generator: torch.Generator) -> Tensor:
@@ -121,9 +151,13 @@ def _corrupted(block: Tensor, name: str, severity: int, generator: torch.Generat
 
 
 def corrupted_block(pixels: Tensor, number: int, name: str, severity: int) -> Tensor:
-    """Block `number` of a data set's images under one corruption: (n, 3, h, w) -> (at most BLOCK, 3, h, w).
+    """Block `number` of a data set's images (n, 3, h, w) under one corruption.
 
-    Seeded by the corruption, the severity and the block: every network sees the same pixels, in whatever order and company they are made.
+    The seed comes from the corruption, the severity and the block, so that every network sees the same
+    pixels, in whatever order they are made.
+
+    Returns:
+        (m, 3, h, w) uint8 with m at most BLOCK.
     """
     generator = torch.Generator().manual_seed(derived_seed(0, "corruption", name, severity, number))
     return corrupt(pixels[number * BLOCK : (number + 1) * BLOCK], name, severity, generator=generator)

@@ -1,4 +1,7 @@
-"""Digital: contrast, elastic transform, pixelation, JPEG and saturation. Each takes uint8 (n, 3, h, w) and returns new uint8; sources in the package."""
+"""Digital: contrast, elastic transform, pixelation, JPEG and saturation.
+
+Each takes uint8 (n, 3, h, w) and returns new uint8; sources in the package.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,12 @@ from lib.corruptions.quantized import to_levels, to_unit
 
 
 def contrast(pixels: Tensor, draws: Draws, *, factor: float) -> Tensor:
-    """Each channel drawn towards its mean over the image."""
+    """Contrast: move each channel towards its mean over the image."""
 
     def drawn(some: Tensor) -> Tensor:
         x = to_unit(images_last(some))
-        # pixel after pixel, as numpy adds over the first two of three dimensions: in flat images the last bit of the mean decides
+        # pixel after pixel, as numpy adds over the first two of three dimensions: in flat images the last bit
+        # of the mean decides
         pixels = x.flatten(0, 1)
         total = pixels.cumsum(0)[-1] if x.is_cuda else torch.from_numpy(pixels.numpy().sum(0))
         mean = total / len(pixels)
@@ -32,17 +36,27 @@ def contrast(pixels: Tensor, draws: Draws, *, factor: float) -> Tensor:
 
 
 def saturate(pixels: Tensor, draws: Draws, *, factor: float, shift: float) -> Tensor:
-    """HSV's saturation scaled and shifted. Grey has hue 0, so a shift tints it red."""
-    return in_parts(lambda some: with_hsv(some, lambda saturation, value: (saturation.mul_(factor).add_(shift).clamp_(0, 1), value)), pixels)
+    """Saturate: scale and shift the saturation in HSV. Grey has hue 0, so a shift tints it red."""
+    return in_parts(
+        lambda some: with_hsv(
+            some, lambda saturation, value: (saturation.mul_(factor).add_(shift).clamp_(0, 1), value)
+        ),
+        pixels,
+    )
 
 
-# ---- Elastic transform -----------------------------------------------------------------------------------------------
+# ---- Elastic transform -------------------------------------------------------------------------------------
 
 
-def _corners(x: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor]) -> Iterator[list[Tensor]]:
-    """Channel by channel, x (3, n, side, side) at whole positions (n, side, side): upper left, upper right, lower left and lower right, each as the positions.
+def _corners(
+    x: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor]
+) -> Iterator[list[Tensor]]:
+    """Neighbours of whole positions (n, side, side) in x (3, n, side, side), channel by channel.
 
-    One channel's float64 values stay in a processor's cache, those of all three do not.
+    The float64 values of one channel fit into a processor's cache, those of all three do not.
+
+    Yields:
+        The values at upper left, upper right, lower left and lower right, each of the positions' shape.
     """
     n, side = x.shape[1:3]
     first = torch.arange(0, n * side * side, side * side, dtype=rows[0].dtype, device=x.device).view(n, 1, 1)
@@ -52,13 +66,26 @@ def _corners(x: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tens
 
 
 def warp(x: Tensor, corners: Tensor) -> Tensor:
-    """The affine map that moves three points by `corners` (n, 3, 2: right, down; float32): (3, n, side, side) float32 -> the same.
+    """Apply the affine map that moves three points to x (3, n, side, side) float32.
 
-    OpenCV 4's fixed point, in 32nds of a pixel; OpenCV 5 computes this in floating point.
+    As in OpenCV 4, in fixed point with 32nds of a pixel; OpenCV 5 uses floating point.
+
+    Args:
+        corners: (n, 3, 2) float32, by how much the points move right and down.
+
+    Returns:
+        Images of the same shape.
     """
     side = x.shape[-1]
     middle, reach = side // 2, side // 3
-    points = torch.tensor([[middle + reach, middle + reach], [middle + reach, middle - reach], [middle - reach, middle - reach]], dtype=torch.float32)
+    points = torch.tensor(
+        [
+            [middle + reach, middle + reach],
+            [middle + reach, middle - reach],
+            [middle - reach, middle - reach],
+        ],
+        dtype=torch.float32,
+    )
     moved = (points.to(x.device) + corners).double()
     # the points are the corners of a right angle: the columns of the map are differences of what they become
     across, down = (moved[:, 1] - moved[:, 2]) / (2 * reach), (moved[:, 0] - moved[:, 1]) / (2 * reach)
@@ -89,7 +116,10 @@ def warp(x: Tensor, corners: Tensor) -> Tensor:
 
 
 def displaced(x: Tensor, right: Tensor, down: Tensor) -> Tensor:
-    """x (3, n, side, side) float32 read at positions that lie `right` and `down` (n, side, side) away, bilinearly, in float64 inside."""
+    """Read x (3, n, side, side) float32 at displaced positions, bilinearly, in float64 inside.
+
+    The displacements `right` and `down` are (n, side, side).
+    """
     side = x.shape[-1]
     at = torch.arange(side, dtype=torch.float64, device=x.device)
     rows, columns = at[:, None] + down, at + right
@@ -101,31 +131,46 @@ def displaced(x: Tensor, right: Tensor, down: Tensor) -> Tensor:
     for read in _corners(x, (top, below), (left, onward)):
         upper_left, upper_right, lower_left, lower_right = (value.double() for value in read)
         upper = upper_left.mul_(left_part).add_(upper_right.mul_(right_part)).mul_(upper_part)
-        made.append(upper.add_(lower_left.mul_(left_part).add_(lower_right.mul_(right_part)).mul_(low_part)).float())
+        made.append(
+            upper.add_(lower_left.mul_(left_part).add_(lower_right.mul_(right_part)).mul_(low_part)).float()
+        )
     return torch.stack(made)
 
 
-def elastic_transform(pixels: Tensor, draws: Draws, *, amplitude: float, sigma: float, affine: float) -> Tensor:
-    """A random affine map, then a smooth random displacement of every pixel. Lengths are in sides of the image."""
+def elastic_transform(
+    pixels: Tensor, draws: Draws, *, amplitude: float, sigma: float, affine: float
+) -> Tensor:
+    """Elastic transform: a random affine map, then a smooth random displacement of every pixel.
+
+    Lengths are in sides of the image.
+    """
     side = pixels.shape[-1]
 
     def transformed(some: Tensor, corners: Tensor, *fields: Tensor) -> Tensor:
         x = warp(to_unit(some.transpose(0, 1).contiguous(), torch.float32), corners)
-        if amplitude:  # of 0 displaces nothing
-            smooth = filters.gaussian(images_last(torch.stack(fields, 1)), sigma * side, truncate=3, border=half_mirror)
+        if amplitude:  # an amplitude of 0 displaces nothing
+            smooth = filters.gaussian(
+                images_last(torch.stack(fields, 1)), sigma * side, truncate=3, border=half_mirror
+            )
             x = displaced(x, *images_first(smooth.mul_(amplitude * side)).float().unbind(1))
         return to_levels(x).transpose(0, 1).contiguous()
 
     corners = draws.uniform(-affine * side, affine * side, 3, 2).float()
-    return in_parts(transformed, pixels, corners, *(draws.uniform(-1, 1, side, side) for _ in range(2)))  # right, then down
+    # right, then down
+    return in_parts(transformed, pixels, corners, *(draws.uniform(-1, 1, side, side) for _ in range(2)))
 
 
-# ---- Pixelation ------------------------------------------------------------------------------------------------------
+# ---- Pixelation --------------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=32)
 def box_weights(before: int, after: int) -> tuple[Tensor, Tensor]:
-    """Pillow's box filter along an axis: for each of `after` positions its sources and their weights in 2^-22, both (taps, after); unused taps weigh 0."""
+    """Weights of Pillow's box filter along one axis.
+
+    Returns:
+        For each of `after` positions its sources and their weights in units of 2^-22, both (taps, after);
+        unused taps have weight 0.
+    """
     scale = before / after
     reach = max(scale, 1.0)
     rows: list[dict[int, float]] = []
@@ -143,7 +188,7 @@ def box_weights(before: int, after: int) -> tuple[Tensor, Tensor]:
 
 
 def box_resized(levels: Tensor, after: int, dim: int) -> Tensor:
-    """Pillow's box filter along one dimension: uint8 -> uint8."""
+    """Apply Pillow's box filter along one dimension of uint8 levels."""
     sources, weights = (table.to(levels.device) for table in box_weights(levels.shape[dim], after))
     if len(sources) <= 2:  # each position copies a pixel or is the mean of two, rounded up
         one = levels.index_select(dim, sources[0])
@@ -160,7 +205,7 @@ def box_resized(levels: Tensor, after: int, dim: int) -> Tensor:
 
 
 def pixelate(pixels: Tensor, draws: Draws, *, factor: float) -> Tensor:
-    """Made smaller and larger again with Pillow's box filter."""
+    """Pixelate: make the image smaller and larger again with Pillow's box filter."""
     side = pixels.shape[-1]
     small = int(side * factor)
     levels = images_last(pixels)
@@ -170,17 +215,23 @@ def pixelate(pixels: Tensor, draws: Draws, *, factor: float) -> Tensor:
     return images_first(levels)
 
 
-# ---- JPEG ------------------------------------------------------------------------------------------------------------
+# ---- JPEG --------------------------------------------------------------------------------------------------
 
 
 def jpeg_compression(pixels: Tensor, draws: Draws, *, quality: int) -> Tensor:
-    """A JPEG's encoding and decoding, image by image on the CPU; OpenCV's libjpeg gives Pillow's pixels, in little more than half of torchvision's time."""
+    """JPEG compression: encode and decode each image on the CPU.
+
+    OpenCV's libjpeg gives the same pixels as Pillow, in little more than half the time of torchvision.
+    """
     import cv2  # half a second to import
 
     n, channels, height, width = pixels.shape
     how = [cv2.IMWRITE_JPEG_QUALITY, int(quality)]
     # OpenCV's order is BGR, channels last: quickest made of all images in one tall strip
     strip = cv2.merge(list(pixels.cpu().flip(1).transpose(0, 1).reshape(channels, n * height, width).numpy()))
-    made = [cv2.imdecode(cv2.imencode(".jpg", image, how)[1], cv2.IMREAD_COLOR) for image in strip.reshape(n, height, width, channels)]
+    made = [
+        cv2.imdecode(cv2.imencode(".jpg", image, how)[1], cv2.IMREAD_COLOR)
+        for image in strip.reshape(n, height, width, channels)
+    ]
     planes = np.stack(cv2.split(np.concatenate(made))[::-1]).reshape(channels, n, height, width)
     return torch.from_numpy(planes).transpose(0, 1).contiguous().to(pixels.device)

@@ -1,4 +1,7 @@
-"""The random numbers of a corruption: all of them come through one small object, so that a test can hand in its own."""
+"""Random numbers of a corruption.
+
+All of them come through one small object, so that a test can pass its own.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from torch import Tensor
 class Draws:
     """Random numbers for a block of images, drawn on the generator's device and moved to the images'.
 
-    `size` images are always drawn for, and the first `n` kept: what an image gets does not depend on how many follow it.
+    Numbers are always drawn for `size` images and kept for the first `n`: what an image gets does not depend
+    on how many follow it.
     """
 
     def __init__(self, generator: torch.Generator, n: int, size: int, device: torch.device) -> None:
@@ -19,14 +23,24 @@ class Draws:
         return drawn[: self.n].to(self.device)
 
     def normal(self, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
-        """Standard normal numbers, (n, *shape)."""
-        return self._kept(torch.randn(self.size, *shape, dtype=dtype, generator=self.generator, device=self.generator.device))
+        """Standard normal numbers, ``(n, *shape)``."""
+        return self._kept(
+            torch.randn(
+                self.size, *shape, dtype=dtype, generator=self.generator, device=self.generator.device
+            )
+        )
 
     def uniform(self, low: float, high: float, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
-        """Numbers uniform on [low, high), (n, *shape)."""
-        drawn = torch.rand(self.size, *shape, dtype=dtype, generator=self.generator, device=self.generator.device)
+        """Numbers uniform on [low, high), ``(n, *shape)``."""
+        drawn = torch.rand(
+            self.size, *shape, dtype=dtype, generator=self.generator, device=self.generator.device
+        )
         return self._kept(drawn if (low, high) == (0, 1) else drawn.mul_(high - low).add_(low))
 
     def integers(self, low: int, high: int, *shape: int) -> Tensor:
-        """Integers uniform on low .. high - 1, (n, *shape) int64."""
-        return self._kept(torch.randint(low, high, (self.size, *shape), generator=self.generator, device=self.generator.device))
+        """Integers uniform on low .. high - 1, ``(n, *shape)`` int64."""
+        return self._kept(
+            torch.randint(
+                low, high, (self.size, *shape), generator=self.generator, device=self.generator.device
+            )
+        )

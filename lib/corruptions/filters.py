@@ -1,7 +1,10 @@
-"""What several corruptions share: borders, Gaussian and motion blur, zoom. Images are on any device, and where not said otherwise (h, w, c, n).
+"""Filters that several corruptions share: borders, Gaussian and motion blur, zoom.
 
-Nothing rounds where the reference does not: it cuts fractions of a grey level off, so a difference in the last bit shows as a whole level. Everything is
-float64 unless the reference is float32, sums are explicit and in its order, and there is no convolution or matrix product of reduced precision.
+Images are on any device and, unless said otherwise, (h, w, c, n).
+
+Nothing is rounded where the reference does not round: it cuts off fractions of a grey level, so a difference
+in the last bit shows as a whole level. Everything is float64 unless the reference is float32, sums are
+explicit and in the order of the reference, and no convolution or matrix product has reduced precision.
 """
 
 from __future__ import annotations
@@ -19,49 +22,64 @@ from torch.nn import functional
 from lib.corruptions.layouts import channel_by_channel
 from lib.corruptions.quantized import MARGIN, settled, to_levels, to_unit
 
-# ---- Borders ---------------------------------------------------------------------------------------------------------
+# ---- Borders -----------------------------------------------------------------------------------------------
 
 
 def edge(index: Tensor, n: int) -> Tensor:
-    """aaa|abcd|ddd: positions outside 0 .. n - 1 read the outermost pixel."""
+    """Border `aaa|abcd|ddd`: positions outside 0 .. n - 1 read the outermost pixel."""
     return index.clamp(0, n - 1)
 
 
 def half_mirror(index: Tensor, n: int) -> Tensor:
-    """cba|abcd|dcb: mirrors lie half a pixel outside. For positions up to n outside: a remainder of integers is slow."""
+    """Border `cba|abcd|dcb`: mirrors lie half a pixel outside.
+
+    It serves positions up to n outside, since a remainder of integers is slow.
+    """
     index = torch.maximum(index, -1 - index)
     return torch.minimum(index, 2 * n - 1 - index)
 
 
 def whole_mirror(index: Tensor, n: int) -> Tensor:
-    """dcb|abcd|cba: mirrors lie on the outermost pixels. For positions up to 2 n - 2 outside."""
+    """Border `dcb|abcd|cba`: mirrors lie on the outermost pixels.
+
+    It serves positions up to 2 n - 2 outside.
+    """
     index = index.abs()
     return torch.minimum(index, 2 * n - 2 - index).abs_()
 
 
 def padded(x: Tensor, by: int, border=edge) -> Tensor:
-    """(h, w, ...) -> (h + 2 by, w + 2 by, ...), filled by the border's rule."""
+    """Pad images (h, w, ...) by the border's rule.
+
+    Returns:
+        (h + 2 by, w + 2 by, ...)
+    """
     for dim in (0, 1):
         n = x.shape[dim]
         x = x.index_select(dim, border(torch.arange(-by, n + by, device=x.device), n))
     return x
 
 
-# ---- Gaussian blur ---------------------------------------------------------------------------------------------------
+# ---- Gaussian blur -----------------------------------------------------------------------------------------
 
 
 def gaussian_weights(sigma: float, truncate: float = 4.0) -> list[float]:
-    """The right half of the kernel, centre first; [1.0] where the radius is 0, which changes nothing."""
+    """Right half of a Gaussian kernel, centre first; [1.0] where the radius is 0, which changes nothing."""
     radius = int(truncate * sigma + 0.5)
     if not radius:
         return [1.0]
-    # numpy's sum has an order of its own; in flat areas the last bit of these decides between a level and the one below
+    # numpy's sum has an order of its own; in flat areas the last bit of these decides between a level and the
+    # one below
     weights = np.exp(-0.5 / (sigma * sigma) * np.arange(-radius, radius + 1) ** 2)
     return (weights / weights.sum())[radius:].tolist()
 
 
 def _weighted(taps: Sequence[Tensor], weights: list[float]) -> Tensor:
-    """An odd number of float64 tensors under a symmetric kernel: centre tap, then outer to inner pairs: the reference's order, and with it its last bit."""
+    """Weighted sum of an odd number of float64 tensors under a symmetric kernel: centre tap first, then pairs
+    from outer to inner.
+
+    This is the order of the reference, and gives the same last bit.
+    """
     radius = len(weights) - 1
     out = taps[radius] * weights[0]
     pair = torch.empty_like(out)
@@ -72,7 +90,9 @@ def _weighted(taps: Sequence[Tensor], weights: list[float]) -> Tensor:
 
 
 def gaussian(x: Tensor, sigma: float, *, truncate: float = 4.0, border=edge) -> Tensor:
-    """Separable Gaussian blur: (h, w, ...) -> the same, columns first; float32 images are summed in float64 and rounded after each axis."""
+    """Separable Gaussian blur of (h, w, ...), columns first; float32 images are summed in float64 and rounded
+    after each axis.
+    """
     weights = gaussian_weights(sigma, truncate)
     radius = len(weights) - 1
     if radius == 0:
@@ -85,7 +105,11 @@ def gaussian(x: Tensor, sigma: float, *, truncate: float = 4.0, border=edge) -> 
 
 
 def blurred(levels: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of levels: uint8 (h, w, c, n) -> uint8; on a CPU in float32 by OpenCV, a channel of all images at a time, where that is sure."""
+    """Gaussian blur of uint8 levels (h, w, c, n).
+
+    On a CPU it is computed in float32 by OpenCV, one channel of all images at a time, wherever that gives the
+    same level for certain.
+    """
     weights = gaussian_weights(sigma)
     if len(weights) == 1:
         return levels
@@ -94,14 +118,16 @@ def blurred(levels: Tensor, sigma: float) -> Tensor:
     import cv2  # half a second to import
 
     kernel = np.array(weights[:0:-1] + weights)
-    sums = partial(cv2.sepFilter2D, ddepth=cv2.CV_32F, kernelX=kernel, kernelY=kernel, borderType=cv2.BORDER_REPLICATE)
+    sums = partial(
+        cv2.sepFilter2D, ddepth=cv2.CV_32F, kernelX=kernel, kernelY=kernel, borderType=cv2.BORDER_REPLICATE
+    )
     values = channel_by_channel(sums, levels, torch.float32)
     # along each axis no more than taps + 2 roundings, of at most 2^-17 each
     return settled(values, lambda places: _blurred_at(places, levels, weights), margin=len(kernel) / 2**15)
 
 
 def _blurred_at(places: Tensor, levels: Tensor, weights: list[float]) -> Tensor:
-    """The levels at some places of the flattened result, (h, w, c, n) as `levels`."""
+    """Exact levels at some places of the flattened result, which has the shape (h, w, c, n) of `levels`."""
     height, width = levels.shape[:2]
     planes = levels[0, 0].numel()
     reach = torch.arange(1 - len(weights), len(weights), dtype=torch.int32, device=levels.device)[:, None]
@@ -113,37 +139,51 @@ def _blurred_at(places: Tensor, levels: Tensor, weights: list[float]) -> Tensor:
     return to_levels(_weighted(_weighted(read, weights), weights))
 
 
-# ---- Motion blur -----------------------------------------------------------------------------------------------------
+# ---- Motion blur -------------------------------------------------------------------------------------------
 
 
 def motion(levels: Tensor, degrees: Tensor, *, radius: float, sigma: float) -> Tensor:
-    """ImageMagick's motion blur, one angle an image: (n, c, h, w) uint8, (n,) -> the same.
+    """ImageMagick's motion blur of levels (n, c, h, w) uint8, with one angle per image.
 
-    One-sided, so it also shifts; the sum goes through ImageMagick's 16-bit quantum before it is cut to a level. The sums are float32, and float64 where
-    they come near to the next level.
+    It is one-sided, so it also shifts. The sum goes through ImageMagick's 16-bit quantum before it is cut to
+    a level; sums are float32, and float64 where they come near to the next level.
     """
     taps = 2 * math.ceil(radius) + 1
-    weights = torch.tensor([math.exp(-(i * i) / (2.0 * sigma * sigma)) for i in range(taps)], dtype=torch.float64)
+    weights = torch.tensor(
+        [math.exp(-(i * i) / (2.0 * sigma * sigma)) for i in range(taps)], dtype=torch.float64
+    )
     weights /= weights.sum()
-    # images sorted by angle: those that read a tap at the same offset lie side by side, and are added in one go
+    # images sorted by angle: those that read a tap at the same offset lie side by side, and are added in one
+    # go
     angle, order = degrees.cpu().deg2rad().sort()
     order = order.to(levels.device)
     some = levels.index_select(0, order)
     reads = torch.arange(taps)[:, None]
-    offsets = torch.stack([(reads * part - 0.5).ceil().long() for part in (angle.sin(), angle.cos())])  # down and right, of (taps, n)
+    # down and right, of (taps, n)
+    offsets = torch.stack([(reads * part - 0.5).ceil().long() for part in (angle.sin(), angle.cos())])
     # 257 v + 0.5, cut to a whole number, divided by 257 and cut again is v + 1 / 514, cut
     value = _motion_sums(some, offsets, weights).add_(1 / 514)
-    return settled(value, lambda places: _motion_at(places, some, offsets, weights)).index_select(0, order.argsort())
+    return settled(value, lambda places: _motion_at(places, some, offsets, weights)).index_select(
+        0, order.argsort()
+    )
 
 
 def _motion_sums(levels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
-    """The weighted sums, (n, c, h, w) float32, of neighbouring images with similar offsets."""
+    """Weighted sums (n, c, h, w) float32 of neighbouring images with similar offsets."""
     (n, c, height, width), on_cpu = levels.shape, levels.device.type == "cpu"
-    used = int((weights.flip(0).cumsum(0).flip(0) > MARGIN / 1000 / 255).sum())  # what the last ones add is lost in rounding
+    # the contribution of the last ones is lost in rounding
+    used = int((weights.flip(0).cumsum(0).flip(0) > MARGIN / 1000 / 255).sum())
     offsets = offsets[:, :used]
-    (first_row, first_column), (last_row, last_column) = offsets.amin((1, 2)).tolist(), offsets.amax((1, 2)).tolist()
-    wide = functional.pad(levels.float(), (-first_column, last_column, -first_row, last_row), mode="replicate")  # the first offset is 0
-    # a shift of the picture is one of its flattened rows, long and without gaps; what lies between the rows of the result is not used
+    (first_row, first_column), (last_row, last_column) = (
+        offsets.amin((1, 2)).tolist(),
+        offsets.amax((1, 2)).tolist(),
+    )
+    # the first offset is 0
+    wide = functional.pad(
+        levels.float(), (-first_column, last_column, -first_row, last_row), mode="replicate"
+    )
+    # a shift of the picture is one of its flattened rows, long and without gaps; what lies between the rows
+    # of the result is not used
     line = wide.shape[3]
     span = (height - 1) * line + width
     value = torch.zeros(n, c, height * line, dtype=torch.float32, device=levels.device)
@@ -151,12 +191,16 @@ def _motion_sums(levels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
     if on_cpu:
         import cv2  # half a second to import
 
-        read, total = read.numpy(), total.numpy()  # hundreds of short steps: slices and sums take half as long as torch's
+        # hundreds of short steps: slices and sums take half as long as torch's
+        read, total = read.numpy(), total.numpy()
     begins = ((offsets[0] - first_row) * line + offsets[1] - first_column).tolist()
     for begin, weight in zip(begins, weights.tolist(), strict=False):
         starts = [0, *(i for i in range(1, n) if begin[i] != begin[i - 1]), n]
         for start, end in pairwise(starts):
-            shifted, some = read[start * c : end * c, begin[start] : begin[start] + span], total[start * c : end * c, :span]
+            shifted, some = (
+                read[start * c : end * c, begin[start] : begin[start] + span],
+                total[start * c : end * c, :span],
+            )
             if on_cpu:
                 cv2.scaleAdd(shifted, weight, some, some)
             else:
@@ -165,25 +209,29 @@ def _motion_sums(levels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
 
 
 def _motion_at(places: Tensor, levels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
-    """The levels at some places of the flattened result."""
+    """Exact levels at some places of the flattened result."""
     c, height, width = levels.shape[1:]
     column, row, plane = places % width, places // width % height, places // (width * height)
     down, right = offsets.to(levels.device).index_select(2, plane // c)
-    read = levels.view(-1)[(plane * height + edge(row + down, height)) * width + edge(column + right, width)].double()
+    read = levels.view(-1)[
+        (plane * height + edge(row + down, height)) * width + edge(column + right, width)
+    ].double()
     value = torch.zeros(len(places), dtype=torch.float64, device=levels.device)
     for tap, weight in zip(read, weights.tolist(), strict=True):
         value.add_(tap, alpha=weight)
     return value.mul_(257).add_(0.5).floor_().div_(257).int().to(torch.uint8)
 
 
-# ---- Zoom ------------------------------------------------------------------------------------------------------------
+# ---- Zoom --------------------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=256)
 def zoom_taps(factor: float, n: int) -> tuple[Tensor, Tensor]:
-    """Where the middle of an axis of n pixels, enlarged `factor` times by linear interpolation between aligned corners and cut to n, is read.
+    """Positions that are read along an axis of n pixels for its middle, enlarged `factor` times by linear
+    interpolation between aligned corners and cut to n.
 
-    returns  the first of two neighbouring pixels (n,) int64, and the weight of the second (n,) float64
+    Returns:
+        The first of two neighbouring pixels (n,) int64, and the weight of the second (n,) float64.
     """
     block = math.ceil(n / factor)
     first = (n - block) // 2
@@ -196,7 +244,7 @@ def zoom_taps(factor: float, n: int) -> tuple[Tensor, Tensor]:
 
 @lru_cache(maxsize=256)
 def zoom_matrix(factor: float, n: int) -> Tensor:
-    """The same as a matrix, (n, n) float64."""
+    """The interpolation of `zoom_taps` as a matrix (n, n) float64."""
     first, part = zoom_taps(factor, n)
     matrix = torch.zeros(n, n, dtype=torch.float64)
     rows = torch.arange(n)
@@ -206,7 +254,7 @@ def zoom_matrix(factor: float, n: int) -> Tensor:
 
 
 def zoomed(x: Tensor, factor: float) -> Tensor:
-    """(..., n, n) float64 -> the same: its middle, enlarged `factor` times."""
+    """Middle of images (..., n, n) float64, enlarged `factor` times."""
     if factor == 1:
         return x
     matrix = zoom_matrix(factor, x.shape[-1]).to(x.device)

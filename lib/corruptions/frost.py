@@ -1,4 +1,4 @@
-"""Photographs of frost, from the data of an installed package or from a folder; they are not ours to bundle."""
+"""Photographs of frost, from an installed package or from a folder, since we may not distribute them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ PICTURES = {
     "frost4.jpg": "3f8b91ca1a9fa7167b09e773da53f5ae60d0a1fd88f02a783f6e328a72887f6e",
     "frost5.jpg": "5fc6a19df4a429ba68abdcc8f8a4278d4c9f81c9ccafd2c92ab0c8cf8992ebd2",
 }
-SCALES = {32: 0.2, 64: 0.3}  # of the photographs, by the side of the images
+SCALES = {32: 0.2, 64: 0.3}  # scale of the photographs, by the side of the images
 
 
 def folder() -> Path:
-    """Where the photographs lie: in the package imagecorruptions (not imported: that takes seconds), else in $DATA_DIR/frost.
+    """Folder of the photographs: in the package imagecorruptions (which is not imported, since that takes
+    seconds), else $DATA_DIR/frost.
 
-    raises  InputError when they are in neither place
+    Raises:
+        InputError: If they are in neither place.
     """
     found = importlib.util.find_spec("imagecorruptions")
     places = [Path(place, "frost") for place in (found.submodule_search_locations or [])] if found else []
@@ -45,7 +47,9 @@ def folder() -> Path:
 
 
 def _weights(size: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """OpenCV's linear interpolation along one axis: the left source, and the two weights in 2048ths, of each of the new positions."""
+    """OpenCV's linear interpolation along one axis: the left source and the two weights, in 2048ths, of each
+    new position.
+    """
     position = ((np.arange(round(size * scale)) + 0.5) / scale - 0.5).astype(np.float32)
     left = np.floor(position).astype(int)
     part = position - left.astype(np.float32)
@@ -54,7 +58,9 @@ def _weights(size: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shrunk(picture: np.ndarray, scale: float) -> np.ndarray:
-    """OpenCV's bilinear resize, (h, w, 3) uint8 -> uint8, to the last bit; the old picture is not smoothed first."""
+    """OpenCV's bilinear resize of a picture (h, w, 3) uint8, equal to the last bit; the old picture is not
+    smoothed first.
+    """
     (top, down), (left, across) = _weights(picture.shape[0], scale), _weights(picture.shape[1], scale)
     levels = picture.astype(np.int64)
     right = np.minimum(left + 1, picture.shape[1] - 1)
@@ -66,18 +72,23 @@ def shrunk(picture: np.ndarray, scale: float) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def frost(side: int) -> tuple[Tensor, ...]:
-    """The photographs at the size for images of 32 or 64 pixels, five of (3, h, w) uint8.
+    """The five photographs at the size for images of 32 or 64 pixels, each (3, h, w) uint8.
 
-    raises  InputError when a file is missing or is not the original
+    Raises:
+        InputError: If a file is missing or is not the original.
     """
     place, pictures = folder(), []
     for name, expected in PICTURES.items():
         try:
             raw = (place / name).read_bytes()
         except OSError as error:
-            raise InputError(f"cannot read {place / name} ({error.strerror}); install again with: pip install --no-deps imagecorruptions-imaug") from error
+            raise InputError(
+                f"cannot read {place / name} ({error.strerror}); install again with: pip install --no-deps imagecorruptions-imaug"
+            ) from error
         if hashlib.sha256(raw).hexdigest() != expected:
-            raise InputError(f"{place / name} is not the original photograph; install again with: pip install --no-deps imagecorruptions-imaug")
+            raise InputError(
+                f"{place / name} is not the original photograph; install again with: pip install --no-deps imagecorruptions-imaug"
+            )
         small = shrunk(np.asarray(Image.open(io.BytesIO(raw)).convert("RGB")), SCALES[side])
         pictures.append(torch.from_numpy(small).permute(2, 0, 1).contiguous())
     return tuple(pictures)

@@ -1,4 +1,4 @@
-"""Grey levels: bytes to numbers and back as the reference casts them, which is without rounding."""
+"""Grey levels as bytes and as numbers, cast as in the reference, which does not round."""
 
 from __future__ import annotations
 
@@ -15,28 +15,41 @@ _UNIT = np.arange(256) / 255
 
 
 def to_unit(pixels: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
-    """uint8 levels to [0, 1]."""
+    """Convert uint8 levels to numbers in [0, 1]."""
     if pixels.device.type == "cpu" and dtype == torch.float64:
         import cv2  # half a second to import
 
-        return torch.from_numpy(cv2.LUT(pixels.reshape(1, -1).numpy(), _UNIT)).view(pixels.shape)  # 256 divisions, not one a value
-    # a GPU would turn the division by a plain number into a product with its reciprocal, and some levels would come back one lower
+        # 256 divisions, not one a value
+        return torch.from_numpy(cv2.LUT(pixels.reshape(1, -1).numpy(), _UNIT)).view(pixels.shape)
+    # a GPU would turn the division by a plain number into a product with its reciprocal, and some levels
+    # would come back one lower
     return pixels.to(dtype).div_(torch.tensor(255, dtype=dtype, device=pixels.device))
 
 
 def to_levels(values: Tensor) -> Tensor:
-    """Values, clipped to [0, 1], as uint8 levels: truncated towards zero, as the reference's cast does. Overwrites its argument."""
+    """Clip values to [0, 1] and convert them to uint8 levels, truncated towards zero as in the reference.
+
+    The argument is overwritten.
+    """
     return cut(values.clamp_(0, 1).mul_(255))
 
 
 def cut(values: Tensor) -> Tensor:
-    """Floats in [0, 256) to uint8, truncated. Not by torch in one step, which goes by way of 64-bit integers, one by one."""
-    return torch.from_numpy(values.numpy().astype(np.uint8)) if values.device.type == "cpu" else values.int().to(torch.uint8)
+    """Truncate floats in [0, 256) to uint8. torch's own cast would go through 64-bit integers, one by one."""
+    return (
+        torch.from_numpy(values.numpy().astype(np.uint8))
+        if values.device.type == "cpu"
+        else values.int().to(torch.uint8)
+    )
 
 
 def cleared_below(values: Tensor, least: float) -> Tensor:
-    """0 in place of what is less than `least`, in place. torch fills by a mask ten times as slowly as it applies a threshold, which has to be passed."""
-    lower = torch.nextafter(torch.tensor(least, dtype=values.dtype), torch.tensor(-torch.inf, dtype=values.dtype))
+    """Set what is less than `least` to 0, in place. torch's fill by a mask is ten times as slow as its
+    threshold, whose test is strict.
+    """
+    lower = torch.nextafter(
+        torch.tensor(least, dtype=values.dtype), torch.tensor(-torch.inf, dtype=values.dtype)
+    )
     return functional.threshold_(values, lower.item(), 0)
 
 
@@ -44,9 +57,14 @@ MARGIN = 1e-3  # levels: float32 sums of up to 30 levels are off by less than 6e
 
 
 def settled(values: Tensor, exact: Callable[[Tensor], Tensor], margin: float = MARGIN) -> Tensor:
-    """Levels, in float32 and off by less than a margin, as uint8, truncated: a quick sum settles nearly all of them. Overwrites its argument.
+    """Truncate float32 levels, whose error is below a margin, to uint8: the fast sum is enough for nearly all
+    of them.
 
-    exact  of places along the flattened values, where the next level is too near to tell: their levels, uint8
+    The argument is overwritten.
+
+    Args:
+        exact: Function from places along the flattened values, where the next level is too near to tell, to
+            their uint8 levels.
     """
     out, above = cut(values.sub(margin).clamp_(min=0)), cut(values.add_(margin))
     places = true_places(out != above)

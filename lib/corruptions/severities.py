@@ -1,4 +1,7 @@
-"""The published severity tables, as data: CIFAR-10-C's for images of 32 pixels, Tiny ImageNet-C's for 64. They differ in most rows."""
+"""The published severity tables, as data: CIFAR-10-C's for images of 32 pixels, Tiny ImageNet-C's for 64.
+
+They differ in most rows.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,8 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "saturate": ("factor", "shift"),
 }
 
-# zoom_blur counts the factors 1, 1.01, ...: the published ranges end at 1.06, 1.11, 1.16, 1.21 and 1.26, exclusive, and floating point lets the first two in.
+# zoom_blur counts the factors 1, 1.01, ...: the published ranges end at 1.06, 1.11, 1.16, 1.21 and 1.26,
+# exclusive, and floating point lets the first two in.
 _ZOOM_FACTORS = ((7,), (12,), (16,), (21,), (26,))
 
 CIFAR10_C: dict[str, tuple[tuple[float, ...], ...]] = {
@@ -49,7 +53,13 @@ CIFAR10_C: dict[str, tuple[tuple[float, ...], ...]] = {
     "fog": ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),
     "brightness": ((0.05,), (0.1,), (0.15,), (0.2,), (0.3,)),
     "contrast": ((0.75,), (0.5,), (0.4,), (0.3,), (0.15,)),
-    "elastic_transform": ((0, 0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03)),
+    "elastic_transform": (
+        (0, 0, 0.08),
+        (0.05, 0.2, 0.07),
+        (0.08, 0.06, 0.06),
+        (0.1, 0.04, 0.05),
+        (0.1, 0.03, 0.03),
+    ),
     "pixelate": ((0.95,), (0.9,), (0.85,), (0.75,), (0.65,)),
     "jpeg_compression": ((80,), (65,), (58,), (50,), (40,)),
     "speckle_noise": ((0.06,), (0.1,), (0.12,), (0.16,), (0.2,)),
@@ -83,7 +93,13 @@ TINY_IMAGENET_C: dict[str, tuple[tuple[float, ...], ...]] = {
     "fog": ((0.4, 3), (0.7, 3), (1, 2.5), (1.5, 2), (2, 1.75)),
     "brightness": ((0.1,), (0.2,), (0.3,), (0.4,), (0.5,)),
     "contrast": ((0.4,), (0.3,), (0.2,), (0.1,), (0.05,)),
-    "elastic_transform": ((0, 0, 0.08), (0.05, 0.3, 0.06), (0.1, 0.08, 0.06), (0.1, 0.03, 0.03), (0.16, 0.03, 0.02)),
+    "elastic_transform": (
+        (0, 0, 0.08),
+        (0.05, 0.3, 0.06),
+        (0.1, 0.08, 0.06),
+        (0.1, 0.03, 0.03),
+        (0.16, 0.03, 0.02),
+    ),
     "pixelate": ((0.9,), (0.8,), (0.7,), (0.6,), (0.5,)),
     "jpeg_compression": ((65,), (58,), (50,), (40,), (25,)),
     "speckle_noise": ((0.15,), (0.2,), (0.25,), (0.3,), (0.35,)),

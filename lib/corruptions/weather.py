@@ -1,4 +1,7 @@
-"""Weather: snow, frost, fog, brightness and spatter. Each takes uint8 (n, 3, h, w) and returns new uint8; sources and severities in the package."""
+"""Weather: snow, frost, fog, brightness and spatter.
+
+Each takes uint8 (n, 3, h, w) and returns new uint8; sources and severities in the package.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,21 @@ from lib.corruptions.layouts import images_first, images_last, in_parts, transpo
 from lib.corruptions.quantized import cleared_below, cut, to_levels, to_unit
 
 
-def snow(pixels: Tensor, draws: Draws, *, loc: float, scale: float, zoom: float, threshold: float, radius: float, sigma: float, mix: float) -> Tensor:
-    """Flakes, drawn out by the wind, over a whitened image; the same layer is laid on a second time, turned by half a circle."""
+def snow(
+    pixels: Tensor,
+    draws: Draws,
+    *,
+    loc: float,
+    scale: float,
+    zoom: float,
+    threshold: float,
+    radius: float,
+    sigma: float,
+    mix: float,
+) -> Tensor:
+    """Snow: flakes, drawn out by the wind, over a whitened image; the same layer is added a second time,
+    turned by 180 degrees.
+    """
     side = pixels.shape[-1]
     flakes = cleared_below(filters.zoomed(draws.normal(1, side, side) * scale + loc, zoom), threshold)
     degrees = draws.uniform(-135, -45)
@@ -32,7 +48,10 @@ def snow(pixels: Tensor, draws: Draws, *, loc: float, scale: float, zoom: float,
 
 
 def frost(pixels: Tensor, draws: Draws, *, image: float, frost: float) -> Tensor:
-    """A piece of a photograph of frost laid over the image. Of the reference's six photographs the last is never used, here as there."""
+    """Frost: a piece of a photograph of frost added to the image.
+
+    The last of the reference's six photographs is never used, here as there.
+    """
     side = pixels.shape[-1]
     pictures = [picture.numpy() for picture in corruptions_frost.frost(side)]
     which = draws.integers(0, len(pictures))
@@ -55,7 +74,8 @@ def frost(pixels: Tensor, draws: Draws, *, image: float, frost: float) -> Tensor
 def plasma(draws: Draws, side: int, decay: float) -> Tensor:
     """Diamond-square clouds on a torus, (n, side, side) float64 in [0, 1]; `side` is a power of two.
 
-    The amplitude of a step is the square of what shrinks by `decay`: the reference multiplies by it twice.
+    The amplitude of a step is the square of the number that shrinks by `decay`, since the reference
+    multiplies by it twice.
     """
     height = None  # (side, side, n): neighbouring images, not every other point of one, lie side by side
     step, wibble = side, 100.0
@@ -63,7 +83,11 @@ def plasma(draws: Draws, side: int, decay: float) -> Tensor:
         half, cells = step // 2, side // step
 
         def wibbled(total: Tensor | None, cells: int = cells, wibble: float = wibble) -> Tensor:
-            drawn = transposed(draws.uniform(-wibble, wibble, cells, cells).flatten(1)).view(cells, cells, -1).mul_(wibble)
+            drawn = (
+                transposed(draws.uniform(-wibble, wibble, cells, cells).flatten(1))
+                .view(cells, cells, -1)
+                .mul_(wibble)
+            )
             return drawn if total is None else drawn.add_(total.div_(4))
 
         if height is None:
@@ -84,7 +108,7 @@ def plasma(draws: Draws, side: int, decay: float) -> Tensor:
 
 
 def fog(pixels: Tensor, draws: Draws, *, strength: float, decay: float) -> Tensor:
-    """Clouds added, and the image darkened so that its own brightest value stays the most there can be."""
+    """Fog: clouds are added, and the image is darkened so that no value exceeds its own brightest one."""
 
     def fogged(some: Tensor, clouds: Tensor) -> Tensor:
         most = to_unit(some.amax((1, 2, 3), keepdim=True))
@@ -94,19 +118,26 @@ def fog(pixels: Tensor, draws: Draws, *, strength: float, decay: float) -> Tenso
 
 
 def brightness(pixels: Tensor, draws: Draws, *, shift: float) -> Tensor:
-    """HSV's value raised."""
-    return in_parts(lambda some: with_hsv(some, lambda saturation, value: (saturation, value.add_(shift).clamp_(0, 1))), pixels)
+    """Brightness: raise the value in HSV."""
+    return in_parts(
+        lambda some: with_hsv(some, lambda saturation, value: (saturation, value.add_(shift).clamp_(0, 1))),
+        pixels,
+    )
 
 
-# ---- Spatter ---------------------------------------------------------------------------------------------------------
+# ---- Spatter -----------------------------------------------------------------------------------------------
 
 WATER, MUD = (175, 238, 238), (63, 42, 20)  # RGB; 175, 238, 238 is meant to be pale turquoise
 
 
 def water_masks(drops: Tensor, mix: float) -> Tensor:
-    """How much water lies on each pixel: drops (n, h, w) uint8 -> (n, h, w) float32 in [0, mix]; 0 on images where no drop fell.
+    """Amount of water on each pixel, from drops (n, h, w) uint8.
 
-    OpenCV's, on the CPU. What it does with every point alike takes the images as the channels of one picture.
+    Computed by OpenCV on the CPU. Operations that treat every point alike take the images as the channels of
+    one picture.
+
+    Returns:
+        (n, h, w) float32 in [0, mix]; 0 on images where no drop fell.
     """
     import cv2  # half a second to import, so only where it is used
 
@@ -119,7 +150,8 @@ def water_masks(drops: Tensor, mix: float) -> Tensor:
         return cv2.transpose(x.reshape(-1, n)).reshape(n, height, width)
 
     levels = last(drops.numpy())
-    slopes = np.zeros((2, n, height + 1, width), dtype=np.int16)  # edges of all images in one tall picture: between them a row without a slope
+    # edges of all images in one tall picture: between them a row without a slope
+    slopes = np.zeros((2, n, height + 1, width), dtype=np.int16)
     for slope, direction in zip(slopes, ((1, 0), (0, 1)), strict=True):
         slope[:, :height] = first(cv2.Sobel(levels, cv2.CV_16S, *direction, borderType=cv2.BORDER_REPLICATE))
     edges = cv2.Canny(*slopes.reshape(2, -1, width), 50, 150).reshape(n, -1, width)[:, :height]
@@ -136,16 +168,32 @@ def _blurred(fields: Tensor, sigma: float) -> Tensor:
     return images_first(filters.gaussian(images_last(fields[:, None]), sigma))[:, 0]
 
 
-def spatter(pixels: Tensor, draws: Draws, *, loc: float, scale: float, sigma: float, threshold: float, mix: float, kind: int) -> Tensor:
-    """Drops of water (kind 0) or mud (kind 1). For mud `mix` is the width of a Gaussian."""
+def spatter(
+    pixels: Tensor,
+    draws: Draws,
+    *,
+    loc: float,
+    scale: float,
+    sigma: float,
+    threshold: float,
+    mix: float,
+    kind: int,
+) -> Tensor:
+    """Spatter: drops of water (kind 0) or mud (kind 1). For mud, `mix` is the width of a Gaussian."""
     side = pixels.shape[-1]
     liquid = _blurred(draws.normal(side, side) * scale + loc, sigma)
     x = to_unit(pixels, torch.float32)
-    colour = (torch.tensor(MUD if kind else WATER, dtype=torch.float64) / 255).float().view(3, 1, 1).to(pixels.device)
+    colour = (
+        (torch.tensor(MUD if kind else WATER, dtype=torch.float64) / 255)
+        .float()
+        .view(3, 1, 1)
+        .to(pixels.device)
+    )
     if kind:
         mask = cleared_below(_blurred((liquid > threshold).float(), mix), 0.8)[:, None]
         return to_levels(x * (1 - mask) + mask * colour)
-    # Values above 1 wrap around, as in the reference: a cast of an integer, since that of a float outside the range is undefined
+    # Values above 1 wrap around, as in the reference: a cast of an integer, since that of a float outside the
+    # range is undefined
     drops = cleared_below(liquid, threshold).mul_(255).int().bitwise_and_(255).to(torch.uint8).cpu()
     mask = in_parts(lambda some: water_masks(some, mix), drops).to(pixels.device)[:, None]
     return to_levels(x + mask * colour)

@@ -1,4 +1,6 @@
-"""Data sets as uint8 tensors in memory: digits (always there), CIFAR-10 and Tiny ImageNet (looked for under DATA_DIR)."""
+"""Data sets as uint8 tensors in memory: digits (always there), CIFAR-10 and Tiny ImageNet (looked for under
+DATA_DIR).
+"""
 
 from lib.data.cifar10 import download_cifar10
 from lib.data.datasets import DATASETS, SPLITS, fingerprint, image_side, load

@@ -33,9 +33,11 @@ CIFAR10_ORDER = Path(__file__).with_name("cifar10_order.npz")
 
 CIFAR10_ORDER_SHA256 = "8ad37719c933a091895e839e57263ae50cb37bbbd557f538d84574baef75ede4"
 
+
 def _published_cifar10(split: str) -> Published:
     title = f"CIFAR-10's {split} split"
     return Published(title, 32, CIFAR10_CLASSES, CIFAR10_PER_CLASS[split], CIFAR10_CONTENT[split])
+
 
 def sorted_places(images: Images) -> np.ndarray:
     """Place of each row among the sorted rows: what `verified` needs to put any copy into this order.
@@ -51,8 +53,13 @@ def sorted_places(images: Images) -> np.ndarray:
     places[sorted(range(len(digests)), key=digests.__getitem__)] = np.arange(len(digests))
     return places
 
+
 def _cifar10_places(split: str) -> np.ndarray:
-    """The shipped order of a split; raises InputError when its file is missing or damaged."""
+    """The shipped order of a split.
+
+    Raises:
+        InputError: If its file is missing or damaged.
+    """
     try:
         raw = read_bytes(CIFAR10_ORDER, 2**20)
     except Unfit:
@@ -62,6 +69,7 @@ def _cifar10_places(split: str) -> np.ndarray:
         raise damaged(CIFAR10_ORDER, "is missing or does not match its checksum", way_out)
     with np.load(io.BytesIO(raw)) as found:
         return found[split]
+
 
 class _BatchUnpickler(pickle.Unpickler):
     """Unpickles what CIFAR-10's batches consist of (lists, strings and arrays) and calls nothing else."""
@@ -76,6 +84,7 @@ class _BatchUnpickler(pickle.Unpickler):
                 code
             )  # Python 2 wrote two flags as numbers, of which numpy now warns
         raise pickle.UnpicklingError(f"it names {module}.{name}")
+
 
 def _cifar10_batch(file: Path, md5: str) -> tuple[np.ndarray, np.ndarray]:
     """Pixels uint8 (n, 3072) and labels int64 (n,) of one of torchvision's files.
@@ -96,6 +105,7 @@ def _cifar10_batch(file: Path, md5: str) -> tuple[np.ndarray, np.ndarray]:
         raise Unfit(f"{file.parent} is damaged: {reason}") from error
     return pixels, labels
 
+
 def _torchvision_cifar10(folder: Path, split: str) -> Images:
     """Read torchvision's own layout, the folder that the published archive unpacks to."""
     from torchvision.datasets import CIFAR10
@@ -108,6 +118,7 @@ def _torchvision_cifar10(folder: Path, split: str) -> Images:
         raise Unfit(f"{folder} is damaged: label {wrong[0]} is not one of 0 to {len(CIFAR10_CLASSES) - 1}")
     check_counts(labels, folder, published)
     return Images(torch.from_numpy(pixels).view(-1, 3, 32, 32), torch.from_numpy(labels), CIFAR10_CLASSES)
+
 
 def _cifar10_sources(root: Path, split: str) -> Iterator[Source]:
     published = _published_cifar10(split)
@@ -124,6 +135,7 @@ def _cifar10_sources(root: Path, split: str) -> Iterator[Source]:
         yield Source(
             folder, files, lambda folder=folder: canonical(_torchvision_cifar10(folder, split), folder)
         )
+
 
 def download_cifar10() -> Path:
     """Fetch CIFAR-10 with torchvision into $DATA_DIR; its archive's MD5 is checked before unpacking."""

@@ -35,11 +35,17 @@ DATASETS = {
 
 _SOURCES = {"cifar10": _cifar10_sources, "tiny-imagenet": _tiny_imagenet_sources}
 
+
 def image_side(name: str) -> int:
-    """Side in pixels of a data set's images; raises InputError for an unknown one."""
+    """Side of a data set's images in pixels.
+
+    Raises:
+        InputError: For an unknown data set.
+    """
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
     return DATASETS[name][0]
+
 
 @exempt
 def load(name: str, split: str) -> Images:
@@ -61,9 +67,11 @@ def load(name: str, split: str) -> Images:
         raise unknown("split", split, SPLITS)
     return _digits(split) if name == "digits" else _load(name, split, paths.data())
 
+
 def fingerprint(name: str, split: str) -> str:
     """Fingerprint of a split, 16 hex digits, the same for every copy of it; computed once in a process."""
     return load(name, split).fingerprint
+
 
 @lru_cache(maxsize=8)
 def _load(name: str, split: str, root: Path) -> Images:
@@ -81,6 +89,7 @@ def _load(name: str, split: str, root: Path) -> Images:
         f"data set {name!r} ({split}) not found: looked for {places}; to get it: {DATASETS[name][2]}"
     )
 
+
 def _form_fault(arrays: Mapping[str, np.ndarray], name: str) -> str | None:
     """What keeps arrays from being the pixels, labels and classes of a data set; None if nothing does."""
     if set(arrays) != {"pixels", "labels", "classes"}:
@@ -96,6 +105,7 @@ def _form_fault(arrays: Mapping[str, np.ndarray], name: str) -> str | None:
     if not len(labels) or labels.min() < 0 or labels.max() >= number:
         return f"labels that are not 0 to {number - 1}, or none"
     return None
+
 
 def _cached(name: str, split: str, source: Source) -> Images:
     """The decoded split from .cache/, remade when the data set's files changed or the cache is damaged."""

@@ -23,6 +23,7 @@ def listed(folder: Path, pattern: str) -> list[Path]:
     except OSError as error:
         raise Unfit(f"{folder} cannot be read: {error.strerror}") from error
 
+
 def check_regular(file: Path, limit: int | None = None) -> None:
     """Check that a file can be opened without waiting for a writer, and is not larger than it can need to be.
 
@@ -40,6 +41,7 @@ def check_regular(file: Path, limit: int | None = None) -> None:
     if limit is not None and found.st_size > limit:
         raise Unfit(f"{file} has {found.st_size:,} bytes, more than it can need ({limit:,})")
 
+
 def read_bytes(file: Path, limit: int) -> bytes:
     """Content of a file of at most `limit` bytes; raises Unfit where it cannot be read."""
     check_regular(file, limit)
@@ -47,6 +49,7 @@ def read_bytes(file: Path, limit: int) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise Unfit(f"{file} cannot be read: {error.strerror}") from error
+
 
 def read_lines(file: Path, limit: int) -> list[str]:
     """Lines of a text file of at most `limit` bytes; raises Unfit where it cannot be read or is not UTF-8."""

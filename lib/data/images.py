@@ -61,15 +61,19 @@ class Images:
         """16 hex digits that change with any pixel, any label, any class name and the order of the rows.
 
         They are computed once per object. `load` gives rows in one order, so the fingerprint of what it
-        returns is the same for every copy of a data set.
+
+        Returns:
+            Is the same for every copy of a data set.
         """
         digest = hashlib.sha256(json.dumps([list(self.pixels.shape), self.classes]).encode())
         digest.update(self.pixels.cpu().contiguous().numpy().data)
         digest.update(self.labels.cpu().contiguous().numpy().data)
         return digest.hexdigest()[:16]
 
+
 class Unfit(InputError):
     """A file or folder of a data set is not what it should be; `load` adds how to get the data set again."""
+
 
 class Published(NamedTuple):
     """What a split of a data set holds as it was published; every copy of it is compared with this.
@@ -93,6 +97,7 @@ class Published(NamedTuple):
         """Number of images in the split."""
         return self.per_class * len(self.classes)
 
+
 class Source(NamedTuple):
     """One place where a split may lie.
 
@@ -106,14 +111,17 @@ class Source(NamedTuple):
     files: list[Path]
     read: Callable[[], Images]
 
+
 def _row_digests(images: Images) -> list[bytes]:
     """SHA-256 of each row's pixels and label."""
     pixels, labels = images.pixels.numpy(), images.labels.tolist()
     return [hashlib.sha256(p.tobytes() + y.to_bytes(2)).digest() for p, y in zip(pixels, labels, strict=True)]
 
+
 def content(images: Images) -> str:
     """SHA-256 of what a split holds, whatever the order of its rows; recognises it in any file layout."""
     return hashlib.sha256(b"".join(sorted(_row_digests(images)))).hexdigest()
+
 
 def verified(images: Images, where: Path, published: Published, places: np.ndarray | None = None) -> Images:
     """Compare images with the published ones and put their rows into one order, whatever their files.
@@ -138,9 +146,11 @@ def verified(images: Images, where: Path, published: Published, places: np.ndarr
     order = np.array(rows) if places is None else np.array(rows)[places]
     return images[torch.from_numpy(order)]
 
+
 def other_than_published(where: Path, published: Published, count: int, difference: str) -> Unfit:
     """The error for a copy of a data set that differs from the published one."""
     return Unfit(f"{where} does not hold {published.title} ({count:,} images, {difference})")
+
 
 def check_counts(labels: np.ndarray, where: Path, published: Published) -> None:
     """Check that every class has as many images as it was published with.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?\.parquet$")
 
+
 def check_shards(files: list[Path]) -> None:
     """Check by their names that files are all the shards of one revision of a split.
 
@@ -56,6 +57,7 @@ def check_shards(files: list[Path]) -> None:
             f"{len(seen)} of {total} shards are there"
         )
 
+
 @contextmanager
 def _parquet_errors(file: Path) -> Iterator[None]:
     """Turn whatever pyarrow raises into one line that names the file."""
@@ -67,6 +69,7 @@ def _parquet_errors(file: Path) -> Iterator[None]:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise Unfit(f"{file} cannot be read as parquet: {reason[:200]}") from error
 
+
 @contextmanager
 def _opened(file: Path) -> Iterator[pq.ParquetFile]:
     """Open a parquet file; what goes wrong with it until it is closed is raised as Unfit."""
@@ -76,6 +79,7 @@ def _opened(file: Path) -> Iterator[pq.ParquetFile]:
     # checksums of pages, where the writer wrote them
     with _parquet_errors(file), pq.ParquetFile(file, page_checksum_verification=True) as opened:
         yield opened
+
 
 def _check_columns(file: Path, parquet: pq.ParquetFile, image: str, label: str, side: int) -> None:
     """Check the types of both columns, and that the pictures do not unpack to more than they can need."""
@@ -105,6 +109,7 @@ def _check_columns(file: Path, parquet: pq.ParquetFile, image: str, label: str, 
     if size > (limit := meta.num_rows * largest_picture(side) + 2**20):  # a page's header and statistics
         raise Unfit(f"{file}: the pictures unpack to {size:,} bytes, more than they can need ({limit:,})")
 
+
 def _class_names(file: Path, schema: pa.Schema, label: str, classes: tuple[str, ...]) -> tuple[str, ...]:
     """Names of the classes in the order that the labels of a file count them.
 
@@ -130,6 +135,7 @@ def _class_names(file: Path, schema: pa.Schema, label: str, classes: tuple[str, 
         raise Unfit(f"{file}: its schema names {len(set(names))} different classes, not {len(classes)}")
     return names if set(names) == set(classes) else classes
 
+
 def _shard_labels(file: Path, label: str, classes: tuple[str, ...]) -> np.ndarray:
     """Labels of a file, int64 (n,), counted in the order of `classes`."""
     import pyarrow.compute as pc
@@ -146,6 +152,7 @@ def _shard_labels(file: Path, label: str, classes: tuple[str, ...]) -> np.ndarra
         raise Unfit(f"{file}, row {wrong[0]}: label {values[wrong[0]]} is not one of 0 to {len(classes) - 1}")
     return np.array([classes.index(name) for name in names])[values.astype(np.int64)]
 
+
 def _shard_pictures(file: Path, image: str) -> Iterator[tuple[str, bytes]]:
     """Name and encoded form of each picture of a file."""
     with _opened(file) as parquet:
@@ -157,6 +164,7 @@ def _shard_pictures(file: Path, image: str) -> Iterator[tuple[str, bytes]]:
                     raise Unfit(f"{name} it has no picture (null)")
                 yield f"{name} its picture", encoded.as_py()
                 row += 1
+
 
 def read_parquet(files: list[Path], image: str, label: str, published: Published) -> Images:
     """Read the Hugging Face layout: a column of {bytes, path} structs and one of integer labels.

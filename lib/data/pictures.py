@@ -20,9 +20,11 @@ FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow has some 40 more, each a way in for 
 # of other modes the conversion to RGB would have to guess: transparency, palettes, inks, 16 bits
 MODES = ("RGB", "L")
 
+
 def largest_picture(side: int) -> int:
     """The most bytes that an encoded picture may have: twice its pixels, and 8 KiB for headers."""
     return 2 * 3 * side**2 + 8192
+
 
 def _fault(picture: Image.Image, encoded: bytes, side: int) -> str | None:
     """Why a picture whose header was read is not decoded; None if it is."""
@@ -37,6 +39,7 @@ def _fault(picture: Image.Image, encoded: bytes, side: int) -> str | None:
     if picture.format == "PNG" and encoded[24] != 8:  # Pillow cuts 16 bits down to 8 without a word
         return f"has {encoded[24]} bits a channel; only 8 are read"
     return None
+
 
 def decode_picture(encoded: bytes, side: int) -> np.ndarray:
     """Decode a PNG, JPEG or WebP picture of a known size, grey or RGB, 8 bits a channel.
@@ -62,6 +65,7 @@ def decode_picture(encoded: bytes, side: int) -> np.ndarray:
     except Exception as error:
         # a damaged picture makes Pillow raise errors of a dozen kinds, SyntaxError among them
         raise Unfit("is not a PNG, JPEG or WebP picture, or is damaged") from error
+
 
 def _decode(pictures: Iterable[tuple[str, bytes]], count: int, side: int) -> Tensor:
     """Decode pictures, 1,024 at a time, so that only these lie in memory in both forms.

@@ -49,11 +49,13 @@ TINY_IMAGENET_CONTENT = {
     "test": "604f1f1c5b643a9fa0ca67e5bdd5c8c2f9f9c43fc27759fb3f11036189cd5984",
 }
 
+
 def _published_tiny_imagenet(split: str) -> Published:
     title = f"Tiny ImageNet's {'train' if split == 'train' else 'validation'} split"
     return Published(
         title, 64, TINY_IMAGENET_CLASSES, TINY_IMAGENET_PER_CLASS[split], TINY_IMAGENET_CONTENT[split]
     )
+
 
 def _annotations(file: Path) -> dict[str, str]:
     """{name of a validation picture: its class}, from one line per picture: name, class, corners of a box."""
@@ -74,8 +76,11 @@ def _annotations(file: Path) -> dict[str, str]:
         found[name] = wnid
     return found
 
+
 def _tiny_imagenet_tree(tree: Path, split: str) -> Images:
-    """Read the official tree: wnids.txt, train/<wnid>/images/*.JPEG, val/val_annotations.txt, val/images/."""
+    """Read the official tree: wnids.txt, ``train/<wnid>/images/*.JPEG``, val/val_annotations.txt,
+    val/images/.
+    """
     published = _published_tiny_imagenet(split)
     wnids = set(" ".join(read_lines(tree / "wnids.txt", 2**20)).split())
     if wnids != set(published.classes):
@@ -95,6 +100,7 @@ def _tiny_imagenet_tree(tree: Path, split: str) -> Images:
     limit = largest_picture(published.side)
     pixels = _decode(((str(file), read_bytes(file, limit)) for file, _ in files), len(files), published.side)
     return Images(pixels, torch.from_numpy(labels), published.classes)
+
 
 def _tiny_imagenet_sources(root: Path, split: str) -> Iterator[Source]:
     published = _published_tiny_imagenet(split)

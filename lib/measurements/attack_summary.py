@@ -9,24 +9,33 @@ from lib.measurements.attack import CLEAN, IN_BALLS
 from lib.measurements.strengths import strengths_for
 from lib.training.recipe import LABELS
 
-BALL_COLUMNS = {name: name.replace("-", "_") for name in IN_BALLS}  # of a summary
+BALL_COLUMNS = {name: name.replace("-", "_") for name in IN_BALLS}  # columns of a summary
+
 
 def at_epsilon(rows: pd.DataFrame, epsilon: float) -> pd.DataFrame:
-    """The rows of one epsilon, up to rounding."""
+    """Rows of one epsilon, up to rounding."""
     return rows[np.isclose(rows.epsilon, epsilon, rtol=1e-6, atol=0)]
 
-def by_strength(table: pd.DataFrame) -> pd.DataFrame:
-    """An `attack` table summed over classes: a row a network, attack and strength. A NaN confidence, of a network that diverged, stays NaN.
 
-    accuracy, unbroken     shares of all images
-    zero_gradient, certain  shares of the images that are recognised when clean
-    confidence             mean over all images
+def by_strength(table: pd.DataFrame) -> pd.DataFrame:
+    """Sum an `attack` table over classes: one row per network, attack and strength.
+
+    A NaN confidence, which a diverged network has, stays NaN.
+
+    Returns:
+        A table with these columns.
+
+        - `accuracy, unbroken`: Shares of all images.
+        - `zero_gradient, certain`: Shares of the images that are correct when clean.
+        - `confidence`: Mean over all images.
     """
     keys = [*LABELS, "attack", "epsilon", "step_size", "steps"]
     weighted = table.assign(confidence=table.confidence.where(table.images > 0, 0) * table.images)
     groups = weighted.groupby(keys, sort=False)
     sums = groups[["images", "correct", "unbroken", "zero_gradient", "certain"]].sum()
-    sums = sums.assign(confidence=groups.confidence.agg(lambda values: values.sum(skipna=False))).reset_index()
+    sums = sums.assign(
+        confidence=groups.confidence.agg(lambda values: values.sum(skipna=False))
+    ).reset_index()
     clean = sums[sums.attack == CLEAN].set_index(LABELS).correct.rename("recognised")
     sums = sums.join(clean, on=LABELS)
     known = sums.recognised.clip(lower=1)
@@ -38,23 +47,38 @@ def by_strength(table: pd.DataFrame) -> pd.DataFrame:
         confidence=sums.confidence / sums.images,
     ).drop(columns=["correct", "recognised"])
 
+
 def curve(rows: pd.DataFrame, attack: str) -> pd.DataFrame:
-    """The rows of one attack, with the clean images as its strength 0."""
+    """Rows of one attack, with the clean images as strength 0."""
     clean = rows[rows.attack == CLEAN]
     own = rows[rows.attack == attack]
     return pd.concat([clean.assign(attack=attack), own], ignore_index=True)
 
-def with_attacked(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """A summary of networks with what an `attack` table says of them: NaN for those that are not in it.
 
-    attacked_clean     accuracy on the images that are attacked, before
-    confidence         mean of the largest softmax on these images, before
-    fgsm_accuracy, pgd_accuracy                         at the strengths that stand for the data set
-    ball_cross_entropy, ball_margin, ball_temperature   under PGD of the data set's radius on each loss
-    ball_worst         the lowest of these three
-    relative_worst     ball_worst over attacked_clean
+def with_attacked(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Add the accuracies of an `attack` table to a summary of networks; NaN for networks that are not in the
+    table.
+
+    Returns:
+        The summary with these columns added.
+
+        - `attacked_clean`: Accuracy on the attacked images when they are clean.
+        - `confidence`: Mean of the largest softmax on these clean images.
+        - `fgsm_accuracy, pgd_accuracy`: Accuracies at the data set's reference strengths.
+        - `ball_cross_entropy, ball_margin, ball_temperature`: Accuracies under PGD with the data set's
+          radius, for each loss.
+        - `ball_worst`: The lowest of these three.
+        - `relative_worst`: ball_worst divided by attacked_clean.
     """
-    columns = ["attacked_clean", "confidence", "fgsm_accuracy", "pgd_accuracy", *BALL_COLUMNS.values(), "ball_worst", "relative_worst"]
+    columns = [
+        "attacked_clean",
+        "confidence",
+        "fgsm_accuracy",
+        "pgd_accuracy",
+        *BALL_COLUMNS.values(),
+        "ball_worst",
+        "relative_worst",
+    ]
     if table.empty:
         return summary.assign(**dict.fromkeys(columns, float("nan")))
     rows, at = by_strength(table), strengths_for(table.dataset.iloc[0])

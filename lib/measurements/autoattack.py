@@ -1,4 +1,4 @@
-"""AutoAttack's own verdict on a network: four attacks without parameters, one of which sees no gradient."""
+"""Accuracy under AutoAttack: four attacks without parameters, one of which uses no gradient."""
 
 from __future__ import annotations
 
@@ -15,19 +15,29 @@ from lib.measurements.strengths import strengths_for
 from lib.models.activations import still
 from lib.training.recipe import LABELS
 
-#MARK#
+# MARK#
 
 PARTS = ("apgd-ce", "apgd-t", "fab-t", "square")  # standard AutoAttack, in its order
 
 
 def autoattack(network: nn.Module, images: Images, *, limit: int, epsilon: float, seed: int) -> pd.DataFrame:
-    """One row a part and class: part ("clean", then those of the standard version in order), epsilon, class, images, standing (after this part and all before).
+    """Accuracy under AutoAttack: one row per part of it and class.
 
-    limit    the first so many images; 0: all
-    epsilon  radius of the L-infinity ball, pixels in [0, 1]
-    seed     of its random starts
-    raises   InputError where pyautoattack, an optional extra, is not installed, or for fewer than four classes, which its loss cannot do with
-    source   Croce & Hein 2020, arXiv 2003.01690; fewer than ten classes have fewer targets
+    Args:
+        limit: Number of images, the first of the split; 0 means all of them.
+        epsilon: Radius of the L∞ ball, in pixels of [0, 1].
+        seed: Seed of the random starts.
+
+    Returns:
+        A table with the columns part ("clean", then the attacks of the standard version in order), epsilon,
+        class, images and standing (images that are correct after this part and all before).
+
+    Raises:
+        InputError: If pyautoattack, an optional extra, is not installed, or for fewer than four classes,
+            which its loss does not support.
+
+    References:
+        Croce & Hein 2020, arXiv 2003.01690; fewer than ten classes have fewer targets.
     """
     if len(images.classes) < 4:
         raise InputError(f"AutoAttack's targeted loss needs at least 4 classes, got {len(images.classes)}")
@@ -52,11 +62,22 @@ def autoattack(network: nn.Module, images: Images, *, limit: int, epsilon: float
                 found, _ = runner.run_standard_evaluation(x[there], labels[there], batch_size=250)
             there = there[recognised(network, found, labels[there])]
         left = labels[there].bincount(minlength=classes).cpu()
-        rows.append(pd.DataFrame({"part": part, "epsilon": epsilon, "class": list(some.classes), "images": sizes, "standing": left}))
+        rows.append(
+            pd.DataFrame({
+                "part": part,
+                "epsilon": epsilon,
+                "class": list(some.classes),
+                "images": sizes,
+                "standing": left,
+            })
+        )
     return pd.concat(rows, ignore_index=True)
 
+
 def with_autoattack(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """A summary with what AutoAttack of the data set's radius leaves standing: autoattack_accuracy, and autoattack_clean, on the same images unattacked."""
+    """Add accuracy under AutoAttack with the data set's radius to a summary: autoattack_accuracy, and
+    autoattack_clean on the same clean images.
+    """
     own = at_epsilon(table, strengths_for(table.dataset.iloc[0]).ball) if len(table) else table
     if own.empty:
         return summary.assign(autoattack_accuracy=float("nan"), autoattack_clean=float("nan"))
@@ -64,7 +85,10 @@ def with_autoattack(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     facts = pd.DataFrame({"autoattack_accuracy": parts.last(), "autoattack_clean": parts.first()})
     return summary.merge(facts.reset_index(), on=LABELS, how="left")
 
+
 def standing_by_part(table: pd.DataFrame) -> pd.DataFrame:
-    """An `autoattack` table summed over classes: a row a network and part, in the order they ran, with `standing` as a share of all images."""
+    """Sum an `autoattack` table over classes: one row per network and part, in the order of the parts, with
+    `standing`, the share of all images that survives.
+    """
     sums = table.groupby([*LABELS, "part"], sort=False)[["images", "standing"]].sum()
     return (sums.standing / sums["images"]).rename("standing").reset_index()

@@ -21,28 +21,42 @@ def counted(dataset: str) -> tuple[str, ...]:
     """The corruptions that the paper averages over: the 15 main ones on Tiny ImageNet, all 19 elsewhere."""
     return corruptions.NAMES[:15] if dataset == "tiny-imagenet" else corruptions.NAMES
 
+
 def by_severity(table: pd.DataFrame) -> pd.DataFrame:
-    """A `corruption` table summed over classes: a row a network, corruption and severity, with `images` and `accuracy` in [0, 1]."""
+    """A `corruption` table summed over classes: one row per network, corruption and severity, with `images`
+    and `accuracy` in [0, 1].
+    """
     keys = [column for column in [*LABELS, "corruption", "severity"] if column in table]
     sums = table.groupby(keys, sort=False)[["images", "correct"]].sum()
     return sums.assign(accuracy=sums.correct / sums.images).reset_index()
 
+
 def by_corruption(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a network and corruption (and one for the clean images): `accuracy`, the mean over severities."""
+    """One row per network and corruption (and one for the clean images): `accuracy`, the mean over
+    severities.
+    """
     rows = by_severity(table)
     keys = [column for column in [*LABELS, "corruption"] if column in rows]
     return rows.groupby(keys, sort=False).accuracy.mean().reset_index()
 
-def with_corrupted(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """A summary of networks with what a `corruption` table says of them: NaN for those that are not in it.
 
-    subset_accuracy     on the clean images of the same subset
-    corrupted_accuracy  mean over the corruptions that the paper counts, each the mean over its severities
-    relative_accuracy   corrupted over clean, on the same images
-    corrupted_NAME      of each corruption
+def with_corrupted(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Add the accuracies of a `corruption` table to a summary of networks; NaN for networks that are not in
+    the table.
+
+    Returns:
+        The summary with these columns added.
+
+        - `subset_accuracy`: Accuracy on the clean images of the same subset.
+        - `corrupted_accuracy`: Mean accuracy over the corruptions that the paper counts, each the mean over
+          its severities.
+        - `relative_accuracy`: Corrupted accuracy over clean accuracy, on the same images.
+        - `corrupted_NAME`: Accuracy on each corruption.
     """
     if table.empty:
-        return summary.assign(subset_accuracy=float("nan"), corrupted_accuracy=float("nan"), relative_accuracy=float("nan"))
+        return summary.assign(
+            subset_accuracy=float("nan"), corrupted_accuracy=float("nan"), relative_accuracy=float("nan")
+        )
     wide = by_corruption(table).pivot(index=LABELS, columns="corruption", values="accuracy")
     kept = [name for name in counted(table.dataset.iloc[0]) if name in wide]
     if not kept:
@@ -52,18 +66,35 @@ def with_corrupted(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     facts = facts.join(wide[kept].add_prefix("corrupted_"))
     return summary.merge(facts.reset_index(), on=LABELS, how="left")
 
+
 @torch.inference_mode()
 def predictions(network: nn.Module, pixels: Tensor) -> Tensor:
-    """The likeliest class of each of the uint8 images (n, 3, h, w): (n,) int64 on their device."""
-    # on a CPU, channels-last is 1.7 times as fast, and activations of more images leave its cache
+    """Predicted class of each of the uint8 images (n, 3, h, w).
+
+    Returns:
+        (n,) int64 on the device of the images.
+    """
+    # on a CPU, channels-last is 1.7 times as fast, and the activations of more images do not fit into its
+    # cache
     batch = 2000 if pixels.is_cuda else 125
-    return torch.cat([network(models.to_unit(some).contiguous(memory_format=torch.channels_last)).argmax(1) for some in pixels.split(batch)])
+    return torch.cat([
+        network(models.to_unit(some).contiguous(memory_format=torch.channels_last)).argmax(1)
+        for some in pixels.split(batch)
+    ])
+
 
 def corruption(network: nn.Module, images: Images, *, limit: int) -> pd.DataFrame:
-    """One row a corruption, severity and class: corruption, severity, class, images (of the class), correct (how many of them are recognised).
+    """Accuracy under every corruption and severity.
 
-    The clean images are in it as corruption "clean", severity 0. All networks see the same pixels, made one severity at a time.
-    limit   the first so many images of the split; 0: all
+    All networks see the same pixels, made one severity at a time.
+
+    Args:
+        limit: Number of images, the first of the split; 0 means all of them.
+
+    Returns:
+        One row per corruption, severity and class with the columns corruption, severity, class, images
+        (number of images of the class) and correct (how many of them are classified correctly). Clean images
+        have the corruption "clean" and severity 0.
     """
     some, device = images.first(limit), models.evaluated(network)
     labels, classes = some.labels.to(device), len(some.classes)
@@ -71,17 +102,34 @@ def corruption(network: nn.Module, images: Images, *, limit: int) -> pd.DataFram
     rows = []
     for name, severity, pixels in dataset.cells(some, device=device):
         right = labels[predictions(network, pixels) == labels].bincount(minlength=classes).cpu()
-        rows.append(pd.DataFrame({"corruption": name, "severity": severity, "class": list(some.classes), "images": sizes, "correct": right}))
+        rows.append(
+            pd.DataFrame({
+                "corruption": name,
+                "severity": severity,
+                "class": list(some.classes),
+                "images": sizes,
+                "correct": right,
+            })
+        )
     return pd.concat(rows, ignore_index=True)
 
+
 def corruption_examples(network: nn.Module, images: Images, *, image: int, severity: int) -> pd.DataFrame:
-    """One image of the split, clean and under every corruption at one severity: corruption, label, predicted, confidence (in [0, 1]), png (bytes)."""
+    """One image of the split, clean and under every corruption at one severity.
+
+    Returns:
+        One row per corruption with the columns corruption, label, predicted, confidence (in [0, 1]) and png
+        (bytes).
+    """
     if isinstance(image, bool) or not isinstance(image, int) or not 0 <= image < len(images):
         raise InputError(f"image is a row of the split, 0 .. {len(images) - 1}, got {image!r}")
     check(images.pixels[:1], NAMES[0], severity)
     device = models.evaluated(network)
     block, place = divmod(image, BLOCK)
-    pixels = [images.pixels[image], *(corrupted_block(images.pixels, block, name, severity)[place] for name in NAMES)]
+    pixels = [
+        images.pixels[image],
+        *(corrupted_block(images.pixels, block, name, severity)[place] for name in NAMES),
+    ]
     with torch.inference_mode():
         likely = network(models.to_unit(torch.stack(pixels).to(device))).softmax(1).cpu().max(1)
     rows = []
@@ -89,5 +137,11 @@ def corruption_examples(network: nn.Module, images: Images, *, image: int, sever
         file = io.BytesIO()
         Image.fromarray(picture.permute(1, 2, 0).numpy()).save(file, "PNG")
         label = images.classes[images.labels[image]]
-        rows.append({"corruption": name, "label": label, "predicted": images.classes[predicted], "confidence": float(confidence), "png": file.getvalue()})
+        rows.append({
+            "corruption": name,
+            "label": label,
+            "predicted": images.classes[predicted],
+            "confidence": float(confidence),
+            "png": file.getvalue(),
+        })
     return pd.DataFrame(rows)

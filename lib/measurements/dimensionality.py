@@ -1,4 +1,4 @@
-"""What the layers of a network hold: the dimensions of their activations, and of the change that corruptions and attacks make in them."""
+"""Dimensionality of each layer's activations, and of the change that corruptions and attacks make in them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ from lib.measurements.attack import batches as attack_batches
 from lib.models.activations import still
 from lib.models.fuse import PRECISIONS, folded
 
-NONE, CORRUPTION, ATTACK = "none", "corruption", "attack"  # what has changed the images
+NONE, CORRUPTION, ATTACK = "none", "corruption", "attack"  # kinds of change
 SHARES = (0.90, 0.95, 0.99)
-ATTACK_STEPS = 40  # of the PGD curve whose step is the paper's: recalled
+ATTACK_STEPS = 40  # steps of the PGD curve with the paper's step size (recalled)
 
 
 @torch.inference_mode()
 def _activations(network: nn.Module, batches: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
-    """{layer: (n, units) float32} of each batch of float pixels, every ReLU averaged over space; one forward pass for all layers."""
+    """Activations of each batch of float pixels, every ReLU averaged over space, with one forward pass for
+    all layers.
+
+    Yields:
+        ``{layer: (n, units) float32}``, one batch after the other.
+    """
     with models.spatial_means(network) as means:
         for x in batches:
             network(x.contiguous(memory_format=torch.channels_last))
@@ -48,7 +53,9 @@ def _facts(spectrum: Tensor) -> dict[str, object]:
 
 
 def _intrinsic(points: Tensor) -> float:
-    """NaN where TwoNN has no answer: hardly any sample differs from the others."""
+    """Intrinsic dimension by TwoNN; NaN where it is undefined because hardly any sample differs from the
+    others.
+    """
     try:
         return twonn(points)
     except InputError:
@@ -56,34 +63,53 @@ def _intrinsic(points: Tensor) -> float:
 
 
 def _rows(layers: dict[str, Tensor], **facts: object) -> Iterator[dict[str, object]]:
-    """A row a layer, of points (n, units) that are all at hand."""
+    """One row per layer, from points (n, units) that are all in memory."""
     for depth, (layer, points) in enumerate(layers.items(), start=1):
         found = Covariance()
         found.add(points)
         sizes = {"layer": layer, "depth": depth, "units": points.shape[1], "images": len(points)}
-        yield facts | sizes | _facts(found.spectrum()) | {"twonn": _intrinsic(points), "points": len(points.unique(dim=0))}
+        yield (
+            facts
+            | sizes
+            | _facts(found.spectrum())
+            | {"twonn": _intrinsic(points), "points": len(points.unique(dim=0))}
+        )
 
 
 def _streamed(network: nn.Module, images: Images, device: torch.device) -> Iterator[dict[str, object]]:
-    """The same over a whole split, of which nothing is kept: without what needs all points at once."""
+    """One row per layer over a whole split, without keeping activations, and so without what needs all points
+    at once.
+    """
     found: dict[str, Covariance] = {}
     for means in _activations(network, _unit(images.pixels, device)):
         for layer, some in means.items():
             found.setdefault(layer, Covariance()).add(some)
     for depth, (layer, covariance) in enumerate(found.items(), start=1):
         spectrum = covariance.spectrum()
-        yield {"change": NONE, "layer": layer, "depth": depth, "units": len(spectrum), "images": covariance.count} | _facts(spectrum)
+        yield {
+            "change": NONE,
+            "layer": layer,
+            "depth": depth,
+            "units": len(spectrum),
+            "images": covariance.count,
+        } | _facts(spectrum)
 
 
 def dimensionality(network: nn.Module, images: Images, *, limit: int, precision: str) -> pd.DataFrame:
-    """One row a layer and change: the dimensions of clean activations, and of the differences clean − changed, image by image.
+    """Dimensionality of clean activations, and of the differences clean − changed for each image, one row per
+    layer and change.
 
-    columns    change ("none": clean activations; "corruption"; "attack": PGD, 40 steps), corruption, severity, layer, depth (1 is the first ReLU), units,
-               images, components_90, _95, _99 (principal components that hold so much of the variance), participation_ratio, variance (total), twonn (NaN
-               where it has no answer), points (different samples). Of "none" there are two kinds of rows: over the whole split, without twonn, and over the
-               first `limit` images
-    limit      the first so many images of the split for all but the former; 0: all
-    precision  of the gradients that PGD follows
+    Args:
+        limit: Number of images, the first of the split, for all rows but the former; 0 means all of them.
+        precision: "float32" or "bfloat16", for the gradients that PGD follows.
+
+    Returns:
+        A table with the columns change ("none" for clean activations, "corruption", or "attack" for PGD with
+        40 steps), corruption, severity, layer, depth (1 is the first ReLU), units, images, components_90,
+        components_95 and components_99 (number of principal components with that share of the variance),
+        participation_ratio, variance (total), twonn (NaN where it is undefined) and points (number of
+        different samples). There are two kinds of rows for "none", over the whole split, without twonn, and
+        over the first `limit` images.
     """
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
@@ -99,11 +125,24 @@ def dimensionality(network: nn.Module, images: Images, *, limit: int, precision:
     def change(batches: Iterable[Tensor]) -> dict[str, Tensor]:
         return {layer: clean[layer] - means for layer, means in _whole(_activations(faster, batches)).items()}
 
-    cells = ((name, severity, pixels) for name, severity, pixels in dataset.cells(some, device=device) if name != dataset.CLEAN)
+    cells = (
+        (name, severity, pixels)
+        for name, severity, pixels in dataset.cells(some, device=device)
+        if name != dataset.CLEAN
+    )
     for name, severity, pixels in cells:
         rows += _rows(change(_unit(pixels, device)), change=CORRUPTION, corruption=name, severity=severity)
     rows += _rows(change(_attacked(network, some, device, precision)), change=ATTACK)
-    columns = ["change", "corruption", "severity", "layer", "depth", "units", "images", *(f"components_{100 * share:.0f}" for share in SHARES)]
+    columns = [
+        "change",
+        "corruption",
+        "severity",
+        "layer",
+        "depth",
+        "units",
+        "images",
+        *(f"components_{100 * share:.0f}" for share in SHARES),
+    ]
     table = pd.DataFrame(rows)[[*columns, "participation_ratio", "variance", "twonn", "points"]]
     return table.astype({"severity": "Int64", "points": "Int64"})
 
@@ -112,4 +151,6 @@ def _attacked(network: nn.Module, images: Images, device: torch.device, precisio
     curve, twin = CURVES["pgd"], None
     for _, x, labels in attack_batches(images, device):
         twin = twin or folded(network, x, precision=precision)
-        yield attacks.pgd(twin, x, labels, epsilon=BUDGET, step_size=curve.step_size, steps=ATTACK_STEPS, precision=None)
+        yield attacks.pgd(
+            twin, x, labels, epsilon=BUDGET, step_size=curve.step_size, steps=ATTACK_STEPS, precision=None
+        )

@@ -14,14 +14,21 @@ from lib.training.recipe import LABELS
 
 
 def variability(table: pd.DataFrame) -> pd.DataFrame:
-    """A `gradient` table summed up layer by layer: a row a network and layer. Dead units are counted and left out of all the rest.
+    """Summarise a `gradient` table by layer, one row per network and layer.
 
-    units, dead        their numbers
-    cv_samples         mean over units of CV_u = σ_u / μ_u, the variability over images of the length of a unit's gradient
-    sigma, mu          means over units of σ_u and of μ_u
-    cv_firing          like cv_samples, but over the images on which the unit fires, two at least: without the zeros of the others
-    cv_units           CV_l = σ_l / μ_l, of the units' μ_u; NaN where fewer than two units live
-    sigma_units        σ_l (n − 1 in the denominator); μ_l is mu
+    Dead units are counted and left out of everything else.
+
+    Returns:
+        A table with these columns.
+
+        - `units, dead`: Number of units, and of dead ones.
+        - `cv_samples`: Mean over units of CV_u = σ_u / μ_u, the variability over images of the length of a
+          unit's gradient.
+        - `sigma, mu`: Means over units of σ_u and μ_u.
+        - `cv_firing`: Like cv_samples, but over the images on which the unit fires, at least two, without the
+          zeros of the others.
+        - `cv_units`: CV_l = σ_l / μ_l over the units' μ_u; NaN with fewer than two live units.
+        - `sigma_units`: σ_l, with n − 1 in the denominator; μ_l is mu.
     """
     keys = [*LABELS, "layer", "depth"]
     counts = table.groupby(keys, sort=False).dead.agg(units="size", dead="sum")
@@ -38,11 +45,16 @@ def variability(table: pd.DataFrame) -> pd.DataFrame:
     means["cv_units"] = means.sigma_units / means.mu
     return counts.join(means).reset_index()
 
-def with_gradients(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """A summary of networks with means over layers of what `variability` says: NaN for those that are not in the table.
 
-    cv_samples, cv_firing, cv_units   over all layers
-    cv_units_early, cv_units_late     over the early layers, and over the others
+def with_gradients(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Add means over layers of the columns of `variability` to a summary of networks; NaN for networks that
+    are not in the table.
+
+    Returns:
+        The summary with these columns added.
+
+        - `cv_samples, cv_firing, cv_units`: Means over all layers.
+        - `cv_units_early, cv_units_late`: Means over the early layers, and over the others.
     """
     columns = ["cv_samples", "cv_firing", "cv_units"]
     if table.empty:
@@ -54,14 +66,19 @@ def with_gradients(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     facts["cv_units_late"] = rows[~first].groupby(LABELS, sort=False).cv_units.mean()
     return summary.merge(facts.reset_index(), on=LABELS, how="left")
 
-def gradient(network: nn.Module, images: Images, *, limit: int, precision: str) -> pd.DataFrame:
-    """One row a unit: how the length of its input-unit gradient varies over images.
 
-    columns    layer, depth (1 is the first ReLU), unit, images, active (those on which it fires: on others the gradient is 0), mean, deviation (over all
-               images, n − 1 in the denominator), active_mean, active_deviation (over those on which it fires; NaN where there are too few), dead (it fires
-               on none)
-    limit      the first so many images of the split; 0: all
-    precision  of the passes back, as in lib.gradients.input_unit_gradients
+def gradient(network: nn.Module, images: Images, *, limit: int, precision: str) -> pd.DataFrame:
+    """How the length of each unit's input-unit gradient varies over images, one row per unit.
+
+    Args:
+        limit: Number of images, the first of the split; 0 means all of them.
+        precision: Precision of the backward passes, as in `gradients.input_unit_gradients`.
+
+    Returns:
+        A table with the columns layer, depth (1 is the first ReLU), unit, images, active (number of images on
+        which the unit fires; on others the gradient is 0), mean and deviation (over all images, with n − 1 in
+        the denominator), active_mean and active_deviation (over images on which it fires; NaN if there are
+        too few) and dead (whether it fires on no image).
     """
     some, device = images.first(limit), models.evaluated(network)
     if len(some) < 2:
@@ -71,7 +88,19 @@ def gradient(network: nn.Module, images: Images, *, limit: int, precision: str) 
     for depth, (layer, norms) in enumerate(lengths.items(), start=1):
         units = pd.DataFrame(norms.cpu().numpy())
         firing = units.where(units > 0)
-        facts = {"layer": layer, "depth": depth, "unit": units.columns, "images": len(units), "active": firing.count(), "mean": units.mean()}
-        facts |= {"deviation": units.std(), "active_mean": firing.mean(), "active_deviation": firing.std(), "dead": firing.count() == 0}
+        facts = {
+            "layer": layer,
+            "depth": depth,
+            "unit": units.columns,
+            "images": len(units),
+            "active": firing.count(),
+            "mean": units.mean(),
+        }
+        facts |= {
+            "deviation": units.std(),
+            "active_mean": firing.mean(),
+            "active_deviation": firing.std(),
+            "dead": firing.count() == 0,
+        }
         tables.append(pd.DataFrame(facts))
     return pd.concat(tables, ignore_index=True)

@@ -16,8 +16,13 @@ from lib.training.recipe import LABELS
 
 
 def jacobian(network: nn.Module, images: Images, *, limit: int) -> pd.DataFrame:
-    """One row an image: image (its row in the split), class, correct, norm (of the Jacobian of the logits), spread (standard deviation of the logits),
-    margin (logit of the right class minus the largest other), confidence (the largest softmax)."""
+    """Norm of the Jacobian of the logits with respect to the pixels, one row per image.
+
+    Returns:
+        A table with the columns image (its row in the split), class, correct, norm, spread (standard
+        deviation of the logits), margin (logit of the correct class minus the largest other) and confidence
+        (the largest softmax).
+    """
     some, rows = images.first(limit), []
     for where, x, labels in batches(some, models.evaluated(network)):
         with torch.inference_mode():
@@ -29,16 +34,24 @@ def jacobian(network: nn.Module, images: Images, *, limit: int) -> pd.DataFrame:
             "margin": -margin(logits, labels, 1.0),
             "confidence": logits.softmax(1).amax(1),
         }
-        names = {"image": range(where.start, where.start + len(x)), "class": [some.classes[label] for label in labels.tolist()]}
+        names = {
+            "image": range(where.start, where.start + len(x)),
+            "class": [some.classes[label] for label in labels.tolist()],
+        }
         rows.append(pd.DataFrame(names | {name: values.cpu().numpy() for name, values in facts.items()}))
     return pd.concat(rows, ignore_index=True)
 
-def with_jacobian(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """A summary with means over images.
 
-    jacobian, relative_jacobian  of the Jacobian's norm, and of that over the spread of the image's logits
-    log_jacobian                 of its log10, over images whose norm is above 0
-    unmoved                      share of images whose norm is 0
+def with_jacobian(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Add means over the images of a `jacobian` table to a summary.
+
+    Returns:
+        The summary with these columns added.
+
+        - `jacobian, relative_jacobian`: Means of the Jacobian's norm, and of the norm divided by the spread
+          of the image's logits.
+        - `log_jacobian`: Mean of log10 of the norm, over images whose norm is above 0.
+        - `unmoved`: Share of images whose norm is 0.
     """
     columns = ["jacobian", "relative_jacobian", "log_jacobian", "unmoved"]
     if table.empty:

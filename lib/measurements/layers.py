@@ -1,4 +1,6 @@
-"""From tables with a row a unit or a layer to curves over depth, and to one number a network: input-unit gradients and dimensionality."""
+"""Curves over depth, and one number per network, from tables with one row per unit or layer: input-unit
+gradients and dimensionality.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,18 @@ MEASURES = ("components_90", "components_95", "components_99", "participation_ra
 
 CHANGES = (NONE, CORRUPTION, ATTACK)
 
+
 def dimensions(table: pd.DataFrame, *, whole: bool = False) -> pd.DataFrame:
-    """A `dimensionality` table with a row a network, layer and change; corruptions and severities are averaged.
+    """Average a `dimensionality` table over corruptions and severities: one row per network, layer and
+    change.
 
-    whole  clean activations of the whole split, not of the images that the changes are measured on; these have no twonn
+    The columns are units, images, cells (number of corruptions and severities, 1 for other changes), each of
+    MEASURES, and `per_unit_90`, `per_unit_95` and `per_unit_99`, the number of components divided by that of
+    units.
 
-    units, images, cells (corruptions and severities, 1 for the others), each of MEASURES, and `per_unit_90`, `_95`, `_99`: components over units
+    Args:
+        whole: Take clean activations of the whole split, which have no twonn, rather than of the images on
+            which the changes are measured.
     """
     keys = [*LABELS, "change", "layer", "depth"]
     clean = table.change == NONE
@@ -25,27 +33,53 @@ def dimensions(table: pd.DataFrame, *, whole: bool = False) -> pd.DataFrame:
     chosen = (per_network.transform("max") if whole else per_network.transform("min")).reindex(table.index)
     rows = table[~clean | (table.images == chosen)]
     groups = rows.groupby(keys, sort=False)
-    found = groups[["units", "images"]].first().join(groups[[*MEASURES]].mean()).assign(cells=groups.size()).reset_index()
-    return found.assign(**{f"per_unit_{share}": found[f"components_{share}"] / found.units for share in (90, 95, 99)})
+    found = (
+        groups[["units", "images"]]
+        .first()
+        .join(groups[[*MEASURES]].mean())
+        .assign(cells=groups.size())
+        .reset_index()
+    )
+    return found.assign(**{
+        f"per_unit_{share}": found[f"components_{share}"] / found.units for share in (90, 95, 99)
+    })
+
 
 def over_live_units(rows: pd.DataFrame, units: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `dimensions` with `per_live_95`: components for 95 % of the variance over those units of the layer that fire; 0 where none does.
+    """Add `per_live_95` to rows of `dimensions`: components for 95 % of the variance divided by the number of
+    live units of the layer; 0 where no unit fires.
 
-    units  the `selectivity` table of the same networks, which says what fires on some image of the test set
+    Args:
+        units: `selectivity` table of the same networks, which says which units fire on some image of the test
+            set.
     """
     live = units[~units.dead].groupby([*LABELS, "depth"]).size().rename("live").reset_index()
     found = rows.merge(live, on=[*LABELS, "depth"], how="left")
     return found.assign(per_live_95=(found.components_95 / found.live).fillna(0.0)).drop(columns="live")
 
-def with_dimensions(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """A summary of networks with means over their early layers: NaN for those that are not in the table.
 
-    dimension_clean                            principal components for 95 % of the variance over units, of the whole split's activations
-    dimension_corruption, dimension_attack     the same of the changes
-    dimension_same                             of the clean activations of those images that the changes are measured on
-    twonn_clean, twonn_corruption, twonn_attack   TwoNN on those images; layers where it has no answer are left out
+def with_dimensions(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Add means over the early layers to a summary of networks; NaN for networks that are not in the table.
+
+    Returns:
+        The summary with these columns added.
+
+        - `dimension_clean`: Number of principal components for 95 % of the variance, divided by the number of
+          units, for activations of the whole split.
+        - `dimension_corruption, dimension_attack`: The same for the changes.
+        - `dimension_same`: The same for clean activations of the images on which the changes are measured.
+        - `twonn_clean, twonn_corruption, twonn_attack`: TwoNN on the same images; layers for which it is
+          undefined are left out.
     """
-    columns = ["dimension_clean", "dimension_same", "dimension_corruption", "dimension_attack", "twonn_clean", "twonn_corruption", "twonn_attack"]
+    columns = [
+        "dimension_clean",
+        "dimension_same",
+        "dimension_corruption",
+        "dimension_attack",
+        "twonn_clean",
+        "twonn_corruption",
+        "twonn_attack",
+    ]
     if table.empty:
         return summary.assign(**dict.fromkeys(columns, float("nan")))
     same, whole = dimensions(table), dimensions(table, whole=True)
@@ -53,7 +87,12 @@ def with_dimensions(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     def mean(rows: pd.DataFrame, change: str, column: str) -> pd.Series:
         return rows[(rows.change == change) & is_early(rows)].groupby(LABELS, sort=False)[column].mean()
 
-    facts = {"dimension_clean": mean(whole, NONE, "per_unit_95"), "dimension_same": mean(same, NONE, "per_unit_95")}
+    facts = {
+        "dimension_clean": mean(whole, NONE, "per_unit_95"),
+        "dimension_same": mean(same, NONE, "per_unit_95"),
+    }
     facts |= {f"dimension_{change}": mean(same, change, "per_unit_95") for change in (CORRUPTION, ATTACK)}
-    facts |= {f"twonn_{'clean' if change == NONE else change}": mean(same, change, "twonn") for change in CHANGES}
+    facts |= {
+        f"twonn_{'clean' if change == NONE else change}": mean(same, change, "twonn") for change in CHANGES
+    }
     return summary.merge(pd.DataFrame(facts).reset_index(), on=LABELS, how="left")

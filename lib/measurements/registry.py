@@ -1,4 +1,4 @@
-"""What is measured on one trained network: a tidy table each, one row per thing measured."""
+"""Measurements of one trained network, each a tidy table with one row per thing measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from lib.measurements.strengths import strengths_for
 from lib.measurements.transfer import sources, transfer, with_transferred
 
 MEASUREMENTS = {
-    "selectivity": Measurement(selectivity, "class selectivity index of every unit, and which units are dead"),
+    "selectivity": Measurement(
+        selectivity, "class selectivity index of every unit, and which units are dead"
+    ),
     "class_means": Measurement(class_means, "class-conditional mean activation of every unit"),
     "corruption": Measurement(
         corruption,
@@ -75,7 +77,11 @@ MEASUREMENTS = {
 
 
 def settled(name: str, settings: dict[str, object]) -> dict[str, object]:
-    """All settings of a measurement, defaults filled in; raises InputError for an unknown name or setting."""
+    """All settings of a measurement, with defaults filled in.
+
+    Raises:
+        InputError: For an unknown name or setting.
+    """
     if name not in MEASUREMENTS:
         raise unknown("measurement", name, MEASUREMENTS)
     known = MEASUREMENTS[name].settings
@@ -84,7 +90,8 @@ def settled(name: str, settings: dict[str, object]) -> dict[str, object]:
             raise unknown(f"setting of {name}", setting, known)
     return known | settings
 
+
 def file_name(name: str, settings: dict[str, object]) -> str:
-    """The table's file in a run folder: the measurement, and a hash of its settings."""
+    """File name of a table in a run folder: the measurement, and a hash of its settings."""
     digest = hashlib.sha256(json.dumps(settled(name, settings), sort_keys=True).encode()).hexdigest()[:6]
     return f"{name}-{digest}.parquet"

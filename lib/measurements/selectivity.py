@@ -13,9 +13,13 @@ from lib.data.images import Images
 
 @torch.no_grad()
 def spatial_activations(network: nn.Module, images: Images, *, batch: int = 500) -> dict[str, Tensor]:
-    """Every ReLU layer's output averaged over space: {layer: (n, units) float32} on the CPU, in evaluation mode.
+    """Output of every ReLU layer, averaged over space.
 
-    raises  InputError when the network is in training mode, where a batch would change it
+    Returns:
+        ``{layer: (n, units) float32}`` on the CPU.
+
+    Raises:
+        InputError: If the network is in training mode, in which a batch would change it.
     """
     device = models.evaluated(network)
     parts: dict[str, list[Tensor]] = {}
@@ -26,30 +30,39 @@ def spatial_activations(network: nn.Module, images: Images, *, batch: int = 500)
                 parts.setdefault(layer, []).append(mean.cpu())
     return {layer: torch.cat(part) for layer, part in parts.items()}
 
-def selectivity(network: nn.Module, images: Images) -> pd.DataFrame:
-    """One row a unit: layer, depth (1 is the first ReLU), unit, selectivity, dead, best_class, over the whole split.
 
-    The index of a dead unit is 0 by definition and means nothing: leave dead units out, or say that they are in.
+def selectivity(network: nn.Module, images: Images) -> pd.DataFrame:
+    """Class selectivity of every unit, over the whole split.
+
+    The index of a dead unit is 0 by definition and has no meaning: leave dead units out, or say that they are
+    included.
+
+    Returns:
+        One row per unit with the columns layer, depth (1 is the first ReLU), unit, selectivity, dead and
+        best_class.
     """
     tables = []
     for depth, (layer, activations) in enumerate(spatial_activations(network, images).items(), start=1):
         means, present = index.class_means(activations.double(), images.labels, len(images.classes))
         tables.append(
-            pd.DataFrame(
-                {
-                    "layer": layer,
-                    "depth": depth,
-                    "unit": range(means.shape[1]),
-                    "selectivity": index.selectivity_index(means, present).float().numpy(),
-                    "dead": index.dead(means).numpy(),
-                    "best_class": means.argmax(0).numpy(),
-                }
-            )
+            pd.DataFrame({
+                "layer": layer,
+                "depth": depth,
+                "unit": range(means.shape[1]),
+                "selectivity": index.selectivity_index(means, present).float().numpy(),
+                "dead": index.dead(means).numpy(),
+                "best_class": means.argmax(0).numpy(),
+            })
         )
     return pd.concat(tables, ignore_index=True)
 
+
 def class_means(network: nn.Module, images: Images) -> pd.DataFrame:
-    """One row a unit and class: layer, depth, unit, class, mean: the class-conditional means that selectivity is made of."""
+    """Class-conditional mean activations, from which selectivity is computed.
+
+    Returns:
+        One row per unit and class with the columns layer, depth, unit, class and mean.
+    """
     tables = []
     for depth, (layer, activations) in enumerate(spatial_activations(network, images).items(), start=1):
         means, _ = index.class_means(activations.double(), images.labels, len(images.classes))

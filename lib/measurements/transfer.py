@@ -1,4 +1,6 @@
-"""Images made against other networks than the one that sees them: the control that needs no gradient of it."""
+"""Transfer attacks: images crafted on other networks, a control that needs no gradient of the network under
+attack.
+"""
 
 from __future__ import annotations
 
@@ -22,35 +24,53 @@ from lib.measurements.strengths import strengths_for
 from lib.models.fuse import folded
 from lib.training.recipe import LABELS, Training
 
-#MARK#
+# MARK#
 
-# what is made against one network and shown to others
+# attacks whose images are crafted on one network and shown to others
 TRANSFERRED = {"fgsm": (0.004, 0.008, 4 / 255, 8 / 255, 16 / 255), "ball-cross-entropy": RADII[1:6]}
 
 
 def sources(training: Training, settings: Mapping[str, object]) -> list[Training]:
-    """The α = 0 networks, trained plainly and for the recipe's own epochs, that images are made against: of other seeds than the network that sees them."""
-    return [replace(training, alpha=0.0, seed=seed, epochs=None, variant="plain") for seed in settings["sources"] if seed != training.seed]
+    """Source networks on which images are crafted: plain training at α = 0 for the recipe's own epochs, with
+    other seeds than the network under attack.
+    """
+    return [
+        replace(training, alpha=0.0, seed=seed, epochs=None, variant="plain")
+        for seed in settings["sources"]
+        if seed != training.seed
+    ]
 
 
-def _crafted(source: Training, network: nn.Module, images: Images, precision: str) -> Iterator[tuple[Cell, Tensor]]:
-    """The images made against a source, (n, 3, h, w) float32 on its device, kept in .cache/attacked: the next network reads them."""
+def _crafted(
+    source: Training, network: nn.Module, images: Images, precision: str
+) -> Iterator[tuple[Cell, Tensor]]:
+    """Images crafted on a source, cached in .cache/attacked for the next network.
+
+    Yields:
+        (n, 3, h, w) float32 on its device.
+    """
     folder = paths.cache() / "attacked" / f"{source.key}-{images.fingerprint}-{precision}"
     device, weights = models.evaluated(network), _weights(network)
     for name, strengths in TRANSFERRED.items():
         for epsilon in strengths:
-            cell = Cell(name, epsilon, *((1, epsilon) if name == "fgsm" else (BALL_STEPS, epsilon / STEPS_PER_RADIUS)))
+            cell = Cell(
+                name, epsilon, *((1, epsilon) if name == "fgsm" else (BALL_STEPS, epsilon / STEPS_PER_RADIUS))
+            )
 
             def make(cell: Cell = cell) -> dict[str, np.ndarray]:
                 return {"pixels": _make(network, images, cell, precision).cpu().numpy()}
 
             digest = fingerprint.digest([_make], cell, weights)
-            found = kept(folder / f"{name}-{epsilon:.6f}-{digest.replace(':', '-')}.npz", make, what="adversarial images")
+            found = kept(
+                folder / f"{name}-{epsilon:.6f}-{digest.replace(':', '-')}.npz",
+                make,
+                what="adversarial images",
+            )
             yield cell, torch.from_numpy(found["pixels"]).to(device)
 
 
 def _weights(network: nn.Module) -> str:
-    """Hash of what a network has learned: the same training need not end in the same weights on another machine."""
+    """Hash of a network's weights: the same training need not end in the same weights on another machine."""
     digest = hashlib.sha256()
     for name, values in sorted(network.state_dict().items()):
         digest.update(name.encode() + values.cpu().numpy().tobytes())
@@ -64,43 +84,84 @@ def _make(network: nn.Module, images: Images, cell: Cell, precision: str) -> Ten
         if cell.attack == "fgsm":
             parts.append(attacks.fgsm(network, x, labels, cell.epsilon))
         else:
-            how = {"epsilon": cell.epsilon, "step_size": cell.step_size, "steps": cell.steps, "precision": None}
+            how = {
+                "epsilon": cell.epsilon,
+                "step_size": cell.step_size,
+                "steps": cell.steps,
+                "precision": None,
+            }
             parts.append(attacks.pgd(copy, x, labels, **how, **IN_BALLS[cell.attack]))
     return torch.cat(parts)
 
 
-def transfer(network: nn.Module, images: Images, *, limit: int, precision: str, sources: Mapping[Training, nn.Module]) -> pd.DataFrame:
-    """One row a source, attack, strength and class: source_seed, attack, epsilon, class, images, correct. Made against the source, shown to this network.
+def transfer(
+    network: nn.Module, images: Images, *, limit: int, precision: str, sources: Mapping[Training, nn.Module]
+) -> pd.DataFrame:
+    """Transfer accuracy: one row per source, attack, strength and class.
 
-    sources  the networks that images are made against, as `sources` lists them
+    Images are crafted on the source and shown to this network.
+
+    Args:
+        limit: Number of images, the first of the split; 0 means all of them.
+        precision: "float32" or "bfloat16", for the gradients that PGD follows.
+        sources: Networks on which images are crafted, as `sources` lists them.
+
+    Returns:
+        A table with the columns source_seed, attack, epsilon, class, images and correct.
     """
     if not sources:
-        raise InputError("transfer needs an α = 0 network of another seed; give more than one in its setting `sources`")
+        raise InputError(
+            "transfer needs an α = 0 network of another seed; give more than one in its setting `sources`"
+        )
     some, device, rows = images.first(limit), models.evaluated(network), []
     labels, classes = some.labels.to(device), len(some.classes)
     sizes = some.labels.bincount(minlength=classes)
     for source, other in sources.items():
         for cell, x in _crafted(source, other, some, precision):
-            right = torch.cat([recognised(network, x[part], labels[part]) for part, _, _ in batches(some, device)])
+            right = torch.cat([
+                recognised(network, x[part], labels[part]) for part, _, _ in batches(some, device)
+            ])
             correct = labels[right].bincount(minlength=classes).cpu()
-            facts = {"source_seed": source.seed, "attack": cell.attack, "epsilon": cell.epsilon, "class": list(some.classes)}
+            facts = {
+                "source_seed": source.seed,
+                "attack": cell.attack,
+                "epsilon": cell.epsilon,
+                "class": list(some.classes),
+            }
             rows.append(pd.DataFrame(facts | {"images": sizes, "correct": correct}))
     return pd.concat(rows, ignore_index=True)
 
+
 def by_source(table: pd.DataFrame) -> pd.DataFrame:
-    """A `transfer` table summed over classes: a row a network, attack, epsilon and source_seed, with `accuracy`."""
-    sums = table.groupby([*LABELS, "attack", "epsilon", "source_seed"], sort=False)[["images", "correct"]].sum()
+    """Sum a `transfer` table over classes: one row per network, attack, epsilon and source_seed, with
+    `accuracy`.
+    """
+    sums = table.groupby([*LABELS, "attack", "epsilon", "source_seed"], sort=False)[
+        ["images", "correct"]
+    ].sum()
     return (sums.correct / sums.images).rename("accuracy").reset_index()
 
+
 def transferred(table: pd.DataFrame) -> pd.DataFrame:
-    """The same averaged over sources: a row a network, attack and epsilon, with `accuracy` and `sources`, their number."""
+    """Average a `transfer` table over sources: one row per network, attack and epsilon, with `accuracy` and
+    `sources`, their number.
+    """
     groups = by_source(table).groupby([*LABELS, "attack", "epsilon"], sort=False).accuracy
     return groups.mean().to_frame().assign(sources=groups.size()).reset_index()
 
+
 def with_transferred(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """A summary with `transfer_accuracy`: on the PGD images, made against α = 0, of the radius that stands for the data set."""
+    """Add `transfer_accuracy` to a summary: accuracy on PGD images crafted on α = 0 networks, with the data
+    set's reference radius.
+    """
     if table.empty:
         return summary.assign(transfer_accuracy=float("nan"))
     rows = transferred(table)
-    rows = at_epsilon(rows[rows.attack == "ball-cross-entropy"], strengths_for(table.dataset.iloc[0]).transfer)
-    return summary.merge(rows.rename(columns={"accuracy": "transfer_accuracy"})[[*LABELS, "transfer_accuracy"]], on=LABELS, how="left")
+    rows = at_epsilon(
+        rows[rows.attack == "ball-cross-entropy"], strengths_for(table.dataset.iloc[0]).transfer
+    )
+    return summary.merge(
+        rows.rename(columns={"accuracy": "transfer_accuracy"})[[*LABELS, "transfer_accuracy"]],
+        on=LABELS,
+        how="left",
+    )

@@ -14,20 +14,27 @@ from lib.base.errors import InputError
 
 
 def relu_layers(network: nn.Module) -> dict[str, nn.Module]:
-    """Every ReLU by name, in the order of the forward pass: the layers of the analysis. Logits are not among them."""
+    """Every ReLU by name, in the order of the forward pass.
+
+    These are the layers of the analysis; logits are not among them.
+    """
     return {name: module for name, module in network.named_modules() if isinstance(module, nn.ReLU)}
+
 
 @contextmanager
 def spatial_means(network: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """While open, each forward pass leaves every ReLU layer's output, averaged over space, in the yielded dictionary.
+    """Context manager: each forward pass puts the output of every ReLU layer, averaged over space, into a
+    dictionary.
 
-    {layer name: (n, units) float32}, overwritten by the next forward pass; gradients flow through it.
+    Yields:
+        ``{layer name: (n, units) float32}``, overwritten by the next forward pass; gradients flow through it.
 
-    >>> network = build("resnet8", classes=10)
-    >>> with spatial_means(network) as means:
-    ...     _ = network(torch.zeros(2, 3, 32, 32))
-    >>> means["layer3.0.relu2"].shape
-    torch.Size([2, 32])
+    Example:
+        >>> network = build("resnet8", classes=10)
+        >>> with spatial_means(network) as means:
+        ...     _ = network(torch.zeros(2, 3, 32, 32))
+        >>> means["layer3.0.relu2"].shape
+        torch.Size([2, 32])
     """
     means: dict[str, Tensor] = {}
 
@@ -44,40 +51,78 @@ def spatial_means(network: nn.Module) -> Iterator[dict[str, Tensor]]:
         for hook in hooks:
             hook.remove()
 
+
 def evaluated(network: nn.Module) -> torch.device:
-    """The device of a network; InputError when it is in training mode, where a batch would change it."""
+    """The device of a network in evaluation mode.
+
+    Raises:
+        InputError: If it is in training mode, in which a batch would change it.
+    """
     if network.training:
         raise InputError("measurements need a network in evaluation mode; call network.eval() first")
     return next(network.parameters()).device
 
+
 def to_unit(pixels: Tensor) -> Tensor:
-    """uint8 pixels (n, c, h, w) to float32 in [0, 1], what every network takes."""
+    """Convert uint8 pixels (n, c, h, w) to float32 in [0, 1], the input of every network."""
     return pixels.float() / 255
+
 
 Network = Callable[[Tensor], Tensor]
 
+
 def finite(name: str, value: object, *, least: float) -> float:
-    """The number that an argument is; InputError unless it is finite and at least `least`."""
+    """Check a number that is given as an argument.
+
+    Raises:
+        InputError: Unless it is finite and at least `least`.
+    """
     if isinstance(value, Tensor) and value.ndim == 0:
         value = value.item()
-    # beyond 1e30, float32 arithmetic has no room
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value) or not least <= value <= 1e30:
+    # numbers beyond 1e30 would overflow in float32
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, numbers.Real)
+        or not math.isfinite(value)
+        or not least <= value <= 1e30
+    ):
         raise InputError(f"{name} must be a finite number >= {least:g}, got {value!r}")
     return float(value)
 
+
 def check_pixels(pixels: Tensor) -> None:
-    """InputError unless these are images (n, c, h, w), float32 or float64, in [0, 1]."""
-    if not isinstance(pixels, Tensor) or pixels.dtype not in (torch.float32, torch.float64) or pixels.ndim != 4:
-        got = f"{pixels.dtype} of shape {tuple(pixels.shape)}" if isinstance(pixels, Tensor) else type(pixels).__name__
-        raise InputError(f"images must be float32 or float64, (n, c, h, w), in [0, 1], got {got}; uint8 pixels go through lib.models.to_unit first")
+    """Check images.
+
+    Raises:
+        InputError: Unless they are (n, c, h, w), float32 or float64, in [0, 1].
+    """
+    if (
+        not isinstance(pixels, Tensor)
+        or pixels.dtype not in (torch.float32, torch.float64)
+        or pixels.ndim != 4
+    ):
+        got = (
+            f"{pixels.dtype} of shape {tuple(pixels.shape)}"
+            if isinstance(pixels, Tensor)
+            else type(pixels).__name__
+        )
+        raise InputError(
+            f"images must be float32 or float64, (n, c, h, w), in [0, 1], got {got}; uint8 pixels go through lib.models.to_unit first"
+        )
     if pixels.numel():
         low, high = pixels.detach().aminmax()
-        if not (low >= 0 and high <= 1):  # so is NaN
-            raise InputError(f"images must lie in [0, 1], got [{low:g}, {high:g}]; it is the network that normalises")
+        if not (low >= 0 and high <= 1):  # NaN is refused here too
+            raise InputError(
+                f"images must lie in [0, 1], got [{low:g}, {high:g}]; it is the network that normalises"
+            )
+
 
 @contextmanager
 def still(network: Network) -> Iterator[Network]:
-    """The network in evaluation mode, its parameters asking for no gradients; both as before when it closes. Functions are taken as they are."""
+    """Context manager: evaluation mode, parameter gradients off; both restored on exit.
+
+    A network that is a plain function is used as it is.
+    """
     if not isinstance(network, nn.Module):
         yield network
         return

@@ -10,9 +10,12 @@ import torch
 
 @contextmanager
 def exact(*, fastest: bool = False) -> Iterator[None]:
-    """Float32 means float32: no TF32 in a GPU's convolutions and matrix products while this is open. For everything that is measured.
+    """Context manager for everything that is measured: float32 without TF32 in the convolutions and matrix
+    products of a GPU.
 
-    fastest  let cuDNN time its algorithms and take the fastest: worth it where all batches have one shape
+    Args:
+        fastest: Whether cuDNN times its algorithms and takes the fastest, which pays off if all batches have
+            one shape.
     """
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark

@@ -16,19 +16,35 @@ MODELS = {
     "resnet50": (TinyImageNetResNet, {"block": Bottleneck, "layers": (3, 4, 6, 3)}, 64),
 }
 
+
 def image_side(name: str) -> int:
-    """Side in pixels of the images a model is made for; raises InputError for an unknown model."""
+    """Side in pixels of the images that a model takes.
+
+    Raises:
+        InputError: For an unknown model.
+    """
     if name not in MODELS:
         raise unknown("model", name, MODELS)
     return MODELS[name][2]
 
-def build(name: str, classes: int, *, seed: int = 0) -> nn.Module:
-    """A freshly initialised network: float pixels (n, 3, s, s) in [0, 1] -> logits (n, classes).
 
-    resnet20, resnet8 (s = 32): 3x3 stem, option-A shortcuts, Kaiming-normal weights; 19 and 7 ReLU layers.
-    resnet18, resnet50 (s = 64): torchvision's, first max-pool removed; 17 and 49 ReLU layers.
-    seed    of the initial weights alone; the global generator is left as it was
-    raises  InputError for an unknown name or fewer than two classes
+def build(name: str, classes: int, *, seed: int = 0) -> nn.Module:
+    """Build a freshly initialised network.
+
+    The models resnet20 and resnet8 take images of 32 pixels; they have a 3x3 stem, option-A shortcuts,
+    Kaiming-normal weights, and 19 and 7 ReLU layers. The models resnet18 and resnet50 take images of 64
+    pixels; they are torchvision's without the first max-pool, with 17 and 49 ReLU layers.
+
+    Args:
+        name: One of MODELS.
+        classes: Number of logits.
+        seed: Seed of the initial weights; the global generator is left as it was.
+
+    Returns:
+        The network, from float pixels (n, 3, side, side) in [0, 1] to logits (n, classes).
+
+    Raises:
+        InputError: For an unknown name or fewer than two classes.
     """
     image_side(name)
     if classes < 2:

@@ -7,20 +7,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import resnet
 
-# The code base that the paper's ResNet20 comes from normalises CIFAR-10 with ImageNet's statistics; so do we, everywhere.
+# The code base that the paper's ResNet20 comes from normalises CIFAR-10 with ImageNet's statistics; so do we,
+# everywhere.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+
 class Normalize(nn.Module):
-    """Pixels in [0, 1] to zero mean and unit spread by channel: part of the network, so that attacks and corruptions stay in [0, 1]."""
+    """Normalise pixels in [0, 1] to zero mean and unit variance per channel.
+
+    It is part of the network, so that attacks and corruptions work in [0, 1].
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        # constants of the code, not of a trained network: not in the state
+        # constants of the code, not of a trained network, hence not in its state
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         return (pixels - self.mean) / self.std
+
 
 class CifarBlock(nn.Module):
     """Two 3x3 convolutions and an option-A shortcut: strided subsampling, new channels filled with zeros."""
@@ -45,6 +51,7 @@ class CifarBlock(nn.Module):
         h = self.relu1(self.bn1(self.conv1(x)))
         h = self.bn2(self.conv2(h))
         return self.relu2(h + self.shortcut(x))
+
 
 class CifarResNet(nn.Module):
     """He et al.'s ResNet for 32-pixel images: 3x3 stem, three stages of basic blocks, 6 * blocks + 2 layers."""
@@ -72,8 +79,11 @@ class CifarResNet(nn.Module):
         h = self.layer3(self.layer2(self.layer1(h)))
         return self.linear(h.mean((2, 3)))
 
+
 class BasicBlock(resnet.BasicBlock):
-    """torchvision's block with a ReLU module of its own after each normalisation; there one in-place module serves twice."""
+    """torchvision's basic block with a separate ReLU module after each normalisation; in torchvision one
+    in-place module is used twice.
+    """
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
@@ -84,8 +94,9 @@ class BasicBlock(resnet.BasicBlock):
         h = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
         return self.relu2(h + (x if self.downsample is None else self.downsample(x)))
 
+
 class Bottleneck(resnet.Bottleneck):
-    """torchvision's bottleneck with three ReLU modules; see `BasicBlock`."""
+    """torchvision's bottleneck block with three ReLU modules; see `BasicBlock`."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
@@ -96,6 +107,7 @@ class Bottleneck(resnet.Bottleneck):
         h = self.relu2(self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x))))))
         h = self.bn3(self.conv3(h))
         return self.relu3(h + (x if self.downsample is None else self.downsample(x)))
+
 
 class TinyImageNetResNet(resnet.ResNet):
     """torchvision's ResNet without the first max-pool, which would leave a 64-pixel image too small."""

@@ -8,27 +8,33 @@ from lib.papers import statistics
 
 VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not tested")
 
-LEAST_SEEDS = 3  # fewer give no interval worth the name, hence no verdict
+LEAST_SEEDS = 3  # fewer seeds give no useful interval, hence no verdict
+
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of the protocol: what is said, how sure we are that it is said, and how it is decided.
+    """One claim of the paper: what it says, how sure we are that it says so, and how it is decided.
 
-    statistic  runs.summary table of networks on one data set and model -> one number a seed, positive when it speaks for the claim; or a table of them,
-               a column a part of the claim
-    compares   the kinds of training that the statistic compares, at α = 0; empty: it compares plain networks over α
-    needs      the column of the table that the statistic reads, where runs.summary has it not by itself
-    written    when rule and statistic were written, and what of the results was known then
-    shown      the figure that shows it: chapter and label
-    caution    what a verdict on it does not say, where that is easily missed
-    lacks      what it would take to test it, where there is no statistic
+    Attributes:
+        statistic: Function from a `runs.summary` table of networks on one data set and model to one number
+            per seed, positive if it speaks for the claim; or to a table of such numbers with one column per
+            part of the claim.
+        compares: The ways of training that the statistic compares at α = 0; empty if it compares plain
+            networks over α.
+        needs: The column that the statistic reads, where it is not one of `runs.summary`.
+        written: When rule and statistic were written, and what was known of the results then.
+        shown: Chapter and label of the figure that shows it.
+        caution: What a verdict on the claim does not say, where that is easily missed.
+        lacks: What would be needed to test the claim, where there is no statistic.
     """
 
     id: str
     statement: str
-    certainty: str  # of the statement: established (read in the authors' words) or recalled (from memory, unverified)
+    # certainty of the statement: established (read in the authors' words) or recalled (from memory,
+    # unverified)
+    certainty: str
     published: str = ""
-    rule: str = ""  # what the statistic is, in words
+    rule: str = ""  # the statistic in words
     unit: str = ""
     statistic: statistics.Statistic | None = None
     compares: tuple[str, ...] = ()
@@ -38,8 +44,10 @@ class Claim:
     caution: str = ""
     lacks: str = ""
 
-# Written 2026-11-21, when of the CIFAR-10 networks only that of alpha = 0 had been trained; the sentence on parts later that day, for the claims about
-# attacks, when α = −2 and 0, seed 0, had been attacked. No earlier claim has parts.
+
+# Written 2026-11-21, when of the CIFAR-10 networks only that of alpha = 0 had been trained; the sentence on
+# parts later that day, for the claims about attacks, when α = −2 and 0, seed 0, had been attacked. No earlier
+# claim has parts.
 RULE = (
     "A claim's statistic is computed for each seed and is positive when it speaks for the claim. "
     f"With at least {LEAST_SEEDS} seeds: reproduced if the 95 % t interval of its mean lies above 0, not reproduced if it lies below 0, "

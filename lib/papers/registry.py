@@ -12,11 +12,20 @@ def claim(identifier: str) -> Claim:
     """A claim by its id."""
     return next(one for one in CLAIMS if one.id == identifier)
 
+
 def written() -> pd.DataFrame:
-    """A row a claim, our own question last: id, statistic, and when its rule was written and what was known then; what is lacking where there is none."""
+    """One row per claim, our own question last: id, statistic, when its rule was written and what was known
+    then; for claims without a statistic, what is missing.
+    """
     every = {one.id: one for one in (*CLAIMS, *SURVIVES)}.values()
-    return pd.DataFrame([{"id": one.id, "statistic": one.rule or "none", "rule written": one.written or f"not: {one.lacks}"} for one in every])
+    return pd.DataFrame([
+        {"id": one.id, "statistic": one.rule or "none", "rule written": one.written or f"not: {one.lacks}"}
+        for one in every
+    ])
+
 
 def cautions() -> pd.DataFrame:
-    """A row a claim that has one: id, and what a verdict on it does not say."""
-    return pd.DataFrame([{"id": one.id, "to be read with care": one.caution} for one in CLAIMS if one.caution])
+    """One row per claim with a caution: id, and what a verdict on the claim does not say."""
+    return pd.DataFrame([
+        {"id": one.id, "to be read with care": one.caution} for one in CLAIMS if one.caution
+    ])

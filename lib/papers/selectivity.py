@@ -9,13 +9,13 @@ from lib.papers.claim import Claim
 
 WRITTEN_FIRST = "2026-11-21, when of the CIFAR-10 networks only that of α = 0 had been trained"
 
-WRITTEN_CORRUPTED = "2026-11-21, when one network had been measured on corrupted images: digits, α = 0, seed 0"
+WRITTEN_CORRUPTED = (
+    "2026-11-21, when one network had been measured on corrupted images: digits, α = 0, seed 0"
+)
 
 WRITTEN_VARIANTS = "2026-11-21, before the first network trained with AugMix or PGD was finished"
 
-WRITTEN_ATTACKED = (
-    "2026-11-21, when five networks had been attacked on some images; revised that day, when α = −2 and 0 of CIFAR-10, seed 0, had been seen whole"
-)
+WRITTEN_ATTACKED = "2026-11-21, when five networks had been attacked on some images; revised that day, when α = −2 and 0 of CIFAR-10, seed 0, had been seen whole"
 
 WRITTEN_INSIDE = "2026-11-21, when the code had been tried on a few images of three networks (digits, α = 0; CIFAR-10, α = 0 and 2), and no table had been made"
 
@@ -110,7 +110,8 @@ CLAIMS = (
         "these two in early layers minus that in late ones", "",
         statistics.together(
             all_layers=statistics.ordered("cv_units", ends="all"),
-            early_beyond_late=statistics.fall("cv_units_late", beyond="cv_units_early"),  # a fall of late minus one of early is a rise of early minus one of late
+            # a fall of late minus one of early is a rise of early minus one of late
+            early_beyond_late=statistics.fall("cv_units_late", beyond="cv_units_early"),
         ),
         needs="cv_units",
         written=WRITTEN_INSIDE, shown=("06-gradients", "fig-gradients"),
@@ -162,7 +163,8 @@ CLAIMS = (
     ),
 )  # fmt: skip
 
-# What the paper did not ask, decided by the same rule: does LM-8 survive attacks that do not depend on how sure of itself a network is (LM-X2)?
+# What the paper did not ask, decided by the same rule: does LM-8 survive attacks that do not depend on how
+# sure of itself a network is (LM-X2)?
 SURVIVES = tuple(
     Claim(
         "LM-X2", f"the ordering of LM-8 under {name}", "ours", "",
@@ -176,8 +178,9 @@ SURVIVES = tuple(
     }.items()
 )  # fmt: skip
 
-# Leavitt & Morcos 2020, companion paper, ResNet18 on Tiny ImageNet, clean test set, 20 seeds an alpha. Digitised from the author's figure: reading
-# error about 0.005 in selectivity, 0.1 points in accuracy (lowest and highest seed). Values that overlap in the figure are left out.
+# Leavitt & Morcos 2020, companion paper, ResNet18 on Tiny ImageNet, clean test set, 20 seeds per alpha.
+# Digitised from the author's figure: reading error about 0.005 in selectivity, 0.1 points in accuracy (lowest
+# and highest seed). Values that overlap in the figure are left out.
 RESNET18_TINY_IMAGENET = pd.DataFrame(
     [
         (-2.0, 0.154, 52.5, 53.8),
@@ -195,12 +198,17 @@ RESNET18_TINY_IMAGENET = pd.DataFrame(
     columns=["alpha", "selectivity", "lowest_accuracy", "highest_accuracy"],
 )
 
-# Leavitt & Morcos 2020, FGSM, ResNet18 on Tiny ImageNet: accuracy in percent (established). At ε = 0, α = 2 and −2 are the
-# middle of what is read from a figure.
+# Leavitt & Morcos 2020, FGSM, ResNet18 on Tiny ImageNet: accuracy in percent (established). At ε = 0, α = 2
+# and −2 are the middle of what is read from a figure.
 FGSM = pd.DataFrame(
     [
         (epsilon, alpha, accuracy)
-        for epsilon, row in {0.0: (47.1, 51.57, 53.1), 0.002: (28.9, 27.2, 22.9), 0.004: (17.0, 13.6, 8.8), 0.006: (10.1, 7.0, 3.4)}.items()
+        for epsilon, row in {
+            0.0: (47.1, 51.57, 53.1),
+            0.002: (28.9, 27.2, 22.9),
+            0.004: (17.0, 13.6, 8.8),
+            0.006: (10.1, 7.0, 3.4),
+        }.items()
         for alpha, accuracy in zip((2.0, 0.0, -2.0), row, strict=True)
     ],
     columns=["epsilon", "alpha", "accuracy"],

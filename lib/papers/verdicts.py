@@ -1,4 +1,6 @@
-"""Verdicts on claims: the rule applied to the numbers of networks, one claim alone and all asked together, and the ledger."""
+"""Verdicts on claims: the rule applied to the numbers of networks, for one claim alone and for all claims
+together, and the ledger.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,26 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Part:
-    """Mean over seeds of a statistic, or of one of its parts, with its 95 % t interval; NaN for the interval of too few seeds."""
+    """Mean over seeds of a statistic, or of one of its parts, with its 95 % t interval; the interval is NaN
+    with too few seeds.
+    """
 
-    name: str  # "" where there is only one
+    name: str  # "" if there is only one
     estimate: float
     low: float = float("nan")
     high: float = float("nan")
-    p: float = float("nan")  # two-sided, of Student's t test against 0: below 0.05 exactly where the interval leaves out 0
+    # two-sided p of Student's t test against 0: below 0.05 exactly if the interval excludes 0
+    p: float = float("nan")
     above: int = 0  # seeds whose value is above 0
     below: int = 0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the cached networks say on a claim; `estimate`, `low` and `high` are those of the part that speaks for it least."""
+    """Verdict of the cached networks on a claim.
+
+    `estimate`, `low` and `high` are those of the part that speaks for the claim least.
+    """
 
     claim: Claim
     verdict: str
@@ -57,7 +65,9 @@ class Verdict:
 
     @property
     def p(self) -> float:
-        """Of the verdict: where every part must hold, the largest; where one against the claim suffices, the smallest of these, times the parts."""
+        """p of the verdict: the largest p of the parts if every part must hold; if one part against the claim
+        suffices, the smallest p of such parts, times the number of parts.
+        """
         if self.verdict == "not reproduced":
             return min(1.0, len(self.parts) * min(part.p for part in self.parts if part.high < 0))
         return max((part.p for part in self.parts), default=float("nan"))
@@ -66,7 +76,9 @@ class Verdict:
 def decide(one: Claim, summary: pd.DataFrame | None) -> Verdict:
     """Apply the rule to the networks of a summary table (one data set and model).
 
-    summary  rows without numbers stand for networks that are not cached; rows that the claim is not about are ignored; None: no networks given
+    Args:
+        summary: Table of networks, in which rows without numbers are networks that are not cached, and rows
+            that do not concern the claim are ignored; None if there are no networks.
     """
     if one.statistic is None:
         return Verdict(one, "not tested", reason=one.lacks)
@@ -82,9 +94,26 @@ def decide(one: Claim, summary: pd.DataFrame | None) -> Verdict:
     means = values.mean()
     if n < LEAST_SEEDS:
         parts = tuple(Part(str(name), float(mean), **_sides(values[name])) for name, mean in means.items())
-        return Verdict(one, "inconclusive", n, parts, reason=f"{n} of the {LEAST_SEEDS} seeds that an interval needs")
-    parts = tuple(Part(str(name), float(means[name]), *t_interval(values[name]), **_sides(values[name]), p=_p(values[name])) for name in values)
-    verdict = "reproduced" if all(part.low > 0 for part in parts) else "not reproduced" if any(part.high < 0 for part in parts) else "inconclusive"
+        return Verdict(
+            one, "inconclusive", n, parts, reason=f"{n} of the {LEAST_SEEDS} seeds that an interval needs"
+        )
+    parts = tuple(
+        Part(
+            str(name),
+            float(means[name]),
+            *t_interval(values[name]),
+            **_sides(values[name]),
+            p=_p(values[name]),
+        )
+        for name in values
+    )
+    verdict = (
+        "reproduced"
+        if all(part.low > 0 for part in parts)
+        else "not reproduced"
+        if any(part.high < 0 for part in parts)
+        else "inconclusive"
+    )
     return Verdict(one, verdict, n, parts)
 
 
@@ -93,7 +122,10 @@ def _sides(values: pd.Series) -> dict[str, int]:
 
 
 def _p(values: pd.Series) -> float:
-    """Two-sided p of Student's t test against a mean of 0; of values that are all equal, 1 where they are 0 and else 0."""
+    """Two-sided p of Student's t test against a mean of 0.
+
+    For values that are all equal it is 1 if they are 0, and else 0.
+    """
     error = stats.sem(values)
     if not error:
         return float(values.iloc[0] == 0)
@@ -101,22 +133,31 @@ def _p(values: pd.Series) -> float:
 
 
 def corrected(verdicts: Iterable[Verdict]) -> list[tuple[float, str]]:
-    """Each verdict's p and itself when all of them are asked together: where the corrected p is 0.05 or more, it becomes inconclusive.
+    """Correct verdicts for multiple testing: a verdict whose corrected p is 0.05 or more becomes
+    inconclusive.
 
-    Benjamini and Yekutieli's correction, which keeps the expected share of wrong verdicts among the decided ones below 5 % however the claims depend on each
-    other: all are about the same networks. NaN for what has no interval, which is not counted among those asked.
+    The correction is Benjamini and Yekutieli's, which keeps the expected share of wrong verdicts among the
+    decided ones below 5 % whatever the dependence between claims, which are all about the same networks.
+
+    Returns:
+        The corrected p and the verdict for each; NaN for a verdict without an interval, which does not count
+        as a test.
     """
     verdicts = list(verdicts)
     asked = [place for place, one in enumerate(verdicts) if not np.isnan(one.p)]
     found = [(float("nan"), one.verdict) for one in verdicts]
     if asked:
-        for place, p in zip(asked, stats.false_discovery_control([verdicts[place].p for place in asked], method="by"), strict=True):
+        for place, p in zip(
+            asked,
+            stats.false_discovery_control([verdicts[place].p for place in asked], method="by"),
+            strict=True,
+        ):
             found[place] = (float(p), verdicts[place].verdict if p < 1 - CONFIDENCE else "inconclusive")
     return found
 
 
 def _without_a_seed(one: Claim, summary: pd.DataFrame) -> Verdict:
-    """The verdict where no seed has all that the statistic needs, and the reason."""
+    """Verdict with its reason if no seed has all that the statistic needs."""
     if not one.compares:
         return Verdict(one, "inconclusive", reason="no seed has all the α that the statistic needs")
     rows = summary[(summary.alpha == 0) & summary.variant.str.split("-").str[0].isin(one.compares)]
@@ -127,36 +168,50 @@ def _without_a_seed(one: Claim, summary: pd.DataFrame) -> Verdict:
         lacking.append(variant + some)
     missing = ", ".join(lacking) or f"PGD training of at least {LEAST_STRENGTHS} strengths"
     verdict = "inconclusive" if there.any() else "not tested"
-    return Verdict(one, verdict, reason=f"no seed has all the networks that the statistic needs; missing: {missing}")
+    return Verdict(
+        one, verdict, reason=f"no seed has all the networks that the statistic needs; missing: {missing}"
+    )
 
 
 def detectable(seeds: int, claims: int = 1) -> float:
-    """How many standard deviations between seeds a mean must be away from 0 for its interval to leave out 0; NaN for fewer than two seeds.
+    """Smallest distance of a mean from 0, in standard deviations between seeds, for its interval to exclude
+    0; NaN for fewer than two seeds.
 
-    claims  that are asked together: what it takes to be the only one that is left after Benjamini and Yekutieli's correction
+    Args:
+        claims: Number of claims that are tested together; the result is then what it takes to be the only one
+            left after Benjamini and Yekutieli's correction.
     """
     p = (1 - CONFIDENCE) / (claims * (1 / np.arange(1, claims + 1)).sum())
     return float(stats.t.isf(p / 2, seeds - 1) / np.sqrt(seeds)) if seeds > 1 else float("nan")
 
 
-# ---- The ledger ------------------------------------------------------------------------------------------------------
+# ---- The ledger --------------------------------------------------------------------------------------------
 
 
 def ledger(alphas: pd.DataFrame | None = None, variants: pd.DataFrame | None = None) -> pd.DataFrame:
-    """A row a claim: id, claim, certainty, published, statistic, ours, verdict, asked together. Numbers are formatted to be read.
+    """Ledger with one row per claim: id, claim, certainty, published, statistic, ours, verdict, asked
+    together.
 
-    alphas    runs.summary table of the plain networks over α, for most claims
-    variants  the same of networks trained in other ways, for the claims that compare those; they may have another number of epochs
+    Numbers are formatted for reading.
+
+    Args:
+        alphas: `runs.summary` table of the plain networks over α, for most claims.
+        variants: Such a table of networks trained in other ways, for claims that compare those; they may have
+            another number of epochs.
     """
     return _table(_decided(CLAIMS, alphas, variants))
 
 
 def table(some: Iterable[Claim], summary: pd.DataFrame | None) -> pd.DataFrame:
-    """The same rows for some claims, all about the networks of one summary; asked together: of these alone."""
+    """Rows of the ledger for some claims, all about the networks of one summary; only these are tested
+    together.
+    """
     return _table(_decided(some, summary, summary))
 
 
-def _decided(some: Iterable[Claim], alphas: pd.DataFrame | None, variants: pd.DataFrame | None) -> list[Verdict]:
+def _decided(
+    some: Iterable[Claim], alphas: pd.DataFrame | None, variants: pd.DataFrame | None
+) -> list[Verdict]:
     return [decide(one, variants if one.compares else alphas) for one in some]
 
 
@@ -164,38 +219,61 @@ def _table(verdicts: list[Verdict]) -> pd.DataFrame:
     rows = []
     for verdict, (_, together) in zip(verdicts, corrected(verdicts), strict=True):
         one = verdict.claim
-        rows.append(
-            {
-                "id": one.id,
-                "claim": one.statement,
-                "certainty": one.certainty,
-                "published": one.published,
-                "statistic": one.rule,
-                "ours": describe(verdict),
-                "verdict": verdict.verdict,
-                "asked together": together,
-            }
-        )
+        rows.append({
+            "id": one.id,
+            "claim": one.statement,
+            "certainty": one.certainty,
+            "published": one.published,
+            "statistic": one.rule,
+            "ours": describe(verdict),
+            "verdict": verdict.verdict,
+            "asked together": together,
+        })
     return pd.DataFrame(rows)
 
 
-def parts(some: Iterable[Claim], alphas: pd.DataFrame | None, variants: pd.DataFrame | None = None) -> pd.DataFrame:
-    """A row a part of a claim that has an estimate: claim (id), statement, part, estimate, low, high and p (NaN without an interval), verdict of the claim.
+def parts(
+    some: Iterable[Claim], alphas: pd.DataFrame | None, variants: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """One row per part of a claim that has an estimate, with the columns claim (id), statement, part,
+    estimate, low, high, p (NaN without an interval) and verdict, that of the claim.
 
-    seeds, above, below  how many there are, and how many of them lie on either side of 0
+    The columns seeds, above and below are the number of seeds, and of those on either side of 0.
     """
     rows = [
-        {"claim": verdict.claim.id, "statement": verdict.claim.statement, "part": part.name, "verdict": verdict.verdict}
+        {
+            "claim": verdict.claim.id,
+            "statement": verdict.claim.statement,
+            "part": part.name,
+            "verdict": verdict.verdict,
+        }
         | {"estimate": part.estimate, "low": part.low, "high": part.high, "p": part.p}
         | {"seeds": verdict.seeds, "above": part.above, "below": part.below}
         for verdict in _decided(some, alphas, variants)
         for part in verdict.parts
     ]
-    return pd.DataFrame(rows, columns=["claim", "statement", "part", "estimate", "low", "high", "p", "verdict", "seeds", "above", "below"])
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "claim",
+            "statement",
+            "part",
+            "estimate",
+            "low",
+            "high",
+            "p",
+            "verdict",
+            "seeds",
+            "above",
+            "below",
+        ],
+    )
 
 
 def describe(verdict: Verdict) -> str:
-    """Our estimate in words: value, unit, interval, seeds, and the reason where there is no verdict; a line a part."""
+    """Our estimate in words, one line per part: value, unit, interval, seeds, and the reason if there is no
+    verdict.
+    """
     if not verdict.seeds:
         return verdict.reason
     unit = f" {verdict.claim.unit}" if verdict.claim.unit else ""
@@ -208,4 +286,6 @@ def describe(verdict: Verdict) -> str:
             return f"{estimate} for every seed"
         return f"{estimate}, 95 % interval {number(part.low, '+.3g')} to {number(part.high, '+.3g')}"
 
-    return ";\n".join(map(words, verdict.parts)) + (f"; {verdict.reason}" if verdict.reason else f", {verdict.seeds} seeds")
+    return ";\n".join(map(words, verdict.parts)) + (
+        f"; {verdict.reason}" if verdict.reason else f", {verdict.seeds} seeds"
+    )

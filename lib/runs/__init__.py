@@ -4,4 +4,21 @@ from lib.runs.run import CONFIG, HISTORY, WEIGHTS, command, config, frozen, grid
 from lib.runs.tables import history, network_selectivity, summary, table, tables_at_hand
 from lib.training.recipe import Training
 
-__all__ = ["CONFIG", "HISTORY", "Training", "WEIGHTS", "command", "config", "frozen", "grid", "history", "load", "make", "missing", "network_selectivity", "summary", "table", "tables_at_hand"]
+__all__ = [
+    "CONFIG",
+    "HISTORY",
+    "Training",
+    "WEIGHTS",
+    "command",
+    "config",
+    "frozen",
+    "grid",
+    "history",
+    "load",
+    "make",
+    "missing",
+    "network_selectivity",
+    "summary",
+    "table",
+    "tables_at_hand",
+]

@@ -1,8 +1,9 @@
-"""Finished runs as tar files, to be brought home from a machine that returns nothing but files.
+"""Pack finished runs into tar files, and unpack them on another machine.
 
-An archive from elsewhere is never unpacked by the names in it. It is read into memory header by header, by the standard
-library's own reader of headers and without the extensions that tar files may have, so that no link, no path and no size
-in it is ever followed. What is written afterwards, under names of our own, are runs that have passed every check.
+An archive from elsewhere is never unpacked by the names in it. It is read into memory header by header, by
+the standard library's own reader of headers and without the extensions that tar files may have, so that no
+link, no path and no size in it is ever followed. What is written afterwards, under names of our own, are runs
+that have passed every check.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ BLOCK = tarfile.BLOCKSIZE
 END = 2 * BLOCK  # zeros that close a tar
 MOST_BYTES, MOST_MEMBERS = 2**30, 20_000  # of one archive that is read: a pack is cut at 15 MiB
 
-# ---- packing ---------------------------------------------------------------------------------------------------------
+# ---- packing -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,13 @@ def pack(trainings: Iterable[Training], archive: Path, *, limit_bytes: int = 15 
 
     Args:
         trainings: What to pack.
-        archive: name.tar; what does not fit goes on in name.part2.tar, name.part3.tar, and so on. Older archives of
-            that name are replaced together.
+        archive: name.tar; what does not fit goes on in name.part2.tar, name.part3.tar, and so on. Older
+            archives of that name are replaced together.
         limit_bytes: Of one archive; a run is never split, so one that is larger has an archive of its own.
 
     Raises:
-        InputError: A run is damaged, nothing is finished, or the archive cannot be written; older archives then stay.
+        InputError: A run is damaged, nothing is finished, or the archive cannot be written; older archives
+            then stay.
     """
     archive = checked(Path(archive))
     if limit_bytes <= 0:
@@ -79,11 +81,13 @@ def pack(trainings: Iterable[Training], archive: Path, *, limit_bytes: int = 15 
     left = missing(chosen)
     finished = [training for training in chosen if training not in set(left)]
     if not finished:
-        raise InputError(f"nothing to pack: of {len(chosen)} runs asked for, none is finished in {paths.runs()}")
+        raise InputError(
+            f"nothing to pack: of {len(chosen)} runs asked for, none is finished in {paths.runs()}"
+        )
     drafts = archive.with_name(f".{archive.name}.tmp")
     written: list[str] = []
     try:
-        shutil.rmtree(drafts, ignore_errors=True)  # of a pack that was killed
+        shutil.rmtree(drafts, ignore_errors=True)  # left by a pack that was killed
         for content in _parts(finished, limit_bytes):
             written.append(archive.name if not written else f"{archive.stem}.part{len(written) + 1}.tar")
             write_atomically(drafts / written[-1], content)
@@ -141,29 +145,30 @@ def _tar(members: Mapping[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-# ---- unpacking -------------------------------------------------------------------------------------------------------
+# ---- unpacking ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of the runs of an archive, by name; a run may be in several."""
+    """What became of the runs of an archive, by name. A run may be in several of the lists."""
 
     added: tuple[str, ...] = ()
-    there: tuple[str, ...] = ()  # already, and nothing was to be added
+    there: tuple[str, ...] = ()  # already there, and nothing was to be added
     tables: tuple[str, ...] = ()  # run/file: measured there, not here
-    weights: tuple[str, ...] = ()  # of runs whose weights were not kept here
+    weights: tuple[str, ...] = ()  # weights of runs that were here without them
     refused: tuple[str, ...] = ()  # one line each: what differs from the run of that name here, which stays
 
 
 def unpack(archive: Path) -> Imported:
-    """Bring the runs of one archive into the store; what is there already is completed, never changed.
+    """Bring the runs of one archive into the store. A run that is already there is completed, never changed.
 
-    All of the archive is checked before the first run is written. Two makings of one training count as the same network
-    when their weights are equal to the bit.
+    All of the archive is checked before the first run is written. Two makings of one training count as the
+    same network when their weights are equal to the bit.
 
     Raises:
-        InputError: The archive, or a run of that name in the store, is damaged in any way, and then nothing has been
-            written; or the store cannot be written: what was brought in before stays, and doing it again brings the rest.
+        InputError: The archive, or a run of that name in the store, is damaged in any way, and then nothing
+            has been written; or the store cannot be written: what was brought in before stays, and doing it
+            again brings the rest.
     """
     arrived = _read(Path(archive))
     root = paths.runs()
@@ -189,7 +194,9 @@ def _read(archive: Path) -> dict[Training, dict[str, bytes]]:
             contents.setdefault(folder, {})[file] = content
         return {_checked_run(name, run): run for name, run in sorted(contents.items())}
     except FileNotFoundError as error:
-        raise InputError(f"cannot read {shown}: {error.strerror}; give a tar written by sweep --pack") from None
+        raise InputError(
+            f"cannot read {shown}: {error.strerror}; give a tar written by sweep --pack"
+        ) from None
     except Unfit as error:
         raise damaged(shown, str(error), "nothing was changed; pack it again, or fetch it again") from None
 
@@ -205,7 +212,8 @@ def _members(content: bytes) -> dict[str, bytes]:
     """The content of each member of a tar by its name.
 
     Raises:
-        Unfit: Anything is in it but regular files at <group>/<run>/<file>, each once, and the zeros that belong to a tar.
+        Unfit: Anything is in it but regular files at <group>/<run>/<file>, each once, and the zeros that
+            belong to a tar.
     """
     found: dict[str, bytes] = {}
     start = 0
@@ -247,7 +255,11 @@ def _said(name: str) -> str:
 
 
 def _take(training: Training, run: dict[str, bytes]) -> dict[str, list[str]]:
-    """Bring a checked run into the store, or complete the one that is there; returns the fields of `Imported`."""
+    """Bring a checked run into the store, or complete the one that is there.
+
+    Returns:
+        The fields of `Imported`.
+    """
     root, name = paths.runs(), training.name
     if not files_there(root / name):
         with lock(root, training.key):
@@ -276,14 +288,22 @@ def _compared(name: str, here: store.Folder, run: Mapping[str, bytes]) -> dict[s
         return file in here.files and here.files[file]["sha256"] != files[file]["sha256"]
 
     if differs(validity.WEIGHTS):
-        return {"refused": [f"{name}: another network than the one here (another device or version made it); the one here stays"]}
-    ours, theirs = (validity.config(content)["result"] for content in (here.read(validity.CONFIG), run[validity.CONFIG]))
+        return {
+            "refused": [
+                f"{name}: another network than the one here (another device or version made it); the one here stays"
+            ]
+        }
+    ours, theirs = (
+        validity.config(content)["result"] for content in (here.read(validity.CONFIG), run[validity.CONFIG])
+    )
     if any(ours[fact] != theirs[fact] for fact in ("status", "clean_accuracy", "epochs_run")):
         return {"refused": [f"{name}: the same network with another result than the one here, which stays"]}
     tables = [file for file, entry in sorted(files.items()) if "measurement" in entry]
     found = {
         "tables": [f"{name}/{file}" for file in tables if file not in here.files],
         "weights": [name] if validity.WEIGHTS in run and validity.WEIGHTS not in here else [],
-        "refused": [f"{name}: {file} differs from the one here, which stays" for file in tables if differs(file)],
+        "refused": [
+            f"{name}: {file} differs from the one here, which stays" for file in tables if differs(file)
+        ],
     }
     return found if any(found.values()) else {"there": [name]}

@@ -1,4 +1,6 @@
-"""All cached runs at a glance: what each is, where and when it was made, and whether it can still be trusted."""
+"""Catalogue of all cached runs: what each is, where and when it was made, and whether it can still be
+trusted.
+"""
 
 from __future__ import annotations
 
@@ -33,15 +35,22 @@ def _status(folder: Path) -> dict[str, object]:
         row, facts = damaged | _facts(run), config(run)
     except InputError as error:
         return damaged | {"note": str(error)}
-    except (LookupError, TypeError, ValueError, AttributeError) as error:  # whole, so another library wrote it, or somebody by hand
-        return damaged | {"note": f"damaged: {folder} is not what this library writes ({error!r}); restore it (git checkout) or delete it"}
+    # its checksum is right, so another library wrote it, or somebody by hand
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        return damaged | {
+            "note": f"damaged: {folder} is not what this library writes ({error!r}); restore it (git checkout) or delete it"
+        }
     if not _at_home(folder, facts):
         return row | {"status": "damaged", "note": _misplaced(folder, facts)}
     if row["model"] not in models.MODELS:
         return row | {"status": "stale", "note": f"the library has no model {row['model']!r} any more"}
     training = described(facts["training"])
     stale = sorted(_stale(run, training, row["model"]))
-    return row | ({"status": "stale", "note": f"changed since it was made: code of {', '.join(stale)}"} if stale else {"note": ""})
+    return row | (
+        {"status": "stale", "note": f"changed since it was made: code of {', '.join(stale)}"}
+        if stale
+        else {"note": ""}
+    )
 
 
 def _at_home(folder: Path, facts: dict[str, dict[str, object]]) -> bool:
@@ -50,7 +59,9 @@ def _at_home(folder: Path, facts: dict[str, dict[str, object]]) -> bool:
     if training := described(named):
         return folder == paths.runs() / training.name
     key = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:8]
-    return folder.parent == paths.runs() / f"{named['dataset']}-{named['model']}" and folder.name.endswith(f"-{key}")
+    return folder.parent == paths.runs() / f"{named['dataset']}-{named['model']}" and folder.name.endswith(
+        f"-{key}"
+    )
 
 
 def _misplaced(folder: Path, facts: dict[str, dict[str, object]]) -> str:
@@ -62,13 +73,21 @@ def _misplaced(folder: Path, facts: dict[str, dict[str, object]]) -> str:
 
 
 def _facts(run: store.Folder) -> dict[str, object]:
-    """The columns that are read from a run's files."""
+    """Columns of the catalogue that are read from a run's files."""
     facts, units = config(run), measurements.file_name("selectivity", {})
-    frames = {file: _frame(run, file) for file, entry in run.files.items() if entry.get("measurement") in validity.COLUMNS}
+    frames = {
+        file: _frame(run, file)
+        for file, entry in run.files.items()
+        if entry.get("measurement") in validity.COLUMNS
+    }
     named, result, made = facts["training"], facts["result"], facts["provenance"]
-    kinds = {"dataset": str, "model": str, "alpha": float, "seed": int, "recipe": str}  # so that rows can be sorted, whatever they hold
+    # so that rows can be sorted, whatever they hold
+    kinds = {"dataset": str, "model": str, "alpha": float, "seed": int, "recipe": str}
     row = {name: kind(named[name]) for name, kind in kinds.items()}
-    row |= {"variant": str(named.get("variant", {"name": "plain"})["name"]), "epochs": named["settings"]["epochs"]}
+    row |= {
+        "variant": str(named.get("variant", {"name": "plain"})["name"]),
+        "epochs": named["settings"]["epochs"],
+    }
     row |= {name: result[name] for name in ("clean_accuracy", "status")}
     row |= {name: made[name] for name in ("engine", "device", "commit", "torch", "seconds", "date")}
     tables = sorted(str(entry["measurement"]) for entry in run.files.values() if "measurement" in entry)
@@ -86,31 +105,46 @@ def _frame(run: store.Folder, file: str) -> pd.DataFrame:
 
 
 class Result(NamedTuple):
-    """What a run holds that code has decided: the training, or a table."""
+    """A result in a run that depends on code: the training, or a table."""
 
     kind: str  # "training" or "table"
     name: str  # "training", or the measurement
     file: str
     old: str  # digest of the code that made it
-    new: str  # of today's; "" for a measurement that the library has no more
-    about: dict[str, str]  # on what `samecode` keeps evidence apart: model, and variant, recipe and engine or measurement, device, torch
+    new: str  # digest of today's code; "" for a measurement that the library no longer has
+    # what `samecode` keeps evidence apart by: model, and variant, recipe and engine or measurement, device,
+    # torch
+    about: dict[str, str]
 
 
 def results(run: store.Folder, training: Training | None, model: str) -> Iterator[Result]:
-    """The training, where the recipes still describe it, then every table."""
+    """Results of a run: the training, if today's recipes still describe it, then every table."""
     if training:
         made = config(run)["provenance"]
-        about = {"model": model, "variant": training.variant, "recipe": training.recipe} | _of(made, "engine", "device", "torch")
-        yield Result("training", "training", validity.HISTORY, made.get("code", ""), provenance.training_digest(training), about)
+        about = {"model": model, "variant": training.variant, "recipe": training.recipe} | _of(
+            made, "engine", "device", "torch"
+        )
+        yield Result(
+            "training",
+            "training",
+            validity.HISTORY,
+            made.get("code", ""),
+            provenance.training_digest(training),
+            about,
+        )
     for file, entry in run.files.items():
         if name := entry.get("measurement"):
             new = provenance.table_digest(name, model) if name in measurements.MEASUREMENTS else ""
-            about = {"model": model, "measurement": name} | _of(entry.get("provenance", {}), "device", "torch")
+            about = {"model": model, "measurement": name} | _of(
+                entry.get("provenance", {}), "device", "torch"
+            )
             yield Result("table", name, file, entry.get("code", ""), new, about)
 
 
 def _stale(run: store.Folder, training: Training | None, model: str) -> Iterator[str]:
-    """What of a run was made by other code than today's, and is not known to come out the same: recipe, training, and names of tables."""
+    """Parts of a run that were made by other code than today's and are not known to come out the same:
+    recipe, training, and names of tables.
+    """
     if training is None:
         yield "recipe"
     for one in results(run, training, model):
@@ -126,11 +160,15 @@ COLUMNS = [
     "dataset", "model", "alpha", "seed", "recipe", "variant", "epochs", "clean_accuracy", "mean_selectivity", "device", "commit", "date", "status",
     "engine", "torch", "seconds", "tables", "weights", "run", "note",
 ]  # fmt: skip
-BRIEF = [*COLUMNS[: COLUMNS.index("device")], "date", "status"]  # what fits on a screen
+BRIEF = [*COLUMNS[: COLUMNS.index("device")], "date", "status"]  # columns that fit on a screen
 
 
 def _visible(folder: Path) -> list[Path]:
-    """What is in a folder and not hidden, in order; raises InputError where that cannot be read."""
+    """What is in a folder and not hidden, in order.
+
+    Raises:
+        InputError: Where that cannot be read.
+    """
     try:
         return [folder / name for name in sorted(os.listdir(folder)) if not name.startswith(".")]
     except OSError as error:
@@ -140,7 +178,9 @@ def _visible(folder: Path) -> list[Path]:
 def _is_run(path: Path) -> bool:
     """Whether this is meant to be a run: by its name, by what it holds, or because nobody can tell."""
     try:
-        return bool(_RUN_NAME.fullmatch(path.name)) or any(there(path / file) for file in (store.MANIFEST, validity.CONFIG))
+        return bool(_RUN_NAME.fullmatch(path.name)) or any(
+            there(path / file) for file in (store.MANIFEST, validity.CONFIG)
+        )
     except InputError:
         return True
 
@@ -149,12 +189,16 @@ _RUN_NAME = re.compile(r".+-[0-9a-f]{8}")
 
 
 def _listed() -> tuple[list[Path], dict[Path, InputError]]:
-    """The folders of all runs, whole or not, and the folders of the store that cannot be looked into, each with its error."""
+    """The folders of all runs, whole or not, and the folders of the store that cannot be looked into, each
+    with its error.
+    """
     root, found, closed = paths.runs(), [], {}
     if not there(root):
         return [], {}
     if not root.is_dir():
-        raise InputError(f"the store of runs, {root}, is not a folder; set RUNS_DIR to the folder that holds the runs, or unset it")
+        raise InputError(
+            f"the store of runs, {root}, is not a folder; set RUNS_DIR to the folder that holds the runs, or unset it"
+        )
     for group in _visible(root):
         try:
             if stat.S_ISDIR(os.stat(group).st_mode):
@@ -167,26 +211,38 @@ def _listed() -> tuple[list[Path], dict[Path, InputError]]:
 
 
 def catalogue() -> pd.DataFrame:
-    """One row a cached run, damaged and stale ones included, with the columns of `COLUMNS`; files are verified, nothing is made.
+    """List the cached runs, damaged and stale ones included. Files are verified, nothing is made.
 
-    status  ok, diverged (kept as a result), stale (library code or recipe changed since; the note says what), damaged (the note names the file)
+    Returns:
+        One row per run with the columns of `COLUMNS`. The status is ok, diverged (kept as a result), stale
+        (library code or recipe has changed since; the note says which) or damaged (the note names the file).
     """
     found, closed = _listed()
     known = [_status(folder) for folder in found]
-    known += [{"status": "damaged", "run": folder.name, "note": str(error)} for folder, error in closed.items()]
+    known += [
+        {"status": "damaged", "run": folder.name, "note": str(error)} for folder, error in closed.items()
+    ]
     rows = pd.DataFrame(known, columns=COLUMNS)
-    return rows.sort_values(["dataset", "model", "recipe", "variant", "alpha", "seed", "run"], ignore_index=True)
+    return rows.sort_values(
+        ["dataset", "model", "recipe", "variant", "alpha", "seed", "run"], ignore_index=True
+    )
 
 
 def refuse_damaged(rows: pd.DataFrame) -> None:
-    """Raise InputError when the catalogue holds a damaged run, naming the file and how many more there are."""
+    """Stop if the catalogue holds a damaged run.
+
+    Raises:
+        InputError: That names the file and says how many more there are.
+    """
     notes = rows[rows.status == "damaged"].note.tolist()
     if notes:
         raise InputError(notes[0] + (f" (and {len(notes) - 1} more damaged runs)" if len(notes) > 1 else ""))
 
 
 def folders() -> list[Path]:
-    """The folders of all runs that lie in their place, in order, and of damaged ones: whoever reads those meets the damage."""
+    """The folders of all runs that lie in their place, in order, and of damaged ones: whoever reads those
+    meets the damage.
+    """
 
     def in_place(folder: Path) -> bool:
         try:
@@ -198,8 +254,15 @@ def folders() -> list[Path]:
 
 
 def trainings() -> list[Training]:
-    """The training of every cached run that today's recipes describe; raises InputError at what is damaged or cannot be read."""
+    """The training of every cached run that today's recipes describe.
+
+    Raises:
+        InputError: At what is damaged or cannot be read.
+    """
     for error in _listed()[1].values():
         raise error
     found = [described(config(store.Folder(folder))["training"]) for folder in folders()]
-    return sorted((training for training in found if training), key=lambda t: (t.dataset, t.model, t.recipe, t.variant, t.alpha, t.seed))
+    return sorted(
+        (training for training in found if training),
+        key=lambda t: (t.dataset, t.model, t.recipe, t.variant, t.alpha, t.seed),
+    )

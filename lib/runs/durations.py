@@ -1,4 +1,4 @@
-"""How long cached runs took to train and to measure, on which machines: what can be promised of another one."""
+"""Durations of cached trainings and measurements by machine, from which the time of another one is estimated."""
 
 from __future__ import annotations
 
@@ -16,14 +16,26 @@ NETWORK = ["dataset", "model", "recipe", "epochs", "variant"]
 
 
 def training() -> pd.DataFrame:
-    """One row a kind of network and machine: NETWORK, engine, device, networks (how many), seconds (their median), least, most."""
+    """Durations of trainings, one row per kind of network and machine.
+
+    Returns:
+        A table with the columns NETWORK, engine, device, networks (their number), seconds (their median),
+        least and most.
+    """
     rows = catalogue.catalogue()
     rows = rows[rows.seconds.notna()]
-    return _spread(rows.assign(seconds=rows.seconds.astype(float)), [*NETWORK, "engine", "device"], "networks")
+    return _spread(
+        rows.assign(seconds=rows.seconds.astype(float)), [*NETWORK, "engine", "device"], "networks"
+    )
 
 
 def measuring() -> pd.DataFrame:
-    """One row a measurement, network and machine: dataset, model, measurement, device, tables (how many), seconds (their median), least, most."""
+    """Durations of measurements, one row per measurement, network and machine.
+
+    Returns:
+        A table with the columns dataset, model, measurement, device, tables (their number), seconds (their
+        median), least and most.
+    """
     return _measuring([row for folder in catalogue.folders() for row in _tables(folder)])
 
 
@@ -41,9 +53,13 @@ def _measuring(rows: list[tuple[str, str, str, str, float]]) -> pd.DataFrame:
 
 
 def expected() -> dict[tuple[str, str, str], float]:
-    """Seconds that a table takes on this machine, as far as cached ones say: {(dataset, model, measurement): their median}.
+    """Expected seconds of tables on this machine, from cached ones.
 
-    Runs that cannot be read say nothing: whoever asks this wants to make others, and is not to be kept from it by damage elsewhere.
+    Runs that cannot be read say nothing: whoever asks this wants to make others, and is not to be kept from
+    it by damage elsewhere.
+
+    Returns:
+        ``{(dataset, model, measurement): median}``.
     """
     found = []
     for folder in catalogue.folders():
@@ -55,14 +71,19 @@ def expected() -> dict[tuple[str, str, str], float]:
 
 
 def _spread(rows: pd.DataFrame, by: list[str], counted: str) -> pd.DataFrame:
-    return rows.groupby(by, as_index=False).seconds.agg(**{counted: "count"}, seconds="median", least="min", most="max")
+    return rows.groupby(by, as_index=False).seconds.agg(
+        **{counted: "count"}, seconds="median", least="min", most="max"
+    )
 
 
 def said(rows: pd.DataFrame) -> pd.DataFrame:
-    """Such a table to be read: the median in words, and the range where there are several."""
+    """Format such a table for reading: the median in words, and the range if there are several."""
     pairs = [(_words(low), _words(high)) for low, high in zip(rows.least, rows.most, strict=True)]
     ranges = ["" if low == high else f"{low} to {high}" for low, high in pairs]
-    return rows.drop(columns=["seconds", "least", "most"]).assign(**{"each takes": [_words(one) for one in rows.seconds], "range": ranges})
+    return rows.drop(columns=["seconds", "least", "most"]).assign(**{
+        "each takes": [_words(one) for one in rows.seconds],
+        "range": ranges,
+    })
 
 
 def _words(seconds: float) -> str:

@@ -1,4 +1,6 @@
-"""Which old code is known to give the same results as today's: what `python -m lib runs recheck` has found, in one sealed file."""
+"""Old code that is known to give the same results as today's, as found by `python -m lib runs recheck`, in
+one sealed file.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,13 @@ from lib.base.files import damaged, write_atomically
 from lib.base.locks import lock
 
 NAME = "same-code.json"
-Record = dict[str, object]  # kind, old, new; what it holds for: model, variant, engine, device, ...; evidence, commit, date
+# kind, old, new; what it is valid for: model, variant, engine, device, ...; evidence, commit, date
+Record = dict[str, object]
 _read: dict[Path, tuple[tuple[int, int, int], list[Record]]] = {}  # file -> (its stamp, its records)
 
 
 def file() -> Path:
-    """Where the records are: beside the runs, and committed with them."""
+    """File of the records, which is beside the runs and committed with them."""
     return paths.runs() / NAME
 
 
@@ -28,7 +31,11 @@ def _seal(found: list[Record]) -> str:
 
 
 def records() -> list[Record]:
-    """All records, none where there is no file; raises InputError when it is cut or edited."""
+    """All records; none if there is no file.
+
+    Raises:
+        InputError: If the file is cut or edited.
+    """
     place = file()
     try:
         facts = os.stat(place)
@@ -48,21 +55,23 @@ def records() -> list[Record]:
 
 
 def _damaged(place: Path, what: str) -> Exception:
-    return damaged(place, what, "restore it (git checkout), or delete it and make it again: python -m lib runs recheck")
+    return damaged(
+        place, what, "restore it (git checkout), or delete it and make it again: python -m lib runs recheck"
+    )
 
 
 def same(kind: str, old: str, new: str, **facts: object) -> bool:
     """Tell whether code of one digest is known to give the same results as code of another.
 
-    Equal to the bit is an equivalence: what a and b, and b and c, give alike, a and c give alike too, whichever of
-    them is older.
+    Equal to the bit is an equivalence: what a and b, and b and c, give alike, a and c give alike too,
+    whichever of them is older.
 
     Args:
         kind: "training" or "table".
         old: Digest of the code that made a result.
         new: Digest of today's code.
-        facts: What the run in question is, such as device="..." or engine="...". A record that names another value
-            says nothing about it.
+        facts: What the run in question is, such as device="..." or engine="...". A record that names another
+            value says nothing about it.
 
     Raises:
         InputError: The file of records is damaged.
@@ -90,7 +99,7 @@ def _connected(start: object, pairs: Iterable[tuple[object, object]]) -> set[obj
 
 
 def add(record: Record) -> None:
-    """Put one more record down, at once: an interruption loses none that was added before."""
+    """Write one more record to the file at once, so that an interruption loses none that was added before."""
     with _lock():
         _write([*records(), record])
 

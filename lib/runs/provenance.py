@@ -1,4 +1,4 @@
-"""Where results come from: the commit, the machine, and the digest of the code that decides them."""
+"""Provenance of results: the commit, the machine, and the digest of the code that decides them."""
 
 from __future__ import annotations
 
@@ -16,32 +16,42 @@ from lib.training import objective
 from lib.training.loop import train
 from lib.training.recipe import Training
 
-#MARK#
+# MARK#
 
 
 def commit() -> str:
-    """The commit the library is at, with a + when tracked files of lib/ differ from it; "" outside a checkout."""
+    """Commit of the library, with a + if tracked files of lib/ differ from it; "" outside a checkout."""
     git = ["git", "-C", str(paths.ROOT)]
     try:
-        head = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run([*git, "status", "--porcelain", "--", "lib"], capture_output=True, text=True, check=True).stdout
+        head = subprocess.run(
+            [*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--", "lib"], capture_output=True, text=True, check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return ""
     return head + ("+" if changed else "")
 
 
 def device(kind: str) -> str:
-    """What "cuda" or "cpu" is on this machine: the GPU's name, or the processor's and how many threads torch uses."""
+    """Description of "cuda" or "cpu" on this machine: name of the GPU, or of the processor with the number of
+    threads that torch uses.
+    """
     if kind == "cuda":
         return torch.cuda.get_device_name()
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    name = next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )
     return f"{name}, {torch.get_num_threads()} threads"
 
 
 def provenance(kind: str, seconds: float) -> dict[str, object]:
-    """What stands beside a result that this process has made on "cuda" or "cpu" in so many seconds; the date is UTC."""
+    """Provenance of a result that this process has made on "cuda" or "cpu" in so many seconds; the date is in
+    UTC.
+    """
     return {
         "version": __version__,
         "commit": commit(),
@@ -56,8 +66,10 @@ def provenance(kind: str, seconds: float) -> dict[str, object]:
 def _digest(entries: list[Callable], model: str) -> str:
     constructor, arguments, side = models.MODELS[model]
     blocks = [value for value in arguments.values() if isinstance(value, type)]
-    # of the tables of models and objectives, the entries that are used
-    return fingerprint.digest([*entries, constructor, *blocks], arguments, side, skip=[models.MODELS, objective.OBJECTIVES])
+    # entries of the tables of models and objectives that are used
+    return fingerprint.digest(
+        [*entries, constructor, *blocks], arguments, side, skip=[models.MODELS, objective.OBJECTIVES]
+    )
 
 
 def training_digest(training: Training) -> str:
@@ -70,20 +82,39 @@ def table_digest(name: str, model: str) -> str:
     one = measurements.MEASUREMENTS[name]
     return _digest([one.function, *([one.sources] if one.sources else [])], model)
 
+
 _READ: dict[Training, set[str]] = {}
 
+
 def start() -> None:
-    """Forget what was read; a chapter calls it, through `chapters.parameters`, before it reads anything."""
+    """Empty the record; a chapter calls this, through `chapters.parameters`, before it reads anything."""
     _READ.clear()
 
+
 def note(training: Training, file: str) -> None:
-    """A file of a run has been read."""
+    """Record that a file of a run was read."""
     _READ.setdefault(training, set()).add(file)
 
+
 def so_far() -> Mapping[Training, tuple[str, ...]]:
-    """{training: names of the files of its run that were read}, sorted by what decides a training; plain ones come before the other variants."""
+    """The record so far.
+
+    Returns:
+        ``{training: names of the files of its run that were read}``, sorted by the fields of a training;
+        plain training comes before other variants.
+    """
 
     def place(one: Training) -> tuple:
-        return one.dataset, one.model, one.recipe, one.settings.epochs, one.variant != "plain", len(one.variant), one.variant, one.alpha, one.seed
+        return (
+            one.dataset,
+            one.model,
+            one.recipe,
+            one.settings.epochs,
+            one.variant != "plain",
+            len(one.variant),
+            one.variant,
+            one.alpha,
+            one.seed,
+        )
 
     return {training: tuple(sorted(_READ[training])) for training in sorted(_READ, key=place)}

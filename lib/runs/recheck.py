@@ -1,4 +1,8 @@
-"""Repeat what old code has made with today's: where every bit is the same, the cached runs are stale no more. The evidence is written to a file."""
+"""Repeat results of old code with today's code: if every bit is the same, the cached runs count as current
+again.
+
+The evidence is written to a file.
+"""
 
 from __future__ import annotations
 
@@ -27,23 +31,30 @@ from lib.training.engine import best_engine
 from lib.training.loop import accuracy, train
 from lib.training.recipe import Training
 
-WHOLE_SECONDS = 60.0  # a training that took less is repeated to its end
+WHOLE_SECONDS = 60.0  # a training that took fewer seconds is repeated to its end
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Results that one piece of evidence speaks for: made by the same code for the same kind of network, in the same way, on the same device."""
+    """Results that share one piece of evidence: made by the same code for the same kind of network, in the
+    same way, on the same device.
+    """
 
     kind: str  # "training" or "table"
     old: str  # digest of the code that made them
-    new: str  # of today's
-    facts: tuple[tuple[str, str], ...]  # a record's own: model, and variant, recipe and engine or measurement, device, torch
+    new: str  # digest of today's code
+    # a record's own: model, and variant, recipe and engine or measurement, device, torch
+    facts: tuple[tuple[str, str], ...]
 
     def __getitem__(self, fact: str) -> str:
         return dict(self.facts)[fact]
 
     def __str__(self) -> str:
-        of = f"table {self['measurement']}" if self.kind == "table" else f"{self['variant']} training ({self['recipe']})"
+        of = (
+            f"table {self['measurement']}"
+            if self.kind == "table"
+            else f"{self['variant']} training ({self['recipe']})"
+        )
         return f"{of} of {self['model']} by code {self.old}"
 
     def recorded(self) -> bool:
@@ -63,23 +74,34 @@ class _Member:
         return run_config(self.run)
 
     def epochs(self, wanted: int) -> int:
-        """How many to repeat."""
+        """Number of epochs to repeat."""
         result = self.config["result"]
-        return result["epochs_run"] if result["seconds"] < WHOLE_SECONDS else min(wanted, result["epochs_run"])
+        return (
+            result["epochs_run"] if result["seconds"] < WHOLE_SECONDS else min(wanted, result["epochs_run"])
+        )
 
 
 class _Enough(Exception):
-    """Ends a training that has been repeated far enough."""
+    """Raised to end a training that has been repeated far enough."""
 
 
 def recheck(*, say: Callable[[str], None] = print, epochs: int = 1) -> bool:
-    """Repeat two trainings and a table for each group of stale ones, as far as they can be compared here; True when nothing is stale any more.
+    """Repeat two trainings and one table of each group of stale ones, as far as they can be compared on this
+    machine.
 
-    epochs   to repeat of each training; one that took less than a minute is repeated whole. Short of the end, the rounding of the weights
-             is not repeated, and the accuracy on the test set is measured on the weights that are kept, where they are; and what changed in
-             later epochs alone is not seen: a part counts only where no training that was repeated whole differs. On a GPU, whose sums have
-             no fixed order, a training may differ from itself: then its group stays stale
-    raises   InputError for a damaged run or a damaged file of records, and under RUNS_FROZEN=1
+    Args:
+        say: Function that is called with each line of the report.
+        epochs: Number of epochs to repeat of each training; one that took less than a minute is repeated
+            whole. In a part of a training, the rounding of the weights is not repeated, accuracy on the test
+            set is measured on the stored weights, if any, and a change in later epochs alone goes unnoticed;
+            so a part counts only if no training that was repeated whole differs. On a GPU, whose sums have no
+            fixed order, a training may differ from itself, and then its group stays stale.
+
+    Returns:
+        Whether nothing is stale any more.
+
+    Raises:
+        InputError: For a damaged run or a damaged file of records, and under RUNS_FROZEN=1.
     """
     if frozen():
         raise InputError("RUNS_FROZEN=1 and recheck trains; unset it for this command")
@@ -102,7 +124,9 @@ def recheck(*, say: Callable[[str], None] = print, epochs: int = 1) -> bool:
             settled += 1
             continue
         if doubt and not _whole(group, chosen, epochs):
-            say(f"left open: {group}: one repeated whole differs, so a part proves nothing; {_count(open_groups[group])} stale")
+            say(
+                f"left open: {group}: one repeated whole differs, so a part proves nothing; {_count(open_groups[group])} stale"
+            )
             continue
         evidence, difference = _compare(group, chosen, epochs, say)
         if difference:
@@ -110,7 +134,13 @@ def recheck(*, say: Callable[[str], None] = print, epochs: int = 1) -> bool:
             say(f"differs: {group}: {difference}; {_count(open_groups[group])} stale")
             continue
         facts = {"evidence": evidence, "commit": commit, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
-        equivalence.add({"kind": group.kind, "old": group.old, "new": group.new, **dict(group.facts), **facts})
+        equivalence.add({
+            "kind": group.kind,
+            "old": group.old,
+            "new": group.new,
+            **dict(group.facts),
+            **facts,
+        })
         say(f"the same: {group} and by today's, {group.new}")
         settled += 1
     for line in lost:
@@ -120,7 +150,9 @@ def recheck(*, say: Callable[[str], None] = print, epochs: int = 1) -> bool:
 
 def _whole(group: _Group, chosen: list[_Member], epochs: int) -> bool:
     """Whether all of a group's evidence is a repetition to the end."""
-    return group.kind == "table" or all(member.epochs(epochs) == member.config["result"]["epochs_run"] for member in chosen)
+    return group.kind == "table" or all(
+        member.epochs(epochs) == member.config["result"]["epochs_run"] for member in chosen
+    )
 
 
 def _count(members: list[_Member]) -> str:
@@ -129,7 +161,9 @@ def _count(members: list[_Member]) -> str:
 
 
 def _groups() -> tuple[dict[_Group, list[_Member]], list[str]]:
-    """Everything in the store that other code than today's has made, recorded as the same or not; and lines about what no code here can repeat."""
+    """All results in the store that other code than today's has made, and lines about those that cannot be
+    repeated.
+    """
     found: dict[_Group, list[_Member]] = {}
     trainings = catalogue.trainings()
     others = len(catalogue.folders()) - len(trainings)
@@ -138,28 +172,40 @@ def _groups() -> tuple[dict[_Group, list[_Member]], list[str]]:
         run = store.Folder(paths.runs() / training.name)
         for one in catalogue.results(run, training, training.model):
             if not one.new:
-                lost.append(f"the library has no measurement {one.name!r} any more: that table of {training.name} stays stale")
+                lost.append(
+                    f"the library has no measurement {one.name!r} any more: that table of {training.name} stays stale"
+                )
             elif one.old != one.new:
-                found.setdefault(_Group(one.kind, one.old, one.new, tuple(one.about.items())), []).append(_Member(training, run, one.file))
+                found.setdefault(_Group(one.kind, one.old, one.new, tuple(one.about.items())), []).append(
+                    _Member(training, run, one.file)
+                )
     return found, lost
 
 
 def _chosen(group: _Group, members: list[_Member]) -> list[_Member]:
-    """Which to repeat: of trainings the one nearest to alpha = 0 and the one farthest from it; of tables one whose weights are here, or none."""
-    by_alpha = sorted(members, key=lambda member: (abs(member.training.alpha), member.training.alpha, -member.training.seed))
+    """Choose what to repeat: the trainings nearest to alpha = 0 and farthest from it; one table whose weights
+    are here, or none.
+    """
+    by_alpha = sorted(
+        members, key=lambda member: (abs(member.training.alpha), member.training.alpha, -member.training.seed)
+    )
     if group.kind == "table":
         return [member for member in by_alpha if validity.WEIGHTS in member.run][-1:]
-    sound = [member for member in by_alpha if member.config["result"]["status"] == "ok"] or by_alpha  # a diverged one shows few epochs
+    # a diverged one shows few epochs
+    sound = [member for member in by_alpha if member.config["result"]["status"] == "ok"] or by_alpha
     nearest = [member for member in sound if member.training.alpha == sound[0].training.alpha]
     return [nearest[-1], *([sound[-1]] if sound[-1].training.alpha != sound[0].training.alpha else [])]
 
 
-# ---- where and how long ----------------------------------------------------------------------------------------------
+# ---- where and how long ------------------------------------------------------------------------------------
 
 
 @contextmanager
 def _threads(device: str) -> Iterator[None]:
-    """Use as many threads as the device's description says, if there are as many cores: sums are split among threads, so they decide the last bits."""
+    """Context manager: use as many threads as the device's description says, if there are as many cores.
+
+    Sums are split among threads, so their number decides the last bits.
+    """
     said, before = re.fullmatch(r".*, (\d+) threads", device), torch.get_num_threads()
     if said and 1 <= int(said[1]) <= (os.cpu_count() or 1):
         torch.set_num_threads(int(said[1]))
@@ -170,7 +216,9 @@ def _threads(device: str) -> Iterator[None]:
 
 
 def _hindrance(group: _Group, chosen: list[_Member]) -> str:
-    """Why results of today's code could not be compared with this group's, to the bit, on this machine; "" if they can."""
+    """Reason why results of today's code cannot be compared bit for bit with this group's on this machine; ""
+    if they can.
+    """
     with _threads(group["device"]):
         here = provenance.device("cuda" if torch.cuda.is_available() else "cpu")
     if here != group["device"]:
@@ -200,19 +248,32 @@ def _announce(plan: dict[_Group, list[_Member]], epochs: int, say: Callable[[str
         result = member.config["result"]
         seconds += result["seconds"] * member.epochs(epochs) / max(result["epochs_run"], 1)
     about = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
-    say(f"repeating {len(trainings)} trainings ({sum(member.epochs(epochs) for member in trainings)} epochs) and {len(tables)} tables: about {about}")
+    say(
+        f"repeating {len(trainings)} trainings ({sum(member.epochs(epochs) for member in trainings)} epochs) and {len(tables)} tables: about {about}"
+    )
 
 
-# ---- repeating and comparing -----------------------------------------------------------------------------------------
+# ---- repeating and comparing -------------------------------------------------------------------------------
 
 
-def _compare(group: _Group, chosen: list[_Member], epochs: int, say: Callable[[str], None]) -> tuple[list[dict[str, object]], str]:
-    """(what was found equal, "") or what differs first."""
+def _compare(
+    group: _Group, chosen: list[_Member], epochs: int, say: Callable[[str], None]
+) -> tuple[list[dict[str, object]], str]:
+    """Repeat the chosen results and compare them.
+
+    Returns:
+        What was found equal, and what differs first, of which one is empty.
+    """
     evidence: list[dict[str, object]] = []
     with _threads(group["device"]):
         for member in chosen:
-            say(f"repeating {member.training.name}" + (f", table {group['measurement']}" if group.kind == "table" else ""))
-            found, difference = _measured(member, group["measurement"]) if group.kind == "table" else _trained(member, epochs)
+            say(
+                f"repeating {member.training.name}"
+                + (f", table {group['measurement']}" if group.kind == "table" else "")
+            )
+            found, difference = (
+                _measured(member, group["measurement"]) if group.kind == "table" else _trained(member, epochs)
+            )
             if difference:
                 return [], f"{member.training.name}: {difference}"
             evidence += [{"run": member.training.name} | one for one in found]
@@ -220,7 +281,9 @@ def _compare(group: _Group, chosen: list[_Member], epochs: int, say: Callable[[s
 
 
 def _trained(member: _Member, epochs: int) -> tuple[list[dict[str, object]], str]:
-    """Compare a training with itself repeated: each epoch's numbers, and at its end the weights and the result."""
+    """Compare a training with itself repeated: each epoch's numbers, and at its end the weights and the
+    result.
+    """
     training, result = member.training, member.config["result"]
     recorded, rows, wanted = _table(member.run.read(validity.HISTORY)), [], member.epochs(epochs)
     of, engine = result["epochs_run"], best_engine(training)
@@ -235,7 +298,9 @@ def _trained(member: _Member, epochs: int) -> tuple[list[dict[str, object]], str
     except _Enough:
         trained = None
     found = [{"what": "history", "epochs": len(rows), "of": of}]
-    if difference := _difference(recorded if trained else recorded.head(wanted), _table(_parquet(pd.DataFrame(rows)))):
+    if difference := _difference(
+        recorded if trained else recorded.head(wanted), _table(_parquet(pd.DataFrame(rows)))
+    ):
         return [], f"its history, {difference}"
     if trained:
         weights = as_files(trained, training, "", "")[validity.WEIGHTS]
@@ -246,8 +311,10 @@ def _trained(member: _Member, epochs: int) -> tuple[list[dict[str, object]], str
             return [], f"its result, {facts[0]} recorded, {facts[1]} today"
         return [*found, *({"what": what, "epochs": of, "of": of} for what in ("weights", "result"))], ""
     if validity.WEIGHTS in member.run:
-        with exact(fastest=engine.captured):  # as `train` does
-            clean = accuracy(_network(training, member.run).to(engine.device), data.load(training.dataset, "test"))
+        with exact(fastest=engine.captured):  # as in `train`
+            clean = accuracy(
+                _network(training, member.run).to(engine.device), data.load(training.dataset, "test")
+            )
         if clean != result["clean_accuracy"]:
             return [], f"its accuracy on the test set, {result['clean_accuracy']} recorded, {clean} today"
         found.append({"what": "clean_accuracy"})
@@ -257,7 +324,9 @@ def _trained(member: _Member, epochs: int) -> tuple[list[dict[str, object]], str
 def _measured(member: _Member, measurement: str) -> tuple[list[dict[str, object]], str]:
     """Compare a table with itself made again."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    made = measure(measurement, member.training, member.run, member.run.files[member.file]["settings"], device)
+    made = measure(
+        measurement, member.training, member.run, member.run.files[member.file]["settings"], device
+    )
     return [{"what": "table"}], _difference(_table(member.run.read(member.file)), _table(_parquet(made)))
 
 
@@ -266,12 +335,17 @@ def _table(content: bytes) -> pd.DataFrame:
 
 
 def _difference(recorded: pd.DataFrame, today: pd.DataFrame) -> str:
-    """The first thing in which two tables differ, to the bit; "" if nothing does."""
-    shapes = [f"{len(table)} rows of {', '.join(f'{name} {kind}' for name, kind in table.dtypes.items())}" for table in (recorded, today)]
+    """First difference between two tables, compared bit for bit; "" if there is none."""
+    shapes = [
+        f"{len(table)} rows of {', '.join(f'{name} {kind}' for name, kind in table.dtypes.items())}"
+        for table in (recorded, today)
+    ]
     if shapes[0] != shapes[1]:
         return f"{shapes[0]} recorded, {shapes[1]} today"
     for name in recorded:
-        for row, (old, new) in enumerate(zip(recorded[name].tolist(), today[name].tolist(), strict=True), start=1):
+        for row, (old, new) in enumerate(
+            zip(recorded[name].tolist(), today[name].tolist(), strict=True), start=1
+        ):
             if repr(old) != repr(new):  # repr is exact for numbers, tells -0.0 from 0.0, and NaN is NaN
                 return f"{name} in row {row}: {old!r} recorded, {new!r} today"
     return ""

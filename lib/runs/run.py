@@ -1,4 +1,4 @@
-"""What a chapter asks for: this trained network, that table over a grid of trainings; from the store, or made now."""
+"""Trained networks, and tables of measurements over a grid of trainings: read from the store, or made now."""
 
 from __future__ import annotations
 
@@ -27,27 +27,46 @@ from lib.training.recipe import Training
 
 
 def frozen() -> bool:
-    """True under RUNS_FROZEN=1: only what is cached may be shown, nothing is trained or measured."""
+    """Whether RUNS_FROZEN=1 is set: only cached results may be shown, nothing is trained or measured."""
     return os.environ.get("RUNS_FROZEN", "") not in ("", "0")
 
+
 def grid(
-    *, dataset: str, model: str, alphas: Iterable[float], seeds: Iterable[int], recipe: str, epochs: int | None = None, variants: Sequence[str] = ("plain",)
+    *,
+    dataset: str,
+    model: str,
+    alphas: Iterable[float],
+    seeds: Iterable[int],
+    recipe: str,
+    epochs: int | None = None,
+    variants: Sequence[str] = ("plain",),
 ) -> list[Training]:
     """The trainings of every variant (in the order given), alpha and seed, each once."""
-    trainings = {Training(dataset, model, alpha, seed, recipe, epochs, variant) for variant, alpha, seed in product(variants, alphas, seeds)}
+    trainings = {
+        Training(dataset, model, alpha, seed, recipe, epochs, variant)
+        for variant, alpha, seed in product(variants, alphas, seeds)
+    }
     if not trainings:
         raise InputError("need at least one variant, one alpha and one seed")
-    return sorted(trainings, key=lambda training: (variants.index(training.variant), training.alpha, training.seed))
+    return sorted(
+        trainings, key=lambda training: (variants.index(training.variant), training.alpha, training.seed)
+    )
+
 
 def missing(trainings: Iterable[Training]) -> list[Training]:
-    """Those that are not cached; every file of those that are is read, and damage is an InputError that names it."""
+    """Trainings that are not cached. Every file of the cached ones is verified.
+
+    Raises:
+        InputError: That names a damaged file.
+    """
     found = {training: _find(training) for training in trainings}
     for run in filter(None, found.values()):
         run.verify()
     return [training for training, run in found.items() if run is None]
 
+
 def command(training: Training) -> str:
-    """The command line that makes a run."""
+    """Command line that makes a run."""
     epochs = f" --epochs {training.epochs}" if training.epochs else ""
     variant = "" if training.variant == "plain" else f" --variant {training.variant}"
     return (
@@ -55,10 +74,12 @@ def command(training: Training) -> str:
         f"--seed {training.seed} --recipe {training.recipe}{epochs}{variant}"
     )
 
+
 def _parquet(table: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False, compression="zstd")
     return buffer.getvalue()
+
 
 def _find(training: Training) -> store.Folder | None:
     folder = paths.runs() / training.name
@@ -69,12 +90,18 @@ def _find(training: Training) -> store.Folder | None:
         raise damaged(folder / CONFIG, "describes another training than the folder's name: it was renamed")
     return run
 
+
 def folder(training: Training) -> store.Folder:
-    """The run's folder; raises InputError when it is not there, with the command that makes it."""
+    """Folder of a cached run.
+
+    Raises:
+        InputError: If the run is not cached, with the command that makes it.
+    """
     run = _find(training)
     if run is None:
         raise InputError(f"run {training.name} is not cached; make it with: {command(training)}")
     return run
+
 
 def make(
     training: Training,
@@ -84,24 +111,40 @@ def make(
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     deadline: float | None = None,
 ) -> store.Folder:
-    """The run's folder, trained now if it is not cached; goes on from a checkpoint where an interrupted training left one.
+    """Folder of a run, which is trained now if it is not cached.
 
-    weights             also insist on the weights, which the repository keeps for few runs only: train them again where they are missing
-    on_epoch, deadline  as in `train.train`
-    raises              InputError when it is missing and RUNS_FROZEN=1, or damaged, or cannot be written; train.OutOfTime at the deadline
+    An interrupted training goes on from its checkpoint.
+
+    Args:
+        weights: Whether the weights are needed too; the repository keeps them for few runs only, and missing
+            ones are trained again.
+        on_epoch, deadline: As in `train.train`.
+
+    Raises:
+        InputError: If the run is missing under RUNS_FROZEN=1, is damaged, or cannot be written.
+        train.OutOfTime: At the deadline.
     """
     run = _find(training)
     if run and (not weights or WEIGHTS in run):
         return run
     if frozen():
         what = "its weights are not kept" if run else "not cached"
-        raise InputError(f"RUNS_FROZEN=1 and run {training.name} {what}; make it with: {command(training)}" + (" --weights" if run else ""))
+        raise InputError(
+            f"RUNS_FROZEN=1 and run {training.name} {what}; make it with: {command(training)}"
+            + (" --weights" if run else "")
+        )
     root = paths.runs()
     with lock(root, training.key):
         run = _find(training)
         if run and (not weights or WEIGHTS in run):
             return run
-        files = _train(training, root / ".partial" / training.key, progress=progress, on_epoch=on_epoch, deadline=deadline)
+        files = _train(
+            training,
+            root / ".partial" / training.key,
+            progress=progress,
+            on_epoch=on_epoch,
+            deadline=deadline,
+        )
         if run:
             run.restore(WEIGHTS, files[WEIGHTS])
         else:
@@ -109,20 +152,27 @@ def make(
         shutil.rmtree(root / ".partial" / training.key, ignore_errors=True)
     return run
 
+
 def _train(training: Training, partial: Path, **how: object) -> dict[str, bytes]:
-    """The files of a run; `partial` is where its checkpoint lies, named by the code that made it: other code does not go on from it."""
+    """Train and return the files of a run.
+
+    Its checkpoint in `partial` is named by the code that made it, since other code must not go on from it.
+    """
     malloc.keep_memory()
-    digest = provenance.training_digest(training)  # of the code as imported, before hours of training in which it may be edited
+    # digest of the imported code, taken before hours of training in which the files may be edited
+    digest = provenance.training_digest(training)
     commit = provenance.commit()
     trained = train(training, best_engine(training), checkpoint=partial / checkpoint_name(digest), **how)
     return as_files(trained, training, digest, commit)
+
 
 def checkpoint_name(digest: str) -> str:
     """The file of a training's checkpoint, made by code of this digest."""
     return f"checkpoint-{digest.replace(':', '-')}"  # no colon: not every file system takes one
 
+
 def as_files(trained: Trained, training: Training, digest: str, commit: str) -> dict[str, bytes]:
-    """The files of a run, by name."""
+    """Files of a run, {name: content}."""
     matrices = {name for name, parameter in trained.network.named_parameters() if parameter.ndim > 1}
     state = {
         name: (tensor.half() if name in matrices else tensor).cpu().contiguous()
@@ -131,7 +181,8 @@ def as_files(trained: Trained, training: Training, digest: str, commit: str) -> 
     config = {
         "training": training.canonical(),
         "result": trained.result,
-        "provenance": provenance.provenance(trained.engine.device, trained.result["seconds"]) | {"commit": commit, "engine": str(trained.engine), "code": digest},
+        "provenance": provenance.provenance(trained.engine.device, trained.result["seconds"])
+        | {"commit": commit, "engine": str(trained.engine), "code": digest},
     }
     return {
         CONFIG: json.dumps(config, indent=1).encode() + b"\n",
@@ -139,12 +190,18 @@ def as_files(trained: Trained, training: Training, digest: str, commit: str) -> 
         WEIGHTS: safetensors.torch.save(state),
     }
 
+
 def config(run: store.Folder) -> dict[str, dict[str, object]]:
-    """The verified config.json of a run: "training", "result" and "provenance"; raises InputError for any other file."""
+    """The verified config.json of a run: "training", "result" and "provenance".
+
+    Raises:
+        InputError: For any other file.
+    """
     try:
         return validity.config(run.read(CONFIG))
     except Unfit as error:
         raise damaged(run.path / CONFIG, str(error)) from None
+
 
 def _network(training: Training, run: store.Folder) -> nn.Module:
     network = models.build(training.model, data.DATASETS[training.dataset][1])
@@ -154,17 +211,23 @@ def _network(training: Training, run: store.Folder) -> nn.Module:
     except Unfit as error:
         raise damaged(run.path / WEIGHTS, str(error)) from None
     state = safetensors.torch.load(content)
-    network.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()})
+    network.load_state_dict({
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
+    })
     return network.eval()
 
-def load(training: Training) -> nn.Module:
-    """The trained network, in evaluation mode on the CPU, verified against its checksum.
 
-    raises  InputError when the run is not cached, with the command that makes it, or when its files are damaged
+def load(training: Training) -> nn.Module:
+    """Load a trained network, in evaluation mode on the CPU, verified against its checksum.
+
+    Raises:
+        InputError: If the run is not cached, with the command that makes it, or if its files are damaged.
     """
     run = folder(training)
     if WEIGHTS not in run:
-        raise InputError(f"the weights of {training.name} are not kept here; make them with: {command(training)} --weights")
+        raise InputError(
+            f"the weights of {training.name} are not kept here; make them with: {command(training)} --weights"
+        )
     network = _network(training, run)
     provenance.note(training, WEIGHTS)
     return network

@@ -1,4 +1,4 @@
-"""Files that are written whole and verified on reading: run folders named by a hash, and checkpoints."""
+"""Files that are written as a whole and verified on reading: run folders named by a hash, and checkpoints."""
 
 from __future__ import annotations
 
@@ -32,14 +32,17 @@ FORMAT = 1  # of run folders; the first ones say none, and are the same
 
 MANIFEST_BYTES = 4 * 2**20
 
+
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
 
 def sealed(content: bytes) -> dict[str, dict[str, object]]:
     """What a manifest says of each file by its name: "sha256", "bytes", and other facts.
 
     Raises:
-        Unfit: It is no manifest, was edited, is of a newer format, or names a file that is not in its own folder.
+        Unfit: It is no manifest, was edited, is of a newer format, or names a file that is not in its own
+            folder.
     """
     try:
         found = parsed(content)
@@ -50,7 +53,9 @@ def sealed(content: bytes) -> dict[str, dict[str, object]]:
     if not known or type(version) is not int or version < 1:
         raise Unfit("is not a manifest")
     if version > FORMAT:
-        raise Unfit(f"is of format {version}, and this library knows formats up to {FORMAT}: take a newer one")
+        raise Unfit(
+            f"is of format {version}, and this library knows formats up to {FORMAT}: take a newer one"
+        )
     if not same:
         raise Unfit("was changed by hand")
     if not isinstance(files, dict):
@@ -59,19 +64,28 @@ def sealed(content: bytes) -> dict[str, dict[str, object]]:
         if not PLAIN.fullmatch(name) or name == MANIFEST:
             raise Unfit(f"names {name[:80]!r}, which is no plain name of another file")
         digest, size = (entry.get("sha256"), entry.get("bytes")) if isinstance(entry, dict) else (None, None)
-        if not (isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest) and type(size) is int and size >= 0):
+        if not (
+            isinstance(digest, str)
+            and re.fullmatch("[0-9a-f]{64}", digest)
+            and type(size) is int
+            and size >= 0
+        ):
             raise Unfit(f"does not say what {name} holds")
     return files
 
+
 def _seal(files: dict[str, dict[str, object]]) -> str:
     return _sha256(json.dumps(files, sort_keys=True).encode())
+
 
 def _manifest(files: dict[str, dict[str, object]]) -> bytes:
     facts = {"files": files, "format": FORMAT, "seal": _seal(files)}
     return json.dumps(facts, indent=1, sort_keys=True).encode() + b"\n"
 
+
 def _entry(content: bytes, facts: dict[str, object]) -> dict[str, object]:
     return {"sha256": _sha256(content), "bytes": len(content), **facts}
+
 
 def check(entry: dict[str, object], content: bytes) -> None:
     """Raise Unfit unless this is, to the bit, the content of which a manifest speaks."""
@@ -79,6 +93,7 @@ def check(entry: dict[str, object], content: bytes) -> None:
         raise Unfit(f"has {len(content)} bytes, not {entry['bytes']}")
     if _sha256(content) != entry["sha256"]:
         raise Unfit("does not match its checksum")
+
 
 _VERIFIED: dict[Path, tuple] = {}  # folder -> what its files looked like when all of them had been read
 
@@ -93,14 +108,19 @@ def _stamp(file: Path) -> tuple[int, int, int, int] | None:
 
 
 class Folder:
-    """A folder whose manifest names each of its files with size and SHA-256, and is itself sealed by one.
+    """A folder whose manifest lists each of its files with size and SHA-256, and is sealed by a SHA-256
+    itself.
 
-    A file that the manifest does not name is the leftover of a crash and does not count. A file marked `optional` may
-    be absent (weights that are not kept in the repository), never different.
+    A file that the manifest does not name is the leftover of a crash and does not count. A file marked
+    `optional` may be absent (weights that are not kept in the repository), never different.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open an existing folder; raises InputError when its manifest is missing, cut, edited or cannot be read."""
+        """Open an existing folder.
+
+        Raises:
+            InputError: If its manifest is missing, cut, edited or cannot be read.
+        """
         self.path = path
         self.files: dict[str, dict[str, object]] = {}
         self._reload()
@@ -118,7 +138,11 @@ class Folder:
         return name in self.files and not (self.files[name].get("optional") and not there(self.path / name))
 
     def read(self, name: str) -> bytes:
-        """A file's content, verified; raises InputError when it is missing or differs from the manifest in any bit."""
+        """Verified content of a file.
+
+        Raises:
+            InputError: If it is missing or differs from the manifest in any bit.
+        """
         if name not in self.files:
             raise InputError(f"{self.path} holds no {name}; it holds {', '.join(sorted(self.files))}")
         file, entry = self.path / name, self.files[name]
@@ -132,7 +156,11 @@ class Folder:
         return content
 
     def verify(self) -> None:
-        """Read every file, once a process while none is touched; raises InputError at the first that is damaged."""
+        """Read every file, once per process while none is touched.
+
+        Raises:
+            InputError: At the first that is damaged.
+        """
         names = [name for name in self.files if name in self or not self.files[name].get("optional")]
         stamps = tuple((name, _stamp(self.path / name)) for name in [MANIFEST, *names])
         if _VERIFIED.get(self.path) == stamps:
@@ -156,7 +184,11 @@ class Folder:
         self.files = files
 
     def restore(self, name: str, content: bytes) -> None:
-        """Put an optional file back; raises InputError unless it is bit for bit the one the manifest names."""
+        """Put an optional file back.
+
+        Raises:
+            InputError: Unless it is bit for bit the file that the manifest lists.
+        """
         if _sha256(content) != self.files[name]["sha256"]:
             raise InputError(
                 f"{self.path / name}: made again here, it differs from the recorded one (another device or version?); "
@@ -164,11 +196,13 @@ class Folder:
             )
         write_atomically(self.path / name, content)
 
+
 def create(path: Path, files: dict[str, bytes], *, optional: tuple[str, ...] = ()) -> Folder:
     """Write a whole folder with its manifest, as `put` does; files named in `optional` may be absent later."""
     marks = {name: {"optional": True} if name in optional else {} for name in files}
     entries = {name: _entry(content, marks[name]) for name, content in files.items()}
     return put(path, files | {MANIFEST: _manifest(entries)})
+
 
 def put(path: Path, files: dict[str, bytes]) -> Folder:
     """Write a whole folder, its manifest among the files, and give it its name in one step.

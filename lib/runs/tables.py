@@ -24,30 +24,51 @@ from lib.training.variants import variant
 
 
 def cached(measurement: str, trainings: list[Training], **settings: object) -> pd.DataFrame:
-    """Like `runs.table`, of those trainings alone that it is cached for; no rows at all where there are none. Nothing is made.
+    """Like `runs.table`, for those trainings alone for which the table is cached; an empty table if there are
+    none.
 
-    raises  InputError for a damaged file
+    Nothing is made.
+
+    Raises:
+        InputError: For a damaged file.
     """
     file, missing = measurements.file_name(measurement, settings), set(run_missing(trainings))
-    there = [training for training in trainings if training not in missing and file in store.Folder(paths.runs() / training.name)]
+    there = [
+        training
+        for training in trainings
+        if training not in missing and file in store.Folder(paths.runs() / training.name)
+    ]
     return table(measurement, there, **settings) if there else pd.DataFrame()
 
-def at_hand(trainings: list[Training]) -> pd.DataFrame:
-    """`runs.summary` of what is cached and measured; a training that is not is a row without numbers. Nothing is made.
 
-    raises  InputError for a damaged file
+def at_hand(trainings: list[Training]) -> pd.DataFrame:
+    """`runs.summary` of what is cached and measured; a training that is not is one row without numbers.
+
+    Nothing is made.
+
+    Raises:
+        InputError: For a damaged file.
     """
     missing, units = set(run_missing(trainings)), measurements.file_name("selectivity", {})
-    there = [training for training in trainings if training not in missing and units in store.Folder(paths.runs() / training.name)]
-    wanted = pd.DataFrame(
-        [labels(training) | {"strength": variant(training.variant).strength} for training in trainings]
-    )
+    there = [
+        training
+        for training in trainings
+        if training not in missing and units in store.Folder(paths.runs() / training.name)
+    ]
+    wanted = pd.DataFrame([
+        labels(training) | {"strength": variant(training.variant).strength} for training in trainings
+    ])
     if there:
         return wanted.merge(summary(there), how="left", on=list(wanted))
-    return wanted.assign(**dict.fromkeys(["clean_accuracy", "mean_selectivity", "live_selectivity", "dead"], float("nan")))
+    return wanted.assign(
+        **dict.fromkeys(["clean_accuracy", "mean_selectivity", "live_selectivity", "dead"], float("nan"))
+    )
+
 
 def full_summary(summary: pd.DataFrame, trainings: list[Training]) -> pd.DataFrame:
-    """A summary with the columns of every measurement that adds some, from what is cached; NaN where a network has no such table."""
+    """A summary with the columns of every measurement that adds some, from what is cached; NaN where a
+    network has no such table.
+    """
     tables = {}
     for name, one in measurements.MEASUREMENTS.items():
         if one.columns:
@@ -57,10 +78,11 @@ def full_summary(summary: pd.DataFrame, trainings: list[Training]) -> pd.DataFra
 
 
 def _read(training: Training, run: store.Folder, file: str) -> bytes:
-    """A file of a run, verified, and noted as read."""
+    """Verified content of a run's file, which is recorded as read."""
     content = run.read(file)
     provenance.note(training, file)
     return content
+
 
 def _frame(training: Training, run: store.Folder, file: str) -> pd.DataFrame:
     """The rows of a table of a run, verified, noted as read, and labelled with the training."""
@@ -70,33 +92,60 @@ def _frame(training: Training, run: store.Folder, file: str) -> pd.DataFrame:
     except Unfit as error:
         raise damaged(run.path / file, str(error)) from None
 
-def table(measurement: str, trainings: Iterable[Training], *, progress: bool | None = None, **settings: object) -> pd.DataFrame:
-    """A measurement's tidy table over several trainings: what is cached is read, what is missing is trained and measured now.
 
-    The columns dataset, model, alpha, seed, recipe, variant and epochs say which network a row is about.
-    raises  InputError for an unknown measurement or setting, for what is missing under RUNS_FROZEN=1, and for damaged files
+def table(
+    measurement: str, trainings: Iterable[Training], *, progress: bool | None = None, **settings: object
+) -> pd.DataFrame:
+    """Tidy table of a measurement over several trainings.
+
+    Cached tables are read; missing ones are trained and measured now.
+
+    Args:
+        measurement: Name of the measurement, such as "attack".
+        trainings: Networks, one after the other.
+        progress: Whether to show a bar; None shows one on a terminal only.
+        settings: Settings in place of the measurement's own.
+
+    Returns:
+        The table; its columns dataset, model, alpha, seed, recipe, variant and epochs say which network a row
+        is about.
+
+    Raises:
+        InputError: For an unknown measurement or setting, for what is missing under RUNS_FROZEN=1, and for
+            damaged files.
     """
     settings = measurements.settled(measurement, settings)
     return _concat([_one_table(measurement, training, settings, progress) for training in trainings])
+
 
 def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
     if not tables:
         raise InputError("need at least one training, got none")
     return pd.concat(tables, ignore_index=True)
 
+
 def tables_at_hand(measurement: str, trainings: Iterable[Training]) -> tuple[pd.DataFrame, list[Training]]:
-    """Like `table`, without training anything again: also returns the trainings that are neither measured nor have their weights here."""
+    """Like `table`, without training anything again.
+
+    Returns:
+        The table, and the trainings that are neither measured nor have their weights here.
+    """
     file, here, left = measurements.file_name(measurement, {}), [], []
     for training in trainings:
         run = make(training)
         (here if file in run or WEIGHTS in run else left).append(training)
     return (table(measurement, here) if here else pd.DataFrame()), left
 
-def _one_table(measurement: str, training: Training, settings: dict[str, object], progress: bool | None) -> pd.DataFrame:
+
+def _one_table(
+    measurement: str, training: Training, settings: dict[str, object], progress: bool | None
+) -> pd.DataFrame:
     run, file = make(training, progress=progress), measurements.file_name(measurement, settings)
     if file not in run:
         if frozen():
-            raise InputError(f"RUNS_FROZEN=1 and table {measurement} of run {training.name} not cached; make it with: python -m lib table {measurement}")
+            raise InputError(
+                f"RUNS_FROZEN=1 and table {measurement} of run {training.name} not cached; make it with: python -m lib table {measurement}"
+            )
         run = make(training, weights=True, progress=progress)
         with lock(paths.runs(), f"{training.key}-{measurement}"):
             run = store.Folder(run.path)
@@ -104,15 +153,25 @@ def _one_table(measurement: str, training: Training, settings: dict[str, object]
                 _measure(measurement, training, run, settings)
     return _frame(training, run, file)
 
-def measure(measurement: str, training: Training, run: store.Folder, settings: dict[str, object], device: str) -> pd.DataFrame:
-    """A measurement made now, whatever is cached; networks that it needs besides are trained where they are missing."""
+
+def measure(
+    measurement: str, training: Training, run: store.Folder, settings: dict[str, object], device: str
+) -> pd.DataFrame:
+    """Make a measurement now, whatever is cached.
+
+    Other networks that it needs are trained if they are missing.
+    """
     malloc.keep_memory()
     one = measurements.MEASUREMENTS[measurement]
     network, given = _network(training, run).to(device), dict(settings)
     if one.sources:
-        given["sources"] = {other: _network(other, make(other, weights=True)).to(device) for other in one.sources(training, settings)}
+        given["sources"] = {
+            other: _network(other, make(other, weights=True)).to(device)
+            for other in one.sources(training, settings)
+        }
     with exact():
         return one.function(network, data.load(training.dataset, "test"), **given)
+
 
 def _measure(measurement: str, training: Training, run: store.Folder, settings: dict[str, object]) -> None:
     start = time.monotonic()
@@ -127,39 +186,50 @@ def _measure(measurement: str, training: Training, run: store.Folder, settings: 
     with lock(paths.runs(), f"{training.key}-manifest"):
         run.add(measurements.file_name(measurement, settings), _parquet(made), **facts)
 
+
 def _label(rows: pd.DataFrame, training: Training) -> pd.DataFrame:
     for place, (name, value) in enumerate(labels(training).items()):
         rows.insert(place, name, value)
     return rows
 
+
 def history(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
-    """One row an epoch, after the columns that say which network: epoch, loss, selectivity (mean over the minibatches), validation_accuracy."""
+    """Histories of trainings, one row per epoch.
+
+    Returns:
+        A table whose columns, after those that name the network, are epoch, loss, selectivity (mean over the
+        minibatches) and validation_accuracy.
+    """
     return _concat([_frame(training, make(training, progress=progress), HISTORY) for training in trainings])
 
+
 def network_selectivity(units: pd.DataFrame, by: list[str]) -> pd.Series:
-    """The paper's mean selectivity from a `selectivity` table: over the units of a layer first, then over layers."""
+    """Mean selectivity as in the paper, from a `selectivity` table: over the units of a layer first, then
+    over layers.
+    """
     return units.groupby([*by, "depth"]).selectivity.mean().groupby(by).mean()
 
+
 def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> pd.DataFrame:
-    """One row a network, after dataset, model, alpha, seed, recipe, variant and epochs: strength (of the attack it was trained on), clean_accuracy (share of the test set), mean_selectivity,
-    live_selectivity (dead units left out), dead (share of all units), status, device and the key of the run."""
+    """One row per network, after dataset, model, alpha, seed, recipe, variant and epochs: strength (of the
+    attack it was trained on), clean_accuracy (share of the test set), mean_selectivity, live_selectivity
+    (dead units left out), dead (share of all units), status, device and the key of the run.
+    """
     rows = []
     for training in trainings:
         units = table("selectivity", [training], progress=progress)
         facts = config(make(training))
         provenance.note(training, CONFIG)
         result = facts["result"]
-        rows.append(
-            {
-                **labels(training),
-                "strength": variant(training.variant).strength,
-                "clean_accuracy": result["clean_accuracy"],
-                "mean_selectivity": network_selectivity(units, ["alpha"]).iloc[0],
-                "live_selectivity": network_selectivity(units[~units.dead], ["alpha"]).iloc[0],
-                "dead": units.dead.mean(),
-                "status": result["status"],
-                "device": facts["provenance"]["device"],
-                "key": training.key,
-            }
-        )
+        rows.append({
+            **labels(training),
+            "strength": variant(training.variant).strength,
+            "clean_accuracy": result["clean_accuracy"],
+            "mean_selectivity": network_selectivity(units, ["alpha"]).iloc[0],
+            "live_selectivity": network_selectivity(units[~units.dead], ["alpha"]).iloc[0],
+            "dead": units.dead.mean(),
+            "status": result["status"],
+            "device": facts["provenance"]["device"],
+            "key": training.key,
+        })
     return pd.DataFrame(rows)

@@ -1,7 +1,8 @@
-"""What the files of a run must hold: asked of runs that are read or listed, and of all of those that come from elsewhere.
+"""What the files of a run must hold: asked of runs that are read or listed, and of all of those that come
+from elsewhere.
 
-A checksum says that a file is what somebody wrote, not that this library wrote it. Each function raises `store.Unfit`
-with words that follow the file's name.
+A checksum says that a file is what somebody wrote, not that this library wrote it. Each function raises
+`store.Unfit` with words that follow the file's name.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from lib.training.recipe import LABELS, Training
 from lib.training.recipe import described as recipe_described
 
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.parquet", "weights.safetensors"
-REQUIRED = {CONFIG, HISTORY, WEIGHTS}  # what every manifest names; the weights themselves may be absent
+REQUIRED = {CONFIG, HISTORY, WEIGHTS}  # files that every manifest lists; the weights themselves may be absent
 MOST_BYTES = {CONFIG: 2**20, WEIGHTS: 2**29, store.MANIFEST: store.MANIFEST_BYTES}
 TABLE_BYTES = 2**26  # of a table, packed and unpacked
 TABLE_ROWS = 5_000_000  # the class means of the largest network on the most classes are 4.5 million
 TEXT_LENGTH = 500
 
-# ---- config.json -----------------------------------------------------------------------------------------------------
+# ---- config.json -------------------------------------------------------------------------------------------
 
 
 def _number(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
@@ -102,11 +103,15 @@ def _said(value: object) -> str:
 
 
 def config(content: bytes) -> dict[str, dict[str, object]]:
-    """The facts of a config.json: "training", "result" and "provenance", each with the fields that are read of it."""
+    """The facts of a config.json: "training", "result" and "provenance", each with the fields that are read
+    of it.
+    """
     facts = parsed(content)
     parts = dict.fromkeys(("training", "result", "provenance"), lambda value: isinstance(value, dict))
     _check_fields("the file", facts, parts)
-    _check_fields("training", facts["training"], NAMED, lambda value: _plain(value) or isinstance(value, dict))
+    _check_fields(
+        "training", facts["training"], NAMED, lambda value: _plain(value) or isinstance(value, dict)
+    )
     variant = facts["training"].get("variant", {"name": "plain"})
     if not isinstance(variant, dict) or not _text(variant.get("name")):
         raise Unfit(f"is not what this library writes: training.variant is {_said(variant)}")
@@ -124,7 +129,7 @@ def described(facts: Mapping[str, Mapping[str, object]]) -> Training | None:
     return training if same else None
 
 
-# ---- tables ----------------------------------------------------------------------------------------------------------
+# ---- tables ------------------------------------------------------------------------------------------------
 
 TEXT, INT, FLOAT, BOOL, BYTES = "text", "a whole number", "a number", "true or false", "bytes"
 _IS: dict[str, Callable[[pa.DataType], bool]] = {
@@ -164,7 +169,10 @@ COLUMNS: dict[str, dict[str, str]] = {
 _MAY_LACK = {"dimensionality": {"corruption", "severity", "points"}}  # other columns with empty cells
 _RANGES = {
     **dict.fromkeys(("selectivity", "confidence", "validation_accuracy"), (0, 1)),
-    **dict.fromkeys(("unit", "images", "correct", "active", "best_class", "standing", "steps", "seed", "image"), (0, 2**31)),
+    **dict.fromkeys(
+        ("unit", "images", "correct", "active", "best_class", "standing", "steps", "seed", "image"),
+        (0, 2**31),
+    ),
     **dict.fromkeys(("depth", "units", "epoch"), (1, 2**31)),
     "severity": (0, 5),
 }
@@ -172,7 +180,9 @@ _ARROW = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexErro
 
 
 def frame(content: bytes) -> pd.DataFrame:
-    """The rows of a table, whatever its columns, as long as none has the name of one that says which network it is."""
+    """The rows of a table, whatever its columns, as long as none has the name of one that says which network
+    it is.
+    """
     try:
         rows = pd.read_parquet(io.BytesIO(content))
     except (*_ARROW, AttributeError, RecursionError, NotImplementedError) as error:
@@ -186,20 +196,33 @@ def _first_line(error: BaseException) -> str:
     return ascii((str(error).splitlines() or [type(error).__name__])[0][:100])[1:-1]
 
 
-def _checked_frame(content: bytes, columns: Mapping[str, str], lacking: set[str] = frozenset()) -> pd.DataFrame:
-    """The rows of a table with just these columns; its size is looked at first, as a small file may hold a large one."""
+def _checked_frame(
+    content: bytes, columns: Mapping[str, str], lacking: set[str] = frozenset()
+) -> pd.DataFrame:
+    """The rows of a table with just these columns; its size is looked at first, as a small file may hold a
+    large one.
+    """
     try:
         texts = [name for name, kind in columns.items() if kind in (TEXT, BYTES)]
-        file = pq.ParquetFile(pa.BufferReader(content), read_dictionary=[name for name in texts if columns[name] == TEXT])
+        file = pq.ParquetFile(
+            pa.BufferReader(content), read_dictionary=[name for name in texts if columns[name] == TEXT]
+        )
         facts, schema = file.metadata, file.schema_arrow
         if schema.names != list(columns):
             raise Unfit(f"has the columns {_said(', '.join(schema.names))}, not {', '.join(columns)}")
-        chunks = [facts.row_group(i).column(j) for i in range(facts.num_row_groups) for j in range(facts.num_columns)]
+        chunks = [
+            facts.row_group(i).column(j)
+            for i in range(facts.num_row_groups)
+            for j in range(facts.num_columns)
+        ]
         unpacked = sum(chunk.total_uncompressed_size for chunk in chunks)
         if not 0 < facts.num_rows <= TABLE_ROWS or unpacked > TABLE_BYTES or len(chunks) > 10_000:
-            raise Unfit(f"has {facts.num_rows} rows and {unpacked} bytes unpacked: no table of a run is like that")
+            raise Unfit(
+                f"has {facts.num_rows} rows and {unpacked} bytes unpacked: no table of a run is like that"
+            )
         for name, kind in columns.items():
-            _check_column(name, kind, file.read(columns=[name])[0], kind == FLOAT or name in lacking)  # pandas writes NaN so
+            # pandas writes NaN so
+            _check_column(name, kind, file.read(columns=[name])[0], kind == FLOAT or name in lacking)
     except Unfit:
         raise
     except _ARROW as error:
@@ -224,7 +247,9 @@ def _check_column(name: str, kind: str, column: pa.ChunkedArray, may_lack: bool)
             raise Unfit(f"has a text that is too long in column {name}")
     if name in _RANGES and kind in (INT, FLOAT):
         least, most = _RANGES[name]
-        found = pc.min_max(column.filter(pc.is_valid(column)) if kind == INT else pc.drop_null(_numbers(column))).as_py()
+        found = pc.min_max(
+            column.filter(pc.is_valid(column)) if kind == INT else pc.drop_null(_numbers(column))
+        ).as_py()
         if found["min"] is not None and not (least <= found["min"] and found["max"] <= most):
             raise Unfit(f"has {found['min']} to {found['max']} in column {name}, not {least} to {most}")
 
@@ -264,7 +289,7 @@ def table(measurement: str, content: bytes, training: Training) -> None:
             raise Unfit(f"has other units than {training.model}")
 
 
-# ---- weights ---------------------------------------------------------------------------------------------------------
+# ---- weights -----------------------------------------------------------------------------------------------
 
 
 @lru_cache
@@ -278,7 +303,9 @@ def _layers(model: str, dataset: str) -> dict[str, int]:
 
 
 def weights(content: bytes, training: Training) -> None:
-    """Check that weights are those of the network that a training describes: names, shapes, kinds, and finite numbers."""
+    """Check that weights are those of the network that a training describes: names, shapes, kinds, and finite
+    numbers.
+    """
     with torch.device("meta"):
         network = models.build(training.model, data.DATASETS[training.dataset][1])
     halved = {name for name, parameter in network.named_parameters() if parameter.ndim > 1}
@@ -288,17 +315,27 @@ def weights(content: bytes, training: Training) -> None:
     }
     try:
         state = safetensors.torch.load(content)
-    except (safetensors.SafetensorError, ValueError, TypeError, KeyError, RuntimeError, OverflowError, MemoryError) as error:
+    except (
+        safetensors.SafetensorError,
+        ValueError,
+        TypeError,
+        KeyError,
+        RuntimeError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         raise Unfit(f"cannot be loaded ({_first_line(error)})") from None
     found = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in state.items()}
     if odd := sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)):
         raise Unfit(f"is not a network {training.model}: {_said(odd[0])} is {found.get(odd[0], 'absent')}")
     for name, tensor in state.items():
-        if not tensor.isfinite().all() or (name.endswith(("running_var", "num_batches_tracked")) and (tensor < 0).any()):
+        if not tensor.isfinite().all() or (
+            name.endswith(("running_var", "num_batches_tracked")) and (tensor < 0).any()
+        ):
             raise Unfit(f"holds no proper numbers in {name}")
 
 
-# ---- a whole run -----------------------------------------------------------------------------------------------------
+# ---- a whole run -------------------------------------------------------------------------------------------
 
 
 def run(name: str, contents: Mapping[str, bytes]) -> Training:
@@ -322,7 +359,10 @@ def run(name: str, contents: Mapping[str, bytes]) -> Training:
     files = _fit(f"{name}/{store.MANIFEST}", store.sealed, contents[store.MANIFEST])
     if unexpected := contents.keys() - {*files, store.MANIFEST}:
         raise Unfit(f"{name}/{min(unexpected)}, which its manifest does not name")
-    if any(file in REQUIRED for file, entry in files.items() if "measurement" in entry) or not REQUIRED <= files.keys():
+    if (
+        any(file in REQUIRED for file, entry in files.items() if "measurement" in entry)
+        or not REQUIRED <= files.keys()
+    ):
         raise Unfit(f"{name}, whose manifest is not that of a run")
     for file, entry in files.items():
         _check_entry(name, file, entry)
@@ -337,9 +377,13 @@ def run(name: str, contents: Mapping[str, bytes]) -> Training:
     if training.name != name:
         raise Unfit(f"{name}, whose {CONFIG} describes {training.name[:200]}")
     result, epochs = facts["result"], training.settings.epochs
-    ran = result["epochs_run"] == epochs or (result["status"] == "diverged" and 1 <= result["epochs_run"] < epochs)
+    ran = result["epochs_run"] == epochs or (
+        result["status"] == "diverged" and 1 <= result["epochs_run"] < epochs
+    )
     if not ran or result["best_epoch"] > result["epochs_run"]:
-        raise Unfit(f"{name}, whose {CONFIG} tells of {result['epochs_run']} epochs where {epochs} were to be trained")
+        raise Unfit(
+            f"{name}, whose {CONFIG} tells of {result['epochs_run']} epochs where {epochs} were to be trained"
+        )
     _fit(f"{name}/{HISTORY}", history, contents[HISTORY], facts)
     for file, entry in files.items():
         if "measurement" in entry:
@@ -362,7 +406,10 @@ def _check_entry(run: str, file: str, entry: Mapping[str, object]) -> None:
     facts = {fact: value for fact, value in entry.items() if fact not in ("sha256", "bytes")}
     wrong = Unfit(f"{run}, whose manifest is not that of a run: of {file} it says {_said(facts)}")
     if file in REQUIRED:
-        if facts != ({"optional": True} if file == WEIGHTS else {}) or facts.get("optional", True) is not True:
+        if (
+            facts != ({"optional": True} if file == WEIGHTS else {})
+            or facts.get("optional", True) is not True
+        ):
             raise wrong
         return
     if facts.pop("optional", None) is not None or not _text(facts.get("measurement")):

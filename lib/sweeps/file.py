@@ -1,7 +1,8 @@
-"""A sweep file: which networks a figure needs, in a few lines of YAML, checked before anything runs.
+"""Sweep files: the networks that a figure needs, in a few lines of YAML, checked before anything runs.
 
-YAML itself guesses what a plain word is: it reads no as False, 1e-3 as text, 010 as 8 and 1:30 as 90. Here the key decides. Every value is
-taken as the text that stands in the file, and only a key whose values are numbers has them read as numbers.
+YAML itself guesses what a plain word is: it reads no as False, 1e-3 as text, 010 as 8 and 1:30 as 90. Here
+the key decides. Every value is taken as the text that stands in the file, and only a key whose values are
+numbers has them read as numbers.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from lib.training.recipe import Training
 REQUIRED = ("dataset", "models", "recipe", "alphas", "seeds")
 OPTIONAL = ("variants", "epochs", "measurements")
 LISTS = ("models", "alphas", "seeds", "variants", "measurements")
-NUMBERS = {"alphas": "-1, 0.4 or 1e-3", "seeds": "0 or 12", "epochs": "8"}  # keys whose values are numbers, with examples
-WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")  # 18 digits: a run's folder is named by its seed, and names have an end
+# keys whose values are numbers, with examples
+NUMBERS = {"alphas": "-1, 0.4 or 1e-3", "seeds": "0 or 12", "epochs": "8"}
+# 18 digits: a run's folder is named by its seed, and names have an end
+WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
 FORM = "sweeps/digits.yml shows the form"
 
@@ -35,12 +38,13 @@ class Sweep:
 
     name: str  # the file's, without its ending
     file: Path
-    trainings: tuple[Training, ...]  # by model and variant in the file's order, then by alpha and seed
+    # sorted by model and variant in the order of the file, then by alpha and seed
+    trainings: tuple[Training, ...]
     measurements: tuple[str, ...] = ("selectivity",)
 
 
 def read(file: Path | str) -> Sweep:
-    """The sweep that a YAML file describes; sweeps/digits.yml shows the form.
+    """Read the sweep that a YAML file describes; sweeps/digits.yml is an example.
 
     Args:
         file: Its path.
@@ -49,7 +53,8 @@ def read(file: Path | str) -> Sweep:
         The sweep, whose name is the file's.
 
     Raises:
-        InputError: The file cannot be read, or something in it cannot be meant. The line names file, key, value and the way out.
+        InputError: The file cannot be read, or something in it cannot be meant. The line names file, key,
+            value and the way out.
     """
     file = Path(file)
     try:
@@ -63,17 +68,24 @@ def _content(file: Path) -> dict[str, str | list[str]]:
     try:
         if not file.is_file() and file.exists() and not file.is_dir():  # a pipe would be waited for
             raise InputError("is no ordinary file; give a sweep file such as sweeps/digits.yml")
-        # BaseLoader is YAML's own failsafe schema, in which all plain values are text; nodes know their lines, and keys that stand twice
+        # BaseLoader is YAML's own failsafe schema, in which all plain values are text; nodes know their
+        # lines, and keys that stand twice
         root = yaml.compose(file.read_bytes(), yaml.BaseLoader)
     except FileNotFoundError:
-        known = ", ".join(str(found.relative_to(paths.ROOT)) for found in sorted(paths.ROOT.glob("sweeps/*.yml")))
+        known = ", ".join(
+            str(found.relative_to(paths.ROOT)) for found in sorted(paths.ROOT.glob("sweeps/*.yml"))
+        )
         raise InputError(f"no such sweep file; there are: {known or 'none in sweeps/'}") from None
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}; give a sweep file such as sweeps/digits.yml") from None
+        raise InputError(
+            f"cannot be read: {error.strerror}; give a sweep file such as sweeps/digits.yml"
+        ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InputError((f"line {mark.line + 1}: " if mark else "not YAML: ") + f"{problem}; {FORM}") from None
+        raise InputError(
+            (f"line {mark.line + 1}: " if mark else "not YAML: ") + f"{problem}; {FORM}"
+        ) from None
     if not isinstance(root, yaml.MappingNode):
         raise InputError(f"must be keys with values, such as dataset: digits, got {_shown(root)}; {FORM}")
     content: dict[str, str | list[str]] = {}
@@ -92,12 +104,16 @@ def _values(key: str, node: yaml.Node) -> str | list[str]:
     if isinstance(node, yaml.ScalarNode):
         text = _text(node, key)
         if node.style is None and text in ("", "~", "null"):
-            raise InputError(f"{key} has no value; give one" + (f" or leave {key} out" if key in OPTIONAL else ""))
+            raise InputError(
+                f"{key} has no value; give one" + (f" or leave {key} out" if key in OPTIONAL else "")
+            )
         if key in LISTS:
             raise InputError(f"{key} must be a list, got {reprlib.repr(text)}; write {key}: [{text}]")
         return text
     if key not in LISTS:
-        raise InputError(f"{key} must be one value, got {_shown(node)}; a sweep has one {key}, write a file for each")
+        raise InputError(
+            f"{key} must be one value, got {_shown(node)}; a sweep has one {key}, write a file for each"
+        )
     if not isinstance(node, yaml.SequenceNode):
         raise InputError(f"{key} must be a list, got {_shown(node)}; write {key}: [...]")
     _untagged(node)
@@ -109,7 +125,9 @@ def _values(key: str, node: yaml.Node) -> str | list[str]:
 def _text(node: yaml.Node, what: str) -> str:
     """The text of a plain or quoted value."""
     if not isinstance(node, yaml.ScalarNode):
-        raise InputError(f"line {node.start_mark.line + 1}: {what} must be a single value, got {_shown(node)}; {FORM}")
+        raise InputError(
+            f"line {node.start_mark.line + 1}: {what} must be a single value, got {_shown(node)}; {FORM}"
+        )
     _untagged(node)
     return node.value
 
@@ -118,7 +136,9 @@ def _untagged(node: yaml.Node) -> None:
     """Refuse what says of itself which type it has, such as !!float: the key says that here."""
     if node.tag not in (yaml.BaseLoader.DEFAULT_SCALAR_TAG, yaml.BaseLoader.DEFAULT_SEQUENCE_TAG):
         tag = reprlib.repr(node.tag.replace("tag:yaml.org,2002:", "!!"))
-        raise InputError(f"line {node.start_mark.line + 1}: the type {tag} has no meaning in a sweep file; leave it out and write the value alone")
+        raise InputError(
+            f"line {node.start_mark.line + 1}: the type {tag} has no meaning in a sweep file; leave it out and write the value alone"
+        )
 
 
 def _shown(node: yaml.Node | None, depth: int = 2) -> str:
@@ -130,7 +150,10 @@ def _shown(node: yaml.Node | None, depth: int = 2) -> str:
     if not depth:
         return "..."
     mapping = isinstance(node, yaml.MappingNode)
-    parts = [": ".join(_shown(part, depth - 1) for part in one) if mapping else _shown(one, depth - 1) for one in node.value[:3]]
+    parts = [
+        ": ".join(_shown(part, depth - 1) for part in one) if mapping else _shown(one, depth - 1)
+        for one in node.value[:3]
+    ]
     inside = ", ".join(parts + ["..."] * (len(node.value) > 3))
     return f"{{{inside}}}" if mapping else f"[{inside}]"
 
@@ -138,7 +161,9 @@ def _shown(node: yaml.Node | None, depth: int = 2) -> str:
 def _sweep(file: Path, content: dict[str, str | list[str]]) -> Sweep:
     lacking = [key for key in REQUIRED if key not in content]
     if lacking:
-        raise InputError(f"{', '.join(lacking)} missing; a sweep names {', '.join(REQUIRED)}, and may name {', '.join(OPTIONAL)}")
+        raise InputError(
+            f"{', '.join(lacking)} missing; a sweep names {', '.join(REQUIRED)}, and may name {', '.join(OPTIONAL)}"
+        )
     given = {key: _numbers(key, value) if key in NUMBERS else value for key, value in content.items()}
     shared = {key: value for key, value in given.items() if key not in ("models", "measurements")}
     grids = [runs.grid(model=model, **shared) for model in dict.fromkeys(given["models"])]

@@ -1,4 +1,4 @@
-"""What of a sweep is cached and what is not, how long the rest takes here, and what became of it."""
+"""Plan of a sweep: what is cached and what is not, how long the rest takes here, and what became of it."""
 
 from __future__ import annotations
 
@@ -23,44 +23,58 @@ from lib.training.recipe import Training
 
 @dataclass(frozen=True)
 class Plan:
-    """What of a sweep, or of one shard of it, is there and what is not."""
+    """What is cached and what is missing of a sweep, or of one shard of it."""
 
     sweep: Sweep
     shard: tuple[int, int]
     trainings: tuple[Training, ...]  # the shard's own
-    missing: tuple[Training, ...]  # to train: not cached
-    again: tuple[Training, ...] = ()  # to train again: cached, but a table is missing and the weights are not kept here
-    tables: tuple[tuple[Training, str], ...] = ()  # measurements missing of what is cached
+    missing: tuple[Training, ...]  # trainings that are not cached
+    # cached trainings to run again, because a table is missing and the weights are not kept here
+    again: tuple[Training, ...] = ()
+    tables: tuple[tuple[Training, str], ...] = ()  # missing measurements of cached networks
     begun: dict[Training, int] = field(default_factory=dict)  # epochs done, of those that were interrupted
-    whole: dict[Training, float] = field(default_factory=dict)  # expected seconds of each training, from its first epoch
-    each: dict[tuple[str, str, str], float] = field(default_factory=dict)  # expected seconds of a table: (dataset, model, measurement); as far as known
-    source: str = ""  # where the expectation comes from
+    # expected seconds of each training, from its first epoch
+    whole: dict[Training, float] = field(default_factory=dict)
+    # expected seconds of a table: (dataset, model, measurement); as far as known
+    each: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    source: str = ""  # source of the expectation
     where: str = ""  # device and engine
 
     @property
     def training(self) -> tuple[Training, ...]:
-        """All that must be trained."""
+        """All trainings that must be run."""
         return self.missing + self.again
 
     @property
     def seconds(self) -> float:
         """Expected time for the training that is left, on this machine."""
-        return sum(self.whole.get(t, 0.0) * (1 - self.begun.get(t, 0) / t.settings.epochs) for t in self.training)
+        return sum(
+            self.whole.get(t, 0.0) * (1 - self.begun.get(t, 0) / t.settings.epochs) for t in self.training
+        )
 
     @property
     def wanted(self) -> tuple[Training, ...]:
-        """All that must be trained or measured: what was begun first, then seed by seed, so that an unfinished sweep has whole curves over alpha."""
+        """All networks that must be trained or measured: first those that were begun, then seed by seed, so
+        that an unfinished sweep has whole curves over alpha.
+        """
         lacking = {*self.training, *(training for training, _ in self.tables)}
-        return tuple(sorted((one for one in self.trainings if one in lacking), key=lambda one: (one not in self.begun, one.seed)))
+        return tuple(
+            sorted(
+                (one for one in self.trainings if one in lacking),
+                key=lambda one: (one not in self.begun, one.seed),
+            )
+        )
 
     def table_seconds(self, training: Training, name: str) -> float:
-        """Expected time of one table; 0 where no cached one says."""
+        """Expected time of one table in seconds; 0 if no cached table tells."""
         return self.each.get((training.dataset, training.model, name), 0.0)
 
     @property
     def to_measure(self) -> tuple[tuple[Training, str], ...]:
         """All tables that are missing, those of networks that are not trained yet included."""
-        return self.tables + tuple((training, name) for training in self.missing for name in self.sweep.measurements)
+        return self.tables + tuple(
+            (training, name) for training in self.missing for name in self.sweep.measurements
+        )
 
     @property
     def measuring_seconds(self) -> float:
@@ -69,8 +83,10 @@ class Plan:
 
     @property
     def command(self) -> str:
-        """The command line of this part of the sweep."""
-        return f"python -m lib sweep {self.sweep.file}" + ("" if self.shard == (1, 1) else f" --shard {self.shard[0]}/{self.shard[1]}")
+        """Command line of this part of the sweep."""
+        return f"python -m lib sweep {self.sweep.file}" + (
+            "" if self.shard == (1, 1) else f" --shard {self.shard[0]}/{self.shard[1]}"
+        )
 
 
 @dataclass(frozen=True)
@@ -80,32 +96,45 @@ class Outcome:
     made: tuple[Training, ...]  # trained by this process
     there: tuple[Training, ...]  # cached before, or made by another process meanwhile
     left: tuple[Training, ...]  # not trained, or not measured
-    diverged: tuple[Training, ...] = ()  # of those made
-    interrupted: bool = False  # by Ctrl-C, SIGTERM or SIGHUP
+    diverged: tuple[Training, ...] = ()  # those of `made` that diverged
+    interrupted: bool = False  # whether Ctrl-C has ended it, SIGTERM or SIGHUP
     out_of_time: bool = False  # the budget was used up
     failed: bool = False  # what is left was to be made, and jobs have failed
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """ "2/3" as (2, 3): the second of three parts; raises InputError for anything else."""
+    """Read a shard: "2/3", the second of three parts, is (2, 3).
+
+    Raises:
+        InputError: For anything else.
+    """
     match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text.strip())
     shard = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= shard[0] <= shard[1]:
-        raise InputError(f"shard must be i/n with i from 1 to n, such as 2/3 for the second of three parts, got {text!r}")
+        raise InputError(
+            f"shard must be i/n with i from 1 to n, such as 2/3 for the second of three parts, got {text!r}"
+        )
     return shard
 
 
 def check_budget(minutes: float | None) -> None:
-    """Raise InputError unless this is a time, or None: no limit."""
+    """Check a budget; None means no limit.
+
+    Raises:
+        InputError: For what is not a time.
+    """
     if minutes is not None and not 0 < minutes < math.inf:
         raise InputError(f"budget must be minutes above 0, got {minutes:g}; leave it out for no limit")
 
 
 def plan(sweep: Sweep, *, shard: tuple[int, int] = (1, 1)) -> Plan:
-    """Compare a sweep with the store: every file of what is cached is read, nothing is made.
+    """Compare a sweep with the store. Every file of cached runs is verified, nothing is made.
 
-    shard   (i, n): every n-th network of the whole sorted grid from the i-th on, whatever is cached
-    raises  InputError for a damaged run or checkpoint, and for data that is needed and missing
+    Args:
+        shard: (i, n) for every n-th network of the whole sorted grid from the i-th on, whatever is cached.
+
+    Raises:
+        InputError: For a damaged run or checkpoint, and for data that are needed and missing.
     """
     i, n = parse_shard("/".join(map(str, shard)))
     part = sweep.trainings[i - 1 :: n]
@@ -125,28 +154,53 @@ def plan(sweep: Sweep, *, shard: tuple[int, int] = (1, 1)) -> Plan:
 
 
 def _with_durations(plan: Plan) -> Plan:
-    """The plan with the time each training takes here: the median of cached ones that differ in alpha and seed alone, else a few timed steps."""
+    """Add the expected time of each training to a plan: the median of cached ones that differ in alpha and
+    seed alone, else from a few timed steps.
+    """
     examples = {kind(training): training for training in plan.training}
     engines = {kind: best_engine(training) for kind, training in examples.items()}
     known = {kind: _durations(training, engines[kind]) for kind, training in examples.items()}
     seconds = {
-        kind: statistics.median(known[kind]) if known[kind] else estimate_seconds(training, engines[kind]) for kind, training in examples.items()
+        kind: statistics.median(known[kind]) if known[kind] else estimate_seconds(training, engines[kind])
+        for kind, training in examples.items()
     }
-    source = f"the time that {sum(map(len, known.values()))} cached networks took" if all(known.values()) else "a few timed steps, so roughly"
-    where = ", ".join(dict.fromkeys([provenance.device(engine.device) for engine in engines.values()] + list(map(str, engines.values()))))
-    return replace(plan, whole={training: seconds[kind(training)] for training in plan.training}, source=source, where=where)
+    source = (
+        f"the time that {sum(map(len, known.values()))} cached networks took"
+        if all(known.values())
+        else "a few timed steps, so roughly"
+    )
+    where = ", ".join(
+        dict.fromkeys(
+            [provenance.device(engine.device) for engine in engines.values()]
+            + list(map(str, engines.values()))
+        )
+    )
+    return replace(
+        plan,
+        whole={training: seconds[kind(training)] for training in plan.training},
+        source=source,
+        where=where,
+    )
 
 
 def kind(training: Training) -> str:
     """What trainings of the same duration have in common: all but alpha and seed."""
     facts = training.canonical()
-    return json.dumps({name: value for name, value in facts.items() if name not in ("alpha", "seed")}, sort_keys=True)
+    return json.dumps(
+        {name: value for name, value in facts.items() if name not in ("alpha", "seed")}, sort_keys=True
+    )
 
 
 def _epochs_begun(training: Training) -> int:
-    """Epochs in the checkpoint of an interrupted training that today's code would go on from; raises InputError if it is damaged."""
+    """Epochs in the checkpoint of an interrupted training that today's code would go on from.
+
+    Raises:
+        InputError: If it is damaged.
+    """
     with suppress(FileNotFoundError):  # none, or finished by another process since
-        file = paths.runs() / ".partial" / training.key / checkpoint_name(provenance.training_digest(training))
+        file = (
+            paths.runs() / ".partial" / training.key / checkpoint_name(provenance.training_digest(training))
+        )
         return int(read_checkpoint(file)[1]["epoch"])
     return 0
 
@@ -155,11 +209,18 @@ def _durations(training: Training, engine: Engine) -> list[float]:
     """Seconds that cached networks which differ in alpha and seed alone took on this device with this engine."""
     here, found = (provenance.device(engine.device), str(engine)), []
     for file in (paths.runs() / training.name).parent.glob(f"[!.]*/{runs.CONFIG}"):
-        # not part of this sweep, so not its trouble, whatever it is
+        # not part of this sweep, so damage there does not matter to it, whatever it is
         with suppress(InputError, LookupError, TypeError, ValueError, AttributeError, OSError):
             facts = runs.config(store.Folder(file.parent))
             named, made = facts["training"], facts["provenance"]
-            same = json.dumps({name: value for name, value in named.items() if name not in ("alpha", "seed")}, sort_keys=True) == kind(training)
-            if same and (made["device"], made["engine"]) == here and facts["result"]["epochs_run"] == training.settings.epochs:
+            same = json.dumps(
+                {name: value for name, value in named.items() if name not in ("alpha", "seed")},
+                sort_keys=True,
+            ) == kind(training)
+            if (
+                same
+                and (made["device"], made["engine"]) == here
+                and facts["result"]["epochs_run"] == training.settings.epochs
+            ):
                 found.append(float(made["seconds"]))
     return found

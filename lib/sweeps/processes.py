@@ -1,8 +1,9 @@
-"""A sweep done by jobs: what every kind of them shares, and the plainest kind, processes of their own on this machine.
+"""A sweep done by jobs: what every kind of them shares, and the plainest kind, processes of their own on this
+machine.
 
-A job is nothing but `python -m lib sweep` on the same file. Runs are idempotent and the store's locks share them out, so a job may be killed,
-started twice, or joined by a sweep in another process. What a job has done is read from the store, and why it failed from its log: nothing is
-pickled.
+A job is nothing but `python -m lib sweep` on the same file. Runs are idempotent and the store's locks share
+them out, so a job may be killed, started twice, or joined by a sweep in another process. What a job has done
+is read from the store, and why it failed from its log: nothing is pickled.
 """
 
 from __future__ import annotations
@@ -36,12 +37,20 @@ from lib.training.recipe import Training
 POLL_SECONDS = 1.0  # between two looks at the processes and the store
 STOP_SECONDS = 20.0  # for processes to end after they are told to; a cluster kills this one after about 30
 
-# ---- what all kinds of jobs share ------------------------------------------------------------------------------------
+# ---- what all kinds of jobs share --------------------------------------------------------------------------
 
 
 def name(plan: Plan, *more: object) -> str:
-    """A name for the jobs of a plan: the same for the same part of the same sweep in the same store, another for any other."""
-    facts = [str(paths.runs()), [training.key for training in plan.sweep.trainings], plan.shard, plan.sweep.measurements, *more]
+    """A name for the jobs of a plan: the same for the same part of the same sweep in the same store, another
+    for any other.
+    """
+    facts = [
+        str(paths.runs()),
+        [training.key for training in plan.sweep.trainings],
+        plan.shard,
+        plan.sweep.measurements,
+        *more,
+    ]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:10]
     return f"{re.sub(r'[^A-Za-z0-9._-]', '_', plan.sweep.name)[:60]}-{digest}"
 
@@ -52,7 +61,8 @@ def place(name: str) -> Path:
 
 
 def folder(plan: Plan, name: str) -> Path:
-    """Make that place. A copy of the file, because a job may wait for days until it starts, and the file may be edited meanwhile.
+    """Make that place. A copy of the file, because a job may wait for days until it starts, and the file may
+    be edited meanwhile.
 
     Raises:
         InputError: The sweep file cannot be read, or the folder cannot be written.
@@ -67,20 +77,29 @@ def folder(plan: Plan, name: str) -> Path:
 
 
 def command(file: Path) -> list[str]:
-    """The command line of a job, which imports this library, whatever else is installed or lies in its folder (-P)."""
+    """The command line of a job, which imports this library, whatever else is installed or lies in its folder
+    (-P).
+    """
     return [sys.executable, "-P", "-m", "lib", "sweep", str(file)]
 
 
 def environment() -> dict[str, str]:
-    """What a job's environment must hold, said outright: a cluster may choose to hand on nothing of what is set here."""
+    """What a job's environment must hold, said outright: a cluster may choose to hand on nothing of what is
+    set here.
+    """
     given = {"RUNS_DIR": str(paths.runs()), "LIB_CACHE": str(paths.cache())}
     given |= {"DATA_DIR": str(paths.data())} if os.environ.get("DATA_DIR") else {}
     given |= {name: os.environ[name] for name in ("OMP_NUM_THREADS",) if os.environ.get(name)}
-    return given | {"PYTHONPATH": os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")]))}
+    return given | {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")]))
+    }
 
 
 def complete(plan: Plan, training: Training) -> bool:
-    """Whether a network and all its tables are in the store. A table counts once the manifest names it, which is after its file is written."""
+    """Whether a network and all its tables are in the store.
+
+    A table counts once the manifest names it, which is after its file is written.
+    """
     try:
         run = store.Folder(paths.runs() / training.name)
     except InputError:  # not there yet, or damaged, which its job reports
@@ -89,7 +108,12 @@ def complete(plan: Plan, training: Training) -> bool:
 
 
 def follow(
-    plan: Plan, working: Callable[[], bool], *, say: Callable[[str], None], check: Callable[[], None], seconds: float
+    plan: Plan,
+    working: Callable[[], bool],
+    *,
+    say: Callable[[str], None],
+    check: Callable[[], None],
+    seconds: float,
 ) -> None:
     """Tell each network once it is finished, until all are or no job is at work.
 
@@ -103,10 +127,13 @@ def follow(
     left = list(plan.wanted)
     while True:
         check()
-        more = working()  # asked before the store: what was finished just before the last job ended is then still seen
+        # asked before the store: what was finished just before the last job ended is then still seen
+        more = working()
         for training in [one for one in left if complete(plan, one)]:
             left.remove(training)
-            say(f"{len(plan.trainings) - len(left)} of {len(plan.trainings)}: {label(training)}, {_found(training)}")
+            say(
+                f"{len(plan.trainings) - len(left)} of {len(plan.trainings)}: {label(training)}, {_found(training)}"
+            )
         if not left or not more:
             return
         time.sleep(seconds)
@@ -135,15 +162,21 @@ def failure(log: Path) -> str:
     with suppress(OSError):
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     said = [line.strip() for line in lines if re.search(r"\berror: |\w(Error|Exception)\b", line)]
-    reason = said[-1].removeprefix("error: ")[:300] if said else "it ended without a word: killed, or out of memory"
+    reason = (
+        said[-1].removeprefix("error: ")[:300]
+        if said
+        else "it ended without a word: killed, or out of memory"
+    )
     return f"{reason}; its log: {log if log.exists() else log.parent}"
 
 
-# ---- processes of this machine ---------------------------------------------------------------------------------------
+# ---- processes of this machine -----------------------------------------------------------------------------
 
 
 def run(plan: Plan, *, jobs: int | None = None, say: Callable[[str], None] = print) -> Outcome:
-    """Have processes train and measure what a plan lacks. Each may make every network: what one leaves undone another takes.
+    """Have processes train and measure what a plan lacks.
+
+    Each may make every network: what one leaves undone another takes.
 
     They end with this one: by Ctrl-C, SIGTERM or SIGHUP, after which each has kept its last checkpoint.
 
@@ -156,12 +189,14 @@ def run(plan: Plan, *, jobs: int | None = None, say: Callable[[str], None] = pri
         What became of the plan; `failed` if something is left though nothing has interrupted it.
 
     Raises:
-        InputError: For a bad number of jobs, for what is missing under RUNS_FROZEN=1, and where nothing can be written.
+        InputError: For a bad number of jobs, for what is missing under RUNS_FROZEN=1, and where nothing can
+            be written.
     """
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
         raise InputError(f"jobs must be a whole number >= 1, got {jobs!r}")
     if runs.frozen() or not plan.wanted:
-        return work_run(plan, say=say, live=False)  # makes nothing: says that all is there, or raises
+        # makes nothing: reports that everything is there, or raises
+        return work_run(plan, say=say, live=False)
     gpus, cores = _gpus(), cpu_count()
     count = min(jobs or len(gpus) or cores, len(plan.wanted))
     cpus = max(1, cores // count)
@@ -178,7 +213,9 @@ def run(plan: Plan, *, jobs: int | None = None, say: Callable[[str], None] = pri
             if process.poll() is not None:
                 told.add(process)
                 if process.returncode:
-                    killed = f" by {signal.Signals(-process.returncode).name}" if process.returncode < 0 else ""
+                    killed = (
+                        f" by {signal.Signals(-process.returncode).name}" if process.returncode < 0 else ""
+                    )
                     say(f"process {process.pid} failed{killed}: {failure(logs[process])}")
         return len(told) < len(logs)
 
@@ -194,7 +231,10 @@ def run(plan: Plan, *, jobs: int | None = None, say: Callable[[str], None] = pri
                 check()
                 time.sleep(POLL_SECONDS / 10)
         except KeyboardInterrupt:
-            interrupted, why = True, f"{interrupt.reason()}: the processes are told to keep their checkpoints and end"
+            interrupted, why = (
+                True,
+                f"{interrupt.reason()}: the processes are told to keep their checkpoints and end",
+            )
         finally:
             _stop(list(logs))
     result = outcome(plan, interrupted=interrupted)
@@ -212,7 +252,9 @@ def _gpus() -> list[str]:
 
 
 def _start(plan: Plan, log: Path, given: dict[str, str]) -> subprocess.Popen:
-    """A process at work on the plan's part of the sweep, in a session of its own: Ctrl-C in the terminal reaches it through this process alone."""
+    """A process at work on the plan's part of the sweep, in a session of its own: Ctrl-C in the terminal
+    reaches it through this process alone.
+    """
     shard = f"{plan.shard[0]}/{plan.shard[1]}"
     try:
         with log.open("wb") as out:
@@ -225,7 +267,9 @@ def _start(plan: Plan, log: Path, given: dict[str, str]) -> subprocess.Popen:
 
 
 def _stop(processes: list[subprocess.Popen]) -> None:
-    """End what still works, as SIGTERM ends a sweep; by force after a while or at another Ctrl-C, which the store is safe against."""
+    """End what still works, as SIGTERM ends a sweep; by force after a while or at another Ctrl-C, which the
+    store is safe against.
+    """
     end = time.monotonic() + STOP_SECONDS
     try:
         for process in processes:

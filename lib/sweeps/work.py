@@ -1,4 +1,4 @@
-"""Making the networks that a sweep file asks for and that are missing, in this process."""
+"""Make the missing networks of a sweep in this process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lib.sweeps.report import closing, label, opening, picture
 from lib.training.loop import OutOfTime
 from lib.training.recipe import Training
 
-POLL_SECONDS = 0.5  # between two looks at the networks that other processes are making
+POLL_SECONDS = 0.5  # seconds between two looks at the networks that other processes are making
 
 
 def _say(line: str) -> None:
@@ -37,12 +37,20 @@ def run(
     say: Callable[[str], None] = _say,
     live: bool | None = None,
 ) -> Outcome:
-    """Train and measure what a plan lacks, one network at a time; processes that run the same sweep share the work.
+    """Train and measure what is missing of a plan, one network at a time.
 
-    budget_minutes  begin no epoch and no table that would end later, as far as it is known how long they take; the network at work then keeps a checkpoint
-    say             is told what will happen and what happened; without a live table also each finished network
-    live            a table that follows the work; None shows it on a terminal only
-    raises          InputError for what is missing under RUNS_FROZEN=1, damaged, or cannot be written; what is finished is kept
+    Processes that run the same sweep share the work.
+
+    Args:
+        budget_minutes: Time after which no epoch and no table may end, as far as it is known how long they
+            take; the current network then keeps a checkpoint.
+        say: Function that is called with what will happen and what happened; without a live table also with
+            each finished network.
+        live: Whether to show a table that follows the work; None shows it on a terminal only.
+
+    Raises:
+        InputError: For what is missing under RUNS_FROZEN=1, damaged, or cannot be written; what is finished
+            is kept.
     """
     check_budget(budget_minutes)
     if runs.frozen():  # each of these raises InputError
@@ -67,8 +75,23 @@ def run(
         trouble = error
     _clear(plan.trainings)
     there = tuple(t for t in plan.trainings if t not in set(work.made + work.queue))
-    outcome = Outcome(tuple(work.made), there, tuple(sorted(work.queue, key=plan.trainings.index)), tuple(work.diverged), interrupted, out_of_time)
-    why = interrupt.reason() if interrupted else f"the budget of {budget_minutes:g} minutes is used up" if out_of_time else "stopped" if trouble else ""
+    outcome = Outcome(
+        tuple(work.made),
+        there,
+        tuple(sorted(work.queue, key=plan.trainings.index)),
+        tuple(work.diverged),
+        interrupted,
+        out_of_time,
+    )
+    why = (
+        interrupt.reason()
+        if interrupted
+        else f"the budget of {budget_minutes:g} minutes is used up"
+        if out_of_time
+        else "stopped"
+        if trouble
+        else ""
+    )
     for line in closing(plan, outcome, why, budget_minutes):
         say(line)
     if trouble:
@@ -78,9 +101,11 @@ def run(
 
 @contextmanager
 def _claim(training: Training) -> Iterator[bool]:
-    """True while this process is the one sweep at work on a network; False, without waiting, where another process is making it.
+    """Context manager: True while this process is the only sweep that works on a network; False, without
+    waiting, if another process is making it.
 
-    A lock of the sweeps' own is held throughout: were the run's lock only looked at, two sweeps would see it free and one wait for the other.
+    A lock of the sweeps' own is kept throughout. If only the run's lock were looked at, two sweeps would see
+    it free and one would wait for the other.
     """
     root = paths.runs()
     with ExitStack() as held:
@@ -95,23 +120,25 @@ def _claim(training: Training) -> Iterator[bool]:
 
 
 def _clear(trainings: tuple[Training, ...]) -> None:
-    """Remove what a killed process left of cached runs: drafts, and the checkpoint of a run that is finished."""
+    """Remove what a killed process has left of cached runs: drafts, and the checkpoint of a finished run."""
     root = paths.runs()
     if runs.frozen():
         return
     for training in trainings:
         folder, partial = root / training.name, root / ".partial" / training.key
-        litter = [*folder.parent.glob(f".{folder.name}.*.tmp"), *folder.glob(".*.tmp")] + ([partial] if partial.exists() else [])
+        litter = [*folder.parent.glob(f".{folder.name}.*.tmp"), *folder.glob(".*.tmp")] + (
+            [partial] if partial.exists() else []
+        )
         if litter and folder.exists():
             with suppress(Timeout, InputError), ExitStack() as held:
-                for part in ("", "-manifest"):  # nobody writes a file of the run meanwhile
+                for part in ("", "-manifest"):  # no other process writes a file of the run now
                     held.enter_context(lock(root, training.key + part, wait=False))
                 for path in litter:
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 class _Work:
-    """The networks that are left, what became of the others, and how both look."""
+    """State of a sweep: the networks that are left, what became of the others, and how both are shown."""
 
     def __init__(self, plan: Plan, say: Callable[[str], None], live: bool, deadline: float | None) -> None:
         self.plan, self.say, self.live, self.deadline = plan, say, live, deadline
@@ -120,12 +147,19 @@ class _Work:
         self.begun = dict(plan.begun)
         self.made: list[Training] = []
         self.diverged: list[Training] = []
-        self.took: dict[str, list[float]] = {}  # kind of training: seconds an epoch of those made here
-        self.check: Callable[[], None] = lambda: None  # raises KeyboardInterrupt where an earlier one was lost
-        self.cells = {t: ("waiting", "") if t in self.queue else ("cached", _accuracy(t)) for t in plan.trainings}
+        self.took: dict[str, list[float]] = {}  # kind of training: seconds per epoch of those made here
+        # raises KeyboardInterrupt where an earlier one was lost
+        self.check: Callable[[], None] = lambda: None
+        self.cells = {
+            t: ("waiting", "") if t in self.queue else ("cached", _accuracy(t)) for t in plan.trainings
+        }
 
     def do(self) -> bool:
-        """Make all that is left; False when the next network has no time."""
+        """Make all that is left.
+
+        Returns:
+            False if there is no time for the next network.
+        """
         told = False
         while self.queue:
             for training in self.queue:
@@ -153,7 +187,10 @@ class _Work:
             times.append(time.monotonic())
             self.begun[training] = int(row["epoch"])
             self.took.setdefault(kind(training), []).append(times[-1] - times[-2])
-            self.cells[training] = ("epoch", f"{row['epoch']}/{training.settings.epochs} {row['validation_accuracy']:.1%}")
+            self.cells[training] = (
+                "epoch",
+                f"{row['epoch']}/{training.settings.epochs} {row['validation_accuracy']:.1%}",
+            )
             self.check()
 
         self.cells[training] = ("epoch", f"{self.begun.get(training, 0)}/{training.settings.epochs}")
@@ -166,14 +203,25 @@ class _Work:
         if trained:
             self.made.append(training)
             self.diverged += [training] if diverged else []
-        self.cells[training] = ("diverged" if diverged else "done" if trained else "cached", _accuracy(training))
+        self.cells[training] = (
+            "diverged" if diverged else "done" if trained else "cached",
+            _accuracy(training),
+        )
         if not self.live:
             what = "diverged" if diverged else "trained" if trained else "measured"
-            count, took = len(self.plan.trainings) - len(self.queue) + 1, duration(time.monotonic() - times[0])
-            self.say(f"{count} of {len(self.plan.trainings)}: {what} {label(training)}, accuracy {_accuracy(training)}, {took}")
+            count, took = (
+                len(self.plan.trainings) - len(self.queue) + 1,
+                duration(time.monotonic() - times[0]),
+            )
+            self.say(
+                f"{count} of {len(self.plan.trainings)}: {what} {label(training)}, accuracy {_accuracy(training)}, {took}"
+            )
 
     def measure(self, training: Training, name: str) -> None:
-        late = self.deadline is not None and time.monotonic() + self.plan.table_seconds(training, name) > self.deadline
+        late = (
+            self.deadline is not None
+            and time.monotonic() + self.plan.table_seconds(training, name) > self.deadline
+        )
         if late and (training, name) in self.lacking:
             raise OutOfTime
         runs.table(name, [training], progress=False)
@@ -187,14 +235,21 @@ class _Work:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        with Live(get_renderable=self.picture, refresh_per_second=2) if self.live and self.queue else nullcontext():
+        with (
+            Live(get_renderable=self.picture, refresh_per_second=2)
+            if self.live and self.queue
+            else nullcontext()
+        ):
             yield
 
     def picture(self) -> Group:
-        """The table of all networks, and a line on time."""
+        """Table of all networks, and a line on time."""
         queue = list(self.queue)
         ours = [training for training in queue if self.cells[training][0] != "elsewhere"]
-        seconds = sum(self.epoch_seconds(training) * (training.settings.epochs - self.begun.get(training, 0)) for training in ours)
+        seconds = sum(
+            self.epoch_seconds(training) * (training.settings.epochs - self.begun.get(training, 0))
+            for training in ours
+        )
         below = f"{len(self.cells) - len(queue)} of {len(self.cells)} done, about {duration(seconds)} left"
         if self.deadline:
             below += f", {duration(max(0.0, self.deadline - time.monotonic()))} of the budget"

@@ -1,4 +1,4 @@
-"""Random crop and mirror image: the law of per-image augmentation, drawn for a whole epoch and applied to a batch at once."""
+"""Random crops and flips, drawn per image for a whole epoch and applied to a batch at once."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ from lib.training.recipe import Augmentation
 
 
 def draw(n: int, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """For n images: offsets (n, 2) of the crop, uniform in 0 .. 2 * pad, and flips (n,) bool, each with probability 1/2 where flipping is on."""
+    """Draw crops and flips for n images.
+
+    Returns:
+        Offsets (n, 2) of the crops, uniform in 0 .. 2 * pad, and flips (n,) bool, each with probability 1/2
+        where flipping is on.
+    """
     offsets = torch.randint(0, 2 * how.pad + 1, (n, 2), generator=generator)
     flips = torch.rand(n, generator=generator) < (0.5 if how.flip else 0.0)
     return offsets, flips
 
 
 def crop_and_flip(pixels: Tensor, offsets: Tensor, flips: Tensor, pad: int) -> Tensor:
-    """Crop (n, c, h, w) out of itself padded with zeros, and mirror, in one gather on the tensor's own device.
+    """Crop images (n, c, h, w) out of themselves padded with zeros, and mirror them, in one gather on their
+    own device.
 
-    offsets (n, 2) row and column of the crop in the padded image, 0 .. 2 * pad; `pad` leaves the image where it was
-    flips   (n,) bool, applied after the crop
+    Args:
+        offsets: (n, 2) row and column of the crop in the padded image, 0 .. 2 * pad; `pad` leaves the image
+            where it was.
+        flips: (n,) bool, applied after the crop.
     """
     n, c, h, w = pixels.shape
     device = pixels.device

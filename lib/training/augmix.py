@@ -1,4 +1,6 @@
-"""AugMix: each image mixed with chains of simple operations on itself, as in the CIFAR-10 training of Hendrycks et al. 2020."""
+"""AugMix: each image mixed with chains of simple operations on itself, as in the CIFAR-10 training of
+Hendrycks et al. 2020.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +13,21 @@ from torch import Tensor
 
 from lib.base.errors import InputError
 
-# None of them is one of the test corruptions. An operation's number is its place here: tones first, then geometry.
+# None of them is one of the test corruptions. The number of an operation is its place here: tones first, then
+# geometry.
 TONES = ("autocontrast", "equalize", "posterize", "solarize")
 GEOMETRY = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
 OPERATIONS = TONES + GEOMETRY
-CHUNK = 64  # images resampled at a time: more would leave the processor's cache
+CHUNK = 64  # images resampled at a time: more would not fit into the processor's cache
 DEEPEST = 3  # a chain of drawn depth has 1, 2 or 3 operations
 WEAKEST, STRONGEST = 0.1, 10.0  # the range of levels; parameters are in tenths of their largest value
 
 
 class Plan(NamedTuple):
-    """All that is random in one call, on the CPU; slicing every field by image gives the plan of some of the images."""
+    """All random choices of one call, on the CPU.
+
+    Slicing every field by image gives the plan of some of the images.
+    """
 
     share: Tensor  # (n,) float32 in [0, 1): m, the share of the chains in the result
     weights: Tensor  # (n, width) float32 > 0, rows sum to 1
@@ -32,15 +38,23 @@ class Plan(NamedTuple):
 
 
 def draw(n: int, *, width: int = 3, depth: int = -1, severity: float = 3, generator: torch.Generator) -> Plan:
-    """The random choices for n images; how many numbers are taken from the generator depends on the arguments alone.
+    """Draw the random choices for n images.
 
-    width, depth, severity, generator: as in `augmix`
-    raises  InputError for a width below 1, a depth that is neither -1 nor positive, a severity outside [0.1, 10], or what is no generator
+    How many numbers are taken from the generator depends on the arguments alone.
+
+    Args:
+        width, depth, severity, generator: As in `augmix`.
+
+    Raises:
+        InputError: For a width below 1, a depth that is neither -1 nor positive, a severity outside
+            [0.1, 10], or what is no generator.
     """
     if not isinstance(width, Integral) or width < 1:
         raise InputError(f"AugMix needs a width of at least 1 chain, got {width!r}")
     if not isinstance(depth, Integral) or (depth < 1 and depth != -1):
-        raise InputError(f"AugMix needs a depth of at least 1, or -1 to draw it from 1 .. {DEEPEST}, got {depth!r}")
+        raise InputError(
+            f"AugMix needs a depth of at least 1, or -1 to draw it from 1 .. {DEEPEST}, got {depth!r}"
+        )
     if not isinstance(severity, Real) or not WEAKEST <= severity <= STRONGEST:  # NaN compares false
         raise InputError(f"AugMix needs a severity in [{WEAKEST}, {STRONGEST:g}], got {severity!r}")
     if not isinstance(generator, torch.Generator):
@@ -52,7 +66,11 @@ def draw(n: int, *, width: int = 3, depth: int = -1, severity: float = 3, genera
     share = torch.rand(n, generator=generator, dtype=torch.float32)  # Beta(1, 1)
     exponential = torch.empty(n, width, dtype=torch.float64).exponential_(generator=generator)
     weights = (exponential / exponential.sum(1, keepdim=True)).float()  # Dirichlet(1, ..., 1)
-    depths = torch.randint(1, steps + 1, (n, width), generator=generator) if depth == -1 else torch.full((n, width), depth)
+    depths = (
+        torch.randint(1, steps + 1, (n, width), generator=generator)
+        if depth == -1
+        else torch.full((n, width), depth)
+    )
     operations = torch.randint(len(OPERATIONS), size, generator=generator)
     levels = WEAKEST + (severity - WEAKEST) * torch.rand(size, generator=generator, dtype=torch.float64)
     signs = 1.0 - 2.0 * torch.randint(2, size, generator=generator).double()
@@ -60,30 +78,40 @@ def draw(n: int, *, width: int = 3, depth: int = -1, severity: float = 3, genera
 
 
 def whole(level: Tensor, largest: float) -> Tensor:
-    """The reference's int_parameter, in its order of rounding: (k,) float64 -> (k,) float64 without fractions."""
+    """The reference's int_parameter, rounded in the same order: (k,) float64 to (k,) float64 without
+    fractions.
+    """
     return (level * largest / STRONGEST).trunc()
 
 
-# ---- Tones: one table of 256 entries for each image and channel ------------------------------------------------------
-# Each takes images (k, 3, h, w) uint8 and levels (k,) float64 on one device and returns int64 tables (k, 3 or 1, 256).
+# ---- Tones: one table of 256 entries for each image and channel --------------------------------------------
+# Each takes images (k, 3, h, w) uint8 and levels (k,) float64 on one device and returns int64 tables (k, 3 or
+# 1, 256).
 
 
 def autocontrast(images: Tensor, level: Tensor) -> Tensor:
-    """Stretch each channel to 0 .. 255; a channel of one value stays. Takes no level."""
+    """Stretch each channel to 0 .. 255; a channel of one value stays as it is. The level is not used."""
     ramp = torch.arange(256, device=images.device)
-    low, high = (bound.double()[..., None] for bound in (images.amin((2, 3)), images.amax((2, 3))))  # (k, 3, 1)
+    # (k, 3, 1)
+    low, high = (bound.double()[..., None] for bound in (images.amin((2, 3)), images.amax((2, 3))))
     scale = 255 / (high - low).clamp(min=1)
-    # Pillow's order of operations, but a number over a tensor is a product with its reciprocal, whose last bit may differ: a value that
-    # should be whole is then cut off one lower
+    # Pillow's order of operations, but a number over a tensor is a product with its reciprocal, whose last
+    # bit may differ: a value that should be whole is then cut off one lower
     stretched = (ramp * scale + -low * scale).clamp(0, 255).long()
     return torch.where(high > low, stretched, ramp)
 
 
 def equalize(images: Tensor, level: Tensor) -> Tensor:
-    """Flatten each channel's histogram with Pillow's integer rule; a channel with too few other pixels than its brightest stays. Takes no level."""
+    """Flatten each channel's histogram with Pillow's integer rule; a channel that is nearly all of its
+    brightest value stays as it is.
+
+    The level is not used.
+    """
     ramp = torch.arange(256, device=images.device)
     values = images.flatten(2).long()  # (k, 3, h * w)
-    histogram = torch.zeros(*values.shape[:2], 256, dtype=torch.int64, device=images.device).scatter_add_(2, values, torch.ones_like(values))
+    histogram = torch.zeros(*values.shape[:2], 256, dtype=torch.int64, device=images.device).scatter_add_(
+        2, values, torch.ones_like(values)
+    )
     brightest = histogram.gather(2, values.amax(2, keepdim=True))
     step = (values.shape[2] - brightest) // 255  # (k, 3, 1)
     below = histogram.cumsum(2) - histogram
@@ -107,12 +135,16 @@ def solarize(images: Tensor, level: Tensor) -> Tensor:
 TABLES = dict(zip(TONES, (autocontrast, equalize, posterize, solarize), strict=True))
 
 
-# ---- Geometry: one affine map for each image -------------------------------------------------------------------------
+# ---- Geometry: one affine map for each image ---------------------------------------------------------------
 
 
 def affine(operations: Tensor, levels: Tensor, signs: Tensor, height: int, width: int) -> Tensor:
-    """Maps from a position in the result to one in the source, (x, y, 1) in pixels with centres at halves: (k,) each -> (k, 2, 3) float64."""
-    rotate, shear_x, shear_y, translate_x, translate_y = (operations == OPERATIONS.index(name) for name in GEOMETRY)
+    """Maps from a position in the result to one in the source, (x, y, 1) in pixels with centres at halves:
+    (k,) each -> (k, 2, 3) float64.
+    """
+    rotate, shear_x, shear_y, translate_x, translate_y = (
+        operations == OPERATIONS.index(name) for name in GEOMETRY
+    )
     degrees = signs * whole(levels, 30) * rotate
     # a turn of 360 degrees off, as in Pillow, for the same cosine to the last bit
     angle = -degrees.remainder(360).deg2rad()
@@ -127,16 +159,21 @@ def affine(operations: Tensor, levels: Tensor, signs: Tensor, height: int, width
 
 
 def resample(images: Tensor, maps: Tensor) -> Tensor:
-    """Bilinear resampling through affine maps, black outside the source: (k, 3, h, w) uint8, (k, 2, 3) float64 -> (k, 3, h, w) uint8.
+    """Bilinear resampling of images (k, 3, h, w) uint8 through affine maps (k, 2, 3) float64, black outside
+    the source.
 
-    As Pillow's: a position within the outermost half pixel takes the border's value, and fractions of a grey level are cut off, not
-    rounded. The bilinear sum is formed in another order: a sum within 1e-9 below a whole grey level counts as that level.
+    As in Pillow, a position within the outermost half pixel takes the border's value, and fractions of a grey
+    level are cut off, not rounded. The bilinear sum is formed in another order, so a sum within 1e-9 below a
+    whole grey level counts as that level.
+
+    Returns:
+        (k, 3, h, w) uint8.
     """
     return torch.cat([_resample(*some) for some in zip(images.split(CHUNK), maps.split(CHUNK), strict=True)])
 
 
 def _resample(images: Tensor, maps: Tensor) -> Tensor:
-    """`resample` for few enough images."""
+    """`resample` for images few enough for the cache."""
     height, width = images.shape[2:]
     x = torch.arange(width, dtype=torch.float64, device=images.device) + 0.5  # (w,)
     y = torch.arange(height, dtype=torch.float64, device=images.device)[:, None] + 0.5  # (h, 1)
@@ -149,17 +186,22 @@ def _resample(images: Tensor, maps: Tensor) -> Tensor:
     return values.add_(1e-9).to(torch.uint8).mul_(inside[:, None].to(torch.uint8))
 
 
-# ---- Chains and their mixture ----------------------------------------------------------------------------------------
+# ---- Chains and their mixture ------------------------------------------------------------------------------
 
 
 def operate(images: Tensor, operations: Tensor, levels: Tensor, signs: Tensor) -> Tensor:
-    """One operation on each image: (k, 3, h, w) uint8 -> the same, new.
+    """Apply one operation to each image (k, 3, h, w) uint8.
 
-    operations, levels, signs (k,) on the CPU as in `Plan`; operation -1 leaves the image as it is
+    Args:
+        operations, levels, signs: (k,) on the CPU as in `Plan`; operation -1 leaves the image as it is.
+
+    Returns:
+        New images of the same shape.
     """
     device = images.device
-    # the groups are found on the CPU, where the plan is, so that a GPU never waits
-    rows = [(operations == number).nonzero().flatten() for number in range(-1, len(TONES))]  # untouched, then one tone each
+    # images are grouped on the CPU, where the plan is, so that a GPU never waits
+    # untouched, then one tone each
+    rows = [(operations == number).nonzero().flatten() for number in range(-1, len(TONES))]
     rows.append((operations >= len(TONES)).nonzero().flatten())
     kept, *tones, moved = (images.index_select(0, group.to(device)) for group in rows)
     done = [kept]
@@ -168,42 +210,62 @@ def operate(images: Tensor, operations: Tensor, levels: Tensor, signs: Tensor) -
         done.append(table.gather(2, some.flatten(2).long()).view_as(some))
     maps = affine(operations[rows[-1]], levels[rows[-1]], signs[rows[-1]], *images.shape[2:])
     done.append(resample(moved, maps.to(device)))
-    return torch.cat(done).index_select(0, torch.cat(rows).argsort().to(device))  # index_copy_ of bytes is ten times slower
+    # index_copy_ of bytes is ten times slower
+    return torch.cat(done).index_select(0, torch.cat(rows).argsort().to(device))
 
 
 def apply(pixels: Tensor, plan: Plan) -> Tensor:
-    """The AugMix of images under given random choices: (n, 3, h, w) uint8, plan for n images -> (n, 3, h, w) float32 in [0, 1]."""
+    """AugMix of images (n, 3, h, w) uint8 under given random choices.
+
+    Returns:
+        (n, 3, h, w) float32 in [0, 1].
+    """
     device = pixels.device
     n, width, steps = plan.operations.shape  # noqa: RUF059 - the shape as documented
     chains = pixels.repeat(width, 1, 1, 1)  # (width * n, 3, h, w): chain by chain
     operations = plan.operations.where(torch.arange(steps) < plan.depths[..., None], -1)
     for step in range(steps):
-        chains = operate(chains, *(field[..., step].T.flatten() for field in (operations, plan.levels, plan.signs)))
+        chains = operate(
+            chains, *(field[..., step].T.flatten() for field in (operations, plan.levels, plan.signs))
+        )
     weights = plan.weights.T.to(device)[..., None, None, None]  # (width, n, 1, 1, 1)
     image = pixels.float()
     mixed = torch.zeros_like(image)
-    # The reference mixes normalised images. The normalisation is affine and the weights, as m and 1 - m, sum to 1: mixing first is the same.
-    # A sum over chains and no matrix product: that could run in reduced precision under autocast.
+    # The reference mixes normalised images. The normalisation is affine and the weights, as m and 1 - m, sum
+    # to 1: mixing first is the same. A sum over chains and no matrix product: that could run in reduced
+    # precision under autocast.
     for weight, chain in zip(weights, chains.view(width, *pixels.shape), strict=True):
         mixed.addcmul_(weight, chain.float())
     mixed = image.lerp_(mixed, plan.share.to(device)[:, None, None, None])  # image itself where m = 0
     return mixed.div_(255).clamp_(0, 1)  # the weights' sum may round to just above 1
 
 
-def augmix(pixels: Tensor, *, width: int = 3, depth: int = -1, severity: float = 3, generator: torch.Generator) -> Tensor:
-    """Each image mixed with `width` chains of random operations on it: (1 - m) * image + m * sum_i w_i chain_i(image).
+def augmix(
+    pixels: Tensor, *, width: int = 3, depth: int = -1, severity: float = 3, generator: torch.Generator
+) -> Tensor:
+    """Mix each image with `width` chains of random operations on it: (1 - m) * image + m * sum_i w_i
+    chain_i(image).
 
-    pixels    (n, 3, h, w) uint8, left unchanged; the work is done on its device
-    width     chains for each image, >= 1; their weights w are Dirichlet(1, ..., 1), and m is Beta(1, 1)
-    depth     operations in a chain; -1 draws 1, 2 or 3 for each chain
-    severity  upper end of the levels, which are uniform from 0.1, in [0.1, 10]
-    generator on the CPU; all random numbers come from it, so CPU and GPU see the same
-    returns   (n, 3, h, w) float32 in [0, 1]
-    raises    InputError for pixels of another shape or dtype, or arguments outside their ranges
-    source    Hendrycks et al. 2020, arXiv 1912.02781, with the operations and settings of its code for CIFAR-10
+    Operations act on uint8 images and are chosen uniformly. They equal Pillow's: equalize, posterize,
+    solarize and the translations exactly; autocontrast, rotation and shear to within one grey level in under
+    1 % of the pixels, where the exact result is a whole level.
 
-    Operations act on uint8 images and are Pillow's, chosen uniformly: equalize, posterize, solarize and the translations exactly;
-    autocontrast, rotation and shear to within one grey level in under 1 % of the pixels, where their exact result is a whole level.
+    Args:
+        pixels: (n, 3, h, w) uint8, left unchanged; the work is done on its device.
+        width: Number of chains per image, >= 1; their weights w are Dirichlet(1, ..., 1), and m is
+            Beta(1, 1).
+        depth: Number of operations in a chain; -1 draws 1, 2 or 3 for each chain.
+        severity: Upper end of the levels, which are uniform from 0.1, in [0.1, 10].
+        generator: Source of all random numbers, on the CPU, so that CPU and GPU see the same ones.
+
+    Returns:
+        (n, 3, h, w) float32 in [0, 1].
+
+    Raises:
+        InputError: For pixels of another shape or dtype, or arguments outside their ranges.
+
+    References:
+        Hendrycks et al. 2020, arXiv 1912.02781, with the operations and settings of its code for CIFAR-10.
     """
     if not isinstance(pixels, Tensor):
         raise InputError(f"AugMix takes a tensor of uint8 images (n, 3, h, w), got {type(pixels).__name__}")

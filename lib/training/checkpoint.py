@@ -15,16 +15,22 @@ from lib.training.step import Session
 
 CHECKPOINT_BYTES = 4 * 2**30  # no checkpoint is larger: weights, best weights and momentum of one network
 
+
 @exempt
 def write_checkpoint(file: Path, tensors: dict[str, Tensor], facts: dict[str, object]) -> None:
-    """Tensors and JSON facts in one file that opens with the SHA-256 of the rest."""
+    """Write tensors and JSON facts into one file that begins with the SHA-256 of the rest."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     body = safetensors.torch.save(plain, {"facts": json.dumps(facts)})
     write_atomically(file, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
 
+
 @exempt
 def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """What `write_checkpoint` wrote; raises InputError for a file that is not bit for bit that."""
+    """Read what `write_checkpoint` wrote.
+
+    Raises:
+        InputError: For a file that differs in any bit.
+    """
     try:
         digest, _, body = read_file(file, most=CHECKPOINT_BYTES).partition(b"\n")
     except Unfit as error:
@@ -35,13 +41,21 @@ def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     facts = json.loads(json.loads(body[8 : 8 + size])["__metadata__"]["facts"])
     return safetensors.torch.load(body), facts
 
+
 class _State:
-    """Everything a checkpoint must hold to go on as if nothing had happened; generators are derived anew for each epoch."""
+    """Everything that a checkpoint needs for a training to go on as if nothing had happened; generators are
+    derived anew for each epoch.
+    """
 
     def __init__(self, session: Session) -> None:
         self.network, self.optimiser = session.network, session.optimiser
-        # what it may be resumed by: the same network on the same data, with the same arithmetic
-        self.identity = {"training": session.training.key, "engine": str(session.engine), "data": session.images.fingerprint}
+        # identity of a training that may go on from it: the same network on the same data, with the same
+        # arithmetic
+        self.identity = {
+            "training": session.training.key,
+            "engine": str(session.engine),
+            "data": session.images.fingerprint,
+        }
         self.epoch, self.seconds, self.history = 0, 0.0, []
         self.best_epoch: int = 0
         self.best_accuracy: float | None = None
@@ -54,14 +68,21 @@ class _State:
         self.epoch, self.seconds = self.epoch + 1, self.seconds + seconds
         self.history.append(row)
         if not diverged and (self.best_accuracy is None or row["validation_accuracy"] > self.best_accuracy):
-            self.best_epoch, self.best_accuracy, self.best = self.epoch, row["validation_accuracy"], self._copy()
+            self.best_epoch, self.best_accuracy, self.best = (
+                self.epoch,
+                row["validation_accuracy"],
+                self._copy(),
+            )
 
     def save(self, file: Path) -> None:
         tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
         tensors |= {f"best/{name}": tensor for name, tensor in self.best.items()}
         for index, parameter in enumerate(self.optimiser.param_groups[0]["params"]):
             tensors[f"momentum/{index}"] = self.optimiser.state[parameter]["momentum_buffer"]
-        facts = {name: getattr(self, name) for name in ("epoch", "seconds", "history", "best_epoch", "best_accuracy")}
+        facts = {
+            name: getattr(self, name)
+            for name in ("epoch", "seconds", "history", "best_epoch", "best_accuracy")
+        }
         write_checkpoint(file, tensors, facts | self.identity)
 
     def load(self, file: Path) -> None:
@@ -82,6 +103,6 @@ class _State:
             momentum = parts["momentum"][str(index)].to(parameter.device)
             state = self.optimiser.state[parameter]
             if "momentum_buffer" in state:
-                state["momentum_buffer"].copy_(momentum)  # in place: a captured step knows its address
+                state["momentum_buffer"].copy_(momentum)  # in place, since a captured step uses its address
             else:
                 state["momentum_buffer"] = momentum

@@ -1,4 +1,6 @@
-"""Train one network on CPU or GPU: cross-entropy minus alpha times mean class selectivity, resumable, to the same result."""
+"""Train one network on CPU or GPU on cross-entropy minus alpha times mean class selectivity, resumable with
+the same result.
+"""
 
 from __future__ import annotations
 
@@ -20,38 +22,49 @@ from lib.training.engine import Engine
 from lib.training.recipe import Recipe, Training
 from lib.training.step import Session, begin
 
-CHECKPOINT_SECONDS = 2.0  # least time between two checkpoints: one takes about 10 ms, so they cost below 1 %
+# least seconds between two checkpoints: one takes about 10 ms, so they cost below 1 %
+CHECKPOINT_SECONDS = 2.0
 
-# for estimates: 1,000 images/s compiled against 650 eager, ResNet20 in bfloat16 on two CPU cores; a captured step is a guess until a GPU has been timed
+# for estimates: 1,000 images/s compiled against 650 eager, for ResNet20 in bfloat16 on two CPU cores; the
+# number for a captured step is a guess until a GPU has been timed
 COMPILED_SHARE, COMPILE_SECONDS, CAPTURED_SHARE = 0.65, 45.0, 0.15
 
 LARGEST_HALF = 65504.0
 
+
 class OutOfTime(Exception):
     """The next epoch would end after the deadline; the checkpoint holds all epochs before it."""
 
+
 @dataclass(frozen=True)
 class Trained:
-    """A trained network in evaluation mode, its history (a row an epoch), and what was found at the end."""
+    """A trained network in evaluation mode, its history (one row per epoch), and the result at the end."""
 
     network: nn.Module
     history: pd.DataFrame
     result: dict[str, object]
     engine: Engine
 
+
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """The rate of SGD step `step` of `steps` an epoch: step-wise at the milestones, or one-cycle (linear up, linear down to 0)."""
+    """Learning rate of SGD step `step`, with `steps` steps per epoch: step-wise at the milestones, or
+    one-cycle (linear up, linear down to 0).
+    """
     if recipe.milestones:
         passed = sum(step >= mark * steps for mark in recipe.milestones)
         return recipe.learning_rate * 0.1**passed
     done = (step + 1) / (recipe.epochs * steps + 1)
     return recipe.learning_rate * min(done / recipe.warm, (1 - done) / (1 - recipe.warm))
 
+
 @torch.no_grad()
-def accuracy(network: nn.Module, images: Images, *, batch: int | None = None, low_precision: bool = False) -> float:
+def accuracy(
+    network: nn.Module, images: Images, *, batch: int | None = None, low_precision: bool = False
+) -> float:
     """Share of images classified correctly, in evaluation mode; the network's mode is restored.
 
-    batch  images at a time, by default 500 on a CPU and 5,000 on a GPU
+    Args:
+        batch: Number of images at a time, by default 500 on a CPU and 5,000 on a GPU.
     """
     device = next(network.parameters()).device
     batch = batch or (500 if device.type == "cpu" else 5000)
@@ -66,19 +79,23 @@ def accuracy(network: nn.Module, images: Images, *, batch: int | None = None, lo
     network.train(was_training)
     return correct / len(images)
 
+
 def finite(network: nn.Module) -> bool:
-    """Whether every parameter and buffer is a number."""
+    """Whether every parameter and buffer is finite."""
     return all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values())
 
-def to_half(network: nn.Module) -> None:
-    """Round the weight matrices to float16 in place (vectors and batch-norm statistics keep float32); what float16 cannot hold becomes its largest.
 
-    Done before anything is measured, so that the stored weights *are* the network that was measured.
+def to_half(network: nn.Module) -> None:
+    """Round the weight matrices to float16 in place; vectors and batch-norm statistics keep float32, and
+    numbers beyond the range of float16 become its largest.
+
+    This is done before anything is measured, so that the stored weights *are* the measured network.
     """
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim > 1:
                 parameter.copy_(parameter.clamp(-LARGEST_HALF, LARGEST_HALF).half())
+
 
 def train(
     training: Training,
@@ -89,16 +106,26 @@ def train(
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     deadline: float | None = None,
 ) -> Trained:
-    """Train one network; the same training on the same machine gives the same network, interrupted or not (to the bit on a CPU).
+    """Train one network. The same training on the same machine gives the same network, interrupted or not
+    (bit for bit on a CPU).
 
-    engine      how the arithmetic is done, `best_engine(training)` if there is no reason for another
-    checkpoint  a file written at the end of epochs and, where it exists, gone on from; removing it is the caller's
-    progress    a bar on stderr; None shows it on a terminal only
-    on_epoch    is given the history's row after each epoch: epoch, loss, selectivity, validation_accuracy
-    deadline    a time.monotonic(): no epoch is begun that would end later
-    returns     the network of the best validation accuracy, weights rounded to half precision. A run whose loss or weights stop being finite ends there
-                and is marked "diverged", as is one no better than chance; its network is then the best one before.
-    raises      InputError for missing data or a checkpoint that is damaged or of another training; OutOfTime at the deadline
+    Args:
+        engine: How the arithmetic is done; `engines.best_engine` is the usual choice.
+        checkpoint: File that is written at the end of epochs, and from which the training goes on if it
+            exists; the caller removes it.
+        progress: Whether to show a bar on stderr; None shows it on a terminal only.
+        on_epoch: Function that is called after each epoch with its row of the history: epoch, loss,
+            selectivity, validation_accuracy.
+        deadline: Time, as by time.monotonic(), after which no epoch may end.
+
+    Returns:
+        The network of the best validation accuracy, with weights rounded to half precision. A run whose loss
+        or weights stop being finite ends there and is marked "diverged", like a run no better than chance;
+        its network is then the best one before.
+
+    Raises:
+        InputError: For missing data or a checkpoint that is damaged or of another training.
+        OutOfTime: At the deadline.
     """
     test = data.load(training.dataset, "test")
     with exact(fastest=engine.captured):
@@ -112,7 +139,8 @@ def train(
         to_half(network)
         clean = accuracy(network, test)
     chance = 1 / session.classes
-    at_chance = clean < chance + 5 * (chance * (1 - chance) / len(test)) ** 0.5  # five binomial standard deviations
+    # five binomial standard deviations
+    at_chance = clean < chance + 5 * (chance * (1 - chance) / len(test)) ** 0.5
     result = {
         "status": "diverged" if diverged or at_chance else "ok",
         "clean_accuracy": clean,
@@ -126,8 +154,14 @@ def train(
     }
     return Trained(network, pd.DataFrame(state.history), result, engine)
 
+
 def _epochs(
-    session: Session, state: _State, checkpoint: Path | None, progress: bool | None, on_epoch: Callable | None, deadline: float | None
+    session: Session,
+    state: _State,
+    checkpoint: Path | None,
+    progress: bool | None,
+    on_epoch: Callable | None,
+    deadline: float | None,
 ) -> bool:
     """Train the epochs that are left; True if the network diverged."""
     training, recipe, steps = session.training, session.training.settings, session.steps
@@ -148,7 +182,7 @@ def _epochs(
                 session.step(step, learning_rate(recipe, state.epoch * steps + step, steps))
                 bar.update(session.batch)
             loss, si = float(session.losses.mean()), float(session.sis.mean())
-            # the weights too: the last step's are in no loss
+            # the weights too, since those after the last step are in no loss
             diverged = not (torch.tensor(loss).isfinite().item() and finite(session.network))
             row = {
                 "epoch": state.epoch + 1,
@@ -156,7 +190,9 @@ def _epochs(
                 "selectivity": si,
                 "validation_accuracy": float("nan")
                 if diverged
-                else accuracy(session.network, session.validation, low_precision=session.engine.low_precision),
+                else accuracy(
+                    session.network, session.validation, low_precision=session.engine.low_precision
+                ),
             }
             longest = max(longest, time.monotonic() - start)
             state.finish_epoch(row, time.monotonic() - start, diverged=diverged)
@@ -168,13 +204,18 @@ def _epochs(
                 on_epoch(row)
     return diverged
 
-def estimate_seconds(training: Training, engine: Engine) -> float:
-    """About how long a training takes on this machine: two timed steps without compilation, times the steps, less what compilation saves.
 
-    raises  InputError for missing data
+def estimate_seconds(training: Training, engine: Engine) -> float:
+    """Estimate the seconds of a training on this machine: two timed steps without compilation, times the
+    number of steps, less what compilation saves.
+
+    Raises:
+        InputError: For missing data.
     """
     # selectivity differentiated, as in most networks of a sweep
-    session = Session(replace(training, alpha=training.alpha or 1.0), replace(engine, compiled=False, captured=False))
+    session = Session(
+        replace(training, alpha=training.alpha or 1.0), replace(engine, compiled=False, captured=False)
+    )
     session.begin_epoch(0)
     for repeat in range(3):
         if repeat == 1:  # the first step warms up
@@ -184,7 +225,10 @@ def estimate_seconds(training: Training, engine: Engine) -> float:
     _wait(engine)
     step = (time.monotonic() - start) / 2
     share = CAPTURED_SHARE if engine.captured else COMPILED_SHARE if engine.compiled else 1.0
-    return training.settings.epochs * session.steps * step * share + (COMPILE_SECONDS if engine.compiled else 0.0)
+    return training.settings.epochs * session.steps * step * share + (
+        COMPILE_SECONDS if engine.compiled else 0.0
+    )
+
 
 def _wait(engine: Engine) -> None:
     if engine.device == "cuda":

@@ -1,4 +1,6 @@
-"""What a training minimises: cross-entropy minus alpha times mean class selectivity, on the images as they are, on AugMix, or on adversarial images."""
+"""Loss of a training: cross-entropy minus alpha times mean class selectivity, on plain, AugMix or adversarial
+images.
+"""
 
 from __future__ import annotations
 
@@ -17,25 +19,31 @@ from lib.training.recipe import Training
 from lib.training.variants import AugMix
 
 
-def regularised(cross_entropy: Tensor, means: dict[str, Tensor], labels: Tensor, classes: int, alpha: float | Tensor) -> tuple[Tensor, Tensor]:
-    """(cross_entropy - alpha * mean selectivity, mean selectivity without gradient).
+def regularised(
+    cross_entropy: Tensor, means: dict[str, Tensor], labels: Tensor, classes: int, alpha: float | Tensor
+) -> tuple[Tensor, Tensor]:
+    """Add the selectivity term to a cross-entropy.
 
-    means  {layer: (n, units)}; empty where selectivity is not even watched
-    alpha  a number, or a () tensor where one captured step serves every alpha
+    Args:
+        means: {layer: (n, units)}; empty if selectivity is not even recorded.
+        alpha: A number, or a () tensor if one captured step serves every alpha.
+
+    Returns:
+        The loss, cross_entropy - alpha * mean selectivity, and mean selectivity without gradient.
     """
     if not means:
         return cross_entropy, cross_entropy.detach().new_zeros(())
     if isinstance(alpha, Tensor):
         si = selectivity.mean_selectivity(means, labels, classes)
         return cross_entropy - alpha * si, si.detach()
-    # alpha = 0 is plain cross-entropy: selectivity is then watched, not differentiated
+    # alpha = 0 is plain cross-entropy: selectivity is then recorded, not differentiated
     layers = means if alpha else {name: mean.detach() for name, mean in means.items()}
     si = selectivity.mean_selectivity(layers, labels, classes)
     return (cross_entropy - alpha * si if alpha else cross_entropy), si.detach()
 
 
 def _logits(network: nn.Module, x: Tensor, engine: Engine) -> Tensor:
-    """Float32 logits of float pixels, the network in the engine's precision."""
+    """Float32 logits of float pixels, with the network in the precision of the engine."""
     if engine.low_precision:
         x = x.contiguous(memory_format=torch.channels_last)
     with torch.autocast(engine.device, torch.bfloat16, enabled=engine.low_precision):
@@ -46,12 +54,20 @@ def _logits(network: nn.Module, x: Tensor, engine: Engine) -> Tensor:
 def _compiled(function: Callable, engine: Engine) -> Callable:
     if not engine.compiled:
         return function
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it reports a missing CUDA runtime on every CPU machine
+    # it reports a missing CUDA runtime on every CPU machine
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     return torch.compile(function)
 
 
-def plain(network: nn.Module, means: dict[str, Tensor], classes: int, alpha: float | Tensor, engine: Engine, settings: None) -> Callable:
-    """On the images as they are: one graph from pixels to loss."""
+def plain(
+    network: nn.Module,
+    means: dict[str, Tensor],
+    classes: int,
+    alpha: float | Tensor,
+    engine: Engine,
+    settings: None,
+) -> Callable:
+    """Objective on plain images: one graph from pixels to loss."""
 
     def loss(pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         cross_entropy = F.cross_entropy(_logits(network, models.to_unit(pixels), engine), labels)
@@ -62,33 +78,57 @@ def plain(network: nn.Module, means: dict[str, Tensor], classes: int, alpha: flo
 
 
 def consistency(logits: Tensor) -> Tensor:
-    """Jensen-Shannon divergence of three predictions for each image, its mean over images: (3 * n, classes), view by view -> ()."""
+    """Jensen-Shannon divergence of three predictions per image, averaged over images.
+
+    Logits are (3 * n, classes), view by view.
+    """
     views = logits.softmax(1).chunk(3)
     middle = (sum(views) / 3).clamp(1e-7, 1).log()
     return sum(F.kl_div(middle, view, reduction="batchmean") for view in views) / 3
 
 
-def on_augmix(network: nn.Module, means: dict[str, Tensor], classes: int, alpha: float | Tensor, engine: Engine, settings: AugMix) -> Callable:
-    """On each image and two AugMix views of it: cross-entropy and selectivity on the image, and the consistency of the three predictions."""
+def on_augmix(
+    network: nn.Module,
+    means: dict[str, Tensor],
+    classes: int,
+    alpha: float | Tensor,
+    engine: Engine,
+    settings: AugMix,
+) -> Callable:
+    """Objective on each image and two AugMix views of it: cross-entropy and selectivity on the image, and the
+    consistency of the three predictions.
+    """
 
     def loss(x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         logits, n = _logits(network, x, engine), len(labels)
         cross_entropy = F.cross_entropy(logits[:n], labels) + settings.jsd * consistency(logits)
-        return regularised(cross_entropy, {name: mean[:n] for name, mean in means.items()}, labels, classes, alpha)
+        return regularised(
+            cross_entropy, {name: mean[:n] for name, mean in means.items()}, labels, classes, alpha
+        )
 
     step = _compiled(loss, engine)
 
     def views(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        how = {"width": settings.width, "depth": settings.depth, "severity": settings.severity, "generator": generator}
-        return step(torch.cat([models.to_unit(pixels), augmix.augmix(pixels, **how), augmix.augmix(pixels, **how)]), labels)
+        how = {
+            "width": settings.width,
+            "depth": settings.depth,
+            "severity": settings.severity,
+            "generator": generator,
+        }
+        return step(
+            torch.cat([models.to_unit(pixels), augmix.augmix(pixels, **how), augmix.augmix(pixels, **how)]),
+            labels,
+        )
 
     return views
 
 
 def shadow(network: nn.Module) -> nn.Module:
-    """The same network for attacks: in evaluation mode, without gradients of its parameters, sharing their memory and that of the buffers.
+    """Twin of a network for attacks: in evaluation mode, without parameter gradients, sharing the memory of
+    parameters and buffers.
 
-    It follows every change in place (an optimiser's step, batch norm's statistics, load_state_dict), so it needs no copying. Hooks are not shared.
+    It follows every change in place (an optimiser's step, batch norm's statistics, load_state_dict), so it
+    needs no copying. Hooks are not shared.
     """
     twin = copy.deepcopy(network)
     for module, original in zip(twin.modules(), network.modules(), strict=True):
@@ -100,15 +140,25 @@ def shadow(network: nn.Module) -> nn.Module:
     return twin.eval()
 
 
-def on_adversarial(network: nn.Module, means: dict[str, Tensor], classes: int, alpha: float | Tensor, engine: Engine, settings: object) -> Callable:
-    """On adversarial images alone, made against the network as it is, in evaluation mode."""
+def on_adversarial(
+    network: nn.Module,
+    means: dict[str, Tensor],
+    classes: int,
+    alpha: float | Tensor,
+    engine: Engine,
+    settings: object,
+) -> Callable:
+    """Objective on adversarial images alone, crafted on the current network in evaluation mode."""
     twin = shadow(network)
 
     def attack_loss(x: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(_logits(twin, x, engine), labels, reduction="sum")  # a sum: no image's gradient shrinks with the batch
+        # a sum: no image's gradient shrinks with the batch
+        return F.cross_entropy(_logits(twin, x, engine), labels, reduction="sum")
 
     def loss(x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return regularised(F.cross_entropy(_logits(network, x, engine), labels), means, labels, classes, alpha)
+        return regularised(
+            F.cross_entropy(_logits(network, x, engine), labels), means, labels, classes, alpha
+        )
 
     attacked, step = _compiled(attack_loss, engine), _compiled(loss, engine)
 
@@ -117,27 +167,45 @@ def on_adversarial(network: nn.Module, means: dict[str, Tensor], classes: int, a
             x = x.detach().requires_grad_()
             return torch.autograd.grad(attacked(x, labels), x)[0]
 
-        x = attacks.ascend(gradient, models.to_unit(pixels), epsilon=settings.epsilon, step_size=settings.step_size, steps=settings.steps)
+        x = attacks.ascend(
+            gradient,
+            models.to_unit(pixels),
+            epsilon=settings.epsilon,
+            step_size=settings.step_size,
+            steps=settings.steps,
+        )
         return step(x, labels)
 
     return adversarial
 
 
-# One entry a kind of training. Of this table, only its own entry counts in the fingerprint of a run's code.
+# One entry per kind of training. Only the entry of a run's own kind counts in the fingerprint of its code.
 OBJECTIVES = {"plain": plain, "augmix": on_augmix, "pgd": on_adversarial}
 
 
 def kind(training: Training) -> str:
-    """The objective of a training: a key of OBJECTIVES."""
+    """Key of a training's objective in OBJECTIVES."""
     return training.variant.split("-")[0]
 
 
-def make(training: Training, network: nn.Module, means: dict[str, Tensor], classes: int, engine: Engine, *, alpha: float | Tensor | None = None) -> Callable:
-    """The loss of a training: (uint8 pixels (n, c, h, w), labels (n,), generator) -> (loss, mean selectivity without gradient).
+def make(
+    training: Training,
+    network: nn.Module,
+    means: dict[str, Tensor],
+    classes: int,
+    engine: Engine,
+    *,
+    alpha: float | Tensor | None = None,
+) -> Callable:
+    """Make the loss function of a training.
 
-    means      what `models.spatial_means(network)` yields
-    generator  on the CPU; AugMix draws from it, the others do not
-    alpha      in place of the training's own: a () tensor that is changed between networks
+    Args:
+        means: Dictionary that `models.spatial_means` yields for the network.
+        alpha: A () tensor that is changed between networks, in place of the training's own alpha.
+
+    Returns:
+        A function of uint8 pixels (n, c, h, w), labels (n,) and a generator on the CPU, from which only
+        AugMix draws, that gives the loss and mean selectivity without gradient.
     """
     alpha = training.alpha if alpha is None else alpha
     return OBJECTIVES[kind(training)](network, means, classes, alpha, engine, training.variant_settings)

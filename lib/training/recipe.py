@@ -1,4 +1,7 @@
-"""What decides one trained network: its data set, model, alpha, seed and recipe. The hash of all of it names the run."""
+"""Everything that determines one trained network: data set, model, alpha, seed and recipe.
+
+The hash of all of it names the run.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,23 @@ from lib.training.variants import Adversarial, AugMix, variant
 @exempt
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. SGD throughout; the last incomplete minibatch of an epoch is left out (our choice)."""
+    """How a network is trained: always by SGD, without the last incomplete minibatch of an epoch (our
+    choice).
+    """
 
     epochs: int
     batch: int
-    learning_rate: float  # the peak
-    milestones: tuple[float, ...] = ()  # epochs after which the rate falls to a tenth; none means one-cycle: linear up, linear down to 0
+    learning_rate: float  # the peak learning rate
+    # epochs after which the rate falls to a tenth; none means one-cycle: linear up, linear down to 0
+    milestones: tuple[float, ...] = ()
     warm: float = 0.25  # one-cycle: share of the steps on the way up
     momentum: float = 0.9
     weight_decay: float = 1e-4
     validation: float = 0.1  # share of each class of the training set held out, drawn by the seed
 
-# "paper" is the paper's protocol as far as it is known; "fast" is ours, for machines without a GPU. chapters/02-approach says which value is certain.
+
+# "paper" is the paper's protocol as far as it is known; "fast" is ours, for machines without a GPU.
+# chapters/02-approach says which value is certain.
 RECIPES: dict[str, dict[str, Recipe]] = {
     "paper": {
         "resnet20": Recipe(epochs=200, batch=256, learning_rate=0.1, milestones=(100, 150)),
@@ -41,13 +49,15 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     },
 }
 
+
 @exempt
 @dataclass(frozen=True)
 class Augmentation:
-    """Random horizontal flip, and random crop out of the picture padded with `pad` black pixels on each side."""
+    """Random horizontal flip, and random crop out of the image padded with `pad` black pixels on each side."""
 
     flip: bool
     pad: int
+
 
 AUGMENTATIONS = {
     "digits": Augmentation(flip=False, pad=2),  # a mirrored digit is another sign
@@ -55,23 +65,27 @@ AUGMENTATIONS = {
     "tiny-imagenet": Augmentation(flip=True, pad=8),
 }
 
+
 @exempt
 @dataclass(frozen=True)
 class Training:
-    """All that decides one trained network; its hash names the run.
+    """Everything that determines one trained network; its hash names the run.
 
-    raises  InputError for a value out of range, an unknown name, or a model that does not fit the data set
+    Raises:
+        InputError: For a value out of range, an unknown name, or a model that does not fit the data set.
 
-    >>> Training(alpha=-1).name.rsplit("-", 1)[0]
-    'cifar10-resnet20/alpha-1.0-seed0-paper'
+    Example:
+        >>> Training(alpha=-1).name.rsplit("-", 1)[0]
+        'cifar10-resnet20/alpha-1.0-seed0-paper'
     """
 
     dataset: str = "cifar10"
     model: str = "resnet20"
-    alpha: float = 0.0  # selectivity scale: loss = cross-entropy - alpha * selectivity; negative lowers selectivity
+    # selectivity scale: loss = cross-entropy - alpha * selectivity; negative lowers selectivity
+    alpha: float = 0.0
     seed: int = 0  # source of the seeds for weights, validation split, order and augmentation
     recipe: str = "paper"
-    epochs: int | None = None  # in place of the recipe's own number; the schedule is scaled to it
+    epochs: int | None = None  # number of epochs in place of the recipe's own; the schedule is scaled to it
     variant: str = "plain"  # plain, augmix, or pgd-K: adversarial training with K steps
 
     def __post_init__(self) -> None:
@@ -88,9 +102,16 @@ class Training:
             raise unknown("recipe", self.recipe, RECIPES)
         if self.model not in RECIPES[self.recipe]:
             having = [name for name, table in RECIPES.items() if self.model in table]
-            raise InputError(f"recipe {self.recipe!r} is not written for {self.model!r}; it has: {', '.join(having)}")
+            raise InputError(
+                f"recipe {self.recipe!r} is not written for {self.model!r}; it has: {', '.join(having)}"
+            )
         variant(self.variant, self.recipe)
-        if isinstance(self.alpha, bool) or not isinstance(self.alpha, int | float) or not abs(self.alpha) <= sys.float_info.max:  # so is NaN
+        # NaN is refused here too
+        if (
+            isinstance(self.alpha, bool)
+            or not isinstance(self.alpha, int | float)
+            or not abs(self.alpha) <= sys.float_info.max
+        ):
             raise InputError(f"alpha must be a finite number, got {self.alpha!r}")
         for name, value, least in (("seed", self.seed, 0), ("epochs", self.epochs, 1)):
             if value is None and name == "epochs":
@@ -119,7 +140,7 @@ class Training:
         return AUGMENTATIONS[self.dataset]
 
     def canonical(self) -> dict[str, object]:
-        """Everything that is hashed: the fields, and the recipe's numbers rather than its name alone."""
+        """Canonical form that is hashed: the fields, and the recipe's numbers in addition to its name."""
         facts = {
             "dataset": self.dataset,
             "model": self.model,
@@ -130,7 +151,11 @@ class Training:
             "augmentation": asdict(self.augmentation),
         }
         # a plain training is hashed as it was before there were variants
-        return facts if self.variant_settings is None else facts | {"variant": {"name": self.variant, **asdict(self.variant_settings)}}
+        return (
+            facts
+            if self.variant_settings is None
+            else facts | {"variant": {"name": self.variant, **asdict(self.variant_settings)}}
+        )
 
     @property
     def key(self) -> str:
@@ -139,37 +164,53 @@ class Training:
 
     @property
     def name(self) -> str:
-        """The run's folder below the store; made to be read, identified by the key at its end alone."""
+        """Folder of the run below the store, readable, and identified by the key at its end alone."""
         recipe = self.recipe if self.epochs is None else f"{self.recipe}{self.epochs}"
         variant = "" if self.variant == "plain" else f"-{self.variant}"
         return f"{self.dataset}-{self.model}/alpha{self.alpha}-seed{self.seed}-{recipe}{variant}-{self.key}"
 
-LABELS = ["dataset", "model", "alpha", "seed", "recipe", "variant", "epochs"]  # columns of every table that say which network a row is about
+
+# columns of every table that say which network a row is about
+LABELS = ["dataset", "model", "alpha", "seed", "recipe", "variant", "epochs"]
+
 
 def labels(training: Training) -> dict[str, object]:
-    """{column: value} of LABELS."""
+    """{column: value} of a training for the columns LABELS."""
     return {name: getattr(training, name) for name in LABELS[:-1]} | {"epochs": training.settings.epochs}
 
+
 def described(facts: object) -> Training | None:
-    """The training whose canonical form this is, as it is read from JSON; None when today's recipes have none, whatever it is."""
+    """The training of a canonical form that was read from JSON; None if today's recipes have no such
+    training, whatever the value is.
+    """
     try:
         named = {name: facts[name] for name in ("dataset", "model", "alpha", "seed", "recipe")}
         for epochs in (None, facts["settings"]["epochs"]):
-            training = Training(**named, epochs=epochs, variant=facts.get("variant", {"name": "plain"})["name"])
+            training = Training(
+                **named, epochs=epochs, variant=facts.get("variant", {"name": "plain"})["name"]
+            )
             if json.loads(json.dumps(training.canonical())) == facts:
                 return training
     except (InputError, LookupError, TypeError, AttributeError, OverflowError):
         pass
     return None
 
+
 USUAL_MODELS = {"digits": "resnet8", "cifar10": "resnet20", "tiny-imagenet": "resnet18"}
 
+
 def usual_model(dataset: str) -> str:
-    """The network the book shows a data set with; raises InputError for an unknown data set."""
+    """Name of the network with which the book shows a data set.
+
+    Raises:
+        InputError: For an unknown data set.
+    """
     data.image_side(dataset)
     return USUAL_MODELS[dataset]
 
-# How sure we are that the paper did the same: established (read in the authors' words, or in the code base they name), recalled, or our choice.
+
+# How sure we are that the paper did the same: established (read in the authors' words, or in the code base
+# they name), recalled, or our choice.
 PROVENANCE = {
     "optimiser": "recalled; established default of the ResNet20 code base",
     "epochs": "recalled",

@@ -1,4 +1,6 @@
-"""Everything random in a training comes from its seed: a generator of its own for each purpose, and the split into training and validation images."""
+"""Randomness of a training, all from its seed: a separate generator for each purpose, and the split into
+training and validation images.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,16 @@ from lib.training.recipe import Training
 
 
 def generator(training: Training, *purpose: str | int) -> torch.Generator:
-    """A generator on the CPU for one purpose of one training."""
+    """Generator on the CPU for one purpose of one training."""
     return torch.Generator().manual_seed(derived_seed(training.seed, *purpose))
 
+
 def split(images: Images, training: Training) -> tuple[Tensor, Tensor]:
-    """Row numbers (training, validation): a share of every class is held out, drawn by the seed."""
+    """Split images into training and validation: a share of every class is held out, drawn by the seed.
+
+    Returns:
+        Row numbers of the training images and of the validation images.
+    """
     order = torch.randperm(len(images), generator=generator(training, "split"))
     held = []
     for label in range(len(images.classes)):

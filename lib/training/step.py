@@ -1,4 +1,6 @@
-"""The steps of a training on images that stay on the device: crop, flip, loss, gradient and SGD; on a GPU all of it one captured graph."""
+"""Steps of a training on images that stay on the device: crop, flip, loss, gradient and SGD, on a GPU as one
+captured graph.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,19 @@ WARM_UP = 3  # steps before a capture, in which libraries choose algorithms and 
 
 
 class Session:
-    """A network under training and everything its steps need; `start` hands it to the next training of the same kind."""
+    """A network under training with everything that its steps need.
+
+    `start` reuses it for the next training of the same kind.
+    """
 
     def __init__(self, training: Training, engine: Engine, *, watched: bool = True) -> None:
         """Build network, optimiser and loss; compiling and capturing wait for the first step.
 
-        watched  False leaves selectivity out of the step, which alpha = 0 allows: to measure what watching it costs
+        Args:
+            training: What is trained.
+            engine: How the arithmetic is done.
+            watched: Whether selectivity is recorded; False is possible for alpha = 0, and serves to measure
+                the cost of recording it.
         """
         recipe, images = training.settings, data.load(training.dataset, "train")
         self.engine, self.images, self.classes = engine, images, len(images.classes)
@@ -37,7 +46,11 @@ class Session:
         self.rate = torch.zeros((), device=engine.device) if engine.captured else recipe.learning_rate
         self.alpha = torch.zeros((), device=engine.device) if engine.captured else training.alpha
         self.optimiser = torch.optim.SGD(
-            self.network.parameters(), lr=self.rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
+            self.network.parameters(),
+            lr=self.rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            fused=True,
         )
         self._hooks = ExitStack()
         means = self._hooks.enter_context(models.spatial_means(self.network)) if watched else {}
@@ -46,30 +59,43 @@ class Session:
         self.start(training)
 
     def start(self, training: Training) -> None:
-        """Begin a training: initial weights, no momentum, its own split. It may differ from the last one in alpha and seed alone."""
+        """Begin a training: initial weights, no momentum, its own split.
+
+        It may differ from the last one in alpha and seed alone.
+        """
         self.training = training
         fresh = models.build(training.model, self.classes, seed=derived_seed(training.seed, "weights"))
-        self.network.load_state_dict(fresh.state_dict())  # in place: a captured step knows these addresses
+        # in place, since a captured step uses these addresses
+        self.network.load_state_dict(fresh.state_dict())
         for state in self.optimiser.state.values():
             state["momentum_buffer"].zero_()
         self.rows, held = seeds.split(self.images, training)
         self.validation = self.images[held].to(self.engine.device)
         self.batch = min(training.settings.batch, len(self.rows))
-        self.steps = len(self.rows) // self.batch  # an epoch; the last incomplete minibatch is left out
+        # steps of an epoch; the last incomplete minibatch is left out
+        self.steps = len(self.rows) // self.batch
         self.losses, self.sis = torch.zeros(2, self.steps, device=self.engine.device)
         if self.engine.captured:
             self.alpha.fill_(training.alpha)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Draw the order of the images, their crops and flips, and what the objective draws, for epoch 0, 1, ..."""
+        """Draw the order of the images, their crops and flips, and what the objective draws, for epoch 0, 1,
+        ...
+        """
         how, device = self.training.augmentation, self.engine.device
-        order = self.rows[torch.randperm(len(self.rows), generator=seeds.generator(self.training, "order", epoch))]
-        offsets, flips = augmentation.draw(len(order), how, seeds.generator(self.training, "augmentation", epoch))
+        order = self.rows[
+            torch.randperm(len(self.rows), generator=seeds.generator(self.training, "order", epoch))
+        ]
+        offsets, flips = augmentation.draw(
+            len(order), how, seeds.generator(self.training, "augmentation", epoch)
+        )
         self.drawn = tuple(tensor.to(device) for tensor in (order, offsets, flips))
         self.generator = seeds.generator(self.training, "objective", epoch)
 
     def step(self, number: int, rate: float) -> None:
-        """Step `number` of the epoch at learning rate `rate`; its loss and mean selectivity are put into `losses` and `sis`."""
+        """Take step `number` of the epoch at learning rate `rate`; its loss and mean selectivity are put into
+        `losses` and `sis`.
+        """
         some = [tensor[number * self.batch : (number + 1) * self.batch] for tensor in self.drawn]
         if self.engine.captured:
             replay, static = self._replay(some)
@@ -91,7 +117,10 @@ class Session:
         self._last = loss.detach(), si
 
     def _replay(self, example: list[Tensor]) -> tuple[Callable[[], None], list[Tensor]]:
-        """The captured step and the buffers it reads its minibatch from; captured at the first call, which leaves no trace in the training."""
+        """The captured step and the buffers from which it reads its minibatch.
+
+        It is captured at the first call, which leaves no trace in the training.
+        """
         if not hasattr(self, "_graph"):
             static = [tensor.clone() for tensor in example]
             before = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
@@ -104,9 +133,11 @@ class Session:
 
 
 def capture(update: Callable[[], None]) -> Callable[[], None]:
-    """A CUDA graph of `update`, after a few calls of it on a side stream; the call that is captured computes nothing.
+    """Capture a CUDA graph of `update`, after a few calls of it on a side stream.
 
-    Where capturing fails, `update` itself is returned and a warning says so: slower, and the same numbers.
+    The captured call itself computes nothing.
+
+    If capturing fails, `update` itself is returned with a warning: it is slower and gives the same numbers.
     """
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
@@ -119,7 +150,9 @@ def capture(update: Callable[[], None]) -> Callable[[], None]:
         with torch.cuda.graph(graph):
             update()
     except RuntimeError as error:
-        warnings.warn(f"training without a CUDA graph, several times slower: {str(error).splitlines()[0]}", stacklevel=2)
+        warnings.warn(
+            f"training without a CUDA graph, several times slower: {str(error).splitlines()[0]}", stacklevel=2
+        )
         return update
     return graph.replay
 
@@ -130,7 +163,11 @@ def _reusable(like: Training, engine: Engine) -> Session:
 
 
 def begin(training: Training, engine: Engine) -> Session:
-    """A session at the start of a training; on a GPU the last one, compiled and captured, if it differs in alpha and seed alone."""
+    """Session at the start of a training.
+
+    On a GPU this is the last one, compiled and captured, if the training differs from it in alpha and seed
+    alone.
+    """
     if not engine.captured:
         return Session(training, engine)
     session = _reusable(replace(training, alpha=0.0, seed=0), engine)

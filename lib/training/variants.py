@@ -13,9 +13,12 @@ from lib.base.fingerprint import exempt
 @exempt
 @dataclass(frozen=True)
 class AugMix:
-    """Training on AugMix: cross-entropy on the image plus `jsd` times the Jensen-Shannon divergence between it and two mixtures of it.
+    """Training on AugMix: cross-entropy on the image plus `jsd` times the Jensen-Shannon divergence between
+    it and two mixtures of it.
 
-    source  Hendrycks et al. 2020, arXiv 1912.02781; that the paper used severity 2 is recalled, the original has 3
+    References:
+        Hendrycks et al. 2020, arXiv 1912.02781; that the paper used severity 2 is recalled, the original
+        has 3.
     """
 
     width: int = 3  # chains of operations in a mixture
@@ -23,16 +26,21 @@ class AugMix:
     severity: float = 2.0
     jsd: float = 12.0
 
+
 @exempt
 @dataclass(frozen=True)
 class Adversarial:
-    """Training on PGD's images alone (Madry et al. 2018): `steps` signed steps from the image itself, inside the L-infinity ball of `epsilon`."""
+    """Training on PGD's images alone (Madry et al. 2018): `steps` signed steps from the image itself, inside
+    the L-infinity ball of `epsilon`.
+    """
 
     steps: int
-    step_size: float  # in pixels of [0, 1]
+    step_size: float  # radius, in pixels of [0, 1]
     epsilon: float = 16 / 255
 
-# The paper's attack, 1e-4 a step (recalled), needs tens of steps to matter; the fast recipe takes as few as possible (our choice).
+
+# The paper's attack, 1e-4 a step (recalled), needs tens of steps to matter; the fast recipe takes as few as
+# possible (our choice).
 PGD_STEP = {"paper": 1e-4, "fast": 1 / 255}
 
 
@@ -57,7 +65,9 @@ class Variant:
 
 
 def _plain(name: str, recipe: str) -> Variant:
-    return Variant(name, "plain", 0.0, None, "established: cross-entropy minus alpha times mean class selectivity")
+    return Variant(
+        name, "plain", 0.0, None, "established: cross-entropy minus alpha times mean class selectivity"
+    )
 
 
 def _augmix(name: str, recipe: str) -> Variant:
@@ -71,8 +81,8 @@ def _pgd(name: str, recipe: str) -> Variant:
     return Variant(name, label, float(steps), Adversarial(steps, PGD_STEP[recipe]), how[recipe])
 
 
-# The names there are, as a pattern, how to write one, and what it means. A new way of training is one more line, and
-# an entry of its own among lib.training.objective.OBJECTIVES.
+# The names there are, as a pattern, how to write one, and what it means. A new way of training is one more
+# line, and an entry of its own among lib.training.objective.OBJECTIVES.
 VARIANTS: dict[str, tuple[str, Callable[[str, str], Variant]]] = {
     "plain": ("plain", _plain),
     "augmix": ("augmix", _augmix),
@@ -81,7 +91,11 @@ VARIANTS: dict[str, tuple[str, Callable[[str, str], Variant]]] = {
 
 
 def variant(name: str, recipe: str = "fast") -> Variant:
-    """The way of training of a name, in a recipe; raises InputError for a name there is not."""
+    """The way of training of a name, in a recipe.
+
+    Raises:
+        InputError: For a name there is not.
+    """
     for pattern, (_, make) in VARIANTS.items():
         if isinstance(name, str) and re.fullmatch(pattern, name):
             return make(name, recipe)

@@ -1,5 +1,4 @@
-"""Figures: all that the chapters draw, by subject. The only place that draws."""
-
+"""All figures of the chapters, by subject. Nothing is drawn elsewhere."""
 
 __all__ = [
     "ALPHA_LABEL",

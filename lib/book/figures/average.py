@@ -24,7 +24,9 @@ from lib.book.figures.style import (
 
 
 def corrupted_examples(examples: pd.DataFrame) -> Figure:
-    """One image, clean and under every corruption, with what the network takes it for; a `corruption_examples` table."""
+    """One image, clean and under every corruption, with the network's prediction; from a
+    `corruption_examples` table.
+    """
     figure = Figure(figsize=(8, 1.9 * math.ceil(len(examples) / 5)))
     panels = figure.subplots(math.ceil(len(examples) / 5), 5, squeeze=False).flatten()
     for axes in panels:
@@ -40,8 +42,16 @@ def corrupted_examples(examples: pd.DataFrame) -> Figure:
 
 
 def accuracy_by_corruption(rows: pd.DataFrame) -> Figure:
-    """Accuracy on each corruption, a column an alpha, a dot a severity, 1 on top as a rule; means over seeds of an `accuracy.by_severity` table."""
-    means = rows[rows.severity > 0].groupby(["corruption", "alpha", "severity"], sort=False).accuracy.mean().mul(100).reset_index()
+    """Accuracy on each corruption, one column per alpha, one dot per severity, 1 usually on top; means over
+    seeds of an `accuracy.by_severity` table.
+    """
+    means = (
+        rows[rows.severity > 0]
+        .groupby(["corruption", "alpha", "severity"], sort=False)
+        .accuracy.mean()
+        .mul(100)
+        .reset_index()
+    )
     names, alphas = list(means.corruption.unique()), sorted(means.alpha.unique())
     figure = Figure(figsize=(11, 5))
     axes = figure.subplots()
@@ -49,9 +59,13 @@ def accuracy_by_corruption(rows: pd.DataFrame) -> Figure:
         axes.axvspan(place - 0.5, place + 0.5, color="0.96", zorder=0)
     for (name, alpha), column in means.groupby(["corruption", "alpha"]):
         x = names.index(name) + 0.8 * ((alphas.index(alpha) + 0.5) / len(alphas) - 0.5)
-        axes.vlines(x, column.accuracy.min(), column.accuracy.max(), color=alpha_colour(alpha), linewidth=1, alpha=0.6)
+        axes.vlines(
+            x, column.accuracy.min(), column.accuracy.max(), color=alpha_colour(alpha), linewidth=1, alpha=0.6
+        )
         axes.scatter([x] * len(column), column.accuracy, color=[alpha_colour(alpha)], s=9)
-    axes.set_xticks(range(len(names)), [name.replace("_", " ") for name in names], rotation=50, ha="right", fontsize=9)
+    axes.set_xticks(
+        range(len(names)), [name.replace("_", " ") for name in names], rotation=50, ha="right", fontsize=9
+    )
     axes.set(xlim=(-0.5, len(names) - 0.5), ylabel="accuracy (%)")
     alpha_legend(axes, pd.Series(alphas), loc="center left", bbox_to_anchor=(1, 0.5))
     figure.tight_layout()
@@ -59,12 +73,19 @@ def accuracy_by_corruption(rows: pd.DataFrame) -> Figure:
 
 
 def corrupted_and_alpha(summary: pd.DataFrame) -> Figure:
-    """Against alpha: mean accuracy on corrupted images, clean accuracy on the same images as short strokes; and the one over the other."""
+    """Mean accuracy on corrupted images against alpha, with clean accuracy on the same images as short
+    strokes; beside it their ratio.
+    """
     figure = Figure(figsize=(9, 3.9))
     left, right = figure.subplots(1, 2)
-    percent = summary.assign(**{column: 100 * summary[column] for column in ("subset_accuracy", "corrupted_accuracy", "relative_accuracy")})
+    percent = summary.assign(**{
+        column: 100 * summary[column]
+        for column in ("subset_accuracy", "corrupted_accuracy", "relative_accuracy")
+    })
     clean = percent.groupby("alpha").subset_accuracy.mean()
-    left.plot(clean.index, clean.values, color="0.35", marker="_", markersize=12, linestyle="", label="clean images")
+    left.plot(
+        clean.index, clean.values, color="0.35", marker="_", markersize=12, linestyle="", label="clean images"
+    )
     against_alpha(left, percent, "corrupted_accuracy", label="accuracy on corrupted images (%)")
     left.legend(frameon=False, loc="lower left")
     against_alpha(right, percent, "relative_accuracy", label="corrupted over clean accuracy (%)")
@@ -73,7 +94,7 @@ def corrupted_and_alpha(summary: pd.DataFrame) -> Figure:
 
 
 def corrupted_and_clean(summary: pd.DataFrame) -> Figure:
-    """Accuracy on corrupted against that on clean images, a point a network."""
+    """Accuracy on corrupted against accuracy on clean images, one point per network."""
     figure = Figure()
     axes = figure.subplots()
     colours = [alpha_colour(alpha) for alpha in summary.alpha]
@@ -84,11 +105,26 @@ def corrupted_and_clean(summary: pd.DataFrame) -> Figure:
 
 
 def change_by_corruption(changes: pd.DataFrame) -> Figure:
-    """Change of accuracy against alpha = 0 in points: a row a corruption, a column an alpha; colours end at 10 points, the numbers do not."""
+    """Change of accuracy against alpha = 0 in percentage points, one row per corruption, one column per
+    alpha.
+
+    Colours end at 10 points, the numbers do not.
+    """
     figure = Figure(figsize=(1.9 + 0.8 * changes.shape[1], 0.9 + 0.32 * len(changes)))
     axes = figure.subplots()
     labels = changes.map(lambda value: number(value, "+.1f"))
-    sns.heatmap(changes, ax=axes, cmap=CHANGE, vmin=-10, vmax=10, annot=labels, fmt="", annot_kws={"fontsize": 8.5}, cbar=False, linewidths=0.5)
+    sns.heatmap(
+        changes,
+        ax=axes,
+        cmap=CHANGE,
+        vmin=-10,
+        vmax=10,
+        annot=labels,
+        fmt="",
+        annot_kws={"fontsize": 8.5},
+        cbar=False,
+        linewidths=0.5,
+    )
     axes.set_xticklabels([number(alpha) for alpha in changes.columns], rotation=0)
     axes.set_yticklabels([name.replace("_", " ") for name in changes.index], rotation=0, fontsize=9)
     axes.set(xlabel=ALPHA_LABEL, ylabel="")
@@ -98,14 +134,32 @@ def change_by_corruption(changes: pd.DataFrame) -> Figure:
 
 
 def agreement(cells: pd.DataFrame) -> Figure:
-    """Accuracy on our corruptions against the reference's, a point a cell; the band is 1.5 points wide on each side."""
+    """Accuracy on our corruptions against the reference's, one point per corruption and severity; the band is
+    1.5 points wide on each side.
+    """
     figure = Figure(figsize=(5.4, 5))
     axes = figure.subplots()
-    low, high = 100 * cells[["accuracy", "reference_accuracy"]].min().min() - 3, 100 * cells[["accuracy", "reference_accuracy"]].max().max() + 3
+    low, high = (
+        100 * cells[["accuracy", "reference_accuracy"]].min().min() - 3,
+        100 * cells[["accuracy", "reference_accuracy"]].max().max() + 3,
+    )
     axes.fill_between([low, high], [low - 1.5, high - 1.5], [low + 1.5, high + 1.5], color="0.9", zorder=0)
     for kind, colour in (("random", POINTED), ("deterministic", "none")):
         some = cells[cells.kind == kind]
-        axes.scatter(100 * some.reference_accuracy, 100 * some.accuracy, facecolors=colour, edgecolors=POINTED, s=26, label=kind)
-    axes.set(xlim=(low, high), ylim=(low, high), xlabel="accuracy, image by image (%)", ylabel="accuracy, ours (%)", aspect="equal")
+        axes.scatter(
+            100 * some.reference_accuracy,
+            100 * some.accuracy,
+            facecolors=colour,
+            edgecolors=POINTED,
+            s=26,
+            label=kind,
+        )
+    axes.set(
+        xlim=(low, high),
+        ylim=(low, high),
+        xlabel="accuracy, image by image (%)",
+        ylabel="accuracy, ours (%)",
+        aspect="equal",
+    )
     axes.legend(frameon=False)
     return figure

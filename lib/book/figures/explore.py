@@ -1,4 +1,6 @@
-"""Every measure of the book over α at once: one set of numbers, drawn once for paper and once for a page with a slider."""
+"""All measures of the book over α: one set of numbers, drawn once for paper and once for a page with a
+slider.
+"""
 
 from __future__ import annotations
 
@@ -18,37 +20,50 @@ from lib.measurements.layers import dimensions as layers_dimensions
 from lib.measurements.strengths import strengths_for
 
 ID = "alpha-explorer"
-SCRIPTS = ("plotly.min.js", "explorer.js")  # which `lib.book.site` lays into _static, of this page alone: the former has megabytes
+# which `lib.book.site` lays into _static, of this page alone: the former has megabytes
+SCRIPTS = ("plotly.min.js", "explorer.js")
 _MARKERS = {"clean": "o", "corrupted": "s", "attacked": "D"}
 _DASHES = {NONE: "-", CORRUPTION: "--", ATTACK: ":"}
 _CHANGES = {NONE: "clean images", CORRUPTION: "change by corruptions", ATTACK: "change by PGD"}
 
 
 def _plain(values: object) -> list:
-    """Numbers as JSON has them: six digits, null for NaN."""
+    """Numbers for JSON: six digits, null for NaN."""
     if isinstance(values, list | tuple | np.ndarray | pd.Series):
         return [_plain(value) for value in values]
     return None if pd.isna(values) else float(f"{values:.6g}")
 
 
-def _by_layer(rows: pd.DataFrame, column: str, alphas: list[float], depths: list[int]) -> list[list[float | None]]:
-    """Means over seeds: a row an alpha, a column a layer."""
-    wide = rows.groupby(["alpha", "seed", "depth"])[column].mean().groupby(["alpha", "depth"]).mean().unstack("depth")
+def _by_layer(
+    rows: pd.DataFrame, column: str, alphas: list[float], depths: list[int]
+) -> list[list[float | None]]:
+    """Means over seeds, one row per alpha, one column per layer."""
+    wide = (
+        rows
+        .groupby(["alpha", "seed", "depth"])[column]
+        .mean()
+        .groupby(["alpha", "depth"])
+        .mean()
+        .unstack("depth")
+    )
     return _plain(wide.reindex(index=alphas, columns=depths).to_numpy())
 
 
 def explored(summary: pd.DataFrame, units: pd.DataFrame, dimensionality: pd.DataFrame) -> dict[str, object]:
-    """The numbers of the page, ready for JSON. Means are over the seeds that have the measurement.
+    """Numbers of the page, ready for JSON. Means are over the seeds that have the measurement.
 
-    summary         of `chapters.measured`
-    units           a `selectivity` table of the same networks
-    dimensionality  a table of that name, of some of them, or without any rows
+    Args:
+        summary: Result of `chapters.measured`.
+        units: `selectivity` table of the same networks.
+        dimensionality: Table of that name for some of these networks, or without any rows.
 
-    alphas, colours            of the palette, in ascending order of alpha
-    measures                   name, label, digits, unit; means and numbers of networks for each alpha; values and their alphas, one a network;
-                               which networks, and which alphas for the sake of one of them, are drawn hollow: column `ball_worst_doubtful`
-    depths, selectivity        means of all units of a layer, [alpha][layer]
-    dimensionality             {change: the same of components for 95 % of the variance over units}, {} where nothing is measured
+    Returns:
+        A dictionary of plain values. alphas and colours are those of the palette, in ascending order of
+        alpha. Each of measures has name, label, digits, unit, means and numbers of networks per alpha, the
+        value and alpha of each network, and which networks and alphas are drawn hollow, by the column
+        `ball_worst_doubtful`. depths and selectivity, as [alpha][layer], are means over all units of a layer.
+        dimensionality is ``{change: [alpha][layer]}`` of the number of components for 95 % of the variance
+        divided by the number of units, and empty if nothing is measured.
     """
     alphas, depths = sorted(set(summary.alpha)), sorted(set(units.depth))
     ball = f"{255 * strengths_for(summary.dataset.iloc[0]).ball:g}/255"
@@ -63,13 +78,28 @@ def explored(summary: pd.DataFrame, units: pd.DataFrame, dimensionality: pd.Data
     for name, (column, label, digits, unit) in columns.items():
         values = summary[column].astype(float) * (100 if unit else 1)
         there, groups = values.notna(), values.groupby(summary.alpha)
-        facts = {"means": _plain(groups.mean().reindex(alphas)), "networks": [int(n) for n in groups.count().reindex(alphas)]}
+        facts = {
+            "means": _plain(groups.mean().reindex(alphas)),
+            "networks": [int(n) for n in groups.count().reindex(alphas)],
+        }
         points = {"values": _plain(values[there]), "at": _plain(summary.alpha[there])}
         doubtful = summary.get(f"{column}_doubtful", pd.Series(False, index=summary.index))
-        doubts = {"doubtful": doubtful[there].tolist(), "hollow": (doubtful & there).groupby(summary.alpha).any().reindex(alphas).tolist()}
-        measures.append({"name": name, "label": label, "digits": digits, "unit": unit} | facts | points | doubts)
+        doubts = {
+            "doubtful": doubtful[there].tolist(),
+            "hollow": (doubtful & there).groupby(summary.alpha).any().reindex(alphas).tolist(),
+        }
+        measures.append(
+            {"name": name, "label": label, "digits": digits, "unit": unit} | facts | points | doubts
+        )
     found = layers_dimensions(dimensionality) if len(dimensionality) else None
-    changes = {} if found is None else {change: _by_layer(found[found.change == change], "per_unit_95", alphas, depths) for change in _CHANGES}
+    changes = (
+        {}
+        if found is None
+        else {
+            change: _by_layer(found[found.change == change], "per_unit_95", alphas, depths)
+            for change in _CHANGES
+        }
+    )
     return {
         "alphas": _plain(alphas),
         "colours": [to_hex(alpha_colour(alpha)) for alpha in alphas],
@@ -86,7 +116,7 @@ def _numbers(values: list) -> np.ndarray:
 
 
 def explorer(shown: dict[str, object]) -> Figure:
-    """What `explored` gives, for paper: accuracies against alpha, selectivity and dimensionality by layer."""
+    """The result of `explored` on paper: accuracies against alpha, selectivity and dimensionality by layer."""
     figure = Figure(figsize=(8.6, 7.6))
     above, below = figure.subfigures(2, 1, height_ratios=(0.85, 1))
     accuracy, (selectivity, dimensions) = above.subplots(), below.subplots(1, 2)
@@ -95,9 +125,30 @@ def explorer(shown: dict[str, object]) -> Figure:
         marker = _MARKERS[measure["name"]]
         accuracy.plot(alphas, _numbers(measure["means"]), color="0.6", linewidth=1, zorder=1)
         colours = [alpha_colour(alpha) for alpha in measure["at"]]
-        faces = ["white" if doubtful else colour for doubtful, colour in zip(measure["doubtful"], colours, strict=True)]
-        accuracy.scatter(measure["at"], measure["values"], facecolors=faces, edgecolors=colours, marker=marker, s=30, zorder=2)
-        handles.append(Line2D([], [], color="0.6", marker=marker, markerfacecolor="0.3", markeredgecolor="0.3", label=measure["name"]))
+        faces = [
+            "white" if doubtful else colour
+            for doubtful, colour in zip(measure["doubtful"], colours, strict=True)
+        ]
+        accuracy.scatter(
+            measure["at"],
+            measure["values"],
+            facecolors=faces,
+            edgecolors=colours,
+            marker=marker,
+            s=30,
+            zorder=2,
+        )
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color="0.6",
+                marker=marker,
+                markerfacecolor="0.3",
+                markeredgecolor="0.3",
+                label=measure["name"],
+            )
+        )
     alpha_axis(accuracy, alphas)
     accuracy.set(ylabel="accuracy (%)", ylim=(0, 105), title="accuracy")
     accuracy.legend(handles=handles, frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -106,13 +157,24 @@ def explorer(shown: dict[str, object]) -> Figure:
         for change, by_alpha in lines.items():
             for alpha, values in zip(alphas, by_alpha, strict=True):
                 mark = "o" if change == NONE else ""
-                axes.plot(shown["depths"], _numbers(values), color=alpha_colour(alpha), linestyle=_DASHES[change], linewidth=1.3, marker=mark, markersize=3)
+                axes.plot(
+                    shown["depths"],
+                    _numbers(values),
+                    color=alpha_colour(alpha),
+                    linestyle=_DASHES[change],
+                    linewidth=1.3,
+                    marker=mark,
+                    markersize=3,
+                )
         axes.set_xlabel(LAYER_LABEL)
         axes.set_ylim(bottom=0)
     selectivity.set(ylabel="mean class selectivity of the layer", title="selectivity")
     dimensions.set(ylabel="components for 95 % of the variance / units", title="dimensionality")
     if shown["dimensionality"]:
-        named = [Line2D([], [], color="0.3", linestyle=_DASHES[change], label=words) for change, words in _CHANGES.items()]
+        named = [
+            Line2D([], [], color="0.3", linestyle=_DASHES[change], label=words)
+            for change, words in _CHANGES.items()
+        ]
         dimensions.add_artist(dimensions.legend(handles=named, frameon=False, fontsize=9))
     else:
         dimensions.text(0.5, 0.5, "not measured yet", ha="center", transform=dimensions.transAxes)
@@ -124,12 +186,24 @@ def explorer(shown: dict[str, object]) -> Figure:
 
 
 def interactive(shown: dict[str, object]) -> str:
-    """The same as HTML: a slider, a table of what it points at, and places for three panels; hidden until its scripts have drawn them."""
+    """The result of `explored` as HTML: a slider, a table of the values it points at, and places for three
+    panels; hidden until its scripts have drawn them.
+    """
     data = json.dumps(shown, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    rows = "".join(f'<tr><th scope="row">{html.escape(one["label"])}</th><td></td><td></td><td></td></tr>' for one in shown["measures"])
-    missing = "" if shown["dimensionality"] else "<p>The dimensionality of these networks has not been measured yet.</p>"
+    rows = "".join(
+        f'<tr><th scope="row">{html.escape(one["label"])}</th><td></td><td></td><td></td></tr>'
+        for one in shown["measures"]
+    )
+    missing = (
+        ""
+        if shown["dimensionality"]
+        else "<p>The dimensionality of these networks has not been measured yet.</p>"
+    )
     middle = min(range(len(shown["alphas"])), key=lambda place: abs(shown["alphas"][place]))
-    panels = "".join(f'<div class="panel" id="{ID}-{name}" role="img"></div>' for name in ("accuracy", "selectivity", "dimensionality"))
+    panels = "".join(
+        f'<div class="panel" id="{ID}-{name}" role="img"></div>'
+        for name in ("accuracy", "selectivity", "dimensionality")
+    )
     return f"""<noscript><p>The slider needs scripts. The figure below holds the same numbers.</p></noscript>
 <div class="{ID}" id="{ID}" hidden>
 <script type="application/json" id="{ID}-data">{data}</script>
@@ -150,7 +224,13 @@ def interactive(shown: dict[str, object]) -> str:
 
 
 def show_interactive(shown: dict[str, object]) -> None:
-    """Display the page's interactive part. Where its scripts are not, as in a notebook, nothing is seen of it."""
+    """Display the page's interactive part; without its scripts, as in a notebook, nothing of it is visible."""
     from IPython.display import display
 
-    display({"text/html": interactive(shown), "text/plain": "Interactive on the book's pages; the figure below holds the same numbers."}, raw=True)
+    display(
+        {
+            "text/html": interactive(shown),
+            "text/plain": "Interactive on the book's pages; the figure below holds the same numbers.",
+        },
+        raw=True,
+    )

@@ -9,10 +9,13 @@ from lib.book.figures.style import against_alpha
 
 
 def headline(summary: pd.DataFrame, panels: dict[str, tuple[str, str, str]]) -> Figure:
-    """A panel an accuracy, against alpha: a point a network, the mean over seeds as a line; accuracy on the same images unchanged as short strokes.
+    """One panel per accuracy, against alpha: one point per network, the mean over seeds as a line, and
+    accuracy on the unchanged images as short strokes.
 
-    summary a column `..._doubtful` beside an accuracy names the networks that are drawn hollow
-    panels  {column: (column of the accuracy on unchanged images, title, label)}
+    Args:
+        summary: Summary of networks; those marked in a column `..._doubtful` beside an accuracy are drawn
+            hollow.
+        panels: {column: (column of the accuracy on unchanged images, title, label)}.
     """
     figure = Figure(figsize=(9, 3.8), facecolor="white")
     drawn = figure.subplots(1, len(panels), sharey=True)
@@ -20,7 +23,15 @@ def headline(summary: pd.DataFrame, panels: dict[str, tuple[str, str, str]]) -> 
         rows = summary[summary[column].notna()]
         rows = rows.assign(**{column: 100 * rows[column], clean: 100 * rows[clean]})
         strokes = rows.groupby("alpha")[clean].mean()
-        axes.plot(strokes.index, strokes.values, color="0.35", marker="_", markersize=12, linestyle="", label="unchanged images")
+        axes.plot(
+            strokes.index,
+            strokes.values,
+            color="0.35",
+            marker="_",
+            markersize=12,
+            linestyle="",
+            label="unchanged images",
+        )
         against_alpha(axes, rows, column, label=label, hollow=rows.get(f"{column}_doubtful"))
         axes.set_title(title)
         axes.set_ylim(0, 100)

@@ -20,19 +20,27 @@ from lib.book.figures.style import (
 
 
 def _by_layer(axes: Axes, rows: pd.DataFrame, column: str, scale: float) -> None:
-    """A line an alpha, see `curve_with_range`."""
+    """One line per alpha, see `curve_with_range`."""
     for alpha, networks in rows.groupby("alpha"):
         curve_with_range(axes, scale * networks.pivot(index="seed", columns="depth", values=column), alpha)
     axes.set_xlabel(LAYER_LABEL, fontsize="small")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 
 
-def by_layer(rows: pd.DataFrame, columns: Mapping[str, str], *, labels: Sequence[str] | str = "", log: bool = False, scale: float = 1.0) -> Figure:
-    """A panel a column against depth, a line an alpha.
+def by_layer(
+    rows: pd.DataFrame,
+    columns: Mapping[str, str],
+    *,
+    labels: Sequence[str] | str = "",
+    log: bool = False,
+    scale: float = 1.0,
+) -> Figure:
+    """One panel per column, against depth, with one line per alpha.
 
-    rows     a row a network and layer, as from `layers.variability`
-    columns  {column: title of its panel}
-    labels   of the vertical axes
+    Args:
+        rows: One row per network and layer, as from `layers.variability`.
+        columns: {column: title of its panel}.
+        labels: Labels of the vertical axes.
     """
     figure = Figure(figsize=(min(1.2 + 3.9 * len(columns), WIDEST), 3.9), layout="constrained")
     panels = figure.subplots(1, len(columns), squeeze=False)[0]
@@ -51,16 +59,31 @@ def by_layer(rows: pd.DataFrame, columns: Mapping[str, str], *, labels: Sequence
 TITLES = {"none": "clean activations", "corruption": "change by corruptions", "attack": "change by PGD"}
 
 
-def dimensions_by_layer(clean: pd.DataFrame, changes: pd.DataFrame, column: str, *, label: str, scale: float = 1.0, early: float | None = None) -> Figure:
-    """Three panels against depth, a line an alpha: of clean activations, and of the change by corruptions and by PGD, which share an axis.
+def dimensions_by_layer(
+    clean: pd.DataFrame,
+    changes: pd.DataFrame,
+    column: str,
+    *,
+    label: str,
+    scale: float = 1.0,
+    early: float | None = None,
+) -> Figure:
+    """Three panels against depth, one line per alpha: dimensionality of clean activations, and of the changes
+    by corruptions and by PGD, which share an axis.
 
-    clean, changes  rows of `layers.dimensions`; of `changes`, those of both changes are drawn
-    early           a vertical line after this layer
+    Args:
+        clean: Rows of `layers.dimensions` for clean activations.
+        changes: Rows of it for both changes.
+        early: Layer after which a vertical line is drawn.
     """
     figure = Figure(figsize=(WIDEST, 3.9), layout="constrained")
     first, second, third = figure.subplots(1, 3)
     third.sharey(second)
-    for axes, rows, change in ((first, clean, "none"), (second, changes, "corruption"), (third, changes, "attack")):
+    for axes, rows, change in (
+        (first, clean, "none"),
+        (second, changes, "corruption"),
+        (third, changes, "attack"),
+    ):
         _by_layer(axes, rows[rows.change == change], column, scale)
         axes.set_title(TITLES[change])
         if early:
@@ -73,41 +96,65 @@ def dimensions_by_layer(clean: pd.DataFrame, changes: pd.DataFrame, column: str,
 
 
 def change_and_change(rows: pd.DataFrame, column: str, *, label: str, scale: float = 1.0) -> Figure:
-    """Dimensions of the change by PGD against those of the change by corruptions, a point a layer and alpha.
+    """Dimensions of the change by PGD against those of the change by corruptions, one point per layer and
+    alpha.
 
-    Means over seeds; early layers filled, late ones hollow; the diagonal is where both are alike.
+    Points are means over seeds, filled for early layers and hollow for late ones. Both changes are alike on
+    the diagonal.
     """
     figure = Figure(figsize=(5.6, 4.4))
     axes = figure.subplots()
-    means = rows.groupby(["alpha", "depth", "early", "change"])[column].mean().unstack("change").mul(scale).reset_index()
+    means = (
+        rows
+        .groupby(["alpha", "depth", "early", "change"])[column]
+        .mean()
+        .unstack("change")
+        .mul(scale)
+        .reset_index()
+    )
     for (alpha, is_early), some in means.groupby(["alpha", "early"]):
         face = alpha_colour(alpha) if is_early else "none"
         axes.scatter(some.corruption, some.attack, facecolors=face, edgecolors=[alpha_colour(alpha)], s=30)
     most = float(means[["corruption", "attack"]].max().max()) * 1.05
     axes.plot([0, most], [0, most], color="0.8", linewidth=1, zorder=0)
-    axes.set(xlabel=f"change by corruptions: {label}", ylabel=f"change by PGD: {label}", xlim=(0, most), ylim=(0, most))
+    axes.set(
+        xlabel=f"change by corruptions: {label}",
+        ylabel=f"change by PGD: {label}",
+        xlim=(0, most),
+        ylim=(0, most),
+    )
     alpha_legend(axes, rows.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.tight_layout()
     return figure
 
 
 def ledger(rows: pd.DataFrame) -> Figure:
-    """Every part of every decided claim: its mean over seeds and interval, in units of the interval's own half width, so that all share one axis.
+    """Every part of every decided claim: mean over seeds and interval, in units of the interval's half width,
+    so that all share one axis.
 
-    rows  a row a part: claim (id), part, estimate, low, high, verdict; positive speaks for the claim, and an interval that leaves out 0 decides
+    Args:
+        rows: One row per part with claim (id), part, estimate, low, high and verdict; positive numbers speak
+            for the claim, and an interval without 0 decides.
     """
-    # colour is α's: what speaks for a claim is a full dot, what speaks against it a hollow square, what decides nothing is pale
+    # colour is reserved for α: a full dot speaks for a claim, a hollow square against it, and a pale mark
+    # decides nothing
     looks = {1: ("0.1", "o", "0.1"), -1: ("0.1", "s", "white"), 0: ("0.65", "o", "0.65")}
     figure = Figure(figsize=(8.4, 0.9 + 0.28 * len(rows)))
     axes = figure.subplots()
     for place, one in enumerate(rows.itertuples()):
         line, marker, face = looks[(one.low > 0) - (one.high < 0)]
         width = (one.high - one.low) / 2
-        middle = max(min(one.estimate / width, 12.0), -12.0) if width > 0 else 12.0 * ((one.estimate > 0) - (one.estimate < 0))
+        middle = (
+            max(min(one.estimate / width, 12.0), -12.0)
+            if width > 0
+            else 12.0 * ((one.estimate > 0) - (one.estimate < 0))
+        )
         axes.hlines(place, middle - 1, middle + 1, color=line, linewidth=2, zorder=1)
         axes.plot([middle], [place], marker=marker, markersize=5, color=line, markerfacecolor=face, zorder=2)
     axes.axvline(0, color="0.5", linewidth=1, zorder=0)
-    axes.set_yticks(range(len(rows)), [f"{one.claim}  {one.part}".strip() for one in rows.itertuples()], fontsize=8)
+    axes.set_yticks(
+        range(len(rows)), [f"{one.claim}  {one.part}".strip() for one in rows.itertuples()], fontsize=8
+    )
     axes.invert_yaxis()
     axes.set_xlabel("against the claim   ←   in half widths of the 95 % interval   →   for the claim")
     figure.tight_layout()

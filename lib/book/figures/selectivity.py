@@ -1,4 +1,4 @@
-"""Figures of selectivity: against α, by layer, by way of training, and of single units."""
+"""Figures of selectivity: against α, by layer, by way of training, and for single units."""
 
 from __future__ import annotations
 
@@ -29,13 +29,31 @@ from lib.papers import statistics
 
 
 def selectivity_and_alpha(summary: pd.DataFrame, published: pd.DataFrame | None = None) -> Figure:
-    """Mean selectivity against alpha: all units, live units alone, and published values of another network beside them."""
+    """Mean selectivity against alpha: all units, live units alone, and published values of another network
+    beside them.
+    """
     figure = Figure(figsize=(7, 4.2))
     axes = figure.subplots()
     if published is not None:
-        axes.plot(published.alpha, published.selectivity, color="0.75", marker="s", markersize=4, linestyle=":", label="published: ResNet18, Tiny ImageNet")
+        axes.plot(
+            published.alpha,
+            published.selectivity,
+            color="0.75",
+            marker="s",
+            markersize=4,
+            linestyle=":",
+            label="published: ResNet18, Tiny ImageNet",
+        )
     live = summary.groupby("alpha").live_selectivity.mean()
-    axes.plot(live.index, live.values, color="0.35", marker="_", markersize=11, linestyle="", label="dead units left out")
+    axes.plot(
+        live.index,
+        live.values,
+        color="0.35",
+        marker="_",
+        markersize=11,
+        linestyle="",
+        label="dead units left out",
+    )
     against_alpha(axes, summary, "mean_selectivity", label=SI_LABEL)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, loc="upper left")
@@ -43,48 +61,95 @@ def selectivity_and_alpha(summary: pd.DataFrame, published: pd.DataFrame | None 
 
 
 def selectivity_by_layer(units: pd.DataFrame, *, by: str = "alpha") -> Figure:
-    """Mean selectivity of each ReLU layer, one line an alpha; all units left, live units right.
+    """Mean selectivity of each ReLU layer, one line per alpha; all units on the left, live units on the
+    right.
 
-    by  "variant": colours are ways of training, and dashes tell several alphas apart
+    Args:
+        by: "alpha", or "variant", where colours are ways of training and dashes are alphas.
     """
     figure = Figure(figsize=(8.4, 4))
     panels = figure.subplots(1, 2, sharey=True)
     how = {"hue": "alpha", "palette": alpha_palette(units.alpha)}
     if by == "variant":
-        how = {"hue": "variant", "palette": {variant: variant_colour(variant) for variant in units.variant.unique()}}
+        how = {
+            "hue": "variant",
+            "palette": {variant: variant_colour(variant) for variant in units.variant.unique()},
+        }
         how |= {"style": "alpha", "dashes": dashes(units.alpha)}
-    for axes, rows, title in zip(panels, (units, units[~units.dead]), ("all units", "dead units left out"), strict=True):
+    for axes, rows, title in zip(
+        panels, (units, units[~units.dead]), ("all units", "dead units left out"), strict=True
+    ):
         means = rows.groupby(sorted({"alpha", by}) + ["seed", "depth"], as_index=False).selectivity.mean()
-        sns.lineplot(means, x="depth", y="selectivity", **how, errorbar=None, marker="o", markersize=4, legend=False, ax=axes)
+        sns.lineplot(
+            means,
+            x="depth",
+            y="selectivity",
+            **how,
+            errorbar=None,
+            marker="o",
+            markersize=4,
+            legend=False,
+            ax=axes,
+        )
         axes.set(title=title, xlabel=LAYER_LABEL, ylabel="mean class selectivity of the layer")
     place = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
-    variant_legend(panels[1], units, **place) if by == "variant" else alpha_legend(panels[1], units.alpha, **place)
+    variant_legend(panels[1], units, **place) if by == "variant" else alpha_legend(
+        panels[1], units.alpha, **place
+    )
     figure.tight_layout()
     return figure
 
 
 def selectivity_and_steps(summary: pd.DataFrame) -> Figure:
-    """Strength of PGD training: mean selectivity with and without dead units left, share of dead units right; a point a network, a line an alpha."""
+    """Strength of PGD training: mean selectivity with and without dead units on the left, share of dead units
+    on the right; one point per network, one line per alpha.
+    """
     rows = summary.assign(steps=summary.strength, percent=100 * summary.dead)
     rows = rows[rows.steps.notna()]
     colours = [variant_colour(variant) for variant in rows.variant]
     figure = Figure(figsize=(8.4, 4))
     left, right = figure.subplots(1, 2)
-    for axes, y, line in ((left, "mean_selectivity", "-"), (left, "live_selectivity", "--"), (right, "percent", "-")):
-        hollow = {"facecolors": "none", "edgecolors": colours, "s": 110} if line == "--" else {"color": colours, "s": 36}
+    for axes, y, line in (
+        (left, "mean_selectivity", "-"),
+        (left, "live_selectivity", "--"),
+        (right, "percent", "-"),
+    ):
+        hollow = (
+            {"facecolors": "none", "edgecolors": colours, "s": 110}
+            if line == "--"
+            else {"color": colours, "s": 36}
+        )
         axes.scatter(rows.steps, rows[y], zorder=2, **hollow)
         for alpha, networks in rows.groupby("alpha"):
             middle = networks.groupby("steps")[y].mean()
             axes.plot(middle.index, middle.values, color="0.6", linewidth=1, linestyle=line, zorder=1)
             if rows.alpha.nunique() > 1 and line == "-":
-                axes.annotate(f"α = {number(alpha)}", (middle.index[-1], middle.iloc[-1]), (6, -3), textcoords="offset points", fontsize=9)
+                axes.annotate(
+                    f"α = {number(alpha)}",
+                    (middle.index[-1], middle.iloc[-1]),
+                    (6, -3),
+                    textcoords="offset points",
+                    fontsize=9,
+                )
             for steps, values in networks.groupby("steps")[y]:
                 if len(values) >= papers.LEAST_SEEDS:
-                    axes.vlines(steps, *statistics.t_interval(values), color="0.6", linewidth=1.5, linestyle=line, zorder=1)
+                    axes.vlines(
+                        steps,
+                        *statistics.t_interval(values),
+                        color="0.6",
+                        linewidth=1.5,
+                        linestyle=line,
+                        zorder=1,
+                    )
         axes.set_xticks(sorted(set(rows.steps)), [f"{steps:g}" for steps in sorted(set(rows.steps))])
         axes.set_xlabel("steps of PGD in training (0: plain)")
     kinds = (("-", "0.3", 6, "all units"), ("--", "none", 10, "dead units left out"))
-    handles = [Line2D([], [], marker="o", linestyle=line, color="0.6", mec="0.3", mfc=fill, markersize=size, label=words) for line, fill, size, words in kinds]
+    handles = [
+        Line2D(
+            [], [], marker="o", linestyle=line, color="0.6", mec="0.3", mfc=fill, markersize=size, label=words
+        )
+        for line, fill, size, words in kinds
+    ]
     left.legend(handles=handles, frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.05, 1))
     left.set_ylabel(SI_LABEL)
     right.set_ylabel("dead units (%)")
@@ -94,17 +159,22 @@ def selectivity_and_steps(summary: pd.DataFrame) -> Figure:
 
 
 def accuracy_and_selectivity(summary: pd.DataFrame) -> Figure:
-    """Clean test accuracy against mean selectivity, one point a network."""
+    """Clean test accuracy against mean selectivity, one point per network."""
     figure = Figure()
     axes = figure.subplots()
-    axes.scatter(summary.mean_selectivity, 100 * summary.clean_accuracy, color=[alpha_colour(alpha) for alpha in summary.alpha], s=48)
+    axes.scatter(
+        summary.mean_selectivity,
+        100 * summary.clean_accuracy,
+        color=[alpha_colour(alpha) for alpha in summary.alpha],
+        s=48,
+    )
     axes.set(xlabel=SI_LABEL, ylabel="clean test accuracy (%)")
     alpha_legend(axes, summary.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
 def dead_units(summary: pd.DataFrame) -> Figure:
-    """Share of units that no test image makes fire, against alpha."""
+    """Share of dead units, which fire for no test image, against alpha."""
     figure = Figure(figsize=(7, 3.6))
     axes = figure.subplots()
     against_alpha(axes, summary.assign(percent=100 * summary.dead), "percent", label="dead units (%)")
@@ -113,7 +183,9 @@ def dead_units(summary: pd.DataFrame) -> Figure:
 
 
 def example_units(examples: list[pd.DataFrame]) -> Figure:
-    """Class-conditional mean activations, a panel a unit, classes in falling order: tables with columns title, class, mean."""
+    """Class-conditional mean activations, one panel per unit, classes in descending order; from tables with
+    the columns title, class and mean.
+    """
     figure = Figure(figsize=(4.4 * len(examples), 3.8))
     for axes, unit in zip(figure.subplots(1, len(examples), squeeze=False)[0], examples, strict=True):
         rows = unit.sort_values("mean", ascending=False, kind="stable")
@@ -127,14 +199,26 @@ def example_units(examples: list[pd.DataFrame]) -> Figure:
 
 
 def scale_of_selectivity(summary: pd.DataFrame) -> Figure:
-    """The question: our networks on the scale of selectivity, and what the paper says lies at either end."""
+    """Our networks on the scale of selectivity, and what the paper expects at either end."""
     figure = Figure(figsize=(8, 2.5))
     axes = figure.subplots()
     axes.axhline(0, color="0.8", zorder=0)
-    axes.scatter(summary.mean_selectivity, np.zeros(len(summary)), color=[alpha_colour(alpha) for alpha in summary.alpha], s=90)
+    axes.scatter(
+        summary.mean_selectivity,
+        np.zeros(len(summary)),
+        color=[alpha_colour(alpha) for alpha in summary.alpha],
+        s=90,
+    )
     means = summary.groupby("alpha").mean_selectivity.mean()
     for place, (alpha, x) in enumerate(means.items()):
-        axes.annotate(number(alpha), (x, 0), (0, 10 if place % 2 else -19), textcoords="offset points", ha="center", fontsize=9)
+        axes.annotate(
+            number(alpha),
+            (x, 0),
+            (0, 10 if place % 2 else -19),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+        )
     room = 0.08 * (means.max() - means.min()) or 0.05
     for x, align, words in (
         (0.0, "left", "← low selectivity: more dimensions,\nrobust to corruptions, weak against attacks"),

@@ -1,4 +1,4 @@
-"""The figure of the page on speed."""
+"""Figure of the page on speed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,28 @@ from lib.book.figures.style import POINTED
 
 
 def ratios(rows: pd.DataFrame) -> Figure:
-    """Benchmarks, a row each: ratio (hollow where it misses the target), range of the pairs, and the target as a stroke,
-    on a logarithmic axis."""
+    """One row per benchmark on a logarithmic axis: ratio (hollow if it misses the target), range of the
+    pairs, and the target as a stroke.
+    """
     figure = Figure(figsize=(7, 0.6 + 0.5 * len(rows)))
     axes = figure.subplots()
     for place, one in enumerate(rows.itertuples()):
         axes.plot([one.low, one.high], [place, place], color="0.6", linewidth=2, zorder=1)
-        axes.scatter([one.ratio], [place], facecolors=POINTED if one.met else "white", edgecolors=POINTED, s=60, zorder=2)
-        axes.plot([float(one.target.split()[-1])] * 2, [place - 0.3, place + 0.3], color="0.1", linewidth=2, zorder=3)
+        axes.scatter(
+            [one.ratio],
+            [place],
+            facecolors=POINTED if one.met else "white",
+            edgecolors=POINTED,
+            s=60,
+            zorder=2,
+        )
+        axes.plot(
+            [float(one.target.split()[-1])] * 2,
+            [place - 0.3, place + 0.3],
+            color="0.1",
+            linewidth=2,
+            zorder=3,
+        )
     axes.axvline(1, color="0.85", zorder=0)
     axes.set_yticks(range(len(rows)), [f"{one.name} ({one.device})" for one in rows.itertuples()])
     axes.invert_yaxis()
