@@ -91,7 +91,7 @@ def class_selectivity(activations: Tensor, labels: Tensor, *, epsilon: float = E
 
 
 def dead(means: Tensor) -> Tensor:
-    """Mask of dead units, which never fire, from class means (classes, u).
+    """Units that never fire, by class means (classes, u).
 
     Their index of 0 does not mean that they respond to all classes alike.
 

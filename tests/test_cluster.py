@@ -36,8 +36,8 @@ needs_proc = pytest.mark.skipif(
 )
 needs_slurm = pytest.mark.skipif(bool(own_slurm.lacking()), reason=own_slurm.lacking())
 
-# Every job imports this before anything else: it keeps a checkpoint after every epoch, and waits there while
-# the store holds a file `hold`.
+# Every job imports this before anything else: it keeps a checkpoint after every epoch, and waits there
+# while the store holds a file `hold`.
 HELD = """
 import sys
 if sys.orig_argv[-5:-4] == ["lib"] and sys.orig_argv[-4] == "sweep":
@@ -54,9 +54,7 @@ if sys.orig_argv[-5:-4] == ["lib"] and sys.orig_argv[-4] == "sweep":
 
 @pytest.fixture
 def root(tmp_path, monkeypatch) -> Path:
-    """An empty store on a path with spaces and a percent sign; jobs are held on request, and are looked at
-    often.
-    """
+    """An empty store on a path with spaces and a percent sign; jobs are looked at often."""
     root, hooks = tmp_path / "a store" / "of 100%A runs", tmp_path / "hooks"
     root.mkdir(parents=True)
     hooks.mkdir()
@@ -87,7 +85,8 @@ def plan(root, tmp_path):
 
     def read(alphas: str = "[0, 1]", shard: tuple[int, int] = (1, 1)) -> Plan:
         file = tmp_path / "small.yml"
-        text = f"dataset: digits\nmodels: [resnet8]\nrecipe: fast\nepochs: {EPOCHS}\nalphas: {alphas}\nseeds: [0]\n"
+        keys = f"dataset: digits\nmodels: [resnet8]\nrecipe: fast\nepochs: {EPOCHS}\nalphas: {alphas}\n"
+        text = keys + "seeds: [0]\n"
         file.write_text(text, encoding="utf-8")
         return sweeps.plan(sweeps.read(file), shard=shard)
 
@@ -142,9 +141,7 @@ def workers(root: Path) -> dict[int, str]:
 
 @contextmanager
 def meanwhile(action):
-    """Do something from beside while a sweep waits; should it fail, nothing is held any longer, so that the
-    sweep ends.
-    """
+    """Do something from beside while a sweep waits; should it fail, nothing is held any longer."""
 
     def guarded() -> None:
         try:
@@ -224,9 +221,7 @@ def test_the_name_is_that_of_the_networks_and_the_store(root, plan, monkeypatch)
 
 
 def test_a_table_counts_once_the_manifest_names_it(own_store, trainings):
-    """A table's file is written before the manifest names it: whoever looks at the moment between must not
-    take it for finished.
-    """
+    """A table's file is written before the manifest names it: at the moment between it is not finished."""
     asked = Plan(sweeps.Sweep("small", Path("small.yml"), tuple(trainings)), (1, 1), tuple(trainings), ())
     assert all(processes.complete(asked, training) for training in trainings)
     manifest = own_store / trainings[0].name / store.MANIFEST
@@ -241,8 +236,11 @@ def test_a_table_counts_once_the_manifest_names_it(own_store, trainings):
 
 LOGS = {
     "bad input": ("small: 2 networks\nerror: damaged: x is missing; restore it\n", "damaged: x is missing; restore it"),
-    "traceback": ("small\nTraceback (most recent call last):\n  File x\nRuntimeError: CUDA is gone\n", "RuntimeError: CUDA is gone"),
-    "Slurm": ("small\nslurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 2020 DUE TO TIME LIMIT ***\n", "slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 2020 DUE TO TIME LIMIT ***"),
+    "traceback": ("small\nTraceback (most recent call last):\n  File x\nRuntimeError: CUDA is gone\n",
+                  "RuntimeError: CUDA is gone"),
+    "Slurm": ("small\nslurmstepd: error: *** JOB 7 CANCELLED DUE TO TIME LIMIT ***\n",
+              "slurmstepd: error: *** JOB 7 CANCELLED DUE TO TIME LIMIT ***"),
+    "a signal": ("small\nstopped by SIGTERM\nsmall: 0 made, 0 were there, 1 left\n", "stopped by SIGTERM"),
     "nothing": ("Ctrl-C is safe\n", "it ended without a word: killed, or out of memory"),
 }  # fmt: skip
 
@@ -259,8 +257,9 @@ def test_why_a_job_failed_is_in_its_log(case, tmp_path):
 
 
 INSIDE = {
-    "SLURM_JOB_ID": "7", "SLURM_MEM_PER_NODE": "4000", "SLURM_MEM_PER_CPU": "2000", "SLURM_ARRAY_TASK_ID": "3", "SLURM_CPUS_PER_TASK": "8",
-    "SLURM_NTASKS": "4", "SLURM_TRES_PER_TASK": "cpu:8", "SBATCH_MEM_BIND": "local", "SBATCH_CPU_BIND_TYPE": "mask", "SBATCH_WAIT": "1",
+    "SLURM_JOB_ID": "7", "SLURM_MEM_PER_NODE": "4000", "SLURM_MEM_PER_CPU": "2000", "SLURM_ARRAY_TASK_ID": "3",
+    "SLURM_CPUS_PER_TASK": "8", "SLURM_NTASKS": "4", "SLURM_TRES_PER_TASK": "cpu:8",
+    "SBATCH_MEM_BIND": "local", "SBATCH_CPU_BIND_TYPE": "mask", "SBATCH_WAIT": "1",
 }  # fmt: skip
 
 
@@ -315,7 +314,7 @@ def test_a_killed_process_and_the_same_command(root, plan, hold, made, trainings
 def test_what_a_killed_process_leaves_another_makes(root, plan, hold, made, trainings):
     def killing():
         until(checkpoints(root, 2))
-        os.kill(sorted(workers(root))[0], signal.SIGKILL)
+        os.kill(min(workers(root)), signal.SIGKILL)
         hold.unlink()
 
     lines = []
@@ -441,9 +440,12 @@ def test_slurm_preempts_forgets_and_loses_jobs(on_slurm, root, plan, hold, made,
         until(checkpoints(root, 2))
         by_task = {task: process for process, task in workers(root).items()}
         array = on_slurm.ask("squeue", "--noheader", "--format=%F").split()[0]
-        # as it is told that it is out of time
-        on_slurm.ask("scancel", f"{array}_0", "--batch", "--signal=USR1")
-        until(lambda: on_slurm.ask("squeue", "--noheader", "--states=PENDING", "--format=%F"))  # queued again
+        on_slurm.ask(
+            "scancel", f"{array}_0", "--batch", "--signal=USR1"
+        )  # as it is told that it is out of time
+        # it is queued again, two minutes from then unless it is told otherwise
+        until(lambda: on_slurm.ask("squeue", "--noheader", "--states=PENDING", "--format=%F"))
+        on_slurm.ask("scontrol", "update", f"JobId={array}_0", "StartTime=now")
         assert "\nstopped by SIGTERM\n" in logs(root)
         os.kill(by_task["1"], signal.SIGKILL)
         until(lambda: by_task["1"] not in workers(root))
@@ -505,9 +507,7 @@ def test_slurm_cancels_jobs_with_the_command_that_is_told(on_slurm, root, plan, 
     with meanwhile(lambda: on_slurm.ask(*shlex.split(until(told)))):
         outcome = sweeps.run(asked, say=lines.append)
     assert outcome.left == asked.trainings and outcome.failed
-    assert any(
-        line.startswith("3 jobs in one array, each with at most 2 networks; logs lie in ") for line in lines
-    )
+    assert any(line.startswith("3 jobs in one array, each with at most 2 networks") for line in lines)
     assert len([line for line in lines if re.match(r"job \d+_[0-2] failed: .*; its log: ", line)]) == 3
     assert lines[-1].endswith("--engine slurm")
 
@@ -529,7 +529,7 @@ def test_slurm_makes_the_part_that_is_asked_for_and_only_what_is_missing(
 def test_slurm_takes_jobs_from_within_an_array_job_with_its_own_memory(
     on_slurm, root, plan, trainings, tmp_path
 ):
-    """The whole command line inside a job: what Slurm set there must not reach the jobs that are handed in."""
+    """The whole command line inside a job: what Slurm set there must not reach the jobs it hands in."""
     plan("[0]")
     call = shlex.join([
         sys.executable,
@@ -540,7 +540,8 @@ def test_slurm_takes_jobs_from_within_an_array_job_with_its_own_memory(
         "--engine",
         "slurm",
     ])
-    script = f"#!/bin/bash\nexport SBATCH_MEM_PER_CPU=100 SLURM_MEM_PER_GPU=7\ncd {shlex.quote(str(paths.ROOT))}\n{call}\n"
+    there = shlex.quote(str(paths.ROOT))
+    script = f"#!/bin/bash\nexport SBATCH_MEM_PER_CPU=100 SLURM_MEM_PER_GPU=7\ncd {there}\n{call}\n"
     around = [
         "sbatch",
         "--wait",

@@ -69,8 +69,9 @@ def test_within_itself_it_is_the_same(number):
     with interrupt.heard() as outer:
         with pytest.raises(KeyboardInterrupt), interrupt.heard():
             send(number)
-        # not forgotten, as the program is still to end with it
-        assert interrupt.exit_code() == HEARD[number][0]
+        assert (
+            interrupt.exit_code() == HEARD[number][0]
+        )  # not forgotten, as the program is still to end with it
         with pytest.raises(KeyboardInterrupt):
             outer()
     with interrupt.heard() as check:  # a new one knows nothing of it

@@ -3,6 +3,7 @@ diverged or stale.
 """
 
 import errno
+import io
 import json
 import os
 import shlex
@@ -19,7 +20,7 @@ from conftest import EPOCHS
 from lib import measurements, runs
 from lib.base.errors import InputError
 from lib.measurements.selectivity import selectivity
-from lib.runs import catalogue, equivalence, provenance, store
+from lib.runs import catalogue, durations, equivalence, provenance, store
 from lib.runs.run import _train
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.training import augmentation
@@ -632,6 +633,158 @@ def test_a_run_that_another_library_wrote_does_not_stop_the_catalogue(case, own_
     row = catalogue.catalogue().set_index("run").loc["digits-resnet8/odd"]
     assert row.status == "damaged" and "is not what this library writes" in row.note and "\n" not in row.note
     assert catalogue.trainings()[:2] == trainings
+
+
+def damage(root: Path, trainings: list[Training], kind: str) -> str:
+    """Do something to a store of two runs.
+
+    Returns:
+        What the list of runs must say of it.
+    """
+    folder = root / trainings[0].name
+    if kind == "empty folder":
+        (folder.parent / "alpha9.0-seed0-fast-0123abcd").mkdir()
+        return "0123abcd/manifest.json is missing"
+    if kind == "file for a run":
+        (folder.parent / "alpha9.0-seed0-fast-0123abcd").touch()
+        return "cannot read .*0123abcd/manifest.json: Not a directory"
+    if kind == "link to nowhere":
+        (folder.parent / "alpha9.0-seed0-fast-0123abcd").symlink_to("nowhere")
+        return "0123abcd/manifest.json is missing"
+    if kind == "folder for a file":
+        (folder / CONFIG).unlink()
+        (folder / CONFIG).mkdir()
+        return f"{CONFIG} is a folder, not a file"
+    if kind == "pipe for a file":
+        (folder / UNITS).unlink()
+        os.mkfifo(folder / UNITS)
+        return f"{UNITS} is a pipe or a device"
+    if kind == "pipe for the manifest":
+        (folder / "manifest.json").unlink()
+        os.mkfifo(folder / "manifest.json")
+        return "manifest.json is a pipe or a device"
+    if kind == "copied group":
+        shutil.copytree(folder.parent, root / "backup")
+        return f"backup/.* is a copy of the run {trainings[0].name}, which is in its place too; move the copy out of"
+    if kind == "copied run":
+        shutil.copytree(folder, folder.with_name("backup"))
+        return f"backup is a copy of the run {trainings[0].name}"
+    if kind == "run above its group":
+        shutil.copytree(folder, root / folder.name)
+        return f"is a copy of the run {trainings[0].name}"
+    run = store.Folder(folder)
+    facts = json.loads(run.read(CONFIG))
+    if kind == "no result":
+        run.add(CONFIG, json.dumps({name: facts[name] for name in ("training", "provenance")}).encode())
+        return f"{CONFIG} is not what this library writes: the file has no result"
+    if kind == "commit in a list":
+        facts["provenance"]["commit"] = ["<script>alert(1)</script>"]
+        run.add(CONFIG, json.dumps(facts).encode())
+        return f"{CONFIG} is not what this library writes: provenance.commit is "
+    if kind == "garbage for a table":
+        run.add(
+            UNITS,
+            b"garbage",
+            **{fact: run.files[UNITS][fact] for fact in ("measurement", "settings", "code", "provenance")},
+        )
+        return f"{UNITS} cannot be read as a table"
+    if kind == "alpha in a table":
+        buffer = io.BytesIO()
+        pd.read_parquet(folder / UNITS).assign(alpha=1.0).to_parquet(buffer)
+        run.add(
+            UNITS,
+            buffer.getvalue(),
+            **{fact: run.files[UNITS][fact] for fact in ("measurement", "settings", "code", "provenance")},
+        )
+        return f"{UNITS} has a column alpha"
+    raise AssertionError(kind)
+
+
+DAMAGED = [
+    "empty folder", "file for a run", "link to nowhere", "folder for a file", "pipe for a file", "pipe for the manifest", "copied group",
+    "copied run", "run above its group", "no result", "commit in a list", "garbage for a table", "alpha in a table",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_the_list_of_runs_names_what_it_cannot_use(kind, own_store, trainings):
+    said = damage(own_store, trainings, kind)
+    rows = catalogue.catalogue()
+    bad = rows[rows.status == "damaged"]
+    assert len(bad) == (2 if kind == "copied group" else 1) and bad.note.str.contains(said).any(), (
+        bad.note.tolist()
+    )
+    assert not bad.note.str.contains("\n").any()
+    with pytest.raises(InputError, match=said):
+        catalogue.refuse_damaged(rows)
+    assert status_of(trainings[1]).status == "ok"
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_what_is_damaged_is_one_line_or_no_hindrance(kind, own_store, trainings, nothing_is_made):
+    """Whatever reads runs: chapters, tables of all runs, plans of sweeps, and how long things took."""
+    damage(own_store, trainings, kind)
+    for ask in (
+        lambda: runs.summary(trainings), lambda: runs.history(trainings), lambda: runs.missing(trainings), catalogue.trainings,
+        lambda: runs.load(trainings[0]), lambda: [store.Folder(folder) for folder in catalogue.folders()],
+    ):  # fmt: skip
+        try:
+            ask()
+        except InputError as error:
+            assert "\n" not in str(error) and ("damaged: " in str(error) or "cannot read" in str(error))
+    assert len(durations.measuring()) == 1 and len(durations.training()) == 1
+    if kind in ("copied group", "copied run", "run above its group"):
+        assert catalogue.trainings() == trainings and len(runs.summary(trainings)) == 2
+
+
+@pytest.mark.parametrize("place", ["the store", "a group", "a run"])
+def test_a_folder_that_may_not_be_read_is_named(place, own_store, trainings, monkeypatch):
+    """As a run is that another user keeps to himself; root may read everything, so the system's answer is
+    made up.
+    """
+    shut = {
+        "the store": own_store,
+        "a group": own_store / "digits-resnet8",
+        "a run": own_store / trainings[0].name,
+    }[place]
+    listdir, stat = os.listdir, os.stat
+
+    def refusing(real, inside):
+        def call(path=".", *args, **kwargs):
+            where = Path(path) if not isinstance(path, int) else Path("/")
+            if shut in (where.parents if inside else [where]):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return real(path, *args, **kwargs)
+
+        return call
+
+    monkeypatch.setattr(os, "listdir", refusing(listdir, False))
+    monkeypatch.setattr(os, "stat", refusing(stat, True))
+    if place == "the store":
+        with pytest.raises(
+            InputError, match=f"cannot read {own_store}.*: Permission denied; mend its permissions"
+        ):
+            catalogue.catalogue()
+        return
+    rows = catalogue.catalogue()
+    assert rows[rows.status == "damaged"].note.str.contains(
+        f"cannot read {shut}.*: Permission denied"
+    ).tolist() == [True]
+    with pytest.raises(InputError, match="Permission denied"):
+        runs.missing(trainings)
+
+
+def test_a_store_that_is_a_file_is_named(tmp_path, monkeypatch, trainings):
+    (tmp_path / "runs").write_text("")
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "runs"))
+    for ask in (
+        catalogue.catalogue,
+        catalogue.trainings,
+        catalogue.folders,
+        lambda: runs.make(trainings[0], progress=False),
+    ):
+        with pytest.raises(InputError, match=f"{tmp_path / 'runs'}.*set RUNS_DIR"):
+            ask()
 
 
 def test_a_changed_recipe_makes_stale(own_store, trainings, monkeypatch):

@@ -197,10 +197,12 @@ def test_each_mend_is_of_something_that_is_still_written_and_leaves_the_rest():
         '<div class="sidebar-primary-item"> <div id="ethical-ad-placement" class="flat"> </div></div><div role="list" class="citation-list">'
         '<div id="id1" role="doc-biblioentry"><table><th class="head"><p></p></th><th></th><th>α</th><td>short</td>'
         "<td>from −2 to 0: +3.8 points; 2 of 3 seeds</td></table>"
+        '<details><summary><span class="toctree-toggle" role="presentation"></span></summary></details>'
     )
     kept = (
         '<div class="citation-list"><div id="id1"><table><td></td><td></td><th>α</th><td>short</td>'
         '<td class="prose">from −2 to 0: +3.8 points; 2 of 3 seeds</td></table>'
+        '<details><summary aria-label="Pages below this one"><span class="toctree-toggle" role="presentation"></span></summary></details>'
     )
     assert book_site.mended(page).strip() == kept
     assert book_site.mended("<p>α < 0</p>") == "<p>α < 0</p>"

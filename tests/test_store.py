@@ -2,10 +2,14 @@
 one run.
 """
 
+import contextlib
 import errno
+import fcntl
 import json
 import logging
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -18,11 +22,12 @@ import safetensors.torch
 import torch
 
 from lib import runs
-from lib.base import paths
+from lib.base import locks, paths
 from lib.base.errors import InputError
-from lib.base.files import write_atomically
+from lib.base.files import _draft, there, write_atomically
 from lib.base.locks import lock
 from lib.runs import store
+from lib.sweeps.work import _claim
 from lib.training.checkpoint import read_checkpoint, write_checkpoint
 from lib.training.recipe import Training
 
@@ -432,3 +437,343 @@ def test_two_processes_make_one_run_and_train_once(empty_store, tmp_path, monkey
     assert Path(answer.strip()) == mine.path and list(empty_store.glob("digits-*/*")) == [mine.path]
     mine.verify()
     assert not any((empty_store / ".partial").glob("*"))
+
+
+# ---- without flock -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP], ids=["ENOSYS", "ENOLCK", "EOPNOTSUPP"])
+def no_flock(request, monkeypatch) -> None:
+    """A file system without flock, as Lustre is by default; waiting is short."""
+    monkeypatch.setattr(fcntl, "flock", fail_with(request.param))
+    monkeypatch.setattr("lib.base.locks.PATIENCE_SECONDS", 0.6)
+    monkeypatch.setattr("lib.base.locks.BEAT_SECONDS", 0.1)
+
+
+def marker(root: Path, text: str) -> Path:
+    """The lock file of "key", as another process has left it."""
+    file = root / ".locks" / "key.lock"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_lock_without_flock_excludes_and_leaves_nothing(no_flock, tmp_path):
+    with lock(tmp_path, "key"):
+        with pytest.raises(locks.Timeout), lock(tmp_path, "key", wait=False):
+            pass
+        with lock(tmp_path, "other"):
+            pass
+    assert files_below(tmp_path) == []
+    with lock(tmp_path, "key"):
+        pass
+
+
+LEFT = {
+    "of another machine": ("4711\nnode17\n", "process 4711 on node17, silent for"),
+    "of a machine, with the time of its start": ("4711\nnode17\n99\n", "process 4711 on node17, silent for"),
+    "of nobody": ("", r"a process unknown \(the file does not name it\), silent for"),
+}
+
+
+@pytest.mark.parametrize("case", LEFT)
+def test_a_lock_file_that_was_left_is_named_with_its_holder(case, no_flock, tmp_path):
+    text, who = LEFT[case]
+    file = marker(tmp_path, text)
+    match = f"{file} is locked by {who} .*; if no process works on .* delete that file"
+    with pytest.raises(InputError, match=match) as caught, lock(tmp_path, "key"):
+        pass
+    assert "\n" not in str(caught.value) and file.read_text(encoding="utf-8") == text
+    file.unlink()
+    with lock(tmp_path, "key"):  # the way out
+        pass
+
+
+def test_asking_again_and_again_for_a_lock_that_was_left_ends_too(no_flock, tmp_path):
+    """As a sweep does, which never waits for a lock."""
+    marker(tmp_path, "4711\nnode17\n")
+    end = time.monotonic() + 60
+    with pytest.raises(InputError, match="process 4711 on node17"):
+        while time.monotonic() < end:
+            with contextlib.suppress(locks.Timeout), lock(tmp_path, "key", wait=False):
+                raise AssertionError("taken")
+            time.sleep(0.05)
+
+
+def test_a_sweep_names_a_lock_that_was_left(no_flock, empty_store):
+    training = Training("digits", "resnet8", 0.3, 0, "fast", 1)
+    marker(empty_store, "4711\nnode17\n").rename(empty_store / ".locks" / f"{training.key}.lock")
+    end = time.monotonic() + 60
+    with pytest.raises(InputError, match=f"{training.key}.lock is locked by process 4711 on node17"):
+        while time.monotonic() < end:
+            with _claim(training) as free:
+                assert not free
+            time.sleep(0.05)
+
+
+def test_a_holder_on_another_machine_that_lives_is_waited_for(no_flock, tmp_path):
+    file, done = marker(tmp_path, "4711\nnode17\n"), threading.Event()
+
+    def holder() -> None:  # renews its file for longer than anybody's patience, as `lock` does
+        for _ in range(20):
+            os.utime(file)
+            time.sleep(0.1)
+        done.set()
+        file.unlink()
+
+    thread = threading.Thread(target=holder)
+    thread.start()
+    with lock(tmp_path, "key"):
+        assert done.is_set()
+    thread.join()
+
+
+# takes the lock as on a file system without flock, and keeps it until told; or is killed with it
+HOLDER = """
+import errno, fcntl, sys, time
+from pathlib import Path
+
+def none(*args):
+    raise OSError(errno.ENOSYS, "not implemented")
+
+fcntl.flock = none
+from lib import locks
+here = Path(sys.argv[1])
+with locks.lock(here, "key"):
+    (here / "held").touch()
+    while not (here / "go").exists():
+        time.sleep(0.01)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process of this machine that holds the lock without flock."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], env=os.environ | {"PYTHONPATH": str(paths.ROOT)}
+    )
+    end = time.monotonic() + 200
+    while not (tmp_path / "held").exists():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_process_of_this_machine_that_lives_is_waited_for(no_flock, holder, tmp_path):
+    timer = threading.Timer(1.5, (tmp_path / "go").touch)  # more than twice the patience
+    timer.start()
+    with lock(tmp_path, "key"):
+        assert (tmp_path / "go").exists()
+    assert holder.wait(60) == 0
+
+
+def test_a_killed_process_of_this_machine_does_not_keep_its_lock_for_ever(no_flock, holder, tmp_path):
+    """Its lock is taken over where that is safe; otherwise it is named."""
+    holder.kill()
+    holder.wait()
+    try:
+        with lock(tmp_path, "key"):
+            pass
+    except InputError as error:
+        assert f"process {holder.pid} on" in str(error) and "which runs no more" in str(error)
+
+
+def test_where_flock_works_a_lock_held_without_it_is_seen(tmp_path, monkeypatch):
+    """One store, seen by machines that mount it with flock and without."""
+    monkeypatch.setattr("lib.base.locks.PATIENCE_SECONDS", 0.3)
+    file = marker(tmp_path, "4711\nnode17\n")
+    with (
+        pytest.raises(InputError, match=f"{file} is locked by process 4711 on node17"),
+        lock(tmp_path, "key"),
+    ):
+        pass
+
+
+def test_lock_files_that_flock_leaves_behind_are_no_locks(tmp_path):
+    for _ in range(2):
+        with lock(tmp_path, "key"):
+            pass
+    assert files_below(tmp_path) == ["key.lock"]
+
+
+# ---- what is no file, and what cannot be read --------------------------------------------------------------
+
+ODD = {
+    "a folder": (lambda file: file.mkdir(), "is a folder, not a file"),
+    "a pipe": (os.mkfifo, "is a pipe or a device, not a file"),
+    "zeros without end": (lambda file: file.symlink_to("/dev/zero"), "is a pipe or a device, not a file"),
+    "a terabyte": (lambda file: file.touch() or os.truncate(file, 2**40), "has 1099511627776 bytes, not"),
+    "a link to itself": (lambda file: file.symlink_to(file.name), "cannot read .*Too many levels"),
+}
+
+
+@pytest.mark.parametrize("name", [*NAMES, "manifest.json"])
+@pytest.mark.parametrize("case", ODD)
+def test_what_is_no_file_is_one_line(case, name, folder):
+    make, match = ODD[case]
+    file = folder.path / name
+    file.unlink()
+    make(file)
+    start = time.monotonic()
+    with pytest.raises(InputError, match=match) as caught:
+        store.Folder(folder.path).verify()
+    assert str(file) in str(caught.value) and "\n" not in str(caught.value) and time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("name", [*NAMES, "manifest.json"])
+def test_what_the_system_does_not_let_us_read_is_one_line(name, number, folder, monkeypatch):
+    real = os.open
+
+    def refuse(path, *args, **kwargs):
+        return fail_with(number)() if Path(path).name == name else real(path, *args, **kwargs)
+
+    monkeypatch.setattr(store.os, "open", refuse)
+    with pytest.raises(InputError, match=f"cannot read .*{name}: {os.strerror(number)}; "):
+        store.Folder(folder.path).verify()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../config.json",
+        "/etc/passwd",
+        ".hidden",
+        "a/b",
+        "a\\b",
+        "",
+        "con\u200bfig.json",
+        "a" * 250,
+        "manifest.json",
+    ],
+)
+def test_a_manifest_names_plain_files_alone(name, folder):
+    files = folder.files | {name: {"sha256": "0" * 64, "bytes": 0}}
+    (folder.path / "manifest.json").write_bytes(store._manifest(files))
+    with pytest.raises(InputError, match="manifest.json names .*, which is no plain name of another file"):
+        store.Folder(folder.path)
+
+
+def test_a_later_format_is_told_from_damage(folder):
+    file = folder.path / "manifest.json"
+    sealed = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(sealed | {"format": 2}), encoding="utf-8")
+    with pytest.raises(
+        InputError, match="manifest.json is of format 2, and this library knows formats up to 1"
+    ):
+        store.Folder(folder.path)
+    del sealed["format"]  # as the first runs were written
+    file.write_text(json.dumps(sealed), encoding="utf-8")
+    store.Folder(folder.path).verify()
+
+
+# ---- what killed processes leave, and power cuts -----------------------------------------------------------
+
+
+def test_every_name_that_is_written_outlasts_a_power_cut(tmp_path, monkeypatch):
+    """The folder of each renamed or new name is on the disk afterwards, up to one that was there before."""
+    synced, real = [], os.fsync
+
+    def fsync(number):
+        synced.append(Path(os.readlink(f"/proc/self/fd/{number}")))
+        real(number)
+
+    monkeypatch.setattr(store.os, "fsync", fsync)
+    run = store.create(tmp_path / "digits" / "run", {"config.json": b"{}"})
+    assert synced[-1] == tmp_path / "digits" and tmp_path in synced
+    run.add("table.parquet", b"x")
+    assert synced[-1] == run.path
+    write_atomically(tmp_path / "a" / "b" / "file", b"x")
+    assert {tmp_path, tmp_path / "a", tmp_path / "a" / "b"} <= set(synced)
+
+
+def test_a_file_system_that_cannot_sync_folders_is_no_error(tmp_path, monkeypatch):
+    real = os.fsync
+
+    def fsync(number):
+        return fail_with(errno.EINVAL)() if os.path.isdir(f"/proc/self/fd/{number}") else real(number)
+
+    monkeypatch.setattr(store.os, "fsync", fsync)
+    assert store.create(tmp_path / "digits" / "run", {"config.json": b"{}"}).read("config.json") == b"{}"
+
+
+def killed_at(step: int, work) -> int:
+    """The exit status of a child that does the work and dies as by kill -9 before its n-th step on the disk."""
+    child = os.fork()
+    if child == 0:
+        done = [0]
+
+        def deadly(real):
+            def call(*args, **kwargs):
+                done[0] += 1
+                if done[0] == step:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*args, **kwargs)
+
+            return call
+
+        for name in ("fsync", "replace", "rename", "unlink", "mkdir"):
+            setattr(os, name, deadly(getattr(os, name)))
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+def test_kill_9_at_every_step_and_the_same_again_leaves_no_draft(tmp_path):
+    """A run and a table, killed anywhere and made again: whole, the table in its manifest, and nothing beside
+    it.
+    """
+    path = tmp_path / "digits" / "run"
+
+    def work() -> None:
+        run = (
+            store.Folder(path) if there(path) else store.create(path, {"config.json": b"{}", "history": b"h"})
+        )
+        if "table" not in run:
+            run.add("table", b"rows", measurement="m")
+
+    steps = 0
+    while killed_at(steps + 1, work):
+        steps += 1
+        if there(path):
+            store.Folder(path).verify()
+        work()
+        run = store.Folder(path)
+        run.verify()
+        assert run.files["table"]["measurement"] == "m"
+        assert files_below(tmp_path) == ["config.json", "history", "manifest.json", "table"], steps
+        assert [entry.name for entry in path.parent.iterdir()] == ["run"], steps
+        shutil.rmtree(tmp_path / "digits")
+    assert steps > 15
+
+
+def test_drafts_of_others_stay(tmp_path):
+    """Of a process that lives, and of another machine; not of one that wrote them days ago."""
+    drafts = [
+        _draft(tmp_path / "other"),
+        tmp_path / ".other.node17-f00d.4711.tmp",
+        tmp_path / ".other.123.tmp",
+    ]
+    for draft in drafts:
+        draft.touch()
+    (tmp_path / ".own notes.tmp").touch()
+    write_atomically(tmp_path / "file", b"x")
+    assert all(draft.exists() for draft in drafts)
+    for draft in [*drafts, tmp_path / ".own notes.tmp"]:
+        os.utime(draft, (0, 0))
+    write_atomically(tmp_path / "file", b"x")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".own notes.tmp", "file"]
+
+
+def test_a_write_that_fails_takes_its_folders_back(tmp_path, monkeypatch):
+    (tmp_path / "kept").mkdir()
+    monkeypatch.setattr(store.os, "replace", fail_with(errno.ENOSPC))
+    with pytest.raises(InputError, match="the disk is full"):
+        write_atomically(tmp_path / "kept" / "a" / "b" / "file", b"x")
+    with pytest.raises(InputError, match="the disk is full"):
+        store.create(tmp_path / "kept" / "digits" / "run", {"config.json": b"{}"})
+    assert list((tmp_path / "kept").iterdir()) == []

@@ -31,9 +31,7 @@ DAY = 86_400.0  # seconds
 
 
 class Unfit(ValueError):
-    """What is wrong with a file, in words that follow its name; whoever knows where it lies makes an
-    InputError.
-    """
+    """What is wrong with a file, in words that follow its name; callers make an InputError of it."""
 
 
 @exempt
@@ -66,8 +64,7 @@ def there(path: Path) -> bool:
 
 
 def read_file(file: Path, *, most: int) -> bytes:
-    """The content of a regular file, looked at before it is opened: a pipe would wait, and a device never
-    end.
+    """The content of a regular file, looked at before it is opened: a pipe would wait, a device never end.
 
     Args:
         file: The file, or a link to it.
@@ -84,15 +81,16 @@ def read_file(file: Path, *, most: int) -> bytes:
     try:
         _check_regular(os.stat(file))
         with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
-            # of what was opened, should the name lead elsewhere now
-            size = _check_regular(os.fstat(opened.fileno()))
-            content = opened.read(most + 1)
+            size = _check_regular(
+                os.fstat(opened.fileno())
+            )  # of what was opened, should the name lead elsewhere now
+            content = opened.read(most + 1) if size <= most else b""
     except FileNotFoundError:
         raise
     except OSError as error:
         raise unreadable(file, error) from error
-    if len(content) > most:
-        raise Unfit(f"has {max(size, most + 1)} bytes, not {most}")
+    if max(size, len(content)) > most:
+        raise Unfit(f"has {max(size, len(content))} bytes, not {most}")
     return content
 
 
@@ -106,9 +104,7 @@ def _check_regular(status: os.stat_result) -> int:
 
 
 def parsed(content: bytes) -> object:
-    """JSON as this library writes it; raises Unfit for what is none, for a name given twice, and for NaN and
-    infinity.
-    """
+    """JSON as this library writes it; raises Unfit for anything else, a name given twice, NaN or infinity."""
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
@@ -153,7 +149,8 @@ def write_atomically(file: Path, content: bytes) -> None:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "the disk is full" if full else error.strerror
         raise InputError(
-            f"cannot write {file}: {reason}; nothing was changed, free some room or set RUNS_DIR to another place"
+            f"cannot write {file}: {reason}; nothing was changed, "
+            "free some room or set RUNS_DIR to another place"
         ) from error
     finally:
         with suppress(OSError):
@@ -163,9 +160,7 @@ def write_atomically(file: Path, content: bytes) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Have the names in a folder outlast a power cut: a file is renamed for good when its folder is on the
-    disk.
-    """
+    """Have the names in a folder outlast a power cut: a rename lasts once its folder is on disk."""
     with suppress(OSError):  # some file systems refuse it for folders
         opened = os.open(folder, os.O_RDONLY)
         try:
@@ -204,7 +199,9 @@ def _remove_empty(made: list[Path]) -> None:
             folder.rmdir()
 
 
-_DRAFT = re.compile(r"\..+\.([A-Za-z0-9_-]+)\.([0-9]{1,10})\.tmp")
+_DRAFT = re.compile(
+    r"\..+?(?:\.([A-Za-z0-9_-]+))?\.([0-9]{1,10})\.tmp"
+)  # the first ones did not name the machine
 
 
 @lru_cache
@@ -221,9 +218,7 @@ def _draft(path: Path) -> Path:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what killed processes of this machine left half written in a folder, and what is older than a
-    day.
-    """
+    """Remove what killed processes of this machine left half written here, and what is older than a day."""
     with suppress(OSError):
         for path in list(folder.iterdir()):
             found = _DRAFT.fullmatch(path.name)

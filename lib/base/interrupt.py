@@ -1,6 +1,4 @@
-"""Ctrl-C, and the signals by which a cluster or a lost terminal ends a process, as one exception that cannot
-get lost.
-"""
+"""Ctrl-C and the signals of a cluster or a lost terminal, as one exception that cannot get lost."""
 
 from __future__ import annotations
 
@@ -10,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-# What Python does about each signal of its own accord; only there is anything changed. Under nohup, for one,
-# SIGHUP is ignored, and stays so.
+# What Python does about each signal of its own accord; only there is anything changed. Under nohup, for
+# one, SIGHUP is ignored, and stays so.
 USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 USUAL |= {signal.SIGHUP: signal.SIG_DFL} if hasattr(signal, "SIGHUP") else {}
 
@@ -63,9 +61,7 @@ def heard() -> Iterator[Callable[[], None]]:
 
 
 def exit_code() -> int:
-    """The exit code of a process that the last `heard` was interrupted in: 128 and the signal's number, 130
-    for Ctrl-C.
-    """
+    """The exit code after an interruption: 128 and the signal's number, so 130 for Ctrl-C."""
     return 128 + int((_arrived or [signal.SIGINT])[0])
 
 
@@ -77,8 +73,9 @@ def reason() -> str:
 
 @contextmanager
 def children_end() -> Iterator[None]:
-    """Processes that were started by this one do not outlive an interruption: whoever waits for a notebook's
-    kernel need not wait to its end.
+    """While open, an interruption kills the processes that this one has started.
+
+    Threads that wait for a notebook's kernel would otherwise wait to its end, and this process for them.
     """
     try:
         yield

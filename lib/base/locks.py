@@ -1,5 +1,4 @@
-"""Locks between processes: by the system's `flock`, and by lock files alone where a file system has no
-`flock`.
+"""Locks between processes: by the system's `flock`, or by lock files alone where a file system has none.
 
 The system releases a `flock` when its holder ends, however it ends. Without one (Lustre mounted without
 `-o flock`, NFS without its lock service) a lock is held for as long as its file exists, and a killed process
@@ -28,8 +27,12 @@ from lib.base.errors import InputError
 
 __all__ = ["Timeout", "alive", "lock"]
 
-# what `flock` answers where there is none
-NO_FLOCK = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
+NO_FLOCK = {
+    errno.ENOSYS,
+    errno.ENOLCK,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+}  # what `flock` answers where there is none
 BEAT_SECONDS = 1.0  # between two touches of a lock file by its holder
 PATIENCE_SECONDS = 5.0  # a lock file that is not touched for so long has lost its holder
 POLL_SECONDS = 0.05
@@ -76,8 +79,7 @@ def lock(root: Path, key: str, *, wait: bool = True) -> Iterator[None]:
 
     Raises:
         Timeout: Another process holds the lock, and `wait` is False.
-        InputError: The folder cannot be written, or the lock is held by a file whose holder shows no sign of
-            life.
+        InputError: The folder cannot be written, or the lock's holder shows no sign of life.
     """
     place = root / ".locks" / f"{key}.lock"
     try:
@@ -146,7 +148,7 @@ class _Holder(NamedTuple):
 
     @property
     def here(self) -> bool:
-        """Whether that is a process of this machine; filelock writes its PID namespace after a question mark."""
+        """Whether that is a process of this machine; after a question mark filelock adds a PID namespace."""
         return bool(self.pid) and self.host.partition("?")[0] == socket.gethostname()
 
     def __str__(self) -> str:
@@ -156,9 +158,7 @@ class _Holder(NamedTuple):
 
 
 def _holder(content: bytes) -> _Holder:
-    """The holder that filelock has written into a lock file: process, host, and perhaps the time of its
-    start.
-    """
+    """The holder that filelock has written into a lock file: process, host, and perhaps when it started."""
     lines = content.decode("utf-8", "replace").split("\n")
     if (
         len(lines) >= 2
@@ -172,9 +172,7 @@ def _holder(content: bytes) -> _Holder:
 
 
 def _check_holder(place: Path, soft: bool) -> None:
-    """Raise InputError when a lock that is held by its file alone has been without a sign of life for too
-    long.
-    """
+    """Raise InputError when a lock that is held by its file alone has shown no sign of life for too long."""
     try:
         with place.open("rb") as opened:  # opening asks a network file system for the state as it is now
             content, changed = opened.read(1000), os.fstat(opened.fileno()).st_mtime_ns

@@ -230,6 +230,11 @@ MENDS = (
         r'\1"auto"',
     ),
     (
+        "what folds pages below others away has no name",
+        r'<summary>(?=<span class="toctree-toggle")',
+        '<summary aria-label="Pages below this one">',
+    ),
+    (
         "an empty place for advertisements",
         r'<div class="sidebar-primary-item">\s*<div id="ethical-ad-placement"[^>]*>\s*</div>\s*</div>',
         "",

@@ -1,42 +1,36 @@
 """Pack finished runs into tar files, and unpack them on another machine.
 
-An archive from elsewhere is never unpacked by the names in it. It is read into memory header by header, by
-the standard library's own reader of headers and without the extensions that tar files may have, so that no
-link, no path and no size in it is ever followed. What is written afterwards, under names of our own, are runs
-that have passed every check.
+An archive from elsewhere is read into memory and checked there. What is written afterwards, under names of
+our own, are runs that have passed every check.
 """
 
 from __future__ import annotations
 
 import errno
-import io
 import os
 import re
 import shutil
-import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.base.files import PLAIN, Unfit, damaged, read_file, write_atomically
+from lib.base.files import Unfit, damaged, read_file, write_atomically
 from lib.base.files import there as files_there
 from lib.base.locks import lock
-from lib.runs import store, validity
+from lib.runs import store, tars, validity
 from lib.runs.run import config, missing
 from lib.training.recipe import Training
 
-BLOCK = tarfile.BLOCKSIZE
-END = 2 * BLOCK  # zeros that close a tar
-MOST_BYTES, MOST_MEMBERS = 2**30, 20_000  # of one archive that is read: a pack is cut at 15 MiB
+MOST_BYTES = 2**30  # of one archive that is read: a pack is cut at 15 MiB
 
 # ---- packing -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Packed:
-    """The archives that were written, and the trainings that are not in them because they are not finished."""
+    """The archives that were written, and the trainings that are not finished and so not in them."""
 
     archives: tuple[Path, ...]
     left: tuple[Training, ...]
@@ -66,13 +60,12 @@ def pack(trainings: Iterable[Training], archive: Path, *, limit_bytes: int = 15 
 
     Args:
         trainings: What to pack.
-        archive: name.tar; what does not fit goes on in name.part2.tar, name.part3.tar, and so on. Older
-            archives of that name are replaced together.
+        archive: name.tar; what does not fit goes on in name.part2.tar, name.part3.tar, and so on. Older ones
+            of that name are replaced together.
         limit_bytes: Of one archive; a run is never split, so one that is larger has an archive of its own.
 
     Raises:
-        InputError: A run is damaged, nothing is finished, or the archive cannot be written; older archives
-            then stay.
+        InputError: A run is damaged, nothing is finished, or the archive cannot be written; older ones stay.
     """
     archive = checked(Path(archive))
     if limit_bytes <= 0:
@@ -107,20 +100,16 @@ def pack(trainings: Iterable[Training], archive: Path, *, limit_bytes: int = 15 
 def _parts(trainings: list[Training], limit: int) -> Iterator[bytes]:
     """The content of each archive; one archive is in memory at a time."""
     members: dict[str, bytes] = {}
-    size = END
+    size = tars.END
     for training in trainings:
         files = _files(training)
-        more = sum(BLOCK + _padded(len(content), BLOCK) for content in files.values())
-        if members and _padded(size + more, tarfile.RECORDSIZE) > limit:
-            yield _tar(members)
-            members, size = {}, END
+        more = sum(tars.taken(len(content)) for content in files.values())
+        if members and tars.whole(size + more) > limit:
+            yield tars.write(members)
+            members, size = {}, tars.END
         members |= files
         size += more
-    yield _tar(members)
-
-
-def _padded(size: int, unit: int) -> int:
-    return -(-size // unit) * unit
+    yield tars.write(members)
 
 
 def _files(training: Training) -> dict[str, bytes]:
@@ -133,16 +122,6 @@ def _files(training: Training) -> dict[str, bytes]:
         if name in run or not entry.get("optional"):
             content[name] = run.read(name)
     return {f"{training.name}/{name}": content[name] for name in sorted(content)}
-
-
-def _tar(members: Mapping[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)  # time, owner and group 0, mode 644
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return out.getvalue()
 
 
 # ---- unpacking ---------------------------------------------------------------------------------------------
@@ -162,13 +141,13 @@ class Imported:
 def unpack(archive: Path) -> Imported:
     """Bring the runs of one archive into the store. A run that is already there is completed, never changed.
 
-    All of the archive is checked before the first run is written. Two makings of one training count as the
-    same network when their weights are equal to the bit.
+    All of it is checked before the first run is written. Two makings of one training count as the same
+    network when their weights are equal to the bit.
 
     Raises:
-        InputError: The archive, or a run of that name in the store, is damaged in any way, and then nothing
-            has been written; or the store cannot be written: what was brought in before stays, and doing it
-            again brings the rest.
+        InputError: The archive, or a run of that name in the store, is damaged, and then nothing was written;
+            or the store cannot be written: what was brought in before stays, and another call brings the
+            rest.
     """
     arrived = _read(Path(archive))
     root = paths.runs()
@@ -187,7 +166,7 @@ def _read(archive: Path) -> dict[Training, dict[str, bytes]]:
     """The runs of an archive, each with the content of its files, all of them checked."""
     shown = str(archive) if str(archive).isprintable() else ascii(str(archive))
     try:
-        members = _members(read_file(archive, most=MOST_BYTES))
+        members = tars.read(read_file(archive, most=MOST_BYTES))
         contents: dict[str, dict[str, bytes]] = {}
         for name, content in members.items():
             folder, _, file = name.rpartition("/")
@@ -208,54 +187,8 @@ def _checked_run(name: str, run: Mapping[str, bytes]) -> Training:
         raise Unfit(f"holds {error}") from None
 
 
-def _members(content: bytes) -> dict[str, bytes]:
-    """The content of each member of a tar by its name.
-
-    Raises:
-        Unfit: Anything is in it but regular files at <group>/<run>/<file>, each once, and the zeros that
-            belong to a tar.
-    """
-    found: dict[str, bytes] = {}
-    start = 0
-    while content[start : start + BLOCK].strip(b"\0"):
-        member = _header(content[start : start + BLOCK])
-        start += BLOCK
-        end = start + member.size
-        if not start <= end <= len(content):
-            raise Unfit(f"is cut, or holds {_said(member.name)} with a wrong size of {member.size} bytes")
-        if member.name in found:
-            raise Unfit(f"holds {_said(member.name)} twice")
-        found[member.name] = content[start:end]
-        start += _padded(member.size, BLOCK)
-        if len(found) > MOST_MEMBERS or content[end:start].strip(b"\0"):
-            raise Unfit(f"holds more than {MOST_MEMBERS} files, or something between them")
-    if len(content) - start < END:
-        raise Unfit("ends too early")
-    if not found or content.count(b"\0", start) < len(content) - start:
-        raise Unfit("holds something after its end" if found else "holds nothing that is a file")
-    return found
-
-
-def _header(block: bytes) -> tarfile.TarInfo:
-    """What the header of a regular file says; raises Unfit for the header of anything else."""
-    try:
-        member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except (tarfile.TarError, ValueError, OverflowError) as error:
-        raise Unfit(f"is not a whole tar ({error})") from None
-    if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
-        raise Unfit(f"holds {_said(member.name)}, which is no regular file")
-    parts = member.name.split("/")
-    if len(parts) != 3 or not all(map(PLAIN.fullmatch, parts)):
-        raise Unfit(f"holds {_said(member.name)}; members must be <group>/<run>/<file>")
-    return member
-
-
-def _said(name: str) -> str:
-    return ascii(name) if len(name) <= 120 else f"{ascii(name[:120])}..."
-
-
 def _take(training: Training, run: dict[str, bytes]) -> dict[str, list[str]]:
-    """Bring a checked run into the store, or complete the one that is there.
+    """Bring a checked run into the store, or complete the one there.
 
     Returns:
         The fields of `Imported`.
@@ -288,11 +221,8 @@ def _compared(name: str, here: store.Folder, run: Mapping[str, bytes]) -> dict[s
         return file in here.files and here.files[file]["sha256"] != files[file]["sha256"]
 
     if differs(validity.WEIGHTS):
-        return {
-            "refused": [
-                f"{name}: another network than the one here (another device or version made it); the one here stays"
-            ]
-        }
+        why = "another network than the one here (another device or version made it)"
+        return {"refused": [f"{name}: {why}; the one here stays"]}
     ours, theirs = (
         validity.config(content)["result"] for content in (here.read(validity.CONFIG), run[validity.CONFIG])
     )

@@ -4,8 +4,6 @@ trusted.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import stat
@@ -54,32 +52,30 @@ def _status(folder: Path) -> dict[str, object]:
 
 
 def _at_home(folder: Path, facts: dict[str, dict[str, object]]) -> bool:
-    """Whether a run lies where its name says; one that today's recipes do not describe is known by its key."""
+    """Whether a run lies where its name says; of one that today's recipes do not describe, only the group is
+    known.
+    """
     named = facts["training"]
     if training := described(named):
         return folder == paths.runs() / training.name
-    key = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:8]
-    return folder.parent == paths.runs() / f"{named['dataset']}-{named['model']}" and folder.name.endswith(
-        f"-{key}"
-    )
+    in_group = folder.parent == paths.runs() / f"{named['dataset']}-{named['model']}"
+    return in_group and bool(_RUN_NAME.fullmatch(folder.name))
 
 
 def _misplaced(folder: Path, facts: dict[str, dict[str, object]]) -> str:
     training = described(facts["training"])
     name = training.name if training else "of another name"
     if training and there(paths.runs() / name):
-        return f"damaged: {folder} is a copy of the run {name}, which is in its place too; move the copy out of {paths.runs()}"
+        way_out = f"move the copy out of {paths.runs()}"
+        return f"damaged: {folder} is a copy of the run {name}, which is in its place too; {way_out}"
     return f"damaged: {folder} holds the run {name}; give it its name back"
 
 
 def _facts(run: store.Folder) -> dict[str, object]:
     """Columns of the catalogue that are read from a run's files."""
     facts, units = config(run), measurements.file_name("selectivity", {})
-    frames = {
-        file: _frame(run, file)
-        for file, entry in run.files.items()
-        if entry.get("measurement") in validity.COLUMNS
-    }
+    known = [file for file, entry in run.files.items() if entry.get("measurement") in validity.COLUMNS]
+    frames = {file: _frame(run, file) for file in known}
     named, result, made = facts["training"], facts["result"], facts["provenance"]
     # so that rows can be sorted, whatever they hold
     kinds = {"dataset": str, "model": str, "alpha": float, "seed": int, "recipe": str}
@@ -178,9 +174,8 @@ def _visible(folder: Path) -> list[Path]:
 def _is_run(path: Path) -> bool:
     """Whether this is meant to be a run: by its name, by what it holds, or because nobody can tell."""
     try:
-        return bool(_RUN_NAME.fullmatch(path.name)) or any(
-            there(path / file) for file in (store.MANIFEST, validity.CONFIG)
-        )
+        holds = any(there(path / file) for file in (store.MANIFEST, validity.CONFIG))
+        return holds or bool(_RUN_NAME.fullmatch(path.name))
     except InputError:
         return True
 
@@ -189,9 +184,7 @@ _RUN_NAME = re.compile(r".+-[0-9a-f]{8}")
 
 
 def _listed() -> tuple[list[Path], dict[Path, InputError]]:
-    """The folders of all runs, whole or not, and the folders of the store that cannot be looked into, each
-    with its error.
-    """
+    """The folders of all runs, whole or not, and what cannot be looked into, each with its error."""
     root, found, closed = paths.runs(), [], {}
     if not there(root):
         return [], {}
@@ -219,9 +212,8 @@ def catalogue() -> pd.DataFrame:
     """
     found, closed = _listed()
     known = [_status(folder) for folder in found]
-    known += [
-        {"status": "damaged", "run": folder.name, "note": str(error)} for folder, error in closed.items()
-    ]
+    for folder, error in closed.items():
+        known.append({"status": "damaged", "run": folder.name, "note": str(error)})
     rows = pd.DataFrame(known, columns=COLUMNS)
     return rows.sort_values(
         ["dataset", "model", "recipe", "variant", "alpha", "seed", "run"], ignore_index=True
@@ -240,8 +232,8 @@ def refuse_damaged(rows: pd.DataFrame) -> None:
 
 
 def folders() -> list[Path]:
-    """The folders of all runs that lie in their place, in order, and of damaged ones: whoever reads those
-    meets the damage.
+    """The folders of all runs in their places, in order, and of damaged ones: whoever reads those meets the
+    damage.
     """
 
     def in_place(folder: Path) -> bool:
@@ -257,7 +249,7 @@ def trainings() -> list[Training]:
     """The training of every cached run that today's recipes describe.
 
     Raises:
-        InputError: At what is damaged or cannot be read.
+        InputError: For a damaged run.
     """
     for error in _listed()[1].values():
         raise error

@@ -41,8 +41,7 @@ def sealed(content: bytes) -> dict[str, dict[str, object]]:
     """What a manifest says of each file by its name: "sha256", "bytes", and other facts.
 
     Raises:
-        Unfit: It is no manifest, was edited, is of a newer format, or names a file that is not in its own
-            folder.
+        Unfit: It is no manifest, was edited, is of a newer format, or names a file outside its own folder.
     """
     try:
         found = parsed(content)
@@ -119,7 +118,7 @@ class Folder:
         """Open an existing folder.
 
         Raises:
-            InputError: If its manifest is missing, cut, edited or cannot be read.
+            InputError: If its manifest is missing, damaged or unreadable.
         """
         self.path = path
         self.files: dict[str, dict[str, object]] = {}
@@ -138,10 +137,10 @@ class Folder:
         return name in self.files and not (self.files[name].get("optional") and not there(self.path / name))
 
     def read(self, name: str) -> bytes:
-        """Verified content of a file.
+        """A file's content, verified.
 
         Raises:
-            InputError: If it is missing or differs from the manifest in any bit.
+            InputError: If it is missing or not what was written.
         """
         if name not in self.files:
             raise InputError(f"{self.path} holds no {name}; it holds {', '.join(sorted(self.files))}")
@@ -187,18 +186,18 @@ class Folder:
         """Put an optional file back.
 
         Raises:
-            InputError: Unless it is bit for bit the file that the manifest lists.
+            InputError: Unless it is the one the manifest names.
         """
         if _sha256(content) != self.files[name]["sha256"]:
             raise InputError(
-                f"{self.path / name}: made again here, it differs from the recorded one (another device or version?); "
-                "set RUNS_DIR to an empty folder for a store of this machine's own"
+                f"{self.path / name}: made again here, it differs from the recorded one "
+                "(another device or version?); set RUNS_DIR to an empty folder, for a store of this machine"
             )
         write_atomically(self.path / name, content)
 
 
 def create(path: Path, files: dict[str, bytes], *, optional: tuple[str, ...] = ()) -> Folder:
-    """Write a whole folder with its manifest, as `put` does; files named in `optional` may be absent later."""
+    """Write a whole folder with its manifest, as `put` does; files in `optional` may be absent later."""
     marks = {name: {"optional": True} if name in optional else {} for name in files}
     entries = {name: _entry(content, marks[name]) for name, content in files.items()}
     return put(path, files | {MANIFEST: _manifest(entries)})

@@ -1,5 +1,4 @@
-"""What the files of a run must hold: asked of runs that are read or listed, and of all of those that come
-from elsewhere.
+"""What the files of a run must hold: asked of runs that are read or listed, and of all from elsewhere.
 
 A checksum says that a file is what somebody wrote, not that this library wrote it. Each function raises
 `store.Unfit` with words that follow the file's name.
@@ -10,6 +9,8 @@ from __future__ import annotations
 import io
 import json
 import math
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
@@ -20,10 +21,12 @@ import pyarrow.parquet as pq
 import safetensors
 import safetensors.torch
 import torch
+from PIL import Image
 
-from lib import data, measurements, models
+from lib import corruptions, data, measurements, models
 from lib.base.errors import InputError
 from lib.base.files import Unfit, parsed
+from lib.corruptions import dataset as corruptions_dataset
 from lib.runs import store
 from lib.training.recipe import LABELS, Training
 from lib.training.recipe import described as recipe_described
@@ -34,6 +37,7 @@ MOST_BYTES = {CONFIG: 2**20, WEIGHTS: 2**29, store.MANIFEST: store.MANIFEST_BYTE
 TABLE_BYTES = 2**26  # of a table, packed and unpacked
 TABLE_ROWS = 5_000_000  # the class means of the largest network on the most classes are 4.5 million
 TEXT_LENGTH = 500
+PICTURE_SIDE = 1024  # pixels
 
 # ---- config.json -------------------------------------------------------------------------------------------
 
@@ -103,9 +107,7 @@ def _said(value: object) -> str:
 
 
 def config(content: bytes) -> dict[str, dict[str, object]]:
-    """The facts of a config.json: "training", "result" and "provenance", each with the fields that are read
-    of it.
-    """
+    """The facts of a config.json: "training", "result" and "provenance", each with the fields in use."""
     facts = parsed(content)
     parts = dict.fromkeys(("training", "result", "provenance"), lambda value: isinstance(value, dict))
     _check_fields("the file", facts, parts)
@@ -180,9 +182,7 @@ _ARROW = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexErro
 
 
 def frame(content: bytes) -> pd.DataFrame:
-    """The rows of a table, whatever its columns, as long as none has the name of one that says which network
-    it is.
-    """
+    """The rows of a table, whatever its columns, unless one has the name of a label such as alpha."""
     try:
         rows = pd.read_parquet(io.BytesIO(content))
     except (*_ARROW, AttributeError, RecursionError, NotImplementedError) as error:
@@ -199,9 +199,7 @@ def _first_line(error: BaseException) -> str:
 def _checked_frame(
     content: bytes, columns: Mapping[str, str], lacking: set[str] = frozenset()
 ) -> pd.DataFrame:
-    """The rows of a table with just these columns; its size is looked at first, as a small file may hold a
-    large one.
-    """
+    """The rows of a table with just these columns; its size is checked first: a small file may hold much."""
     try:
         texts = [name for name, kind in columns.items() if kind in (TEXT, BYTES)]
         file = pq.ParquetFile(
@@ -221,8 +219,9 @@ def _checked_frame(
                 f"has {facts.num_rows} rows and {unpacked} bytes unpacked: no table of a run is like that"
             )
         for name, kind in columns.items():
-            # pandas writes NaN so
-            _check_column(name, kind, file.read(columns=[name])[0], kind == FLOAT or name in lacking)
+            _check_column(
+                name, kind, file.read(columns=[name])[0], kind == FLOAT or name in lacking
+            )  # pandas writes NaN so
     except Unfit:
         raise
     except _ARROW as error:
@@ -245,6 +244,8 @@ def _check_column(name: str, kind: str, column: pa.ChunkedArray, may_lack: bool)
         most = {TEXT: TEXT_LENGTH, BYTES: TABLE_BYTES}.get(kind)
         if most and (pc.max(pc.binary_length(texts)).as_py() or 0) > most:
             raise Unfit(f"has a text that is too long in column {name}")
+        if kind == TEXT and not all(text is None or text.isprintable() for text in texts.to_pylist()):
+            raise Unfit(f"has a text that cannot be printed in column {name}")
     if name in _RANGES and kind in (INT, FLOAT):
         least, most = _RANGES[name]
         found = pc.min_max(
@@ -267,7 +268,7 @@ def history(content: bytes, facts: Mapping[str, Mapping[str, object]]) -> None:
 
 
 def table(measurement: str, content: bytes, training: Training) -> None:
-    """Check the table of a measurement on a network: its columns, and that it speaks of that network's units."""
+    """Check a table that was measured on a network: its columns, and that its units are the network's."""
     if measurement not in COLUMNS:
         frame(content)
         return
@@ -275,6 +276,15 @@ def table(measurement: str, content: bytes, training: Training) -> None:
     rows = _checked_frame(content, columns, _MAY_LACK.get(measurement, set()))
     if {"images", "correct"} <= columns.keys() and (rows.correct > rows.images).any():
         raise Unfit("counts more right answers than images")
+    if "class" in columns and rows["class"].nunique() > data.DATASETS[training.dataset][1]:
+        raise Unfit(f"has more classes than {training.dataset}")
+    if "corruption" in columns and not set(rows.corruption.dropna()) <= {
+        corruptions_dataset.CLEAN,
+        *corruptions.NAMES,
+    }:
+        raise Unfit("has corruptions that this library has not")
+    for picture in rows.png if "png" in columns else ():
+        _check_picture(picture)
     if "layer" not in columns:
         return
     layers = _layers(training.model, training.dataset)
@@ -287,6 +297,27 @@ def table(measurement: str, content: bytes, training: Training) -> None:
         wanted = {name: (units, units - 1, units * times) for name, units in layers.items()}
         if {name: tuple(map(int, row)) for name, *row in found.itertuples()} != wanted:
             raise Unfit(f"has other units than {training.model}")
+
+
+def _check_picture(content: bytes) -> None:
+    """Raise Unfit unless this is a small PNG."""
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+            small = max(picture.size) <= PICTURE_SIDE
+            if small:
+                picture.load()
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        Image.DecompressionBombError,
+        struct.error,
+        zlib.error,
+    ):
+        raise Unfit("holds what is no picture") from None
+    if not small:
+        raise Unfit(f"holds a picture of {picture.size[0]} x {picture.size[1]} pixels")
 
 
 # ---- weights -----------------------------------------------------------------------------------------------
@@ -303,9 +334,7 @@ def _layers(model: str, dataset: str) -> dict[str, int]:
 
 
 def weights(content: bytes, training: Training) -> None:
-    """Check that weights are those of the network that a training describes: names, shapes, kinds, and finite
-    numbers.
-    """
+    """Check that weights fit the network that a training describes: names, shapes, dtypes, finite numbers."""
     with torch.device("meta"):
         network = models.build(training.model, data.DATASETS[training.dataset][1])
     halved = {name for name, parameter in network.named_parameters() if parameter.ndim > 1}
@@ -361,7 +390,7 @@ def run(name: str, contents: Mapping[str, bytes]) -> Training:
         raise Unfit(f"{name}/{min(unexpected)}, which its manifest does not name")
     if (
         any(file in REQUIRED for file, entry in files.items() if "measurement" in entry)
-        or not REQUIRED <= files.keys()
+        or not files.keys() >= REQUIRED
     ):
         raise Unfit(f"{name}, whose manifest is not that of a run")
     for file, entry in files.items():

@@ -26,7 +26,7 @@ OPTIONAL = ("variants", "epochs", "measurements")
 LISTS = ("models", "alphas", "seeds", "variants", "measurements")
 # keys whose values are numbers, with examples
 NUMBERS = {"alphas": "-1, 0.4 or 1e-3", "seeds": "0 or 12", "epochs": "8"}
-# 18 digits: a run's folder is named by its seed, and names have an end
+# at most 18 digits: a run's folder is named by its seed, and names have an end
 WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
 FORM = "sweeps/digits.yml shows the form"
@@ -68,8 +68,8 @@ def _content(file: Path) -> dict[str, str | list[str]]:
     try:
         if not file.is_file() and file.exists() and not file.is_dir():  # a pipe would be waited for
             raise InputError("is no ordinary file; give a sweep file such as sweeps/digits.yml")
-        # BaseLoader is YAML's own failsafe schema, in which all plain values are text; nodes know their
-        # lines, and keys that stand twice
+        # BaseLoader is YAML's own failsafe schema, in which all values are text. Its nodes, unlike a
+        # dictionary, know their lines, and keys that stand twice
         root = yaml.compose(file.read_bytes(), yaml.BaseLoader)
     except FileNotFoundError:
         known = ", ".join(
@@ -137,7 +137,8 @@ def _untagged(node: yaml.Node) -> None:
     if node.tag not in (yaml.BaseLoader.DEFAULT_SCALAR_TAG, yaml.BaseLoader.DEFAULT_SEQUENCE_TAG):
         tag = reprlib.repr(node.tag.replace("tag:yaml.org,2002:", "!!"))
         raise InputError(
-            f"line {node.start_mark.line + 1}: the type {tag} has no meaning in a sweep file; leave it out and write the value alone"
+            f"line {node.start_mark.line + 1}: the type {tag} has no meaning in a sweep file; "
+            "leave it out and write the value alone"
         )
 
 
@@ -162,7 +163,8 @@ def _sweep(file: Path, content: dict[str, str | list[str]]) -> Sweep:
     lacking = [key for key in REQUIRED if key not in content]
     if lacking:
         raise InputError(
-            f"{', '.join(lacking)} missing; a sweep names {', '.join(REQUIRED)}, and may name {', '.join(OPTIONAL)}"
+            f"{', '.join(lacking)} missing; "
+            f"a sweep names {', '.join(REQUIRED)}, and may name {', '.join(OPTIONAL)}"
         )
     given = {key: _numbers(key, value) if key in NUMBERS else value for key, value in content.items()}
     shared = {key: value for key, value in given.items() if key not in ("models", "measurements")}

@@ -1,5 +1,4 @@
-"""A sweep done by jobs: what every kind of them shares, and the plainest kind, processes of their own on this
-machine.
+"""A sweep done by jobs: what all kinds of them share, and the plainest kind, processes of this machine.
 
 A job is nothing but `python -m lib sweep` on the same file. Runs are idempotent and the store's locks share
 them out, so a job may be killed, started twice, or joined by a sweep in another process. What a job has done
@@ -41,18 +40,16 @@ STOP_SECONDS = 20.0  # for processes to end after they are told to; a cluster ki
 
 
 def name(plan: Plan, *more: object) -> str:
-    """A name for the jobs of a plan: the same for the same part of the same sweep in the same store, another
-    for any other.
-    """
-    facts = [
-        str(paths.runs()),
-        [training.key for training in plan.sweep.trainings],
-        plan.shard,
-        plan.sweep.measurements,
-        *more,
-    ]
+    """A name for the jobs of a plan: the same for the same part of the same sweep in the same store."""
+    keys = [training.key for training in plan.sweep.trainings]
+    facts = [str(paths.runs()), keys, plan.shard, plan.sweep.measurements, *more]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:10]
     return f"{re.sub(r'[^A-Za-z0-9._-]', '_', plan.sweep.name)[:60]}-{digest}"
+
+
+def told(line: str) -> None:
+    """Print a line at once: what a sweep says is often read in a file, while it goes on."""
+    print(line, flush=True)
 
 
 def place(name: str) -> Path:
@@ -61,8 +58,7 @@ def place(name: str) -> Path:
 
 
 def folder(plan: Plan, name: str) -> Path:
-    """Make that place. A copy of the file, because a job may wait for days until it starts, and the file may
-    be edited meanwhile.
+    """Make that place. Jobs read a copy of the file, which may be edited while they wait for days to start.
 
     Raises:
         InputError: The sweep file cannot be read, or the folder cannot be written.
@@ -77,28 +73,23 @@ def folder(plan: Plan, name: str) -> Path:
 
 
 def command(file: Path) -> list[str]:
-    """The command line of a job, which imports this library, whatever else is installed or lies in its folder
-    (-P).
-    """
+    """The command line of a job; -P has it import this library wherever it starts."""
     return [sys.executable, "-P", "-m", "lib", "sweep", str(file)]
 
 
 def environment() -> dict[str, str]:
-    """What a job's environment must hold, said outright: a cluster may choose to hand on nothing of what is
-    set here.
-    """
+    """What a job's environment must hold: a cluster may hand on nothing of what is set here."""
     given = {"RUNS_DIR": str(paths.runs()), "LIB_CACHE": str(paths.cache())}
     given |= {"DATA_DIR": str(paths.data())} if os.environ.get("DATA_DIR") else {}
     given |= {name: os.environ[name] for name in ("OMP_NUM_THREADS",) if os.environ.get(name)}
-    return given | {
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")]))
-    }
+    first = [str(paths.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return given | {"PYTHONPATH": os.pathsep.join(first)}
 
 
 def complete(plan: Plan, training: Training) -> bool:
     """Whether a network and all its tables are in the store.
 
-    A table counts once the manifest names it, which is after its file is written.
+    A table counts once the manifest names it, which is a moment after its file is written.
     """
     try:
         run = store.Folder(paths.runs() / training.name)
@@ -127,13 +118,11 @@ def follow(
     left = list(plan.wanted)
     while True:
         check()
-        # asked before the store: what was finished just before the last job ended is then still seen
-        more = working()
+        more = working()  # asked before the store, so that what the last job finished is still seen
         for training in [one for one in left if complete(plan, one)]:
             left.remove(training)
-            say(
-                f"{len(plan.trainings) - len(left)} of {len(plan.trainings)}: {label(training)}, {_found(training)}"
-            )
+            done, count = len(plan.trainings) - len(left), len(plan.trainings)
+            say(f"{done} of {count}: {label(training)}, {_found(training)}")
         if not left or not more:
             return
         time.sleep(seconds)
@@ -161,24 +150,20 @@ def failure(log: Path) -> str:
     lines = []
     with suppress(OSError):
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    said = [line.strip() for line in lines if re.search(r"\berror: |\w(Error|Exception)\b", line)]
-    reason = (
-        said[-1].removeprefix("error: ")[:300]
-        if said
-        else "it ended without a word: killed, or out of memory"
-    )
+    telling = re.compile(r"\berror: |\w(Error|Exception)\b|^stopped by SIG")
+    said = [line.strip().removeprefix("error: ") for line in lines if telling.search(line)]
+    reason = said[-1][:300] if said else "it ended without a word: killed, or out of memory"
     return f"{reason}; its log: {log if log.exists() else log.parent}"
 
 
 # ---- processes of this machine -----------------------------------------------------------------------------
 
 
-def run(plan: Plan, *, jobs: int | None = None, say: Callable[[str], None] = print) -> Outcome:
+def run(plan: Plan, *, jobs: int | None = None, say: Callable[[str], None] = told) -> Outcome:
     """Have processes train and measure what a plan lacks.
 
-    Each may make every network: what one leaves undone another takes.
-
-    They end with this one: by Ctrl-C, SIGTERM or SIGHUP, after which each has kept its last checkpoint.
+    Each may make every network: what one leaves undone another takes. They end with this one: by Ctrl-C,
+    SIGTERM or SIGHUP, after which each has kept its last checkpoint.
 
     Args:
         plan: What is missing.
@@ -189,8 +174,7 @@ def run(plan: Plan, *, jobs: int | None = None, say: Callable[[str], None] = pri
         What became of the plan; `failed` if something is left though nothing has interrupted it.
 
     Raises:
-        InputError: For a bad number of jobs, for what is missing under RUNS_FROZEN=1, and where nothing can
-            be written.
+        InputError: The number of jobs is bad, nothing can be written, or RUNS_FROZEN=1 is set.
     """
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
         raise InputError(f"jobs must be a whole number >= 1, got {jobs!r}")
@@ -206,18 +190,16 @@ def run(plan: Plan, *, jobs: int | None = None, say: Callable[[str], None] = pri
     share = "es here, which share the work; each has" if count > 1 else " here; it has"
     say(f"{count} process{share} {cpus} CPU{'s' * (cpus > 1)}; logs lie in {here}")
     logs: dict[subprocess.Popen, Path] = {}
-    told: set[subprocess.Popen] = set()
+    over: set[subprocess.Popen] = set()
 
     def working() -> bool:
-        for process in logs.keys() - told:
+        for process in logs.keys() - over:
             if process.poll() is not None:
-                told.add(process)
-                if process.returncode:
-                    killed = (
-                        f" by {signal.Signals(-process.returncode).name}" if process.returncode < 0 else ""
-                    )
+                over.add(process)
+                if code := process.returncode:
+                    killed = f" by {signal.Signals(-code).name}" if code < 0 else ""
                     say(f"process {process.pid} failed{killed}: {failure(logs[process])}")
-        return len(told) < len(logs)
+        return len(over) < len(logs)
 
     interrupted, why = False, ""
     with interrupt.heard() as check:
@@ -231,10 +213,8 @@ def run(plan: Plan, *, jobs: int | None = None, say: Callable[[str], None] = pri
                 check()
                 time.sleep(POLL_SECONDS / 10)
         except KeyboardInterrupt:
-            interrupted, why = (
-                True,
-                f"{interrupt.reason()}: the processes are told to keep their checkpoints and end",
-            )
+            interrupted = True
+            why = f"{interrupt.reason()}: the processes are told to keep their checkpoints and end"
         finally:
             _stop(list(logs))
     result = outcome(plan, interrupted=interrupted)
@@ -252,23 +232,26 @@ def _gpus() -> list[str]:
 
 
 def _start(plan: Plan, log: Path, given: dict[str, str]) -> subprocess.Popen:
-    """A process at work on the plan's part of the sweep, in a session of its own: Ctrl-C in the terminal
-    reaches it through this process alone.
+    """Start a process at work on the plan's part of the sweep.
+
+    It has a session of its own, so that Ctrl-C in the terminal reaches it through this process alone.
     """
     shard = f"{plan.shard[0]}/{plan.shard[1]}"
     try:
         with log.open("wb") as out:
             return subprocess.Popen(
-                [*command(log.with_name(plan.sweep.file.name)), "--shard", shard], cwd=paths.ROOT, env=os.environ | given,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+                [*command(log.with_name(plan.sweep.file.name)), "--shard", shard],
+                cwd=paths.ROOT, env=os.environ | given, stdin=subprocess.DEVNULL,
+                stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
     except OSError as error:
         raise InputError(f"cannot start a process with its log in {log}: {error.strerror}") from error
 
 
 def _stop(processes: list[subprocess.Popen]) -> None:
-    """End what still works, as SIGTERM ends a sweep; by force after a while or at another Ctrl-C, which the
-    store is safe against.
+    """End what still works, as SIGTERM ends a sweep.
+
+    By force after a while, or at another Ctrl-C: the store is safe against that.
     """
     end = time.monotonic() + STOP_SECONDS
     try:

@@ -32,8 +32,8 @@ TIMES, LEAST_MINUTES = 4, 60
 ARRAY = 1001  # jobs in an array, where Slurm does not say its limit: the default
 
 # A job that runs out of time, or is about to be preempted, is told so two minutes before, as compiled code
-# hears of it only after a step. It then keeps its checkpoint and is queued again, at most as often as a sweep
-# that is much slower than expected may need.
+# hears of it only after a step. It then keeps its checkpoint and is queued again, at most as often as a
+# sweep that is much slower than expected may need.
 SCRIPT = """#!/bin/bash
 #SBATCH --time={minutes} --nodes=1 --cpus-per-task=2
 #SBATCH --requeue --open-mode=append --signal=B:USR1@120
@@ -42,7 +42,9 @@ export OMP_NUM_THREADS="${{OMP_NUM_THREADS:-$SLURM_CPUS_PER_TASK}}"
 again() {{
     kill -TERM "$job"
     wait "$job"
-    [ "${{SLURM_RESTART_COUNT:-0}}" -lt 20 ] && scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
+    if [ "${{SLURM_RESTART_COUNT:-0}}" -lt 20 ]; then
+        scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
+    fi
     exit 143
 }}
 trap again USR1
@@ -53,7 +55,7 @@ wait "$job"
 """
 
 
-def run(plan: Plan, *, say: Callable[[str], None] = print) -> Outcome:
+def run(plan: Plan, *, say: Callable[[str], None] = processes.told) -> Outcome:
     """Have Slurm train and measure what a plan lacks, and wait for it.
 
     Jobs of an earlier call that still go on are waited for, not doubled.
@@ -67,20 +69,18 @@ def run(plan: Plan, *, say: Callable[[str], None] = print) -> Outcome:
         failed otherwise.
 
     Raises:
-        InputError: Without Slurm, for what is missing under RUNS_FROZEN=1, and where Slurm does not take the
-            jobs.
+        InputError: There is no Slurm, or it does not take the jobs, or RUNS_FROZEN=1 is set.
     """
     if runs.frozen() or not plan.wanted:
         # makes nothing: reports that everything is there, or raises
         return work_run(plan, say=say, live=False)
     if absent := [name for name in ("sbatch", "squeue", "scontrol") if not shutil.which(name)]:
         raise InputError(
-            f"engine slurm needs {', '.join(absent)} on the PATH; call it where Slurm takes jobs, or choose engine local"
+            f"engine slurm needs {', '.join(absent)} on the PATH; "
+            "call it where Slurm takes jobs, or choose engine local"
         )
     parts, wanted = min(len(plan.trainings), _array_limit()), set(plan.wanted)
-    shares = [
-        [training for training in plan.trainings[task::parts] if training in wanted] for task in range(parts)
-    ]
+    shares = [[one for one in plan.trainings[task::parts] if one in wanted] for task in range(parts)]
     name = processes.name(plan, parts)
     jobs = {task: array for task, array in (_queue(name) or {}).items() if shares[task]}
     for line in opening(plan, None):
@@ -89,20 +89,19 @@ def run(plan: Plan, *, say: Callable[[str], None] = print) -> Outcome:
         say(f"{len(jobs)} jobs of an earlier call are at work on it")
     if fresh := [task for task, share in enumerate(shares) if share and task not in jobs]:
         jobs |= dict.fromkeys(fresh, _submit(plan, name, fresh, parts))
-        say(
-            f"{len(fresh)} jobs in one array, each with at most {len(shares[fresh[0]])} networks; logs lie in {processes.place(name)}"
-        )
+        most = max(len(shares[task]) for task in fresh)
+        say(f"{len(fresh)} jobs in one array, each with at most {most} networks")
+        say(f"logs lie in {processes.place(name)}")
     say(f"look at them with: squeue --name={name}; cancel them with: scancel --name={name}")
-    gone: dict[int, float] = {}  # when a job was first seen to have left the queue
+    ended: float | None = None  # when no job was in the queue any more
 
     def working() -> bool:
+        nonlocal ended
         queue, now = _queue(name), time.monotonic()
-        for task in jobs:
-            if queue is None or task in queue:  # where Slurm does not answer, they are taken to go on
-                gone.pop(task, None)
-            else:
-                gone.setdefault(task, now)
-        return any(now - gone.get(task, now) < GRACE_SECONDS for task in jobs)
+        # where Slurm does not answer, the jobs are taken to go on
+        waits = queue is None or any(task in queue for task in jobs)
+        ended = None if waits else ended or now
+        return waits or now - ended < GRACE_SECONDS
 
     why = ""
     try:
@@ -112,9 +111,8 @@ def run(plan: Plan, *, say: Callable[[str], None] = print) -> Outcome:
         why = f"{interrupt.reason()}: the jobs go on, and the same command waits for them again"
     for task in [] if why else jobs:
         if any(not processes.complete(plan, training) for training in shares[task]):
-            say(
-                f"job {jobs[task]}_{task} failed: {processes.failure(processes.place(name) / f'{jobs[task]}_{task}.log')}"
-            )
+            log = processes.place(name) / f"{jobs[task]}_{task}.log"
+            say(f"job {jobs[task]}_{task} failed: {processes.failure(log)}")
     outcome = processes.outcome(plan, interrupted=bool(why))
     for line in closing(plan, outcome, why, None, engine="slurm"):
         say(line)
@@ -127,7 +125,7 @@ def outside() -> dict[str, str]:
     Within one, Slurm's variables are about that job. They would be handed on to the new ones, where its
     memory contradicts theirs ("mutually exclusive") and its binding to cores and memory means another node.
     """
-    # how to reach Slurm and what it prints, not about a job
+    # how to reach Slurm and what it prints, which is not about a job
     kept = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT", "SLURM_TIME_FORMAT")
     binding = ("SBATCH_MEM_BIND", "SBATCH_CPU_BIND") if "SLURM_JOB_ID" in os.environ else ()
     dropped = ("SLURM_", "SBATCH_WAIT", *binding)  # SBATCH_WAIT would have sbatch itself wait
@@ -146,8 +144,9 @@ def _array_limit() -> int:
 
 
 def _queue(name: str) -> dict[int, str] | None:
-    """{number in the array: id of the array} of this user's jobs of that name that wait or work; None when
-    Slurm does not answer.
+    """This user's jobs of that name that wait or work: {number in the array: id of the array}.
+
+    None when Slurm does not answer.
     """
     answer = _asked(
         "squeue", "--noheader", "--array", f"--user={os.getuid()}", f"--name={name}", "--format=%K %F"
@@ -171,26 +170,20 @@ def _submit(plan: Plan, name: str, tasks: list[int], parts: int) -> str:
         environment=" ".join(f"{key}={shlex.quote(value)}" for key, value in processes.environment().items()),
         root=shlex.quote(str(paths.ROOT)),
         command=shlex.join(processes.command(folder / plan.sweep.file.name)),
-        # of the whole sweep's networks this part has the i-th and every n-th after it, and of those each job
-        # has every `parts`-th
+        # of the whole sweep's networks this part has the i-th and every n-th after it, and of those each
+        # job has every `parts`-th
         i=i, n=n, whole=n * parts,
     )  # fmt: skip
     log = str(folder).replace("%", "%%") + "/%A_%a.log"
     array = ",".join(map(str, tasks))
-    done = _asked(
-        "sbatch",
-        "--parsable",
-        f"--job-name={name}",
-        f"--array={array}",
-        f"--output={log}",
-        f"--error={log}",
-        script=script,
-    )
+    told = [f"--job-name={name}", f"--array={array}", f"--output={log}", f"--error={log}"]
+    done = _asked("sbatch", "--parsable", *told, script=script)
     if done.returncode:
         if not earlier:
             shutil.rmtree(folder, ignore_errors=True)
         reason = (done.stderr.strip().splitlines() or [f"sbatch ended with {done.returncode}"])[-1]
         raise InputError(
-            f"slurm did not take the jobs: {reason}; hand in a part with --shard 1/2, or ask for something else with SBATCH_PARTITION and the like"
+            f"slurm did not take the jobs: {reason}; hand in a part with --shard 1/2, "
+            "or ask for something else with SBATCH_PARTITION and the like"
         )
     return done.stdout.strip().split(";")[0]
