@@ -1,6 +1,8 @@
 """The networks: their layers and counts, torchvision's own as reference, and what the hooks read."""
 
 import doctest
+import subprocess
+import sys
 from functools import lru_cache
 
 import pytest
@@ -9,6 +11,7 @@ import torchvision
 from torch import nn
 
 from lib import models
+from lib.base import paths
 from lib.base.errors import InputError
 from lib.models import registry
 from lib.models.resnet import CifarBlock
@@ -90,6 +93,26 @@ def test_normalisation_is_inside(name):
     std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
     torch.testing.assert_close(seen[0], (pixels(side) - mean) / std)
     assert not any("normalize" in key for key in built(name).state_dict())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_a_seed_gives_torchvisions_weights_by_torchvisions_names(name):
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        theirs = getattr(torchvision.models, name)(num_classes=200).state_dict()
+    ours = models.build(name, 200, seed=3).state_dict()
+    assert list(ours) == list(theirs)
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_the_library_does_without_torchvisions_models():
+    """Importing them takes as long as importing torch twice, for every command, kernel and job."""
+    code = (
+        "import sys; from lib import data, measurements, models, runs; "
+        "print([name for name in sys.modules if name.startswith(('torchvision', 'torch._dynamo'))][:3])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])

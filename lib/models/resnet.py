@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import resnet
 
 # The code base that the paper's ResNet20 comes from normalises CIFAR-10 with ImageNet's statistics; so do we,
 # everywhere.
@@ -80,28 +79,45 @@ class CifarResNet(nn.Module):
         return self.linear(h.mean((2, 3)))
 
 
-class BasicBlock(resnet.BasicBlock):
+class BasicBlock(nn.Module):
     """torchvision's basic block with a separate ReLU module after each normalisation; in torchvision one
     in-place module is used twice.
     """
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
-        del self.relu
-        self.relu1, self.relu2 = nn.ReLU(), nn.ReLU()
+    expansion = 1  # outputs for each unit of its width
+
+    def __init__(self, inputs: int, width: int, stride: int, downsample: nn.Module | None) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.relu2 = nn.ReLU()
+        self.downsample = downsample
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
         return self.relu2(h + (x if self.downsample is None else self.downsample(x)))
 
 
-class Bottleneck(resnet.Bottleneck):
+class Bottleneck(nn.Module):
     """torchvision's bottleneck block with three ReLU modules; see `BasicBlock`."""
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
-        del self.relu
-        self.relu1, self.relu2, self.relu3 = nn.ReLU(), nn.ReLU(), nn.ReLU()
+    expansion = 4
+
+    def __init__(self, inputs: int, width: int, stride: int, downsample: nn.Module | None) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.relu2 = nn.ReLU()
+        self.conv3 = nn.Conv2d(width, width * self.expansion, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(width * self.expansion)
+        self.relu3 = nn.ReLU()
+        self.downsample = downsample
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.relu2(self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x))))))
@@ -109,14 +125,38 @@ class Bottleneck(resnet.Bottleneck):
         return self.relu3(h + (x if self.downsample is None else self.downsample(x)))
 
 
-class TinyImageNetResNet(resnet.ResNet):
-    """torchvision's ResNet without the first max-pool, which would leave a 64-pixel image too small."""
+class TinyImageNetResNet(nn.Module):
+    """torchvision's ResNet without the first max-pool, which would leave a 64-pixel image too small.
+
+    Its parameters have torchvision's names and are drawn in torchvision's order, so that a seed gives the same
+    initial weights. It is written out because importing torchvision's takes as long as importing torch twice,
+    in every process that has anything to do with a network.
+    """
 
     def __init__(self, classes: int, *, block: type, layers: tuple[int, int, int, int]) -> None:
-        super().__init__(block, list(layers), num_classes=classes)
+        super().__init__()
         self.normalize = Normalize()
+        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU()
-        self.maxpool = nn.Identity()
+        inputs = 64
+        for stage, (count, width) in enumerate(zip(layers, (64, 128, 256, 512), strict=True), start=1):
+            stride, outputs, blocks = 1 if stage == 1 else 2, width * block.expansion, []
+            for number in range(count):
+                strided = stride if number == 0 else 1
+                downsample = None
+                if strided > 1 or inputs != outputs:
+                    convolution = nn.Conv2d(inputs, outputs, 1, strided, bias=False)
+                    downsample = nn.Sequential(convolution, nn.BatchNorm2d(outputs))
+                blocks.append(block(inputs, width, strided, downsample))
+                inputs = outputs
+            self.add_module(f"layer{stage}", nn.Sequential(*blocks))
+        self.fc = nn.Linear(inputs, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return super().forward(self.normalize(pixels))
+        h = self.relu(self.bn1(self.conv1(self.normalize(pixels))))
+        h = self.layer4(self.layer3(self.layer2(self.layer1(h))))
+        return self.fc(F.adaptive_avg_pool2d(h, 1).flatten(1))
