@@ -5,16 +5,20 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PY := .venv/bin/python
 UV := .venv/bin/uv
+# Tests run in so many processes; each works with one thread. A file's tests stay together, longest files first (tests/conftest.py).
+WORKERS ?= 2
+PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile
 
 # make rerun CHAPTER=approach ALPHA=0.7 [DATASET=digits] [SEED=1] [RECIPE=paper]; lists in quotes: ALPHA="0.7 -0.7"
 RERUN = $(foreach a,$(ALPHA),--alpha=$(a)) $(foreach s,$(SEED),--seed=$(s)) $(if $(DATASET),--dataset=$(DATASET)) $(if $(RECIPE),--recipe=$(RECIPE))
 
-.PHONY: help env book pdf test rerun chapters bench lock clean
+.PHONY: help env book pdf test test-fast rerun chapters bench lock clean
 
 help:
 	@echo 'make book                                          the book from cached runs: _build/html/index.html'
 	@echo 'make pdf                                           the same on paper, printed by Chromium: _build/book.pdf'
-	@echo 'make test                                          unit tests and every cell of every chapter'
+	@echo 'make test                                          unit tests and every cell of every chapter; WORKERS=8 on a larger machine'
+	@echo 'make test-fast                                     the unit tests that train nothing and build nothing: below a minute and a half'
 	@echo 'make rerun CHAPTER=approach ALPHA=0.7              a chapter with one more alpha; DATASET=digits trains for about a minute'
 	@echo 'make chapters                                      execute the chapters and publish their notebooks'
 	@echo 'make bench                                         speed against what people would use instead; NAME=train-step for one of them'
@@ -39,8 +43,11 @@ chapters: env
 	@$(PY) -m lib chapters
 
 test: env
-	$(PY) -m pytest tests
-	RUNS_FROZEN=1 $(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 index.ipynb chapters
+	$(PYTEST) --no-loadscope-reorder tests
+	RUNS_FROZEN=1 OMP_NUM_THREADS=1 $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=600 index.ipynb chapters
+
+test-fast: env
+	$(PYTEST) --no-loadscope-reorder -m "not slow" tests
 
 bench: env
 	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact --quiet --extra bench --python $(PY)

@@ -1,5 +1,5 @@
-"""Fixtures shared by all tests: the digits, a trained network, a browser, and a store with two tiny trainings
-that is made once.
+"""Fixtures shared by all tests: the digits, a trained network, a browser, the built book, and a store with two
+tiny trainings. What takes long is made once for all of pytest's workers.
 """
 
 import os
@@ -10,22 +10,61 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import shutil
 import warnings
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from filelock import FileLock
 from torch import nn
 
 from lib import data, models, runs
 from lib.base import fingerprint, paths
 from lib.book import browser
+from lib.book import site as book_site
 from lib.training.recipe import Training
 
 torch.set_num_threads(1)  # for the case that something imported torch before this file
 
 EPOCHS = 2  # enough to be better than chance, and to be interrupted in between
+
+# The files that take longest: they begin first, so that no worker is left alone with one at the end.
+LONGEST = ("test_rerun_page", "test_chapters", "test_site", "test_cluster", "test_sweep")
+
+
+SLOW_FIXTURES = frozenset({"built", "chromium"})  # what a test that asks for one of these takes is theirs
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does not choose
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, within a file in the old order, and mark what asks for a slow fixture."""
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
+    for item in items:
+        if not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """A function (name, make) that returns a folder which `make` has filled, once for all workers of this session."""
+    common = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a folder of its own inside the session's
+        common = common.parent
+
+    def folder(name: str, make: Callable[[Path], None]) -> Path:
+        place, finished = common / name, common / f"{name}.finished"
+        with FileLock(common / f"{name}.lock"):
+            if not finished.exists():
+                shutil.rmtree(place, ignore_errors=True)  # of a worker that failed
+                place.mkdir()
+                make(place)
+                finished.touch()
+        return place
+
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -67,18 +106,33 @@ def trainings() -> list[Training]:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory, trainings) -> Path:
+def made(once, trainings) -> Path:
     """A store that holds `trainings` with their selectivity tables.
 
     Tests never write here: see `store_dir` and `own_store`.
     """
-    root = tmp_path_factory.mktemp("store")
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RUNS_DIR", str(folder / "runs"))
+            patch.setenv("LIB_CACHE", str(folder / "cache"))
+            patch.delenv("RUNS_FROZEN", raising=False)
+            runs.table("selectivity", trainings, progress=False)
+
+    return once("store", make) / "runs"
+
+
+@pytest.fixture(scope="session")
+def built(once) -> Path:
+    """The folder of the built book: html/, and what it was built from, book/, with the chapters as executed for it.
+
+    It is _build where that is newer than its sources (`make book`), else one that is built for these tests.
+    """
+    if book_site.fresh(paths.BUILD):
+        return paths.BUILD
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RUNS_DIR", str(root))
-        patch.setenv("LIB_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.delenv("RUNS_FROZEN", raising=False)
-        runs.table("selectivity", trainings, progress=False)
-    return root
+        patch.setenv("RUNS_FROZEN", "1")
+        return once("site", book_site.build)
 
 
 def _point(monkeypatch, root: Path) -> Path:

@@ -56,6 +56,7 @@ def labelled(table: pd.DataFrame, training: Training) -> pd.DataFrame:
 HERE = Training("digits", "resnet8", 0.0, 0, "fast")
 
 
+@pytest.mark.slow
 def test_an_attack_table_adds_up(table, network, images):
     rows = by_strength(labelled(table, HERE))
     assert set(rows.attack) == {CLEAN, "fgsm", *CURVES, *IN_BALLS}
@@ -84,6 +85,7 @@ def test_an_attack_table_adds_up(table, network, images):
     assert by_class.sum() == LIMIT and by_class.tolist() == labels.bincount(minlength=10).tolist()
 
 
+@pytest.mark.slow
 def test_balls_agree_with_an_attack_that_goes_on_with_broken_images(table, network, images):
     x, labels = models.to_unit(images.pixels[:LIMIT]), images.labels[:LIMIT]
     right = torch.ones(LIMIT, dtype=torch.bool)
@@ -99,6 +101,7 @@ def test_balls_agree_with_an_attack_that_goes_on_with_broken_images(table, netwo
     assert 0 < right.sum() < LIMIT
 
 
+@pytest.mark.slow
 def test_any_batches_give_the_same_counts(table, network, images, monkeypatch):
     def small(some, device):
         for start in range(0, len(some), 16):
@@ -115,6 +118,7 @@ def test_any_batches_give_the_same_counts(table, network, images, monkeypatch):
     assert np.allclose(again.confidence, table.confidence, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_a_network_too_sure_of_itself_is_found_out(network, images, table):
     class Sure(torch.nn.Module):
         def __init__(self) -> None:
@@ -234,6 +238,7 @@ def test_jacobian_table(network, images):
     ].tolist() == pytest.approx([9.0, 1.0, 0.1])
 
 
+@pytest.mark.slow
 def test_autoattack_leaves_no_more_standing_than_our_own(network, images):
     pytest.importorskip("pyautoattack")
     state = torch.random.get_rng_state()

@@ -197,6 +197,7 @@ def test_the_same_generator_gives_the_same_attack(trained, some):
     assert torch.equal(attacks.pgd(trained, x, labels, steps=0, random_start=True), again[0])
 
 
+@pytest.mark.slow
 def test_accuracy_falls_with_epsilon_and_with_nested_iterations(trained, some):
     x, labels = some
     ladder = [
@@ -284,6 +285,7 @@ def test_attacks_work_inside_no_grad_and_on_plain_functions(trained, some):
 # ---- against references ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fgsm_is_foolboxs_pixel_by_pixel(trained, some):
     foolbox = pytest.importorskip("foolbox")
     x, labels = some
@@ -293,6 +295,7 @@ def test_fgsm_is_foolboxs_pixel_by_pixel(trained, some):
         assert torch.equal(attacks.fgsm(trained, x, labels, epsilon), theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("norm", "epsilon"), [("linf", 4 / 255), ("l2", 0.8)])
 @pytest.mark.parametrize("precision", [None, "float32"])
 def test_pgd_is_as_strong_as_foolboxs(trained, norm, epsilon, precision):
@@ -329,6 +332,7 @@ def test_torchattacks_agrees(trained):
     assert abs(accuracy(trained, ours, labels) - accuracy(trained, theirs, labels)) <= 0.005
 
 
+@pytest.mark.slow
 def test_lower_precision_breaks_as_many(some):
     test = data.load("digits", "test")
     x, labels = models.to_unit(test.pixels), test.labels
@@ -351,6 +355,7 @@ def test_lower_precision_breaks_as_many(some):
 # ---- the scale of the logits -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [4 / 255, 8 / 255])
 def test_multiplied_logits_fool_the_cross_entropy_and_nothing_else(trained, epsilon):
     test = data.load("digits", "test")[:200]

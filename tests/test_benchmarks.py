@@ -338,6 +338,7 @@ def test_plain_script_knows_nothing_of_our_engine():
     ]
 
 
+@pytest.mark.slow
 def test_plain_script_learns_the_digits():
     network, accuracy, mean = plain.train(DIGITS, epochs=2)
     assert accuracy > 0.2  # chance is 0.1
@@ -411,6 +412,7 @@ def test_wrong_sign_of_the_regulariser_is_a_disagreement(monkeypatch, sign):
     assert set(engines) == {best_engine(DIGITS, device="cpu")}  # the one that is timed
 
 
+@pytest.mark.slow
 def test_outcomes_of_both_sides_are_of_one_kind():
     one = replace(DIGITS, epochs=1)
     engine = Engine("cpu", low_precision=False, compiled=False)
@@ -440,6 +442,7 @@ def test_steps_run_on_digits(monkeypatch, work):
 # ---- several networks at once ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_all_ways_of_training_together_compute_the_same_losses():
     chosen = together.trainings(Training("digits", "resnet8", recipe="paper"), 3)
     assert len({(training.alpha, training.seed) for training in chosen}) == 3

@@ -55,11 +55,13 @@ def test_published_notebook_is_made_from_its_source(name):
     assert found == wanted, "run: python -m lib chapters"
 
 
-def test_executed_again_they_are_equal_byte_for_byte():
-    for name, notebook in notebooks.execute_all(list(PUBLISHED), frozen=True).items():
-        assert notebooks.text(notebook) == notebooks.published(name).read_text(), (
-            f"{name}: run python -m lib chapters"
-        )
+def test_executed_again_they_are_equal_byte_for_byte(built):
+    """Building the book executes every chapter, and what it was built from is kept beside it."""
+    for name, notebook in PUBLISHED.items():
+        file, advice = notebooks.published(name), f"{name}: run python -m lib chapters"
+        assert file.read_text(encoding="utf-8") == notebooks.text(notebook), advice
+        executed = built / "book" / file.relative_to(paths.ROOT)
+        assert executed.read_text(encoding="utf-8") == site.page(notebook), advice
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -354,6 +356,7 @@ def test_execute_refuses_an_unknown_parameter_before_it_starts():
         notebooks.execute("aproach")
 
 
+@pytest.mark.slow
 def test_plain_papermill_fails_on_a_mistyped_parameter(tmp_path):
     papermill = Path(sysconfig.get_path("scripts"), "papermill")
     command = [
@@ -518,6 +521,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WRONG)
 def test_build_fails_with_one_line_and_again(case, little_book):
     source, message = WRONG[case]
@@ -527,6 +531,7 @@ def test_build_fails_with_one_line_and_again(case, little_book):
         assert "\n" not in str(failed.value)
 
 
+@pytest.mark.slow
 def test_a_right_page_builds(little_book):
     html = (little_book("print(6 * 7)") / "index.html").read_text()
     assert "42" in html

@@ -1,8 +1,5 @@
 """The built book in a real browser: from the file system and from a plain web server, on a phone, in the
 dark, without scripts, and on paper.
-
-It is the book in _build/html where that is newer than its sources (`make book`), else one that is built for
-these tests.
 """
 
 import functools
@@ -39,18 +36,6 @@ MOST_BYTES = 1_500_000  # bytes of the landing page, as transferred
 
 # what axe-core may say of the theme and cannot be mended in lib/book/pages.py: {rule: reason}
 THE_THEMES = {}
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory) -> Path:
-    """The folder that holds html/ and book/."""
-    if book_site.fresh(paths.BUILD):
-        return paths.BUILD
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RUNS_FROZEN", "1")
-        target = tmp_path_factory.mktemp("site")
-        book_site.build(target)
-    return target
 
 
 @pytest.fixture(scope="session")
