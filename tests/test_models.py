@@ -105,6 +105,7 @@ def test_a_seed_gives_torchvisions_weights_by_torchvisions_names(name):
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
+@pytest.mark.slow
 def test_the_library_does_without_torchvisions_models():
     """Importing them takes as long as importing torch twice, for every command, kernel and job."""
     code = (

@@ -175,6 +175,7 @@ def test_augmix_draws_from_its_generator_alone(network, some):
 # ---- all of them -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["augmix", "pgd-1"])
 def test_variants_train_resume_and_repeat_to_the_bit(variant, digits, monkeypatch, tmp_path):
     pass

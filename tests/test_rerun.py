@@ -22,6 +22,7 @@ def store(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_new_alpha_is_trained_once(store, tmp_path, monkeypatch):
     """That its page is built, and shows it beside the cached ones, is tested with the commands of the page
     about rerunning.

@@ -69,6 +69,7 @@ def ran(project, script: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_commands_do_what_the_page_says(project):
     """In the order of the page: a later one may lean on an earlier one."""
     root, said = (
@@ -125,6 +126,7 @@ def expanded(project, line: str) -> list[str]:
     return re.findall(r"(?:python|\$PY) -m lib (.+)$", line, re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mark", "line"), CHECKED, ids=[line for _, line in CHECKED])
 def test_what_cannot_be_run_here_is_at_least_well_formed(mark, line, project):
     if line.startswith(("git clone ", "cd ")) or line == "make env":

@@ -505,6 +505,7 @@ def test_without_a_browser_the_pdf_is_one_line_and_exit_code_2(monkeypatch, caps
     assert leaving.value.code == 2 and said.startswith(wanted) and "\n" not in said
 
 
+@pytest.mark.slow
 @in_browser
 def test_a_browser_that_does_not_start_is_said_in_one_line(tmp_path):
     program = tmp_path / "chromium"

@@ -577,6 +577,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_kill_9_then_the_same_command(made, trainings, empty_store, tmp_path, monkeypatch):
     training, reached = trainings[1], tmp_path / "reached"
     command = shlex.split(runs.command(training))
