@@ -1,5 +1,5 @@
-"""Fixtures shared by all tests: the digits, a trained network, a browser, the built book, and a store with two
-tiny trainings. What takes long is made once for all of pytest's workers.
+"""Fixtures shared by all tests: the digits, a trained network, a browser, the built book, and a store with
+two tiny trainings. What takes long is made once for all of pytest's workers.
 """
 
 import os
@@ -32,14 +32,15 @@ EPOCHS = 2  # enough to be better than chance, and to be interrupted in between
 
 # The files that take longest: they begin first, so that no worker is left alone with one at the end.
 LONGEST = ("test_rerun_page", "test_chapters", "test_site", "test_cluster", "test_sweep")
-
-
-SLOW_FIXTURES = frozenset({"built", "chromium"})  # what a test that asks for one of these takes is theirs
+SLOW_FIXTURES = frozenset({"built", "chromium"})  # a test that asks for one of them is slow
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does not choose
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first, within a file in the old order, and mark what asks for a slow fixture."""
+    """Put the files that take longest first, and mark tests that ask for a slow fixture.
+
+    Within a file the order stays.
+    """
     rank = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
     for item in items:
@@ -49,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
-    """A function (name, make) that returns a folder which `make` has filled, once for all workers of this session."""
+    """A function (name, make) that returns a folder which `make` has filled, once for all workers."""
     common = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a folder of its own inside the session's
         common = common.parent
@@ -124,7 +125,7 @@ def made(once, trainings) -> Path:
 
 @pytest.fixture(scope="session")
 def built(once) -> Path:
-    """The folder of the built book: html/, and what it was built from, book/, with the chapters as executed for it.
+    """The folder of the built book: html/, and book/, what it was built from, with the chapters as executed.
 
     It is _build where that is newer than its sources (`make book`), else one that is built for these tests.
     """

@@ -112,7 +112,9 @@ def test_the_library_does_without_torchvisions_models():
         "import sys; from lib import data, measurements, models, runs; "
         "print([name for name in sys.modules if name.startswith(('torchvision', 'torch._dynamo'))][:3])"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=paths.ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 

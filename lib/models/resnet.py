@@ -128,9 +128,9 @@ class Bottleneck(nn.Module):
 class TinyImageNetResNet(nn.Module):
     """torchvision's ResNet without the first max-pool, which would leave a 64-pixel image too small.
 
-    Its parameters have torchvision's names and are drawn in torchvision's order, so that a seed gives the same
-    initial weights. It is written out because importing torchvision's takes as long as importing torch twice,
-    in every process that has anything to do with a network.
+    Its parameters have torchvision's names and are drawn in torchvision's order, so that a seed gives the
+    same initial weights. It is written out because importing torchvision's takes as long as importing torch
+    twice, in every process that has anything to do with a network.
     """
 
     def __init__(self, classes: int, *, block: type, layers: tuple[int, int, int, int]) -> None:
