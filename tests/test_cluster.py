@@ -283,6 +283,7 @@ def test_what_is_about_the_job_around_is_not_handed_on(monkeypatch):
 # ---- processes of this machine -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_killed_process_and_the_same_command(root, plan, hold, made, trainings):
     lines = []
@@ -310,6 +311,7 @@ def test_a_killed_process_and_the_same_command(root, plan, hold, made, trainings
     assert (root / ".cluster" / ".gitignore").read_text() == "*\n"
 
 
+@pytest.mark.slow
 @needs_proc
 def test_what_a_killed_process_leaves_another_makes(root, plan, hold, made, trainings):
     def killing():
@@ -324,6 +326,7 @@ def test_what_a_killed_process_leaves_another_makes(root, plan, hold, made, trai
     same(trainings, root, made)
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_processes_too_and_the_same_command_goes_on(
@@ -352,6 +355,7 @@ def test_a_signal_ends_the_processes_too_and_the_same_command_goes_on(
         same(trainings, root, made)
 
 
+@pytest.mark.slow
 @needs_proc
 def test_processes_that_are_deaf_are_killed(root, plan, hold, monkeypatch):
     monkeypatch.setattr("lib.sweeps.processes.STOP_SECONDS", 0.2)
@@ -367,6 +371,7 @@ def test_processes_that_are_deaf_are_killed(root, plan, hold, monkeypatch):
     assert outcome.interrupted and not outcome.failed and not workers(root) and time.monotonic() - begun < 120
 
 
+@pytest.mark.slow
 @needs_proc
 def test_two_sweeps_at_once_make_nothing_twice(root, plan, made, trainings, tmp_path):
     plan()
@@ -376,6 +381,7 @@ def test_two_sweeps_at_once_make_nothing_twice(root, plan, made, trainings, tmp_
     same(trainings, root, made)
 
 
+@pytest.mark.slow
 def test_a_job_that_finds_bad_input_is_named_with_its_line_and_log(root, plan, trainings):
     asked = plan("[0]")
     file = root / trainings[0].name / store.MANIFEST  # damaged after the sweep was planned
@@ -388,6 +394,7 @@ def test_a_job_that_finds_bad_input_is_named_with_its_line_and_log(root, plan, t
     )
 
 
+@pytest.mark.slow
 def test_jobs_read_no_pickle_and_no_other_library_that_somebody_has_planted(
     root, plan, trainings, monkeypatch, tmp_path
 ):
@@ -432,6 +439,7 @@ def on_slurm(cluster_of_one, root, monkeypatch) -> own_slurm.Slurm:
     return cluster_of_one
 
 
+@pytest.mark.slow
 @needs_slurm
 def test_slurm_preempts_forgets_and_loses_jobs(on_slurm, root, plan, hold, made, trainings, monkeypatch):
     monkeypatch.setenv("SBATCH_EXPORT", "NONE")  # as sites do that hand on nothing of what is set here
@@ -465,6 +473,7 @@ def test_slurm_preempts_forgets_and_loses_jobs(on_slurm, root, plan, hold, made,
     same(trainings, root, made)
 
 
+@pytest.mark.slow
 @needs_slurm
 def test_slurm_goes_on_without_the_caller_who_may_come_back(
     on_slurm, root, plan, hold, made, trainings, tmp_path
@@ -496,6 +505,7 @@ def test_slurm_goes_on_without_the_caller_who_may_come_back(
     same(trainings, root, made)
 
 
+@pytest.mark.slow
 @needs_slurm
 def test_slurm_cancels_jobs_with_the_command_that_is_told(on_slurm, root, plan, hold, tmp_path):
     def told() -> str:
@@ -512,6 +522,7 @@ def test_slurm_cancels_jobs_with_the_command_that_is_told(on_slurm, root, plan, 
     assert lines[-1].endswith("--engine slurm")
 
 
+@pytest.mark.slow
 @needs_slurm
 def test_slurm_makes_the_part_that_is_asked_for_and_only_what_is_missing(
     on_slurm, root, plan, made, trainings
@@ -525,6 +536,7 @@ def test_slurm_makes_the_part_that_is_asked_for_and_only_what_is_missing(
     assert len(list(root.glob(".cluster/*/*_1.log"))) == 1 and not list(root.glob(".cluster/*/*_0.log"))
 
 
+@pytest.mark.slow
 @needs_slurm
 def test_slurm_takes_jobs_from_within_an_array_job_with_its_own_memory(
     on_slurm, root, plan, trainings, tmp_path
@@ -566,6 +578,7 @@ def test_slurm_takes_jobs_from_within_an_array_job_with_its_own_memory(
     assert (root / trainings[0].name / store.MANIFEST).exists()
 
 
+@pytest.mark.slow
 @needs_slurm
 def test_what_slurm_refuses_is_one_line(on_slurm, root, plan, monkeypatch):
     monkeypatch.setenv("SBATCH_PARTITION", "nowhere")

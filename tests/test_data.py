@@ -399,6 +399,7 @@ REAL = real_data_dir()  # before any test sets DATA_DIR
 FINGERPRINTS = {"train": "052221088df94349", "test": "126e432bc932f731"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     REAL is None, reason="the real CIFAR-10 is not here: neither under DATA_DIR, data/ nor ../shared/data"
 )

@@ -122,6 +122,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("command", ["train --dataset digits", "rerun approach --dataset digits"])
 def test_what_a_cluster_sends_ends_a_command_in_one_line(command, number, empty_store):

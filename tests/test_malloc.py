@@ -145,6 +145,7 @@ def said(script: str, how: str, **variables: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_results_are_the_same_to_the_bit(tmp_path):
     made = {}
     for how in ("with", "without"):
@@ -156,6 +157,7 @@ def test_results_are_the_same_to_the_bit(tmp_path):
     assert made["with"] == made["without"] and len(made["with"]) == 3
 
 
+@pytest.mark.slow
 @needs_glibc
 def test_memory_that_is_freed_is_not_fetched_anew():
     """Eight blocks of 8 MB, twenty times: with the thresholds of a fresh process each is the system's, at

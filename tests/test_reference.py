@@ -268,6 +268,7 @@ def names(site: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_each_package_has_a_page_with_its_face_and_its_modules(toy):
     found = names(toy)
     assert {Path(page).stem for page in found.values()} == {
@@ -299,6 +300,7 @@ def test_each_package_has_a_page_with_its_face_and_its_modules(toy):
     assert page.count("Ascend.") == 1 and page.count("Descent.") == 1  # what a shadowed module has besides
 
 
+@pytest.mark.slow
 def test_a_name_in_a_docstring_is_a_link_where_it_is_known(toy):
     one, two = (
         (toy / "api" / f"{name}.html").read_text(encoding="utf-8") for name in ("lib", "lib.attacks.ascent")
@@ -394,6 +396,7 @@ def test_two_files_are_named_and_are_there(heading):
     assert [caption for caption in added(heading) if "/" in caption and "99" not in caption] in (named, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heading", ["An attack", "A corruption", "A data set"])
 def test_the_examples_work(heading, tmp_path):
     shutil.copytree(paths.ROOT / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__"))
@@ -425,6 +428,7 @@ def test_the_examples_work(heading, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_example_of_a_chapter_runs(tmp_path, monkeypatch):
     ((file, source),) = added("A chapter").items()
     (tmp_path / "chapters").mkdir()

@@ -402,6 +402,7 @@ print(runs.make(runs.Training("digits", "resnet8", 0.3, 0, "fast", 1), progress=
 """
 
 
+@pytest.mark.slow
 def test_two_processes_make_one_run_and_train_once(empty_store, tmp_path, monkeypatch):
     def train(*args):
         raise AssertionError("trained a second time")

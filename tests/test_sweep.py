@@ -685,6 +685,7 @@ def leftovers(root: Path) -> list[Path]:
     return [*(root / ".partial").glob("*"), *root.rglob("*.tmp")]
 
 
+@pytest.mark.slow
 def test_a_budget_is_kept_and_the_rest_made_to_the_same_bits(
     empty_store, made, trainings, write, monkeypatch
 ):
@@ -776,6 +777,7 @@ def until(condition, process) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "said"),
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM")],
@@ -832,6 +834,7 @@ def reference(start, tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_kill_9_ten_times_at_random_moments(start, reference, empty_store, tmp_path):
     file, expected, seconds = reference
     draw = random.Random(2010)
@@ -848,6 +851,7 @@ def test_kill_9_ten_times_at_random_moments(start, reference, empty_store, tmp_p
     whole(empty_store, sweeps.read(file), expected)
 
 
+@pytest.mark.slow
 def test_kill_9_at_every_step_on_files(start, reference, empty_store, tmp_path):
     file, expected, _ = reference
     step, code = 1, None
@@ -858,6 +862,7 @@ def test_kill_9_at_every_step_on_files(start, reference, empty_store, tmp_path):
     whole(empty_store, sweeps.read(file), expected)
 
 
+@pytest.mark.slow
 def test_two_sweeps_at_once_share_the_work(start, reference, empty_store, tmp_path):
     file, expected, _ = reference
     logs = [tmp_path / "one", tmp_path / "two"]
