@@ -124,9 +124,10 @@ def sweep(
     from lib import sweeps
     from lib.base import malloc
     from lib.runs import archive
+    from lib.sweeps import processes, slurm
 
     malloc.keep_memory()
-    engines = {"here": sweeps.run, "local": sweeps.run, "slurm": sweeps.run}
+    engines = {"here": sweeps.run, "local": processes.run, "slurm": slurm.run}
     if engine not in engines:
         raise unknown("engine", engine, engines)
     minutes = _number(budget, float, "budget") if budget else None
@@ -218,13 +219,13 @@ def recheck(
     as current again. Exit code 1 if some stay stale.
     """
     from lib.base import malloc
-    from lib.book import rerun as book_rerun
+    from lib.runs import recheck as again
 
     malloc.keep_memory()
     count = _number(epochs, int, "epochs")
     if count < 1:
         raise InputError(f"epochs must be a whole number >= 1, got {count}")
-    if not book_rerun.recheck(say=print, epochs=count):
+    if not again.recheck(say=print, epochs=count):
         raise typer.Exit(1)
 
 

@@ -113,7 +113,7 @@ import os, pwd
 def unlisted(number):
     raise KeyError(f"getpwuid(): uid not found: {number}")
 pwd.getpwuid = unlisted  # what a user without an entry sees
-from lib import runs, figures, notebooks, provenance, sweep, cluster, recheck
+from lib import runs, sweeps; from lib.book import figures, notebooks; from lib.runs import provenance, recheck
 import getpass
 import IPython.paths, jupyter_core.paths, matplotlib, torch._inductor.runtime.cache_dir_utils as inductor
 print(getpass.getuser(), inductor.default_cache_dir(), jupyter_core.paths.jupyter_runtime_dir(),

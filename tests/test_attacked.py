@@ -108,7 +108,7 @@ def test_any_batches_give_the_same_counts(table, network, images, monkeypatch):
             rows = slice(start, start + 16)
             yield rows, models.to_unit(some.pixels[rows]), some.labels[rows]
 
-    monkeypatch.setattr("lib.measurements.registry.attack.batches", small)
+    monkeypatch.setattr("lib.measurements.attack.batches", small)
     again = attack(network, images, limit=LIMIT, precision="float32")
     assert again[["attack", "epsilon", "steps", "class"]].equals(
         table[["attack", "epsilon", "steps", "class"]]
@@ -162,7 +162,7 @@ def test_transfer_counts_others_images(network, images, tmp_path, monkeypatch):
     source = Training("digits", "resnet8", 0.0, 1, "fast")
     other = models.build("resnet8", 10, seed=5).eval()
     monkeypatch.setattr(
-        "lib.measurements.registry.transfer.TRANSFERRED",
+        "lib.measurements.transfer.TRANSFERRED",
         {"fgsm": (8 / 255,), "ball-cross-entropy": (4 / 255,)},
     )
     table = transfer(network, images, limit=LIMIT, precision="float32", sources={source: other})
@@ -187,7 +187,7 @@ def test_transfer_counts_others_images(network, images, tmp_path, monkeypatch):
             precision="float32",
             sources={source: models.build("resnet8", 10, seed=6).eval()},
         )
-    monkeypatch.setattr("lib.measurements.registry.transfer.BALL_STEPS", 3)
+    monkeypatch.setattr("lib.measurements.transfer.BALL_STEPS", 3)
     with pytest.raises(AssertionError, match="made a second time"):
         transfer(network, images, limit=LIMIT, precision="float32", sources={source: other})
     with pytest.raises(InputError, match="α = 0 network of another seed"):
@@ -217,7 +217,7 @@ def test_runs_hand_the_sources_over(own_store, trainings, monkeypatch):
     monkeypatch.setitem(
         measurements.MEASUREMENTS, "toy", measurements.Measurement(toy, "for tests", {"limit": 3}, others)
     )
-    monkeypatch.setattr("lib.runs.run.provenance.table_digest", lambda *args: "0" * 12)
+    monkeypatch.setattr("lib.runs.provenance.table_digest", lambda *args: "0" * 12)
     assert runs.table("toy", trainings, progress=False).n.tolist() == [0, 1]
     assert list(seen) == [trainings[0]] and not seen[trainings[0]].training
 

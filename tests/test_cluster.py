@@ -42,13 +42,14 @@ HELD = """
 import sys
 if sys.orig_argv[-5:-4] == ["lib"] and sys.orig_argv[-4] == "sweep":
     import time
-    from lib import paths, store, train
-    train.CHECKPOINT_SECONDS, write = 0, store.write_checkpoint
+    from lib.base import paths
+    from lib.training import checkpoint, loop
+    loop.CHECKPOINT_SECONDS, write = 0, checkpoint.write_checkpoint
     def held(*args):
         write(*args)
         while (paths.runs() / "hold").exists():
             time.sleep(0.02)
-    store.write_checkpoint = held
+    checkpoint.write_checkpoint = held
 """
 
 
@@ -175,7 +176,7 @@ def calling(engine: str, log: Path):
 @pytest.mark.parametrize("jobs", [0, -1, 1.5, True, "two"])
 def test_jobs_are_counted_in_whole_numbers(jobs, root, plan):
     with pytest.raises(InputError, match=f"^jobs must be a whole number >= 1, got {re.escape(repr(jobs))}$"):
-        sweeps.run(plan(), jobs=jobs)
+        processes.run(plan(), jobs=jobs)
     assert not list(root.glob(".cluster"))
 
 
@@ -185,18 +186,18 @@ def test_without_slurm_one_line_says_what_is_missing(root, plan, monkeypatch, tm
         InputError,
         match=r"engine slurm needs sbatch, squeue, scontrol on the PATH; .* or choose engine local",
     ):
-        sweeps.run(plan())
+        slurm.run(plan())
     assert not list(root.glob(".cluster"))
 
 
-@pytest.mark.parametrize("engine", [sweeps.run, sweeps.run])
+@pytest.mark.parametrize("engine", [processes.run, slurm.run])
 def test_a_full_store_needs_no_engine(engine, store_dir, trainings, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     asked = sweeps.Sweep("small", Path("small.yml"), tuple(trainings))
     assert engine(sweeps.plan(asked), say=lambda line: None) == Outcome((), tuple(trainings), ())
 
 
-@pytest.mark.parametrize("engine", [sweeps.run, sweeps.run])
+@pytest.mark.parametrize("engine", [processes.run, slurm.run])
 def test_frozen_starts_nothing(engine, root, plan, monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")
     with pytest.raises(InputError, match="RUNS_FROZEN=1 and run digits-resnet8/.* not cached"):
@@ -292,7 +293,7 @@ def test_a_killed_process_and_the_same_command(root, plan, hold, made, trainings
             until(checkpoints(root)) and os.kill(until(lambda: workers(root)).popitem()[0], signal.SIGKILL)
         )
     ):
-        outcome = sweeps.run(plan(), jobs=1, say=lines.append)
+        outcome = processes.run(plan(), jobs=1, say=lines.append)
     assert outcome == Outcome((), (), tuple(trainings), failed=True)
     assert lines[0].startswith("small: 2 networks (resnet8 on digits, fast recipe): 0 cached, 2 to train")
     (failed,) = [line for line in lines if " failed" in line]
@@ -306,7 +307,7 @@ def test_a_killed_process_and_the_same_command(root, plan, hold, made, trainings
     )
 
     hold.unlink()
-    assert sweeps.run(plan(), jobs=1, say=lines.append) == Outcome(tuple(trainings), (), ())
+    assert processes.run(plan(), jobs=1, say=lines.append) == Outcome(tuple(trainings), (), ())
     same(trainings, root, made)
     assert (root / ".cluster" / ".gitignore").read_text() == "*\n"
 
@@ -321,7 +322,7 @@ def test_what_a_killed_process_leaves_another_makes(root, plan, hold, made, trai
 
     lines = []
     with meanwhile(killing):
-        assert sweeps.run(plan(), jobs=2, say=lines.append) == Outcome(tuple(trainings), (), ())
+        assert processes.run(plan(), jobs=2, say=lines.append) == Outcome(tuple(trainings), (), ())
     assert len([line for line in lines if " failed by SIGKILL" in line]) == 1  # said, and yet nothing is left
     same(trainings, root, made)
 
@@ -351,7 +352,7 @@ def test_a_signal_ends_the_processes_too_and_the_same_command_goes_on(
     assert "\nstopped by SIGTERM\n" in logs(root) and checkpoints(root)()
     hold.unlink()
     if number == signal.SIGTERM:
-        assert sweeps.run(plan(), jobs=1, say=lambda line: None).left == ()
+        assert processes.run(plan(), jobs=1, say=lambda line: None).left == ()
         same(trainings, root, made)
 
 
@@ -367,7 +368,7 @@ def test_processes_that_are_deaf_are_killed(root, plan, hold, monkeypatch):
             and os.kill(os.getpid(), signal.SIGINT)
         )
     ):
-        outcome = sweeps.run(asked, jobs=1, say=lambda line: None)
+        outcome = processes.run(asked, jobs=1, say=lambda line: None)
     assert outcome.interrupted and not outcome.failed and not workers(root) and time.monotonic() - begun < 120
 
 
@@ -387,7 +388,7 @@ def test_a_job_that_finds_bad_input_is_named_with_its_line_and_log(root, plan, t
     file = root / trainings[0].name / store.MANIFEST  # damaged after the sweep was planned
     write_atomically(file, b"{")
     lines = []
-    assert sweeps.run(asked, jobs=1, say=lines.append) == Outcome((), (), (trainings[0],), failed=True)
+    assert processes.run(asked, jobs=1, say=lines.append) == Outcome((), (), (trainings[0],), failed=True)
     (failed,) = [line for line in lines if " failed" in line]
     assert re.fullmatch(
         rf"process \d+ failed: damaged: {file} is not a manifest; restore it .*; its log: .*-1\.log", failed
@@ -413,7 +414,7 @@ def test_jobs_read_no_pickle_and_no_other_library_that_somebody_has_planted(
     (other / "__init__.py").write_text("raise SystemExit('another lib')", encoding="utf-8")
     monkeypatch.chdir(other.parent)
     monkeypatch.setenv("PYTHONPATH", f"{other.parent}{os.pathsep}{os.environ['PYTHONPATH']}")
-    assert sweeps.run(asked, jobs=1, say=lambda line: None).made == (trainings[0],)
+    assert processes.run(asked, jobs=1, say=lambda line: None).made == (trainings[0],)
     assert not (tmp_path / "planted").exists()
     library = "".join(file.read_text(encoding="utf-8") for file in (paths.ROOT / "lib").rglob("*.py"))
     assert not re.search(
@@ -464,12 +465,12 @@ def test_slurm_preempts_forgets_and_loses_jobs(on_slurm, root, plan, hold, made,
 
     lines = []
     with meanwhile(disturbing):
-        outcome = sweeps.run(plan(), say=lines.append)
+        outcome = slurm.run(plan(), say=lines.append)
     assert outcome == Outcome((trainings[0],), (), (trainings[1],), failed=True), lines + [logs(root)]
     (failed,) = [line for line in lines if " failed" in line]
     log = re.fullmatch(r"job \d+_1 failed: .*; its log: (.*/\.cluster/small-[0-9a-f]+/\d+_1\.log)", failed)[1]
     assert "2 to train" not in Path(log).read_text(encoding="utf-8")  # each job has its own part alone
-    assert sweeps.run(plan(), say=lines.append) == Outcome((trainings[1],), (trainings[0],), ())
+    assert slurm.run(plan(), say=lines.append) == Outcome((trainings[1],), (trainings[0],), ())
     same(trainings, root, made)
 
 
@@ -499,7 +500,7 @@ def test_slurm_goes_on_without_the_caller_who_may_come_back(
     assert workers(root) == at_work
     hold.unlink()
     lines = []
-    assert sweeps.run(plan(), say=lines.append).left == () and not any(
+    assert slurm.run(plan(), say=lines.append).left == () and not any(
         "in one array" in line for line in lines
     )
     same(trainings, root, made)
@@ -515,7 +516,7 @@ def test_slurm_cancels_jobs_with_the_command_that_is_told(on_slurm, root, plan, 
 
     lines, asked = [], plan("[0, 1, 2, 3, 4]")
     with meanwhile(lambda: on_slurm.ask(*shlex.split(until(told)))):
-        outcome = sweeps.run(asked, say=lines.append)
+        outcome = slurm.run(asked, say=lines.append)
     assert outcome.left == asked.trainings and outcome.failed
     assert any(line.startswith("3 jobs in one array, each with at most 2 networks") for line in lines)
     assert len([line for line in lines if re.match(r"job \d+_[0-2] failed: .*; its log: ", line)]) == 3
@@ -529,7 +530,7 @@ def test_slurm_makes_the_part_that_is_asked_for_and_only_what_is_missing(
 ):
     shutil.copytree(made / trainings[0].name, root / trainings[0].name)
     lines, asked = [], plan("[-1, 0, 1, 2, 3]", shard=(2, 2))  # that is 0 and 2
-    outcome = sweeps.run(asked, say=lines.append)
+    outcome = slurm.run(asked, say=lines.append)
     two = Training("digits", "resnet8", 2, 0, "fast", EPOCHS)
     assert outcome == Outcome((two,), (trainings[0],), ())
     assert any(line.startswith("1 jobs in one array, each with at most 1 networks") for line in lines)
@@ -583,5 +584,5 @@ def test_slurm_takes_jobs_from_within_an_array_job_with_its_own_memory(
 def test_what_slurm_refuses_is_one_line(on_slurm, root, plan, monkeypatch):
     monkeypatch.setenv("SBATCH_PARTITION", "nowhere")
     with pytest.raises(InputError, match=r"^slurm did not take the jobs: .*Invalid partition") as caught:
-        sweeps.run(plan(), say=lambda line: None)
+        slurm.run(plan(), say=lambda line: None)
     assert "\n" not in str(caught.value) and not list(root.glob(".cluster/*/*"))

@@ -229,9 +229,9 @@ def cifar(tmp_path, monkeypatch) -> dict[str, data.Images]:
         monkeypatch.setitem(CIFAR10_PER_CLASS, split, 2)
     file = tmp_path / "order.npz"
     np.savez(file, **{split: sorted_places(images) for split, images in splits.items()})
-    monkeypatch.setattr("lib.data.datasets.cifar10.CIFAR10_ORDER", file)
+    monkeypatch.setattr("lib.data.cifar10.CIFAR10_ORDER", file)
     monkeypatch.setattr(
-        "lib.data.datasets.cifar10.CIFAR10_ORDER_SHA256", hashlib.sha256(file.read_bytes()).hexdigest()
+        "lib.data.cifar10.CIFAR10_ORDER_SHA256", hashlib.sha256(file.read_bytes()).hexdigest()
     )
     return splits
 
@@ -483,7 +483,7 @@ class Tiny:
 @pytest.fixture
 def tiny(data_dir, monkeypatch) -> Tiny:
     made = Tiny(data_dir)
-    monkeypatch.setattr("lib.data.datasets.tiny_imagenet.TINY_IMAGENET_CLASSES", WNIDS)
+    monkeypatch.setattr("lib.data.tiny_imagenet.TINY_IMAGENET_CLASSES", WNIDS)
     monkeypatch.setitem(data.DATASETS, "tiny-imagenet", (64, 3, data.DATASETS["tiny-imagenet"][2]))
     for split, per_class in (("train", 4), ("test", 2)):
         monkeypatch.setitem(TINY_IMAGENET_PER_CLASS, split, per_class)
@@ -1326,7 +1326,7 @@ def forbid_decoding(monkeypatch) -> None:
     def decode(*arguments):
         raise AssertionError("decoded although cached")
 
-    monkeypatch.setattr("lib.data.datasets.pictures._decode", decode)
+    monkeypatch.setattr("lib.data.pictures._decode", decode)
 
 
 @pytest.fixture
@@ -1415,7 +1415,7 @@ def test_no_damage_of_a_cache_file_passes(kept, monkeypatch):
     def again(*arguments):
         raise InputError("read again")
 
-    monkeypatch.setattr("lib.data.datasets.parquet.read_parquet", again)
+    monkeypatch.setattr("lib.data.parquet.read_parquet", again)
     for seed in range(800):
         raw = flipped(whole, seed) if seed % 4 else whole[: chance.randrange(len(whole))]
         file.write_bytes(raw)

@@ -101,11 +101,11 @@ def test_a_system_without_a_c_library_is_left_alone(monkeypatch):
 
 TRAINING = """
 import hashlib, json, sys
-from lib import malloc
+from lib.base import malloc
 if sys.argv[1] == "without":
     malloc.keep_memory = lambda: None
 from lib import runs
-from lib.recipes import Training
+from lib.training.recipe import Training
 run = runs.make(Training("digits", "resnet8", 1.0, 3, "fast", 1), progress=False)
 files = {name: hashlib.sha256(run.read(name)).hexdigest() for name in (runs.WEIGHTS, runs.HISTORY)}
 units = runs.table("selectivity", [Training("digits", "resnet8", 1.0, 3, "fast", 1)])
@@ -117,7 +117,7 @@ print(json.dumps(files | {"selectivity": units.selectivity.tolist()}))
 BLOCKS = """
 import resource, sys
 import numpy as np
-from lib import malloc
+from lib.base import malloc
 if sys.argv[1] == "with":
     malloc.keep_memory()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -76,8 +76,8 @@ def test_the_address_is_filled_in_at_one_place(tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text(
         '[project.urls]\nRepository = "https://github.com/someone/something/"\n'
     )
-    monkeypatch.setattr("lib.book.site.readme.figure", lambda: (b"", ""))
-    monkeypatch.setattr("lib.book.site.readme.claims", lambda: "")
+    monkeypatch.setattr("lib.book.readme.figure", lambda: (b"", ""))
+    monkeypatch.setattr("lib.book.readme.claims", lambda: "")
     assert readme.binder() == ""
     monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)
     made = {file.name: content.decode() for file, content in readme.made().items()}

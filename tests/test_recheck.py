@@ -32,7 +32,7 @@ TABLES = ("selectivity", "(means == 0)", "(means + 0 == 0)")
 @pytest.fixture(autouse=True)
 def a_long_training_takes_ten_minutes(monkeypatch):
     """On a busy machine the shared store's two epochs can take more than a minute."""
-    monkeypatch.setattr("lib.runs.run.recheck.WHOLE_SECONDS", 599.0)
+    monkeypatch.setattr("lib.runs.recheck.WHOLE_SECONDS", 599.0)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def again(own_store):
 
 @pytest.fixture
 def nothing_is_trained(monkeypatch):
-    monkeypatch.setattr("lib.runs.run.recheck._trained", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("lib.runs.recheck._trained", lambda *args: pytest.fail("trained"))
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_equal_code_is_recorded(again, own_store, trainings, edit, monkeypatch):
         "training", new, record["old"]
     )
     # and the second time there is nothing left to do
-    monkeypatch.setattr("lib.runs.run.recheck._trained", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("lib.runs.recheck._trained", lambda *args: pytest.fail("trained"))
     before = (own_store / equivalence.NAME).read_bytes()
     assert again() == (True, ["nothing to repeat here"])
     assert (own_store / equivalence.NAME).read_bytes() == before

@@ -433,7 +433,7 @@ def test_the_example_of_a_chapter_runs(tmp_path, monkeypatch):
     ((file, source),) = added("A chapter").items()
     (tmp_path / "chapters").mkdir()
     (tmp_path / file).write_text(source)
-    monkeypatch.setattr("lib.book.site.notebooks.sources", lambda: {"99-best": tmp_path / file})
+    monkeypatch.setattr("lib.book.notebooks.sources", lambda: {"99-best": tmp_path / file})
     notebook = notebooks.execute(
         "best", {"dataset": "digits", "alphas": [0.0, 2.0], "seeds": [0]}, frozen=True
     )

@@ -49,7 +49,7 @@ def test_new_alpha_is_trained_once(store, tmp_path, monkeypatch):
         r"\| `alpha0.7-seed0-fast-\w+` \| 0.7 \| 0 \| made now \|", head
     )
 
-    monkeypatch.setattr("lib.runs.run.run._train", lambda *a: pytest.fail("trained again"))
+    monkeypatch.setattr("lib.runs.run._train", lambda *a: pytest.fail("trained again"))
     said.clear()
     rerun.rerun("02-approach", dataset="digits", alphas=[0.7], seeds=[0], say=said.append)
     assert len(said) == 1 and said[0].endswith("cached, 0 to train") and "0 were made now" in built[-1][2]

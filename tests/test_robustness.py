@@ -301,7 +301,7 @@ def test_each_part_of_a_claim_has_its_interval():
 
 
 def test_chapters_take_what_is_measured_and_make_nothing(store_dir, trainings, monkeypatch):
-    monkeypatch.setattr("lib.runs.run.tables._measure", lambda *args: pytest.fail("measured"))
+    monkeypatch.setattr("lib.runs.tables._measure", lambda *args: pytest.fail("measured"))
     found = full_summary(at_hand(trainings), trainings)
     assert (
         found[["fgsm_accuracy", "transfer_accuracy", "jacobian", "autoattack_accuracy", "corrupted_accuracy"]]

@@ -38,8 +38,8 @@ def fail(*args, **kwargs):
 @pytest.fixture
 def nothing_is_made(monkeypatch):
     """Training or measuring fails the test."""
-    monkeypatch.setattr("lib.runs.run.run._train", fail)
-    monkeypatch.setattr("lib.runs.run.tables._measure", fail)
+    monkeypatch.setattr("lib.runs.run._train", fail)
+    monkeypatch.setattr("lib.runs.tables._measure", fail)
 
 
 def forge(
@@ -101,10 +101,10 @@ def test_alpha_is_in_the_networks(store_dir, trainings):
 
 
 def test_a_missing_table_is_measured_once_without_training(own_store, trainings, monkeypatch):
-    monkeypatch.setattr("lib.runs.run.run._train", fail)
+    monkeypatch.setattr("lib.runs.run._train", fail)
     first = runs.table("class_means", trainings[:1])
     assert list(first.columns) == [*NAMED, "layer", "depth", "unit", "class", "mean"] and len(first) == 1200
-    monkeypatch.setattr("lib.runs.run.tables._measure", fail)
+    monkeypatch.setattr("lib.runs.tables._measure", fail)
     pd.testing.assert_frame_equal(runs.table("class_means", trainings[:1]), first)
     entry = store.Folder(own_store / trainings[0].name).files[measurements.file_name("class_means", {})]
     assert entry["measurement"] == "class_means" and entry["settings"] == {} and len(entry["code"]) == 12
@@ -117,12 +117,12 @@ def test_a_missing_run_is_trained_once(empty_store, monkeypatch):
     trained = []
     real = _train
     monkeypatch.setattr(
-        "lib.runs.run.run._train", lambda *args, **how: trained.append(args) or real(*args, **how)
+        "lib.runs.run._train", lambda *args, **how: trained.append(args) or real(*args, **how)
     )
     runs.table("selectivity", [training], progress=False)
     assert len(trained) == 1 and runs.missing([training]) == []
-    monkeypatch.setattr("lib.runs.run.run._train", fail)
-    monkeypatch.setattr("lib.runs.run.tables._measure", fail)
+    monkeypatch.setattr("lib.runs.run._train", fail)
+    monkeypatch.setattr("lib.runs.tables._measure", fail)
     runs.table("selectivity", [training], progress=False)
     runs.history([training])
     runs.load(training)
@@ -170,7 +170,7 @@ def test_rows_of_runs_that_differ_in_epochs_can_be_told_apart(own_store, trainin
 
 
 def test_tables_at_hand_trains_nothing_again(own_store, trainings, monkeypatch):
-    monkeypatch.setattr("lib.runs.run.run._train", fail)
+    monkeypatch.setattr("lib.runs.run._train", fail)
     (own_store / trainings[0].name / WEIGHTS).unlink()
     table, left = runs.tables_at_hand("class_means", trainings)
     assert left == [trainings[0]] and table.alpha.unique().tolist() == [1.0]
@@ -192,7 +192,7 @@ def test_measuring_is_exact_and_leaves_the_settings_as_they_were(own_store, trai
         "class_means",
         replace(measurements.MEASUREMENTS["class_means"], function=measure),
     )
-    monkeypatch.setattr("lib.runs.run.provenance.table_digest", lambda name, model: "0" * 12)
+    monkeypatch.setattr("lib.runs.provenance.table_digest", lambda name, model: "0" * 12)
     before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
     try:
         cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = True, True, True
@@ -311,7 +311,7 @@ def test_load_without_the_weights_of_this_seed(own_store, trainings, nothing_is_
 
 
 def test_truncated_weights(own_store, trainings, monkeypatch):
-    monkeypatch.setattr("lib.runs.run.run._train", fail)
+    monkeypatch.setattr("lib.runs.run._train", fail)
     file = own_store / trainings[1].name / WEIGHTS
     content = file.read_bytes()[:-100]
     file.write_bytes(content)
@@ -339,7 +339,7 @@ def test_weights_that_come_out_differently_are_not_mixed_in(own_store, trainings
     content = bytearray(file.read_bytes())
     file.unlink()
     content[-1] ^= 1
-    monkeypatch.setattr("lib.runs.run.run._train", lambda *args, **how: {WEIGHTS: bytes(content)})
+    monkeypatch.setattr("lib.runs.run._train", lambda *args, **how: {WEIGHTS: bytes(content)})
     with pytest.raises(InputError, match=f"{WEIGHTS}: made again here, it differs from the recorded one"):
         runs.make(trainings[1], weights=True)
     assert not file.exists()
@@ -355,7 +355,7 @@ def test_a_full_disk_while_a_run_is_kept(empty_store, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(
-        "lib.runs.run.run._train", lambda *args, **how: {CONFIG: b"{}", HISTORY: b"", WEIGHTS: b""}
+        "lib.runs.run._train", lambda *args, **how: {CONFIG: b"{}", HISTORY: b"", WEIGHTS: b""}
     )
     with monkeypatch.context() as patch:
         patch.setattr(store.os, "fsync", full)
@@ -395,7 +395,7 @@ def test_a_renamed_folder_is_not_taken_for_another_run(own_store, trainings, not
 
 
 def test_a_checkpoint_made_by_other_code_is_not_gone_on_from(empty_store, digits, monkeypatch):
-    monkeypatch.setattr("lib.data.datasets.datasets.load", lambda name, split: digits[split][slice(0, 200)])
+    monkeypatch.setattr("lib.data.datasets.load", lambda name, split: digits[split][slice(0, 200)])
     monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", 0)
     training = Training("digits", "resnet8", recipe="fast", epochs=2)
     real, drawn = augmentation.draw, []
@@ -409,7 +409,7 @@ def test_a_checkpoint_made_by_other_code_is_not_gone_on_from(empty_store, digits
     monkeypatch.setattr("lib.training.augmentation.draw", stop)
     with pytest.raises(KeyboardInterrupt):
         runs.make(training, progress=False)
-    monkeypatch.setattr("lib.runs.run.provenance.training_digest", lambda training: "other")
+    monkeypatch.setattr("lib.runs.provenance.training_digest", lambda training: "other")
     try:
         runs.make(training, progress=False)
     except InputError:
@@ -526,7 +526,7 @@ def test_summary_counts_dead_units_apart(store_dir, trainings, monkeypatch):
         "selectivity": [0.8, 0.0, 0.4, 0.2],
         "dead": [False, True, False, False],
     })
-    monkeypatch.setattr("lib.runs.run.tables.table", lambda name, trainings, progress=None: units)
+    monkeypatch.setattr("lib.runs.tables.table", lambda name, trainings, progress=None: units)
     row = runs.summary(trainings[:1]).iloc[0]
     assert row.mean_selectivity == pytest.approx((0.4 + 0.3) / 2)
     assert row.live_selectivity == pytest.approx((0.8 + 0.3) / 2)
@@ -808,7 +808,7 @@ def test_a_run_of_a_model_that_is_gone_does_not_stop_the_catalogue(store_dir, mo
 
     # keeps the order of the table
     monkeypatch.setattr(
-        "lib.models.registry.registry.MODELS",
+        "lib.models.registry.MODELS",
         {name: made for name, made in models.MODELS.items() if name != "resnet8"},
     )
     assert catalogue.catalogue().status.tolist() == ["stale", "stale"]

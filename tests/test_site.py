@@ -492,8 +492,8 @@ def test_without_a_browser_the_pdf_is_one_line_and_exit_code_2(monkeypatch, caps
         wanted = "error: playwright, which drives the browser, is not installed; make env installs it"
     elif case == "no program":
         monkeypatch.delenv("CHROMIUM", raising=False)
-        monkeypatch.setattr("lib.book.site.browser.NAMES", ("no-such-browser",))
-        monkeypatch.setattr("lib.book.site.browser._own", lambda: None)
+        monkeypatch.setattr("lib.book.browser.NAMES", ("no-such-browser",))
+        monkeypatch.setattr("lib.book.browser._own", lambda: None)
         wanted = "error: no Chromium is installed; install one (apt-get install chromium"
     else:
         monkeypatch.setenv("CHROMIUM", "/no/chromium")
@@ -511,7 +511,7 @@ def test_a_browser_that_does_not_start_is_said_in_one_line(tmp_path):
     program = tmp_path / "chromium"
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
-    code = "from lib import browser\ntry:\n    browser.chromium().__enter__()\nexcept browser.InputError as error:\n    print(error)"
+    code = "from lib.book import browser\ntry:\n    browser.chromium().__enter__()\nexcept browser.InputError as error:\n    print(error)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"CHROMIUM": str(program)},

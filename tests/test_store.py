@@ -386,7 +386,8 @@ def test_a_store_that_cannot_be_written(tmp_path):
 TWIN = """
 import sys, time
 from pathlib import Path
-from lib import runs, seeds
+from lib import runs
+from lib.training import seeds
 
 here = Path(sys.argv[1])
 real = seeds.split
@@ -407,7 +408,7 @@ def test_two_processes_make_one_run_and_train_once(empty_store, tmp_path, monkey
     def train(*args):
         raise AssertionError("trained a second time")
 
-    monkeypatch.setattr("lib.runs.run.run._train", train)
+    monkeypatch.setattr("lib.runs.run._train", train)
     handler, logger = Call(lambda message: (tmp_path / "go").touch()), logging.getLogger("lib.runs.store")
     level = logger.level
     log = tmp_path / "log"
@@ -538,7 +539,7 @@ def none(*args):
     raise OSError(errno.ENOSYS, "not implemented")
 
 fcntl.flock = none
-from lib import locks
+from lib.base import locks
 here = Path(sys.argv[1])
 with locks.lock(here, "key"):
     (here / "held").touch()

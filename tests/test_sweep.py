@@ -317,7 +317,7 @@ def test_a_plan_names_missing_tables(own_store, write, trainings, steady):
 
 
 def test_a_full_store_needs_neither_data_nor_time(own_store, write, monkeypatch):
-    monkeypatch.setattr("lib.data.datasets.datasets.load", None)
+    monkeypatch.setattr("lib.data.datasets.load", None)
     monkeypatch.setattr("lib.training.loop.estimate_seconds", None)
     before = sorted(own_store.rglob("*"))
     plan = sweeps.plan(sweeps.read(write(epochs=EPOCHS)))
@@ -453,7 +453,7 @@ def forged(own_store, source, steady, monkeypatch):
         made.append(training)
         return forge(training, source, status="diverged" if training.alpha == 9 else "ok")
 
-    monkeypatch.setattr("lib.runs.run.run.make", make)
+    monkeypatch.setattr("lib.runs.run.make", make)
     return SimpleNamespace(made=made, trouble=trouble)
 
 
@@ -491,7 +491,7 @@ def test_the_lines_tell_what_will_happen_and_what_happened(forged, own_store, wr
 
 def test_tables_are_announced_and_kept_within_the_budget(forged, write, monkeypatch):
     monkeypatch.setattr(
-        "lib.runs.run.durations.expected", lambda: {("digits", "resnet8", "selectivity"): 7200.0}
+        "lib.runs.durations.expected", lambda: {("digits", "resnet8", "selectivity"): 7200.0}
     )
     asked, lines = (
         sweeps.read(write(alphas="[2, 3]", measurements="[selectivity, class_means]", epochs=EPOCHS)),
