@@ -205,7 +205,9 @@ def looped_gradients(device: str) -> Work:
 
 
 def shared_gradients(device: str) -> Work:
-    """One forward pass for all units, parameters without gradients, and one `torch.autograd.grad` per unit."""
+    """One forward pass for all units, parameters without gradients, and one `torch.autograd.grad` per
+    unit.
+    """
     network, pixels = _differentiated(device)
     network.requires_grad_(False)
 

@@ -49,7 +49,9 @@ class Way(NamedTuple):
 
 
 def in_turn(trainings: list[Training], engine: Engine) -> Way:
-    """One network after the other takes its step, all on one stream: what training them one at a time costs."""
+    """One network after the other takes its step, all on one stream: what training them one at a time
+    costs.
+    """
     sessions = [_session(training, engine) for training in trainings]
 
     def step(number: int) -> None:
@@ -198,7 +200,9 @@ def together(
     repeats: Annotated[int, typer.Option(min=1, help="measurements of each way, taken in turn")] = 5,
     dataset: Annotated[str, typer.Option(help="cifar10, or digits to rehearse")] = "cifar10",
 ) -> None:
-    """Images per second of several networks trained at once, three ways, and which of them is worth it here."""
+    """Images per second of several networks trained at once, three ways, and which of them is worth it
+    here.
+    """
     device = device or harness.devices()[-1]
     if device not in harness.devices():
         raise unknown("device", device, harness.devices())

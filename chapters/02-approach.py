@@ -18,15 +18,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [
-    -2.0,
-    -1.0,
-    -0.4,
-    0.0,
-    0.4,
-    1.0,
-    2.0,
-]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -71,17 +63,10 @@ glue("devices", prose.machines(summary), display=False)
 
 # %% tags=["hide-input"]
 plain = min(here.trainings, key=lambda training: (abs(training.alpha), training.seed))
-live = units[(units.alpha == plain.alpha) & (units.seed == plain.seed) & ~units.dead].sort_values(
-    "selectivity"
-)
+live = units[(units.alpha == plain.alpha) & (units.seed == plain.seed) & ~units.dead].sort_values("selectivity")
 low, high = live.iloc[0], live.iloc[-1]
 means = runs.table("class_means", [plain])
-examples = [
-    means[(means.depth == one.depth) & (means.unit == one.unit)].assign(
-        title=f"{one.layer}, unit {one.unit}: SI = {one.selectivity:.2f}"
-    )
-    for one in (low, high)
-]
+examples = [means[(means.depth == one.depth) & (means.unit == one.unit)].assign(title=f"{one.layer}, unit {one.unit}: SI = {one.selectivity:.2f}") for one in (low, high)]
 style.show(
     example_units(examples),
     name="fig-units",
@@ -216,13 +201,9 @@ style.show_table(ledger.loc[ledger.id.isin(["LM-1", "LM-2", "LM-19"]), columns])
 
 # %% tags=["hide-input"]
 ends = [(0.0, alpha) for alpha in sorted(here.alphas) if alpha < 0]
-COSTS = {
-    "clean accuracy, points": ("clean_accuracy", 100, "+.1f"),
-    "mean selectivity": ("mean_selectivity", 1, "+.3f"),
-}
+COSTS = {"clean accuracy, points": ("clean_accuracy", 100, "+.1f"), "mean selectivity": ("mean_selectivity", 1, "+.3f")}
 costs = [
-    tables.changes(summary.assign(measure=name), "measure", column, ends, scale=scale, form=form)
-    for name, (column, scale, form) in COSTS.items()
+    tables.changes(summary.assign(measure=name), "measure", column, ends, scale=scale, form=form) for name, (column, scale, form) in COSTS.items()
 ]
 style.show_table(pd.concat(costs, ignore_index=True).rename(columns={"measure": ""}))
 

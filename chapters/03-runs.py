@@ -10,15 +10,7 @@
 # %% tags=["parameters", "hide-input"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [
-    -2.0,
-    -1.0,
-    -0.4,
-    0.0,
-    0.4,
-    1.0,
-    2.0,
-]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -48,23 +40,7 @@ shown = cached.assign(
     minutes=(cached.seconds / 60).map("{:.1f}".format),
     id=cached.run.str.rsplit("-", n=1).str[-1],
 )
-columns = [
-    "id",
-    "variant",
-    "alpha",
-    "seed",
-    "epochs",
-    "accuracy",
-    "SI",
-    "minutes",
-    "engine",
-    "device",
-    "torch",
-    "commit",
-    "date",
-    "status",
-    "tables",
-]
+columns = ["id", "variant", "alpha", "seed", "epochs", "accuracy", "SI", "minutes", "engine", "device", "torch", "commit", "date", "status", "tables"]
 for (dataset, model, recipe), rows in shown.groupby(["dataset", "model", "recipe"]):
     print(f"{model} on {dataset}, {recipe} recipe: {len(rows)} runs")
     style.show_table(rows[columns], anchors=True)

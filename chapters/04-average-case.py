@@ -22,15 +22,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [
-    -2.0,
-    -1.0,
-    -0.4,
-    0.0,
-    0.4,
-    1.0,
-    2.0,
-]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -62,9 +54,7 @@ images = rows.images.max()
 networks = f"{len(summary)} networks ({here.setting}), the first {images:,} test images"
 
 # %% tags=["remove-input"]
-means = (
-    summary.groupby("alpha")[["subset_accuracy", "corrupted_accuracy", "relative_accuracy"]].mean().mul(100)
-)
+means = summary.groupby("alpha")[["subset_accuracy", "corrupted_accuracy", "relative_accuracy"]].mean().mul(100)
 middle = min(here.alphas, key=abs)
 low, best = min(here.alphas), means.corrupted_accuracy.idxmax()
 size = TABLES[data.image_side(here.dataset)][0]
@@ -142,19 +132,11 @@ style.show(
 # judge those to the lowest α:
 
 # %% tags=["hide-input"]
-LABELS = {
-    "corrupted_accuracy": "on corrupted images",
-    "subset_accuracy": "on the same images, clean",
-    "relative_accuracy": "corrupted over clean, %",
-}
+LABELS = {"corrupted_accuracy": "on corrupted images", "subset_accuracy": "on the same images, clean", "relative_accuracy": "corrupted over clean, %"}
 long = summary.melt(["alpha", "seed"], list(LABELS), "measure", "value")
 _, high_spared = statistics.spared(summary)
-shown = tables.changes(
-    long, "measure", "value", [(middle, low), (middle, high_spared), (middle, max(here.alphas))], scale=100
-)
-style.show_table(
-    shown.assign(measure=shown.measure.map(LABELS)).rename(columns={"measure": "accuracy, points"})
-)
+shown = tables.changes(long, "measure", "value", [(middle, low), (middle, high_spared), (middle, max(here.alphas))], scale=100)
+style.show_table(shown.assign(measure=shown.measure.map(LABELS)).rename(columns={"measure": "accuracy, points"}))
 
 # %% [markdown]
 # *Mean over seeds and 95 % t interval.* Where the ratio rises while accuracy on corrupted images hardly moves, it is clean accuracy that moves it: LM-5 then says less
@@ -179,14 +161,7 @@ style.show(
 # ## Change against α = 0, corruption by corruption
 
 # %% tags=["hide-input"]
-by_name = (
-    by_corruption(table)
-    .groupby(["corruption", "alpha"], sort=False)
-    .accuracy.mean()
-    .mul(100)
-    .unstack("alpha")
-    .sort_index(axis=1)
-)
+by_name = by_corruption(table).groupby(["corruption", "alpha"], sort=False).accuracy.mean().mul(100).unstack("alpha").sort_index(axis=1)
 changes = by_name.sub(by_name[middle], axis=0)
 lowest = changes.iloc[:, 0].reindex(names)
 style.show(
@@ -200,21 +175,9 @@ style.show(
 )
 glue("improved", f"{(lowest > 0).sum()} of {len(lowest)}", display=False)
 gained = statistics.improved_corruptions(summary) + len(names) / 2
-glue(
-    "improved-seeds",
-    ", ".join(f"{count:.0f}" for count in gained) or prose.number(float("nan")),
-    display=False,
-)
-glue(
-    "most",
-    f"{lowest.idxmax().replace('_', ' ')} ({prose.number(lowest.max(), '+.1f')} points)",
-    display=False,
-)
-glue(
-    "least",
-    f"{lowest.idxmin().replace('_', ' ')} ({prose.number(lowest.min(), '+.1f')} points)",
-    display=False,
-)
+glue("improved-seeds", ", ".join(f"{count:.0f}" for count in gained) or prose.number(float("nan")), display=False)
+glue("most", f"{lowest.idxmax().replace('_', ' ')} ({prose.number(lowest.max(), '+.1f')} points)", display=False)
+glue("least", f"{lowest.idxmin().replace('_', ' ')} ({prose.number(lowest.min(), '+.1f')} points)", display=False)
 glue("published-types", papers.claim("LM-4").published, display=False)
 
 # %% [markdown]
@@ -255,9 +218,7 @@ digits = full_summary(at_hand(small.trainings), small.trainings)
 glue("digits", f"{digits.corrupted_accuracy.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
 ledger = verdicts.ledger(digits)
-style.show_table(
-    ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), ["id", "claim", "verdict", "ours", "statistic"]]
-)
+style.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), ["id", "claim", "verdict", "ours", "statistic"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

@@ -26,15 +26,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [
-    -2.0,
-    -1.0,
-    -0.4,
-    0.0,
-    0.4,
-    1.0,
-    2.0,
-]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -83,12 +75,7 @@ low_spared, high_spared = statistics.spared(summary, "ball_worst")
 glue("networks", networks, display=False)
 glue("devices", prose.machines(summary), display=False)
 places = {"middle": middle, "low": low, "high": high, "low-spared": low_spared, "high-spared": high_spared}
-for name, text in prose.numbers_at(
-    places,
-    (percent, ".1f"),
-    (means[["jacobian", "relative_jacobian"]], ".3g"),
-    (means[["log_jacobian"]], ".2f"),
-):
+for name, text in prose.numbers_at(places, (percent, ".1f"), (means[["jacobian", "relative_jacobian"]], ".3g"), (means[["log_jacobian"]], ".2f")):
     glue(name, text, display=False)
 glue("fgsm", f"{at.fgsm:.3g}", display=False)
 glue("steps", f"{at.steps}", display=False)
@@ -100,15 +87,9 @@ glue("ball", f"{255 * at.ball:g}/255", display=False)
 glue("transfer", f"{255 * at.transfer:g}/255", display=False)
 glue("ball-steps", f"{BALL_STEPS}", display=False)
 glue("temperature", f"{TEMPERATURE:g}", display=False)
-glue(
-    "flat",
-    f"{round((summary.unmoved * images).sum())} of {images * summary.unmoved.notna().sum():,}",
-    display=False,
-)
+glue("flat", f"{round((summary.unmoved * images).sum())} of {images * summary.unmoved.notna().sum():,}", display=False)
 glue("spared-points", f"{100 * statistics.SPARED:g}", display=False)
-level = (
-    percent.reindex([low_spared, middle, high_spared])[["attacked_clean", "fgsm_accuracy"]].diff().iloc[1:]
-)
+level = percent.reindex([low_spared, middle, high_spared])[["attacked_clean", "fgsm_accuracy"]].diff().iloc[1:]
 for side, (_, rise) in zip(("low", "high"), level.iterrows(), strict=True):
     glue(f"rise-{side}-clean", prose.number(rise.attacked_clean, "+.1f"), display=False)
     glue(f"rise-{side}-fgsm", prose.number(rise.fgsm_accuracy, "+.1f"), display=False)
@@ -130,9 +111,7 @@ pgd = curve(rows, at.curve)
 others = FGSM if here.dataset != "digits" else None  # as far from the digits as can be
 style.show(
     accuracy_by_strength(
-        fgsm,
-        pgd,
-        others,
+        fgsm, pgd, others,
         doubtful=(masking.doubtful_alphas(checks, "fgsm"), masking.doubtful_alphas(checks, at.curve)),
     ),
     name="fig-strength",
@@ -165,14 +144,8 @@ style.show(
 
 # %% tags=["hide-input"]
 strengths = fgsm.assign(epsilon=fgsm.epsilon.fillna(0))
-steps = tables.changes(
-    strengths, "epsilon", "accuracy", [(low_spared, middle), (middle, high_spared)], scale=100
-)
-style.show_table(
-    steps.assign(epsilon=[f"{epsilon:.3g}" for epsilon in steps.epsilon]).rename(
-        columns={"epsilon": "FGSM, ε"}
-    )
-)
+steps = tables.changes(strengths, "epsilon", "accuracy", [(low_spared, middle), (middle, high_spared)], scale=100)
+style.show_table(steps.assign(epsilon=[f"{epsilon:.3g}" for epsilon in steps.epsilon]).rename(columns={"epsilon": "FGSM, ε"}))
 
 # %% [markdown]
 # *Change of accuracy in points, mean over seeds and 95 % t interval. All networks saw the same images, so that the intervals do not include what other test images
@@ -230,26 +203,9 @@ style.show(
 # FGSM, the same differences at every radius; only {glue:text}`transfer` decides, the other rows are shown and not judged:
 
 # %% tags=["hide-input"]
-radii = tables.changes(
-    theirs.sort_values("epsilon"),
-    "epsilon",
-    "accuracy",
-    [(low_spared, middle), (middle, high_spared)],
-    scale=100,
-)
-radii.insert(
-    1,
-    f"at {prose.number(middle, 'g')}, %",
-    [
-        f"{100 * theirs[(theirs.epsilon == epsilon) & (theirs.alpha == middle)].accuracy.mean():.1f}"
-        for epsilon in radii.epsilon
-    ],
-)
-style.show_table(
-    radii.assign(epsilon=[f"{255 * epsilon:.3g}/255" for epsilon in radii.epsilon]).rename(
-        columns={"epsilon": "radius"}
-    )
-)
+radii = tables.changes(theirs.sort_values("epsilon"), "epsilon", "accuracy", [(low_spared, middle), (middle, high_spared)], scale=100)
+radii.insert(1, f"at {prose.number(middle, 'g')}, %", [f"{100 * theirs[(theirs.epsilon == epsilon) & (theirs.alpha == middle)].accuracy.mean():.1f}" for epsilon in radii.epsilon])
+style.show_table(radii.assign(epsilon=[f"{255 * epsilon:.3g}/255" for epsilon in radii.epsilon]).rename(columns={"epsilon": "radius"}))
 
 # %% [markdown]
 # *Accuracy at α = {glue:text}`middle` in percent, and its change in points: mean over seeds and 95 % t interval.*
@@ -266,31 +222,19 @@ style.show_table(
 # Square, which sees no gradient.
 
 # %% tags=["hide-input"]
-shown = {
-    "ball_cross_entropy": "PGD, cross-entropy",
-    "ball_margin": "PGD, margin",
-    "ball_temperature": "Temperature-PGD",
-}
+shown = {"ball_cross_entropy": "PGD, cross-entropy", "ball_margin": "PGD, margin", "ball_temperature": "Temperature-PGD"}
 shown |= {"autoattack_accuracy": "AutoAttack"} if summary.autoattack_accuracy.notna().any() else {}
 names = {column: name for name, column in BALL_COLUMNS.items()} | {"autoattack_accuracy": "autoattack"}
 doubtful = {column: masking.doubtful(checks, summary, names[column]) for column in shown}
 images_autoattack = autoattack.groupby(["alpha", "seed", "part"]).images.sum().max() if len(autoattack) else 0
 glue("autoattack-images", f"{images_autoattack:,}", display=False)
 if images_autoattack:
-    places = [
-        alpha
-        for alpha in dict.fromkeys([low, low_spared, middle, high_spared, high])
-        if alpha in percent.index
-    ]
+    places = [alpha for alpha in dict.fromkeys([low, low_spared, middle, high_spared, high]) if alpha in percent.index]
     left = [
         f"{prose.number(percent.autoattack_accuracy[alpha], '.1f')} % at α = {prose.number(alpha, 'g')} (unattacked {prose.number(percent.autoattack_clean[alpha], '.1f')} %)"
         for alpha in places
     ]
-    glue(
-        "autoattack",
-        f"AutoAttack, on the first {images_autoattack:,} images, leaves {', '.join(left)}",
-        display=False,
-    )
+    glue("autoattack", f"AutoAttack, on the first {images_autoattack:,} images, leaves {', '.join(left)}", display=False)
 else:
     glue("autoattack", "AutoAttack has not been run on these networks", display=False)
 hollow = sum(int(flags.sum()) for flags in doubtful.values())
@@ -308,32 +252,11 @@ style.show(
 # %% tags=["remove-input"]
 beyond = percent.ball_cross_entropy - percent[["ball_margin", "ball_temperature"]].min(axis=1)
 surviving = verdicts.table(papers.SURVIVES, summary)
-kinds = (
-    surviving
-    .assign(attack=surviving.claim.str.removeprefix("the ordering of LM-8 under "))
-    .groupby("verdict", sort=False)
-    .attack
-)
+kinds = surviving.assign(attack=surviving.claim.str.removeprefix("the ordering of LM-8 under ")).groupby("verdict", sort=False).attack
 glue("survives", ", ".join(f"{verdict} ({'; '.join(names)})" for verdict, names in kinds), display=False)
-glue(
-    "beyond",
-    ", ".join(
-        f"{prose.number(value, '+.1f')} (α = {prose.number(alpha, 'g')})" for alpha, value in beyond.items()
-    ),
-    display=False,
-)
-glue(
-    "sure",
-    ", ".join(
-        f"{prose.number(value)} (α = {prose.number(alpha, 'g')})" for alpha, value in means.confidence.items()
-    ),
-    display=False,
-)
-relative = pd.DataFrame({
-    "three": summary.relative_worst,
-    "auto": summary.autoattack_accuracy / summary.autoattack_clean,
-    "alpha": summary.alpha,
-})
+glue("beyond", ", ".join(f"{prose.number(value, '+.1f')} (α = {prose.number(alpha, 'g')})" for alpha, value in beyond.items()), display=False)
+glue("sure", ", ".join(f"{prose.number(value)} (α = {prose.number(alpha, 'g')})" for alpha, value in means.confidence.items()), display=False)
+relative = pd.DataFrame({"three": summary.relative_worst, "auto": summary.autoattack_accuracy / summary.autoattack_clean, "alpha": summary.alpha})
 for name, value in (100 * relative.groupby("alpha").mean().reindex([middle]).iloc[0]).items():
     glue(f"relative-{name}", prose.number(value, ".1f"), display=False)
 
@@ -358,11 +281,7 @@ for name, value in (100 * relative.groupby("alpha").mean().reindex([middle]).ilo
 style.show_table(masking.overview(checks))
 flagged = masking.by_alpha(checks)
 glue("limits", masking.WRITTEN, display=False)
-glue(
-    "flagged",
-    f"{len(checks[checks.tripped][['alpha', 'seed']].drop_duplicates())} of {len(summary)}",
-    display=False,
-)
+glue("flagged", f"{len(checks[checks.tripped][['alpha', 'seed']].drop_duplicates())} of {len(summary)}", display=False)
 style.show_table(flagged)
 
 # %% [markdown]
@@ -377,25 +296,11 @@ both = summary[summary.corrupted_accuracy.notna()]
 pairs = both.groupby("alpha")[["corrupted_accuracy", "ball_worst"]].mean()
 some = both[both.alpha.between(low_spared, high_spared)]
 for name, networks_there in (("all", both), ("spared", some)):
-    glue(
-        f"rank-{name}",
-        tables.estimate(
-            statistics.rank_correlation(networks_there, "corrupted_accuracy", "ball_worst"), "+.2f"
-        ),
-        display=False,
-    )
+    glue(f"rank-{name}", tables.estimate(statistics.rank_correlation(networks_there, "corrupted_accuracy", "ball_worst"), "+.2f"), display=False)
     glue(f"rank-{name}-alphas", f"{networks_there.alpha.nunique()}", display=False)
-glue(
-    "rank-auto",
-    tables.estimate(statistics.rank_correlation(some, "corrupted_accuracy", "autoattack_accuracy"), "+.2f"),
-    display=False,
-)
+glue("rank-auto", tables.estimate(statistics.rank_correlation(some, "corrupted_accuracy", "autoattack_accuracy"), "+.2f"), display=False)
 corrupted = cached("corruption", here.trainings)
-tested = (
-    f"{corrupted.groupby([*LABELS, 'corruption', 'severity']).images.sum().max():,}"
-    if len(corrupted)
-    else "0"
-)
+tested = f"{corrupted.groupby([*LABELS, 'corruption', 'severity']).images.sum().max():,}" if len(corrupted) else "0"
 style.show(
     average_and_worst(both, "ball_worst", frozenset(both.alpha[both.ball_worst_doubtful])),
     name="fig-average-worst",

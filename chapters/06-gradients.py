@@ -24,15 +24,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [
-    -2.0,
-    -1.0,
-    -0.4,
-    0.0,
-    0.4,
-    1.0,
-    2.0,
-]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -63,11 +55,13 @@ networks = f"{len(summary)} networks ({here.setting}), the first {images:,} test
 # %% tags=["remove-input"]
 columns = ["cv_samples", "cv_firing", "cv_units", "cv_units_early", "cv_units_late"]
 means = summary.groupby("alpha")[columns].mean()
-percent = 100 * pd.DataFrame({
-    "dead": rows.groupby("alpha").dead.sum() / rows.groupby("alpha").units.sum(),
-    "clean": summary.groupby("alpha").clean_accuracy.mean(),
-    "rare": (table[~table.dead].active <= RARELY).groupby(table.alpha).mean(),
-})
+percent = 100 * pd.DataFrame(
+    {
+        "dead": rows.groupby("alpha").dead.sum() / rows.groupby("alpha").units.sum(),
+        "clean": summary.groupby("alpha").clean_accuracy.mean(),
+        "rare": (table[~table.dead].active <= RARELY).groupby(table.alpha).mean(),
+    }
+)
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
 low_spared, high_spared = statistics.spared(summary)
 glue("high-spared", prose.number(high_spared, "g"), display=False)
@@ -80,9 +74,7 @@ glue("images", f"{images:,}", display=False)
 glue("units", f"{rows.groupby(['alpha', 'seed']).units.sum().max():,}", display=False)
 glue("layers", f"{rows.depth.max()}", display=False)
 glue("early", f"{int(rows[rows.early].depth.max())}", display=False)
-for name, text in prose.numbers_at(
-    {"middle": middle, "low": low, "high": high}, (percent, ".1f"), (means, ".2f")
-):
+for name, text in prose.numbers_at({"middle": middle, "low": low, "high": high}, (percent, ".1f"), (means, ".2f")):
     glue(name, text, display=False)
 
 # %% [markdown]
@@ -126,27 +118,13 @@ style.show(
 # also {glue:text}`high-spared`, the highest α that costs at most {glue:text}`spared-points` points of clean accuracy:
 
 # %% tags=["hide-input"]
-NAMES = {
-    "cv_samples": "over images",
-    "cv_firing": "over images on which the unit fires (ours)",
-    "cv_units": "over units",
-}
+NAMES = {"cv_samples": "over images", "cv_firing": "over images on which the unit fires (ours)", "cv_units": "over units"}
 long = summary.melt(["alpha", "seed"], list(NAMES), "measure", "cv")
-shown = tables.changes(
-    long, "measure", "cv", [(low, middle), (middle, high_spared), (middle, high)], form="+.2f"
-)
-style.show_table(
-    shown.assign(measure=shown.measure.map(NAMES)).rename(columns={"measure": "coefficient of variation"})
-)
+shown = tables.changes(long, "measure", "cv", [(low, middle), (middle, high_spared), (middle, high)], form="+.2f")
+style.show_table(shown.assign(measure=shown.measure.map(NAMES)).rename(columns={"measure": "coefficient of variation"}))
 for name, one, other in (("low", low, middle), ("spared", middle, high_spared), ("high", middle, high)):
     for kind, column in (("firing", "cv_firing"), ("samples", "cv_samples")):
-        glue(
-            f"{kind}-{name}",
-            prose.number(
-                means[column].get(other, float("nan")) - means[column].get(one, float("nan")), "+.2f"
-            ),
-            display=False,
-        )
+        glue(f"{kind}-{name}", prose.number(means[column].get(other, float("nan")) - means[column].get(one, float("nan")), "+.2f"), display=False)
 
 # %% [markdown]
 # *Means over layers and seeds, 95 % t intervals over seeds.*
@@ -159,10 +137,7 @@ for name, one, other in (("low", low, middle), ("spared", middle, high_spared), 
 apart = rows.groupby("alpha")[["sigma", "mu", "sigma_units"]].mean()
 style.show(
     by_layer(
-        rows,
-        {"mu": "mean μ", "sigma": "deviation over images σ$_u$", "sigma_units": "deviation over units σ$_l$"},
-        labels=("length of the gradient", "", ""),
-        log=True,
+        rows, {"mu": "mean μ", "sigma": "deviation over images σ$_u$", "sigma_units": "deviation over units σ$_l$"}, labels=("length of the gradient", "", ""), log=True
     ),
     name="fig-gradients-apart",
     alt=f"""Three panels against the layer, logarithmic, a line an α: the mean length of the gradient, its deviation over images and its deviation over units. Mean over
@@ -180,20 +155,11 @@ style.show(
 # {glue:text}`middle` and {glue:text}`high-rare` % at {glue:text}`high` fire on at most {glue:text}`rarely`.
 
 # %% tags=["hide-input"]
-firing = (
-    table[~table.dead]
-    .assign(share=lambda units: units.active / units.images)
-    .groupby(["alpha", "seed", "layer", "depth"], as_index=False)
-    .share.mean()
-)
+firing = table[~table.dead].assign(share=lambda units: units.active / units.images).groupby(["alpha", "seed", "layer", "depth"], as_index=False).share.mean()
 joined = rows.merge(firing, on=["alpha", "seed", "layer", "depth"], how="left")
 shares = 100 * joined.groupby("alpha").share.mean()
 style.show(
-    by_layer(
-        joined.assign(percent=100 * joined.share),
-        {"cv_firing": "CV$_u$, images on which it fires", "percent": "images on which a unit fires"},
-        labels=("coefficient of variation", "%"),
-    ),
+    by_layer(joined.assign(percent=100 * joined.share), {"cv_firing": "CV$_u$, images on which it fires", "percent": "images on which a unit fires"}, labels=("coefficient of variation", "%")),
     name="fig-gradients-firing",
     alt=f"""Two panels against the layer, a line an α. Left, the variability over those images on which a unit fires; mean over layers {means.cv_firing[low]:.2f} at
     α = {low:g}, {means.cv_firing[middle]:.2f} at {middle:g}, {means.cv_firing[high]:.2f} at {high:g}. Right, the share of images on which a live unit fires:

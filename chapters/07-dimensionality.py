@@ -22,15 +22,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [
-    -2.0,
-    -1.0,
-    -0.4,
-    0.0,
-    0.4,
-    1.0,
-    2.0,
-]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -81,14 +73,8 @@ glue("layers", f"{changes.depth.max()}", display=False)
 glue("cells", f"{changes.cells.max()}", display=False)
 glue("steps", f"{ATTACK_STEPS}", display=False)
 glue("step", f"{CURVES['pgd'].step_size:g}", display=False)
-glue(
-    "lost",
-    f"{int(table.twonn.isna().sum() - (table.points.isna()).sum())} of {int(table.points.notna().sum())}",
-    display=False,
-)
-for name, text in prose.numbers_at(
-    {"middle": middle, "low": low, "high": high}, (whole, ".1f"), (means, ".1f"), (twonn, ".1f")
-):
+glue("lost", f"{int(table.twonn.isna().sum() - (table.points.isna()).sum())} of {int(table.points.notna().sum())}", display=False)
+for name, text in prose.numbers_at({"middle": middle, "low": low, "high": high}, (whole, ".1f"), (means, ".1f"), (twonn, ".1f")):
     glue(name, text, display=False)
 
 # %% [markdown]
@@ -136,15 +122,8 @@ style.show(
 # %% tags=["hide-input"]
 PLACES = {"early layers": clean[clean.early], "late layers": clean[~clean.early], "all layers": clean}
 long = pd.concat([rows.assign(where=name, share=rows.per_unit_95) for name, rows in PLACES.items()])
-long = pd.concat([
-    long,
-    PLACES["early layers"].assign(
-        where="early layers, over live units", share=PLACES["early layers"].per_live_95
-    ),
-])
-shown = tables.changes(
-    long, "where", "share", [(low, middle), (middle, high_spared), (middle, high)], scale=100
-)
+long = pd.concat([long, PLACES["early layers"].assign(where="early layers, over live units", share=PLACES["early layers"].per_live_95)])
+shown = tables.changes(long, "where", "share", [(low, middle), (middle, high_spared), (middle, high)], scale=100)
 style.show_table(shown.rename(columns={"where": "clean activations"}))
 
 # %% [markdown]
@@ -153,9 +132,7 @@ style.show_table(shown.rename(columns={"where": "clean activations"}))
 # ## Attacks against corruptions
 
 # %% tags=["hide-input"]
-above = changes.pivot_table(
-    index=["alpha", "seed", "depth", "early"], columns="change", values="per_unit_95"
-).reset_index()
+above = changes.pivot_table(index=["alpha", "seed", "depth", "early"], columns="change", values="per_unit_95").reset_index()
 share = 100 * (above.attack > above.corruption).groupby(above.early).mean()
 for name, where in (("early", True), ("late", False)):
     glue(f"above-{name}", f"{share[where]:.0f}", display=False)
@@ -176,15 +153,12 @@ style.show(
 #
 # Does the threshold of 95 % decide what is seen? With 90 % and 99 %:
 
-
 # %% tags=["hide-input"]
 def with_share(share: int) -> None:
     """The three panels for another share of the variance."""
     at = changes[changes.early].groupby(["alpha", "change"])[f"per_unit_{share}"].mean().mul(100).unstack()
     style.show(
-        dimensions_by_layer(
-            clean, changes, f"per_unit_{share}", label=label.replace("95", str(share)), scale=100, early=early
-        ),
+        dimensions_by_layer(clean, changes, f"per_unit_{share}", label=label.replace("95", str(share)), scale=100, early=early),
         name=f"fig-dimensions-{share}",
         alt=f"""The same three panels for {share} percent of the variance. In the early layers, the change by corruptions takes {at.corruption[low]:.0f} percent of the
         units at α = {low:g} and {at.corruption[high]:.0f} at {high:g}, the change by PGD {at.attack[low]:.0f} and {at.attack[high]:.0f}.""",
@@ -212,9 +186,7 @@ style.show_table(tables.by_share(changes[changes.early], [low, middle, high], sh
 
 # %% tags=["hide-input"]
 style.show(
-    dimensions_by_layer(
-        changes[changes.change == NONE], changes, "twonn", label="intrinsic dimension (TwoNN)", early=early
-    ),
+    dimensions_by_layer(changes[changes.change == NONE], changes, "twonn", label="intrinsic dimension (TwoNN)", early=early),
     name="fig-twonn",
     alt=f"""Three panels of intrinsic dimension against the layer, a line an α. In the early layers, clean activations have {twonn.twonn_clean[low]:.1f} dimensions at
     α = {low:g}, {twonn.twonn_clean[middle]:.1f} at {middle:g}, {twonn.twonn_clean[high]:.1f} at {high:g}; the change by corruptions

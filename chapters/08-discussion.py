@@ -12,15 +12,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [
-    -2.0,
-    -1.0,
-    -0.4,
-    0.0,
-    0.4,
-    1.0,
-    2.0,
-]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -50,11 +42,7 @@ for verdict in papers.VERDICTS:
     glue(f"left-{verdict.replace(' ', '-')}", f"{left[verdict]}", display=False)
 glue("claims", f"{len(ledger)}", display=False)
 glue("networks", networks, display=False)
-glue(
-    "others",
-    f"{others.mean_selectivity.notna().sum()} of {len(others)} ({here.with_variants.setting})",
-    display=False,
-)
+glue("others", f"{others.mean_selectivity.notna().sum()} of {len(others)} ({here.with_variants.setting})", display=False)
 glue("rule", papers.RULE, display=False)
 glue("seeds", f"{len(here.seeds)}", display=False)
 glue("least", f"{papers.LEAST_SEEDS}", display=False)
@@ -64,19 +52,11 @@ decided = parts[parts.low.notna()]
 asked = decided[decided.claim != "LM-X2"].claim.nunique()
 glue("strictest", prose.number(verdicts.detectable(len(here.seeds), max(asked, 1)), ".0f"), display=False)
 glue("decided", f"{len(decided)}", display=False)
-glue(
-    "agree",
-    f"{int(((decided.above == decided.seeds) | (decided.below == decided.seeds)).sum())}",
-    display=False,
-)
+glue("agree", f"{int(((decided.above == decided.seeds) | (decided.below == decided.seeds)).sum())}", display=False)
 glue("clear", f"{int(((decided.low > 0) | (decided.high < 0)).sum())}", display=False)
 glue("detectable", prose.number(smallest, ".1f"), display=False)
 for verdict in papers.VERDICTS:
-    glue(
-        f"which-{verdict.replace(' ', '-')}",
-        ", ".join(ledger.id[ledger.verdict == verdict]) or "none",
-        display=False,
-    )
+    glue(f"which-{verdict.replace(' ', '-')}", ", ".join(ledger.id[ledger.verdict == verdict]) or "none", display=False)
 
 # %% [markdown]
 # ## The count

@@ -24,20 +24,12 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [
-    0.0
-]  # selectivity scales; the claims are about 0, where the loss does not touch selectivity
+alphas: list[float] = [0.0]  # selectivity scales; the claims are about 0, where the loss does not touch selectivity
 seeds: list[int] = [0, 1, 2]  # one network for each way of training and seed
 pgd_seeds: list[int] = [0]  # some of them: those of PGD training, which takes several times as long
 recipe: str = "fast"  # fast or paper
 epochs: int = 0  # 0: half of the recipe's own in the fast recipe, all of them in the paper's
-variants: list[str] = [
-    "plain",
-    "augmix",
-    "pgd-1",
-    "pgd-2",
-    "pgd-4",
-]  # ways of training; pgd-K is PGD training with K steps
+variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of training; pgd-K is PGD training with K steps
 
 # %%
 from lib import papers, runs
@@ -45,7 +37,7 @@ from lib.book import chapter, prose, tables
 from lib.book.figures import style
 from lib.book.figures.selectivity import selectivity_and_steps, selectivity_by_layer
 from lib.measurements.strengths import strengths_for
-from lib.papers import statistics, verdicts
+from lib.papers import verdicts
 from lib.runs.tables import at_hand, cached, full_summary
 from lib.training.recipe import LABELS
 from lib.training.variants import variant
@@ -62,10 +54,7 @@ glue("devices", prose.machines(summary), display=False)
 
 # %% tags=["remove-input"]
 middle = min(here.alphas, key=abs)  # the prose is about the networks closest to plain cross-entropy
-central, columns = (
-    summary[summary.alpha == middle],
-    ["clean_accuracy", "mean_selectivity", "live_selectivity", "dead"],
-)
+central, columns = summary[summary.alpha == middle], ["clean_accuracy", "mean_selectivity", "live_selectivity", "dead"]
 means = central.groupby("variant", sort=False)[columns].mean()
 glue("middle", prose.number(middle, "g"), display=False)
 
@@ -96,11 +85,7 @@ for column in columns:  # shares in percent
     form, scale = (".3f", 1) if "selectivity" in column else (".1f", 100)
     glue(f"plain-{column}", prose.number(scale * plain[column], form), display=False)
     glue(f"augmix-{column}", prose.number(scale * mixed[column], form), display=False)
-    glue(
-        f"augmix-{column}-change",
-        prose.number(scale * (mixed[column] - plain[column]), f"+{form}"),
-        display=False,
-    )
+    glue(f"augmix-{column}-change", prose.number(scale * (mixed[column] - plain[column]), f"+{form}"), display=False)
 glue("augmix-published", papers.claim("LM-6").published, display=False)
 
 # %% [markdown]
@@ -121,12 +106,7 @@ glue("augmix-published", papers.claim("LM-6").published, display=False)
 # %% tags=["hide-input"]
 paired, alike = summary[summary.seed.isin(here.pgd_seeds)], units[units.seed.isin(here.pgd_seeds)]
 ladder = paired[paired.alpha == middle].groupby("variant", sort=False)[columns].mean()
-ladder = (
-    ladder
-    .assign(steps=[variant(name).strength for name in ladder.index])
-    .dropna(subset="steps")
-    .sort_values("steps")
-)
+ladder = ladder.assign(steps=[variant(name).strength for name in ladder.index]).dropna(subset="steps").sort_values("steps")
 strongest, count = ladder.index[-1], paired.variant.isin(ladder.index).sum()
 attacked = prose.change_by_layer(alike[alike.alpha == middle], strongest)
 style.show(
@@ -145,14 +125,8 @@ glue("strongest", variant(strongest).label, display=False)
 
 # %% tags=["hide-input"]
 steps = ", ".join(f"{step:g}" for step in ladder.steps)
-series = {
-    column: ", ".join(prose.number(value) for value in ladder[column])
-    for column in ("mean_selectivity", "live_selectivity")
-}
-series |= {
-    column: ", ".join(prose.number(100 * value, ".1f") for value in ladder[column])
-    for column in ("dead", "clean_accuracy")
-}
+series = {column: ", ".join(prose.number(value) for value in ladder[column]) for column in ("mean_selectivity", "live_selectivity")}
+series |= {column: ", ".join(prose.number(100 * value, ".1f") for value in ladder[column]) for column in ("dead", "clean_accuracy")}
 style.show(
     selectivity_and_steps(paired),
     name="fig-pgd-steps",
@@ -180,10 +154,7 @@ glue("steps", steps, display=False)
 
 # %% tags=["hide-input"]
 style.show_table(tables.by_training(summary))
-accuracies = ", ".join(
-    f"{prose.number(100 * value, '.1f')} ({variant(name).label})"
-    for name, value in means.clean_accuracy.items()
-)
+accuracies = ", ".join(f"{prose.number(100 * value, '.1f')} ({variant(name).label})" for name, value in means.clean_accuracy.items())
 glue("accuracies", accuracies, display=False)
 glue("epochs", f"{summary.epochs.iloc[0]} epochs", display=False)
 glue("least", f"{papers.LEAST_SEEDS}", display=False)
@@ -208,18 +179,8 @@ counts = {
     "under FGSM and PGD": (cached("attack", here.trainings), ["attack", "epsilon", "steps"]),
     "under AutoAttack": (cached("autoattack", here.trainings, epsilon=at.ball), ["part"]),
 }
-numbers = [
-    f"{rows.groupby([*LABELS, *by]).images.sum().max():,} {what}"
-    for what, (rows, by) in counts.items()
-    if len(rows)
-]
-glue(
-    "images",
-    f"the others on its first images: {', '.join(numbers)}"
-    if numbers
-    else "none of these networks has been tested otherwise",
-    display=False,
-)
+numbers = [f"{rows.groupby([*LABELS, *by]).images.sum().max():,} {what}" for what, (rows, by) in counts.items() if len(rows)]
+glue("images", f"the others on its first images: {', '.join(numbers)}" if numbers else "none of these networks has been tested otherwise", display=False)
 glue("fgsm", f"{at.fgsm:.3g}", display=False)
 glue("attack-steps", f"{at.steps}", display=False)
 glue("ball", f"{255 * at.ball:g}/255", display=False)
@@ -269,9 +230,7 @@ digits = at_hand(small.trainings)
 glue("digits", f"{digits.mean_selectivity.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
 ledger = verdicts.ledger(variants=digits)
-style.show_table(
-    ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), ["id", "claim", "verdict", "ours", "statistic"]]
-)
+style.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), ["id", "claim", "verdict", "ours", "statistic"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

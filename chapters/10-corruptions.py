@@ -54,11 +54,7 @@ glue("versions", ", ".join(f"{name} {version}" for name, version in facts["versi
 # %% tags=["hide-input"]
 worst = fixed.groupby("corruption", sort=False)[["differ", "largest"]].max()
 equal = int((worst.differ == 0).sum())
-shown = pd.DataFrame({
-    "corruption": worst.index,
-    "values that differ, %": (100 * worst.differ).map("{:.3f}".format),
-    "largest difference": worst.largest.astype(int),
-})
+shown = pd.DataFrame({"corruption": worst.index, "values that differ, %": (100 * worst.differ).map("{:.3f}".format), "largest difference": worst.largest.astype(int)})
 style.show_table(shown)
 glue("equal", f"{equal} of {len(worst)}", display=False)
 
@@ -66,11 +62,7 @@ glue("equal", f"{equal} of {len(worst)}", display=False)
 rows = []
 for name, some in random.groupby("corruption", sort=False):
     values = [f"{one.change:.1f} / {one.reference_change:.1f}" for one in some.itertuples()]
-    rows.append(
-        {"corruption": name}
-        | {f"{severity}": value for severity, value in enumerate(values, 1)}
-        | {"farthest, deviations": f"{some.deviations.abs().max():.1f}"}
-    )
+    rows.append({"corruption": name} | {f"{severity}": value for severity, value in enumerate(values, 1)} | {"farthest, deviations": f"{some.deviations.abs().max():.1f}"})
 style.show_table(pd.DataFrame(rows))
 glue("farthest", f"{random.deviations.abs().max():.1f}", display=False)
 glue("within", f"{int((random.deviations.abs() <= 4).sum())} of {len(random)}", display=False)
@@ -100,11 +92,7 @@ glue("gaps", f"{int((gap.abs() <= tolerance).sum())} of {len(gap)}", display=Fal
 glue("tolerance", f"{tolerance}", display=False)
 glue("error", f"{100 * random.standard_error.max():.2f}", display=False)
 glue("spread", f"{cells.spread_ratio.min():.3f} to {cells.spread_ratio.max():.3f}", display=False)
-glue(
-    "spectrum",
-    f"{cells.spectrum_ratio.str[0].min():.2f} to {cells.spectrum_ratio.str[1].max():.2f}",
-    display=False,
-)
+glue("spectrum", f"{cells.spectrum_ratio.str[0].min():.2f} to {cells.spectrum_ratio.str[1].max():.2f}", display=False)
 
 # %% [markdown]
 # {glue:text}`gaps` cells lie within {glue:text}`tolerance` points, the rule set before; the largest difference is {glue:text}`largest-gap` points, the mean over all is

@@ -36,20 +36,12 @@ style.setup()
 source = "benchmarks/results.json"
 rows = pd.DataFrame(json.loads((paths.ROOT / source).read_text()))
 measured = rows[rows.ratio.notna()]
-glue(
-    "machines",
-    "; ".join(sorted({f"{one.machine} (torch {one.torch})" for one in measured.itertuples()})),
-    display=False,
-)
+glue("machines", "; ".join(sorted({f"{one.machine} (torch {one.torch})" for one in measured.itertuples()})), display=False)
 single = measured.name.str.startswith("corruption: ")
 for key, some in (("met", measured[~single]), ("met-types", measured[single])):
     glue(key, f"{int(some.met.astype(bool).sum())} of {len(some)}", display=False)
 missed = measured[~measured.met.astype(bool)]
-glue(
-    "missed",
-    ", ".join(f"{one.name} ({one.ratio:.2g}, target {one.target})" for one in missed.itertuples()) or "none",
-    display=False,
-)
+glue("missed", ", ".join(f"{one.name} ({one.ratio:.2g}, target {one.target})" for one in missed.itertuples()) or "none", display=False)
 glue("gpu", f"{(measured.device == 'cuda').sum() or 'none'}", display=False)
 glue("dates", ", ".join(sorted(set(measured.date))), display=False)
 
@@ -74,19 +66,19 @@ style.show(
 )
 
 # %% tags=["hide-input"]
-shown = pd.DataFrame({
-    "benchmark": rows.name,
-    "device": rows.device,
-    "against": rows.peer_name,
-    "ours": rows.ours.map("{:.3g}".format, na_action="ignore"),
-    "peer": rows.peer.map("{:.3g}".format, na_action="ignore"),
-    "unit": rows.unit.where(rows.ratio.notna(), ""),
-    "ratio": rows.ratio.map("{:.2f}".format, na_action="ignore"),
-    "target": rows.target,
-    "outcome": [
-        one.note if pd.isna(one.ratio) else "met" if one.met else "missed" for one in rows.itertuples()
-    ],
-}).fillna("")
+shown = pd.DataFrame(
+    {
+        "benchmark": rows.name,
+        "device": rows.device,
+        "against": rows.peer_name,
+        "ours": rows.ours.map("{:.3g}".format, na_action="ignore"),
+        "peer": rows.peer.map("{:.3g}".format, na_action="ignore"),
+        "unit": rows.unit.where(rows.ratio.notna(), ""),
+        "ratio": rows.ratio.map("{:.2f}".format, na_action="ignore"),
+        "target": rows.target,
+        "outcome": [one.note if pd.isna(one.ratio) else "met" if one.met else "missed" for one in rows.itertuples()],
+    }
+).fillna("")
 style.show_table(shown.drop(types.index))
 
 # %% [markdown]
@@ -98,11 +90,7 @@ style.show_table(shown.drop(types.index))
 # %% tags=["hide-input"]
 glue("geometric", f"{scipy.stats.gmean(types.ratio):.1f}", display=False)
 style.show(
-    ratios(
-        types.assign(name=types.name.str.removeprefix("corruption: ").str.replace("_", " ")).sort_values(
-            "ratio"
-        )
-    ),
+    ratios(types.assign(name=types.name.str.removeprefix("corruption: ").str.replace("_", " ")).sort_values("ratio")),
     name="fig-corruption-ratios",
     source=source,
     alt=f"""Time of image by image over time of ours, a row a corruption, from {types.ratio.min():.2g} for the least to {types.ratio.max():.2g} for the most; geometric
@@ -120,14 +108,14 @@ style.show(
 networks, epochs, images = 23 * 20, RECIPES["paper"]["resnet20"].epochs, 45_000
 steps = measured[measured.name == "train-step"]
 batch = RECIPES["fast"]["resnet20"].batch
-cost = pd.DataFrame({
-    "device": steps.device,
-    "images a second": [f"{1000 * batch / ours:,.0f}" for ours in steps.ours],
-    "one network": [f"{epochs * images / (1000 * batch / ours) / 3600:.1f} hours" for ours in steps.ours],
-    "the whole study": [
-        f"{networks * epochs * images / (1000 * batch / ours) / 86400:.1f} days" for ours in steps.ours
-    ],
-})
+cost = pd.DataFrame(
+    {
+        "device": steps.device,
+        "images a second": [f"{1000 * batch / ours:,.0f}" for ours in steps.ours],
+        "one network": [f"{epochs * images / (1000 * batch / ours) / 3600:.1f} hours" for ours in steps.ours],
+        "the whole study": [f"{networks * epochs * images / (1000 * batch / ours) / 86400:.1f} days" for ours in steps.ours],
+    }
+)
 style.show_table(cost)
 
 # %% [markdown]

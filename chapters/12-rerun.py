@@ -28,25 +28,10 @@ from myst_nb import glue
 training, measuring = durations.training(), durations.measuring()
 for name in ("digits", "cifar10"):
     epochs = RECIPES["fast"][usual_model(name)].epochs
-    usual = durations.said(
-        training[
-            (training.dataset == name)
-            & (training.recipe == "fast")
-            & (training.variant == "plain")
-            & (training.epochs == epochs)
-        ]
-    )
-    glue(
-        f"{name}-training",
-        "; ".join(f"{one['each takes']} ({one.device})" for _, one in usual.iterrows()),
-        display=False,
-    )
+    usual = durations.said(training[(training.dataset == name) & (training.recipe == "fast") & (training.variant == "plain") & (training.epochs == epochs)])
+    glue(f"{name}-training", "; ".join(f"{one['each takes']} ({one.device})" for _, one in usual.iterrows()), display=False)
     attack = durations.said(measuring[(measuring.dataset == name) & (measuring.measurement == "attack")])
-    glue(
-        f"{name}-attack",
-        "; ".join(f"{one['each takes']} ({one.device})" for _, one in attack.iterrows()),
-        display=False,
-    )
+    glue(f"{name}-attack", "; ".join(f"{one['each takes']} ({one.device})" for _, one in attack.iterrows()), display=False)
 on_gpu = int(training[training.engine.str.startswith("cuda")].networks.sum())
 glue("gpu", f"{on_gpu or 'none'} of the {int(training.networks.sum())} cached networks", display=False)
 

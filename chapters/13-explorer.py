@@ -15,15 +15,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [
-    -2.0,
-    -1.0,
-    -0.4,
-    0.0,
-    0.4,
-    1.0,
-    2.0,
-]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -44,11 +36,7 @@ shown = explored(summary, runs.table("selectivity", here.trainings), dimensional
 count = {one["name"]: sum(one["networks"]) for one in shown["measures"]}
 networks = f"{len(summary)} networks ({here.setting})"
 glue("networks", networks, display=False)
-glue(
-    "counts",
-    f"{count['corrupted']} of them tested on corrupted images, {count['attacked']} attacked, {count['dimension']} measured for dimensionality",
-    display=False,
-)
+glue("counts", f"{count['corrupted']} of them tested on corrupted images, {count['attacked']} attacked, {count['dimension']} measured for dimensionality", display=False)
 
 # %% [markdown]
 # *Shown here: {glue:text}`networks`, {glue:text}`counts`; each is listed in {doc}`03-runs`.*
@@ -67,9 +55,7 @@ show_interactive(shown)
 # ## The same on paper
 
 # %% tags=["hide-input"]
-means = summary.groupby("alpha")[
-    ["clean_accuracy", "corrupted_accuracy", "ball_worst", "mean_selectivity"]
-].mean()
+means = summary.groupby("alpha")[["clean_accuracy", "corrupted_accuracy", "ball_worst", "mean_selectivity"]].mean()
 low, high = means.iloc[0], means.iloc[-1]
 told = "; ".join(
     f"{words} {factor * low[column]:.{digits}f} and {factor * high[column]:.{digits}f}"

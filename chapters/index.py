@@ -12,15 +12,7 @@
 # %% tags=["parameters", "remove-input"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [
-    -2.0,
-    -1.0,
-    -0.4,
-    0.0,
-    0.4,
-    1.0,
-    2.0,
-]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -64,11 +56,7 @@ for verdict in ("reproduced", "not reproduced"):
     glue(f"left-{verdict.replace(' ', '-')}", f"{left[verdict]}", display=False)
 glue("claims", f"{len(ledger)}", display=False)
 glue("networks", networks, display=False)
-glue(
-    "others",
-    f"{others.mean_selectivity.notna().sum()} of {len(others)} ({here.with_variants.setting})",
-    display=False,
-)
+glue("others", f"{others.mean_selectivity.notna().sum()} of {len(others)} ({here.with_variants.setting})", display=False)
 glue("rule", papers.RULE, display=False)
 
 # %% [markdown]

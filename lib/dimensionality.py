@@ -151,7 +151,9 @@ def pca_dimension(activations: Tensor, variance: float = 0.95) -> int:
 
 
 def _nearest(points: Tensor, rows: int = 1000) -> tuple[Tensor, Tensor]:
-    """Distances of each point (n, d) to its nearest and second nearest other point, two tensors (n,) float64."""
+    """Distances of each point (n, d) to its nearest and second nearest other point, two tensors (n,)
+    float64.
+    """
     lengths = points.square().sum(1)
     found = []
     for start in range(0, len(points), rows):

@@ -7,7 +7,6 @@ import pwd
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -25,7 +24,7 @@ def nobody(monkeypatch, tmp_path):
 
     monkeypatch.setattr(pwd, "getpwuid", unlisted)
     monkeypatch.setattr(account.tempfile, "gettempdir", lambda: str(tmp_path))
-    for name in (*NAMES, "HOME", *account._WRITTEN):
+    for name in (*NAMES, "HOME", "TORCHINDUCTOR_CACHE_DIR", *account._WRITTEN):
         monkeypatch.setenv(name, "")  # so that what is set in the test is undone
         monkeypatch.delenv(name)
     return tmp_path / f"home-of-uid{os.getuid()}"
@@ -56,9 +55,12 @@ def test_a_home_that_can_be_written_to_is_left_alone(nobody, monkeypatch, tmp_pa
 
 
 def test_who_has_both_is_left_alone(monkeypatch, tmp_path):
-    monkeypatch.setattr(pwd, "getpwuid", lambda number: SimpleNamespace(pw_dir=str(tmp_path)))
-    for name in ("HOME", *NAMES):
+    monkeypatch.setattr(
+        pwd, "getpwuid", lambda number: pwd.struct_passwd(("ada", "x", number, 0, "", str(tmp_path), ""))
+    )
+    for name in ("HOME", "TORCHINDUCTOR_CACHE_DIR", *NAMES):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(account.tempfile, "gettempdir", lambda: str(tmp_path))
     before = dict(os.environ)
     account.settle()
     assert dict(os.environ) == before
@@ -103,7 +105,23 @@ def test_nothing_stops_where_no_temporary_folder_can_be_had(nobody, monkeypatch)
 
     monkeypatch.setattr(account.tempfile, "gettempdir", full)
     account.settle()
-    assert os.environ["HOME"] == "/"
+    assert os.environ["HOME"] == os.environ["TORCHINDUCTOR_CACHE_DIR"] == "/"
+
+
+@pytest.mark.parametrize("given", ["/proc/no-folder", "", None])
+def test_compiled_code_gets_a_place_where_torch_finds_none(nobody, monkeypatch, tmp_path, given):
+    if given is None:  # torch's own folder is somebody else's
+        tmp_path.joinpath(f"torchinductor_uid{os.getuid()}").write_text("", encoding="utf-8")
+    else:
+        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", given)
+    account.settle()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(nobody / "inductor")
+
+
+def test_a_place_for_compiled_code_that_is_given_stays(nobody, monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "mine"))
+    account.settle()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "mine")
 
 
 # ---- In processes ------------------------------------------------------------------------------------------
@@ -121,12 +139,13 @@ print(getpass.getuser(), inductor.default_cache_dir(), jupyter_core.paths.jupyte
 """
 
 
-@pytest.mark.parametrize("home", [None, "/proc/no-home"])
+@pytest.mark.parametrize(
+    "home", [{}, {"HOME": "/proc/no-home", "TORCHINDUCTOR_CACHE_DIR": "/proc/no-folder"}]
+)
 def test_all_of_the_library_is_imported_without_a_name(tmp_path, home):
-    environment = {
-        name: value for name, value in os.environ.items() if name not in (*NAMES, "HOME", *account._WRITTEN)
-    }
-    environment |= {"TMPDIR": str(tmp_path)} | ({"HOME": home} if home else {})
+    hidden = (*NAMES, "HOME", "TORCHINDUCTOR_CACHE_DIR", *account._WRITTEN)
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment |= {"TMPDIR": str(tmp_path)} | home
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", ASKING],
         cwd=paths.ROOT,

@@ -54,7 +54,9 @@ PICTURES = {
 
 
 def pillow(picture: torch.Tensor, name: str, level: float, sign: int) -> torch.Tensor:
-    """The reference's operation on one picture (3, h, w) by Pillow, from the paper's code as described there."""
+    """The reference's operation on one picture (3, h, w) by Pillow, from the paper's code as described
+    there.
+    """
     image = Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
     width, height = image.size
 

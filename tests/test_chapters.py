@@ -164,7 +164,9 @@ def words(node: ast.expr) -> str:
 
 
 def texts(name: str) -> dict[str, str]:
-    """All that a chapter says: {where: text} of its prose, and of what its code hands to figures and to glue."""
+    """All that a chapter says: {where: text} of its prose, and of what its code hands to figures and to
+    glue.
+    """
     found = {}
     for cell in notebooks.read(name).cells:
         if cell.cell_type == "markdown":

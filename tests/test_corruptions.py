@@ -667,7 +667,9 @@ def test_zoom_counts_as_many_factors_as_numpys_arange():
 
 
 class Fixed:
-    """Draws that are all the same number: `share` of the way from low to high, or `integer`, or `deviations`."""
+    """Draws that are all the same number: `share` of the way from low to high, or `integer`, or
+    `deviations`.
+    """
 
     def __init__(
         self, n: int = 1, *, integer: tuple[int, ...] | int = 0, share: float = 0.5, deviations: float = 0.0

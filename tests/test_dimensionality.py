@@ -19,7 +19,9 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def correlated(n: int, d: int, *, seed: int = 0, decay: float = 0.8) -> torch.Tensor:
-    """(n, d) float64 whose principal components hold variances of decay², decay⁴, ..., in random directions."""
+    """(n, d) float64 whose principal components hold variances of decay², decay⁴, ..., in random
+    directions.
+    """
     random = generator(seed)
     turned = torch.linalg.qr(torch.randn(d, d, generator=random, dtype=torch.float64)).Q
     return torch.randn(n, d, generator=random, dtype=torch.float64) * decay ** torch.arange(d) @ turned
@@ -166,7 +168,9 @@ def test_what_does_not_change_dimensions(how):
 
 
 def test_an_offset_leaves_no_dimension_behind():
-    """What float32 makes of a constant plus 1e4 is a constant: no rounding of the mean may pass for variance."""
+    """What float32 makes of a constant plus 1e4 is a constant: no rounding of the mean may pass for
+    variance.
+    """
     activations = torch.cat([torch.full((999, 3), 1e4 + 0.1), correlated(999, 2).float()], dim=1)
     assert (spectrum(activations) > 0).sum() == 2
     assert (

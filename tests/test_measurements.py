@@ -1,4 +1,6 @@
-"""Tables of one network: against plain computation on its activations, with units that are known to be dead."""
+"""Tables of one network: against plain computation on its activations, with units that are known to be
+dead.
+"""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,6 @@
-"""What names a run: the key is stable across spellings, changes with every field, and bad values are refused."""
+"""What names a run: the key is stable across spellings, changes with every field, and bad values are
+refused.
+"""
 
 import dataclasses
 import doctest

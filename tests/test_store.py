@@ -702,7 +702,9 @@ def test_a_file_system_that_cannot_sync_folders_is_no_error(tmp_path, monkeypatc
 
 
 def killed_at(step: int, work) -> int:
-    """The exit status of a child that does the work and dies as by kill -9 before its n-th step on the disk."""
+    """The exit status of a child that does the work and dies as by kill -9 before its n-th step on the
+    disk.
+    """
     child = os.fork()
     if child == 0:
         done = [0]

@@ -4,11 +4,14 @@ interrupted.
 
 import json
 import os
+import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +31,7 @@ from lib.runs import store
 from lib.training import augmentation, objective, seeds
 from lib.training import engine as training_engine
 from lib.training.checkpoint import read_checkpoint, write_checkpoint
-from lib.training.engine import COMPILE_FROM, Engine, best_engine
+from lib.training.engine import COMPILE_FROM, Engine, best_engine, compiled_if_possible, trouble_of_compiler
 from lib.training.loop import Trained, learning_rate, to_half, train
 from lib.training.loop import accuracy as loop_accuracy
 from lib.training.recipe import Augmentation, Recipe, Training
@@ -400,7 +403,9 @@ class Interrupted(Exception):
 
 @pytest.fixture
 def halfway(few, tmp_path, monkeypatch):
-    """A function (epochs) -> checkpoint of a training that was interrupted in the middle of its second epoch."""
+    """A function (epochs) -> checkpoint of a training that was interrupted in the middle of its second
+    epoch.
+    """
     monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", 0)
     real = learning_rate
 
@@ -559,6 +564,7 @@ def test_a_checkpoint_of_another_training_is_refused(halfway):
 # starts training for real and stops for good in the middle of the second epoch, to be killed there
 UNTIL_KILLED = """
 import os, signal
+from dataclasses import replace
 from pathlib import Path
 from lib.training import loop as train
 
@@ -704,23 +710,114 @@ def test_short_runs_are_eager_float32():
     ],
 )
 def test_long_runs_are_compiled_where_that_is_possible(
-    compiler, headers, compiled, lacking, few, monkeypatch, tmp_path
+    compiler, headers, compiled, lacking, few, monkeypatch, tmp_path, caplog
 ):
+    monkeypatch.setattr("lib.training.engine._troubles", {})
+    monkeypatch.setattr("lib.training.engine._tried", lambda device: "")
     monkeypatch.setattr(training_engine.shutil, "which", lambda name: "/bin/g++" if compiler else None)
     monkeypatch.setattr(training_engine.sysconfig, "get_path", lambda name: str(tmp_path))
     if headers:
         (tmp_path / "Python.h").touch()
     long = tiny(epochs=COMPILE_FROM)
-    if lacking is None:
+    for _ in range(2):
         assert best_engine(long, device="cpu").compiled is compiled
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == (0 if lacking is None else 1)  # not each time
+    assert lacking is None or re.search(
+        f"training without torch.compile, about half as fast: {lacking} not found", said[0]
+    )
+
+
+class CppCompileError(RuntimeError):
+    """Stands for torch's own, of which the place of its class tells."""
+
+    __module__ = "torch._inductor.exc"
+
+
+@pytest.mark.parametrize("step", ["compiling", "something else"])
+def test_what_cannot_be_compiled_is_trained_without(step, monkeypatch, caplog):
+    monkeypatch.setattr("lib.training.engine._troubles", {"cpu": ""})
+    compiled, tried = replace(EAGER, compiled=True), []
+
+    def work(engine):
+        tried.append(engine)
+        if engine.compiled:
+            raise (CppCompileError if step == "compiling" else RuntimeError)(
+                "C++ compile error\n\nCommand:\ng++ ..."
+            )
+        return "trained"
+
+    if step == "something else":
+        with pytest.raises(RuntimeError, match="compile error"):
+            compiled_if_possible(work, compiled)
+        assert tried == [compiled] and not caplog.records
         return
-    with pytest.warns(
-        UserWarning, match=f"training without torch.compile, about half as fast: {lacking} not found"
-    ):
-        assert best_engine(long, device="cpu").compiled is compiled
+    assert compiled_if_possible(work, compiled) == "trained" and tried == [compiled, EAGER]
+    (said,) = caplog.records
+    assert (
+        "about half as fast: C++ compile error; it needs" in said.getMessage()
+        and "\n" not in said.getMessage()
+    )
+    assert trouble_of_compiler("cpu")  # the next training does not try again
+    assert len(caplog.records) == 1
 
 
-def test_a_gpu_is_used_fully_for_long_runs(few):
+WITHOUT = """
+import sys
+from lib import engines, recipes, runs
+engines.COMPILE_FROM = 1
+if sys.argv[1] == "at the first step":
+    engines._tried = lambda device: ""
+run = runs.make(recipes.Training("digits", "resnet8", 0.0, 0, "fast", 1), progress=False)
+print(runs.config(run)["provenance"]["engine"])
+"""
+
+
+@pytest.mark.parametrize("found", ["at first", "at the first step"])
+def test_a_broken_compiler_costs_speed_alone(found, tmp_path):
+    """In a process of its own, with one line on stderr, and what really ran in the provenance."""
+    environment = os.environ | {
+        "RUNS_DIR": str(tmp_path),
+        "LIB_CACHE": str(tmp_path / "cache"),
+        "RUNS_FROZEN": "",
+        "TMPDIR": str(tmp_path),
+    }
+    environment |= {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "compiled"), "CXX": "/bin/false"}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, found],
+        cwd=paths.ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == "eager"
+    assert (
+        done.stderr.startswith("training without torch.compile, about half as fast: ")
+        and done.stderr.count("\n") == 1
+    )
+
+
+def test_the_default_dtype_decides_no_run(few, empty_store):
+    one = tiny(epochs=1)
+    first = runs.make(one, progress=False)
+    expected = {name: first.read(name) for name in (runs.WEIGHTS, runs.HISTORY)}
+    units = runs.table("selectivity", [one])
+    shutil.rmtree(first.path)
+    torch.set_default_dtype(torch.float64)
+    try:
+        again = runs.make(one, progress=False)
+        assert {name: again.read(name) for name in expected} == expected
+        pd.testing.assert_frame_equal(runs.table("selectivity", [one]), units)
+        assert {tensor.dtype for tensor in runs.load(one).parameters()} == {torch.float32}
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_a_gpu_is_used_fully_for_long_runs(few, monkeypatch):
+    monkeypatch.setattr("lib.training.engine._troubles", {"cuda": ""})
     assert best_engine(tiny(epochs=COMPILE_FROM), device="cuda") == Engine(
         "cuda", low_precision=True, compiled=True, captured=True
     )

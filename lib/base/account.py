@@ -1,12 +1,15 @@
 """A name and a home for processes of users who have none: containers and clusters run under numbers that no
 passwd file lists.
 
-Python's `getpass` and `pathlib`, and with them torch, Jupyter and IPython, end in a traceback there.
+Python's `getpass` and `pathlib`, and with them torch, Jupyter and IPython, end in a traceback there. So does
+torch where the folder for its compiled code cannot be made, which it asks for as it is imported.
 """
 
 from __future__ import annotations
 
+import getpass
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -20,7 +23,7 @@ _WRITTEN = {
 
 
 def settle() -> None:
-    """Set the environment variables that others need to find a user's name and a home that can be written to.
+    """Set the environment variables by which others find a user's name, and folders that can be written to.
 
     Only what is missing is set, without a word, and the processes that are started from here inherit it. A
     user with a name and a home of their own is left alone. Of a home that cannot be written to, all that is
@@ -44,6 +47,22 @@ def settle() -> None:
     elif not _writable(home) and (room := _room(number)):
         for variable, name in _WRITTEN.items():
             os.environ.setdefault(variable, str(room / name))
+    if not _compiled_code_has_a_place():
+        room = _room(number)
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(room / "inductor") if room else os.sep
+        if not _compiled_code_has_a_place():
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.sep  # it is there, so torch can be imported
+
+
+def _compiled_code_has_a_place() -> bool:
+    """Whether torch can make the folder it wants for compiled code: the one it is told, or one of its own."""
+    try:
+        own = "torchinductor_" + re.sub(r'[\\/:*?"<>|]', "_", getpass.getuser())
+        folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR", os.path.join(tempfile.gettempdir(), own))
+        os.makedirs(folder, exist_ok=True)
+    except OSError:
+        return False
+    return _writable(folder)
 
 
 def _writable(folder: str) -> bool:

@@ -1,4 +1,6 @@
-"""The one exception that the user can resolve: the command line prints it as one line and exits with code 2."""
+"""The one exception that the user can resolve: the command line prints it as one line and exits with
+code 2.
+"""
 
 from lib.base.fingerprint import exempt
 

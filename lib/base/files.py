@@ -233,7 +233,9 @@ _SEAL = 64  # length of the checksum in hex digits that such a file begins with
 
 
 def _scratch_digest(file: Path, opened: IO[bytes]) -> bytes:
-    """SHA-256 of the file's place and of what follows the checksum; a file in another's place does not match."""
+    """SHA-256 of the file's place and of what follows the checksum; a file in another's place does not
+    match.
+    """
     opened.seek(_SEAL)
     begun = hashlib.sha256(os.fsencode("/".join(file.parts[-2:])))
     return hashlib.file_digest(opened, lambda: begun).hexdigest().encode()

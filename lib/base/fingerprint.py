@@ -261,7 +261,9 @@ class _Module:
 
 
 class _Scope:
-    """A function, class or lambda around a piece of syntax: its table of names, and what is imported in it."""
+    """A function, class or lambda around a piece of syntax: its table of names, and what is imported in
+    it.
+    """
 
     outside: ast.expr | None = None
 

@@ -1,4 +1,6 @@
-"""The whole book as one PDF: all pages put into one, in the order of the contents, and printed by a browser."""
+"""The whole book as one PDF: all pages put into one, in the order of the contents, and printed by a
+browser.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ _NOT_PRINTED = (
 
 
 def contents(toc: object) -> list[str]:
-    """The pages of a table of contents (`_toc.yml`, read), in order: "index", "chapters/01-introduction", ..."""
+    """The pages of a table of contents (`_toc.yml`, read), in order: "index", "chapters/01-introduction",
+    ...
+    """
     if isinstance(toc, list):
         return [page for part in toc for page in contents(part)]
     if not isinstance(toc, dict):
@@ -46,7 +50,9 @@ def contents(toc: object) -> list[str]:
 
 
 def whole(pages: list[str], site: Path) -> list[str]:
-    """The pages of the contents, and after the one on the library those that Sphinx has made of its packages."""
+    """The pages of the contents, and after the one on the library those that Sphinx has made of its
+    packages.
+    """
     made = sorted(
         str(file.relative_to(site).with_suffix("")) for file in (site / LIBRARY).parent.glob("api/*.html")
     )

@@ -267,7 +267,9 @@ _WIDTH = re.compile(r'<svg[^>]*\swidth="([\d.]+)pt"')
 
 
 def _sized(page: Path, text: str) -> str:
-    """Write into each figure how wide it was drawn, so that labels stay readable on a phone (see book.css)."""
+    """Write into each figure how wide it was drawn, so that labels stay readable on a phone (see
+    book.css).
+    """
 
     def one(found: re.Match) -> str:
         file = page.parent / found[3]
@@ -280,7 +282,9 @@ def _sized(page: Path, text: str) -> str:
 
 
 def mended(text: str) -> str:
-    """HTML of one page without the faults listed in `MENDS`, and without MathJax if the page has no formula."""
+    """HTML of one page without the faults listed in `MENDS`, and without MathJax if the page has no
+    formula.
+    """
     if 'class="math' not in text:
         text = _MATHS.sub("", text)
     for _, pattern, replacement in MENDS:

@@ -33,7 +33,9 @@ REACH = 8  # the reference's grid of offsets is 17 x 17
 
 @lru_cache(maxsize=32)
 def disc(radius: float, alias_sigma: float) -> Tensor:
-    """Defocus kernel, a disc with a smoothed edge: (2 r + 1, 2 r + 1) float32, cropped to its non-zero part."""
+    """Defocus kernel, a disc with a smoothed edge: (2 r + 1, 2 r + 1) float32, cropped to its non-zero
+    part.
+    """
     offsets = torch.arange(-REACH, REACH + 1)
     inside = offsets[:, None] ** 2 + offsets**2 <= radius**2
     kernel = inside.float() / inside.sum().float()

@@ -1,4 +1,6 @@
-"""What a measurement is: a function from network and images to a tidy table, its settings and what it needs."""
+"""What a measurement is: a function from network and images to a tidy table, its settings and what it
+needs.
+"""
 
 from __future__ import annotations
 

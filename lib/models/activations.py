@@ -1,4 +1,6 @@
-"""A network as what its layers put out: its ReLUs by name, their spatial means, and the modes it must be in."""
+"""A network as what its layers put out: its ReLUs by name, their spatial means, and the modes it must be
+in.
+"""
 
 from __future__ import annotations
 

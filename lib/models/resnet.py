@@ -53,7 +53,9 @@ class CifarBlock(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """He et al.'s ResNet for 32-pixel images: 3x3 stem, three stages of basic blocks, 6 * blocks + 2 layers."""
+    """He et al.'s ResNet for 32-pixel images: 3x3 stem, three stages of basic blocks, 6 * blocks + 2
+    layers.
+    """
 
     def __init__(self, classes: int, *, blocks: int, widths: tuple[int, int, int]) -> None:
         super().__init__()

@@ -72,7 +72,9 @@ def dead_gain(summary: pd.DataFrame) -> pd.Series:
 
 
 def augmix_lowers(summary: pd.DataFrame) -> pd.Series:
-    """For each seed, mean selectivity of the plain network minus that of the AugMix network, both with α = 0."""
+    """For each seed, mean selectivity of the plain network minus that of the AugMix network, both with
+    α = 0.
+    """
     wide = _wide(summary[summary.variant.isin(["plain", "augmix"])], "mean_selectivity", "variant")
     return wide.plain - wide.augmix if {"plain", "augmix"} <= set(wide) else pd.Series(dtype=float)
 

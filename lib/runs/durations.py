@@ -1,4 +1,6 @@
-"""Durations of cached trainings and measurements by machine, from which the time of another one is estimated."""
+"""Durations of cached trainings and measurements by machine, from which the time of another one is
+estimated.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from lib.base.files import Unfit, damaged, there
 from lib.base.locks import lock
 from lib.runs import provenance, store, validity
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
-from lib.training.engine import best_engine
+from lib.training.engine import best_engine, compiled_if_possible, single_precision_by_default
 from lib.training.loop import Trained, train
 from lib.training.recipe import Training
 
@@ -162,7 +162,11 @@ def _train(training: Training, partial: Path, **how: object) -> dict[str, bytes]
     # digest of the imported code, taken before hours of training in which the files may be edited
     digest = provenance.training_digest(training)
     commit = provenance.commit()
-    trained = train(training, best_engine(training), checkpoint=partial / checkpoint_name(digest), **how)
+    with single_precision_by_default():
+        trained = compiled_if_possible(
+            lambda engine: train(training, engine, checkpoint=partial / checkpoint_name(digest), **how),
+            best_engine(training),
+        )
     return as_files(trained, training, digest, commit)
 
 
@@ -204,7 +208,8 @@ def config(run: store.Folder) -> dict[str, dict[str, object]]:
 
 
 def _network(training: Training, run: store.Folder) -> nn.Module:
-    network = models.build(training.model, data.DATASETS[training.dataset][1])
+    with single_precision_by_default():
+        network = models.build(training.model, data.DATASETS[training.dataset][1])
     content = run.read(WEIGHTS)
     try:
         validity.weights(content, training)

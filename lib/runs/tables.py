@@ -19,6 +19,7 @@ from lib.runs import provenance, store, validity
 from lib.runs.run import _network, _parquet, config, frozen, make
 from lib.runs.run import missing as run_missing
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
+from lib.training.engine import single_precision_by_default
 from lib.training.recipe import Training, labels
 from lib.training.variants import variant
 
@@ -169,7 +170,7 @@ def measure(
             other: _network(other, make(other, weights=True)).to(device)
             for other in one.sources(training, settings)
         }
-    with exact():
+    with exact(), single_precision_by_default():
         return one.function(network, data.load(training.dataset, "test"), **given)
 
 

@@ -206,7 +206,9 @@ def _epochs_begun(training: Training) -> int:
 
 
 def _durations(training: Training, engine: Engine) -> list[float]:
-    """Seconds that cached networks which differ in alpha and seed alone took on this device with this engine."""
+    """Seconds that cached networks which differ in alpha and seed alone took on this device with this
+    engine.
+    """
     here, found = (provenance.device(engine.device), str(engine)), []
     for file in (paths.runs() / training.name).parent.glob(f"[!.]*/{runs.CONFIG}"):
         # not part of this sweep, so damage there does not matter to it, whatever it is

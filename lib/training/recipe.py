@@ -53,7 +53,9 @@ RECIPES: dict[str, dict[str, Recipe]] = {
 @exempt
 @dataclass(frozen=True)
 class Augmentation:
-    """Random horizontal flip, and random crop out of the image padded with `pad` black pixels on each side."""
+    """Random horizontal flip, and random crop out of the image padded with `pad` black pixels on each
+    side.
+    """
 
     flip: bool
     pad: int

@@ -116,7 +116,9 @@ def _numbers(values: list) -> np.ndarray:
 
 
 def explorer(shown: dict[str, object]) -> Figure:
-    """The result of `explored` on paper: accuracies against alpha, selectivity and dimensionality by layer."""
+    """The result of `explored` on paper: accuracies against alpha, selectivity and dimensionality by
+    layer.
+    """
     figure = Figure(figsize=(8.6, 7.6))
     above, below = figure.subfigures(2, 1, height_ratios=(0.85, 1))
     accuracy, (selectivity, dimensions) = above.subplots(), below.subplots(1, 2)
@@ -224,7 +226,9 @@ def interactive(shown: dict[str, object]) -> str:
 
 
 def show_interactive(shown: dict[str, object]) -> None:
-    """Display the page's interactive part; without its scripts, as in a notebook, nothing of it is visible."""
+    """Display the page's interactive part; without its scripts, as in a notebook, nothing of it is
+    visible.
+    """
     from IPython.display import display
 
     display(
