@@ -163,16 +163,25 @@ def fgsm_parity(device: str) -> str | None:
         with exact():
             for epsilon, found in zip(EPSILONS, attacks.fgsm_grid(network, x, labels, EPSILONS), strict=True):
                 if differing := (found != torchattacks.FGSM(network, eps=epsilon)(x, labels)).sum():
-                    return f"α = {alpha:g}, ε = {epsilon:g}: {int(differing):,} of {found.numel():,} pixels differ"
+                    return (
+                        f"α = {alpha:g}, ε = {epsilon:g}: {int(differing):,} of {found.numel():,} "
+                        f"pixels differ"
+                    )
     return None
 
 
 def _pgd(name: str, precision: str, strengths: tuple[int, ...], targets: dict[str, Target]) -> Case:
     return Case(
-        name=name, ours=partial(ours, precision=precision, strengths=strengths), peer=partial(theirs, strengths=strengths),
-        peer_name="torchattacks" if len(strengths) == 1 else "torchattacks, one run a strength", parity=partial(pgd_parity, precision), targets=targets,
-        unit="s", repeats=5, package=PACKAGE,
-    )  # fmt: skip
+        name=name,
+        ours=partial(ours, precision=precision, strengths=strengths),
+        peer=partial(theirs, strengths=strengths),
+        peer_name="torchattacks" if len(strengths) == 1 else "torchattacks, one run a strength",
+        parity=partial(pgd_parity, precision),
+        targets=targets,
+        unit="s",
+        repeats=5,
+        package=PACKAGE,
+    )
 
 
 CASES = (
@@ -180,7 +189,14 @@ CASES = (
     _pgd("PGD-40, float32", "float32", (40,), {"cpu": Target(1.5)}),
     _pgd("PGD curve, bfloat16", "bfloat16", STRENGTHS, {"cpu": Target(5.0), "cuda": Target(6.0)}),
     Case(
-        name="FGSM at 8 ε", ours=fgsm_ours, peer=fgsm_theirs, peer_name="torchattacks, one run an ε", parity=fgsm_parity,
-        targets={"cpu": Target(3.0), "cuda": Target(3.0)}, unit="s", repeats=7, package=PACKAGE,
+        name="FGSM at 8 ε",
+        ours=fgsm_ours,
+        peer=fgsm_theirs,
+        peer_name="torchattacks, one run an ε",
+        parity=fgsm_parity,
+        targets={"cpu": Target(3.0), "cuda": Target(3.0)},
+        unit="s",
+        repeats=7,
+        package=PACKAGE,
     ),
-)  # fmt: skip
+)

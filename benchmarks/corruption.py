@@ -136,7 +136,8 @@ def _case(name: str, names: tuple[str, ...], targets: dict[str, Target]) -> Case
         for what, function in (("ours", ours), ("peer", one_by_one), ("parity", parity))
     }
     return Case(
-        name=name, **made, peer_name="image by image, as the original script", targets=targets, unit="µs an image and severity",
+        name=name, **made, peer_name="image by image, as the original "
+            "script", targets=targets, unit="µs an image and severity",
         per=IMAGES * len(cells(names)), repeats=3, threads=1,
     )  # fmt: skip
 

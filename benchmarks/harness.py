@@ -275,7 +275,7 @@ def read_rows(file: Path) -> list[dict[str, object]]:
     if not file.is_file():
         return []
     try:
-        rows = json.loads(file.read_text())
+        rows = json.loads(file.read_text(encoding="utf-8"))
         [(one["name"], one["device"], one["ratio"]) for one in rows]
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise damaged(

@@ -249,31 +249,76 @@ def _pca(
     repeats: int = 7,
 ) -> Case:
     return Case(
-        name=name, ours=partial(streamed, ready=ready), peer=partial(stored, ready=ready, solver=solver), peer_name=peer_name,
-        parity=partial(dimensions_parity, ready=ready, solver=solver), targets={"cpu": Target(target)}, unit="ms", repeats=repeats,
-    )  # fmt: skip
+        name=name,
+        ours=partial(streamed, ready=ready),
+        peer=partial(stored, ready=ready, solver=solver),
+        peer_name=peer_name,
+        parity=partial(dimensions_parity, ready=ready, solver=solver),
+        targets={"cpu": Target(target)},
+        unit="ms",
+        repeats=repeats,
+    )
 
 
 def _gradients(name: str, precision: str, peer: Callable[[str], Work], peer_name: str, target: float) -> Case:
     return Case(
-        name=name, ours=partial(our_gradients, precision=precision), peer=peer, peer_name=peer_name,
-        parity=partial(gradients_parity, precision=precision, peer=peer), targets={"cpu": Target(target)}, unit="s", repeats=3,
-    )  # fmt: skip
+        name=name,
+        ours=partial(our_gradients, precision=precision),
+        peer=peer,
+        peer_name=peer_name,
+        parity=partial(gradients_parity, precision=precision, peer=peer),
+        targets={"cpu": Target(target)},
+        unit="s",
+        repeats=3,
+    )
 
 
 CASES = (
-    _pca("PCA dimension, all layers", "auto", "scikit-learn's PCA on stored activations, 16 to 64 units", 4.0),
-    _pca("PCA dimension, all layers, by covariance", "covariance_eigh", "scikit-learn's PCA(svd_solver='covariance_eigh'), same", 1.0),
-    _pca("PCA dimension, 2048 units", "auto", "scikit-learn's PCA on stored activations", 4.0, wide, repeats=3),
-    Case(
-        name="PCA dimension beside its forward pass", ours=passes, peer=passes_with_dimensions, parity=passes_parity,
-        peer_name="the same pass with the dimensions of all layers; ours: the pass alone", targets={"cpu": Target(2.0, at_most=True)},
-        unit="share of the forward pass", repeats=5,
+    _pca(
+        "PCA dimension, all layers", "auto", "scikit-learn's PCA on stored activations, 16 to 64 units", 4.0
+    ),
+    _pca(
+        "PCA dimension, all layers, by covariance",
+        "covariance_eigh",
+        "scikit-learn's PCA(svd_solver='covariance_eigh'), same",
+        1.0,
+    ),
+    _pca(
+        "PCA dimension, 2048 units", "auto", "scikit-learn's PCA on stored activations", 4.0, wide, repeats=3
     ),
     Case(
-        name="TwoNN", ours=our_twonn, peer=their_twonn, peer_name="scikit-dimension, 10,000 points of 64 units", parity=twonn_parity,
-        targets={"cpu": Target(1.5)}, unit="s", repeats=5, package="skdim",
+        name="PCA dimension beside its forward pass",
+        ours=passes,
+        peer=passes_with_dimensions,
+        parity=passes_parity,
+        peer_name="the same pass with the dimensions of all layers; ours: the pass alone",
+        targets={"cpu": Target(2.0, at_most=True)},
+        unit="share of the forward pass",
+        repeats=5,
     ),
-    _gradients("input-unit gradients, bfloat16", "bfloat16", looped_gradients, "a hook, a forward pass and a .backward() a unit, float32", 5.0),
-    _gradients("input-unit gradients, float32", "float32", shared_gradients, "one forward pass, parameters frozen, autograd.grad a unit", 1.0),
-)  # fmt: skip
+    Case(
+        name="TwoNN",
+        ours=our_twonn,
+        peer=their_twonn,
+        peer_name="scikit-dimension, 10,000 points of 64 units",
+        parity=twonn_parity,
+        targets={"cpu": Target(1.5)},
+        unit="s",
+        repeats=5,
+        package="skdim",
+    ),
+    _gradients(
+        "input-unit gradients, bfloat16",
+        "bfloat16",
+        looped_gradients,
+        "a hook, a forward pass and a .backward() a unit, float32",
+        5.0,
+    ),
+    _gradients(
+        "input-unit gradients, float32",
+        "float32",
+        shared_gradients,
+        "one forward pass, parameters frozen, autograd.grad a unit",
+        1.0,
+    ),
+)

@@ -214,7 +214,8 @@ def together(
         engine = Engine(device, low_precision=False, compiled=False, captured=device == "cuda")
     read, clock = harness.reader(device)
     print(
-        f"{training.model} on {dataset}, batch {training.settings.batch}, {engine}, {clock}, {repeats} measurements of {steps} steps"
+        f"{training.model} on {dataset}, batch {training.settings.batch}, {engine}, {clock}, "
+        f"{repeats} measurements of {steps} steps"
     )
     best = (1.0, "one after the other", 1)
     for count in networks:

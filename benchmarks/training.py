@@ -90,7 +90,10 @@ def disagreement(ours: pd.DataFrame, theirs: pd.DataFrame) -> str | None:
         difference = float(mine.mean() - other.mean())
         half = welch_half_width(mine, other)
         if not (abs(difference) < tolerance or abs(difference) <= half):  # a NaN fails
-            return f"{name} {mine.mean():.3f}, not {other.mean():.3f}: {difference:+.3f} +- {half:.3f} over {len(mine)} seeds"
+            return (
+                f"{name} {mine.mean():.3f}, not {other.mean():.3f}: {difference:+.3f} +- "
+                f"{half:.3f} over {len(mine)} seeds"
+            )
     return None
 
 

@@ -15,7 +15,10 @@ import typer
 from lib.base import interrupt
 from lib.base.errors import InputError, unknown
 
-KEPT = "what was finished is kept, with the last checkpoint of a network at work; the same command goes on from there"
+KEPT = (
+    "what was finished is kept, with the last checkpoint of a network at work; the same command "
+    "goes on from there"
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 runs_app = typer.Typer(add_completion=False)
@@ -134,7 +137,8 @@ def sweep(
     sweeps.check_budget(minutes)
     if minutes is not None and engine != "here":
         raise InputError(
-            f"--budget is for --engine here, not for {engine!r}, whose jobs have no such end; leave one of the two out"
+            f"--budget is for --engine here, not for {engine!r}, whose jobs have no such end; leave "
+            f"one of the two out"
         )
     asked, part = sweeps.read(file), sweeps.parse_shard(shard)
     target = archive.checked(Path(pack)) if pack else None
@@ -143,7 +147,8 @@ def sweep(
     if target and len(outcome.left) < len(plan.trainings):
         packed = archive.pack(plan.trainings, target)
         print(
-            f"packed {len(plan.trainings) - len(packed.left)} of {len(plan.trainings)} runs into {', '.join(map(str, packed.archives))}"
+            f"packed {len(plan.trainings) - len(packed.left)} of {len(plan.trainings)} runs into "
+            f"{', '.join(map(str, packed.archives))}"
         )
         print(
             "bring them into another store with: python -m lib runs import "
@@ -201,11 +206,13 @@ def import_(
         refused += len(found.refused)
         print(
             f"{one}: {len(found.added)} runs added to {paths.runs()}, {len(found.there)} were there, "
-            f"{len(found.tables)} tables and {len(found.weights)} weights completed, {len(found.refused)} refused"
+            f"{len(found.tables)} tables and {len(found.weights)} weights completed, "
+            f"{len(found.refused)} refused"
         )
     if refused:
         raise InputError(
-            f"{refused} things differ from what is here and were left out; to have them, set RUNS_DIR to another place and import again"
+            f"{refused} things differ from what is here and were left out; to have them, set RUNS_DIR "
+            f"to another place and import again"
         )
 
 
@@ -268,7 +275,8 @@ def data(
     if download:
         if name != "cifar10":
             raise InputError(
-                f"only cifar10 can be downloaded, got {name!r}; {data_.DATASETS.get(name, ('', '', 'see python -m lib data'))[2]}"
+                f"only cifar10 can be downloaded, got {name!r}; "
+                f"{data_.DATASETS.get(name, ('', '', 'see python -m lib data'))[2]}"
             )
         print(f"CIFAR-10 is in {data_.download_cifar10()}")
     for one in [name] if name else data_.DATASETS:

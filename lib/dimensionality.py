@@ -211,6 +211,7 @@ def twonn(activations: Tensor, *, discarded: float = DISCARDED) -> float:
     slope = -(1 - below).log()
     if not (kept > EQUALLY_FAR).any():
         raise InputError(
-            "TwoNN needs neighbours at different distances; here each sample's two nearest are equally far, as on a grid"
+            "TwoNN needs neighbours at different distances; here each sample's two nearest are "
+            "equally far, as on a grid"
         )
     return float(kept @ slope / (kept @ kept))

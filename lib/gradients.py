@@ -111,7 +111,8 @@ class _Linear:
                     )
                 if output.ndim != 4:
                     raise InputError(
-                        f"{layer} gives {tuple(output.shape)}; units are feature maps (n, units, h, w), such as follow a convolution"
+                        f"{layer} gives {tuple(output.shape)}; units are feature maps (n, units, h, "
+                        f"w), such as follow a convolution"
                     )
                 fires[layer] = (output > 0).to(self.dtype).contiguous(memory_format=torch.channels_last)
 
@@ -179,7 +180,8 @@ def input_unit_gradients(
     }
     if kinds:
         raise InputError(
-            f"images of {pixels.dtype} do not pass a network whose parameters are {', '.join(map(str, kinds))}; convert one with .to(...)"
+            f"images of {pixels.dtype} do not pass a network whose parameters are "
+            f"{', '.join(map(str, kinds))}; convert one with .to(...)"
         )
     size = 250 if pixels.is_cuda else 16  # on a CPU, the activations of more images do not fit into the cache
     parts: dict[str, list[Tensor]] = {}

@@ -74,7 +74,8 @@ def class_selectivity(activations: Tensor, labels: Tensor, *, epsilon: float = E
     """
     if activations.ndim != 2 or labels.shape != activations.shape[:1]:
         raise InputError(
-            f"activations must be (n, units) and labels (n,), got {tuple(activations.shape)} and {tuple(labels.shape)}"
+            f"activations must be (n, units) and labels (n,), got {tuple(activations.shape)} and "
+            f"{tuple(labels.shape)}"
         )
     found, rows = labels.unique(return_inverse=True)
     if len(found) < 2:

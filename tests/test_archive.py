@@ -360,11 +360,13 @@ Parts = dict[str, bytes]  # the content of a run's files
 
 
 def resealed(
-    parts: Parts, changes: dict[str, bytes | None] = {}, entries=lambda files: None, **top: object
+    parts: Parts, changes: dict[str, bytes | None] = None, entries=lambda files: None, **top: object
 ) -> Parts:  # noqa: B006
     """The parts with some files changed or (None) left out, the manifest's entries changed, and all of it
     sealed again.
     """
+    if changes is None:
+        changes = {}
     files = json.loads(parts[store.MANIFEST])["files"]
     for name, data in changes.items():
         if data is None:
@@ -506,7 +508,8 @@ HOSTILE = {
     "manifest of format true": lambda parts: resealed(parts, format=True),
     "manifest of format in words": lambda parts: resealed(parts, format="1"),
     "manifest whose files are a list": lambda parts: resealed(parts, entries=lambda files: [files]),
-    "manifest with an entry that is a list": lambda parts: resealed(parts, entries=lambda files: files | {runs.CONFIG: []}),
+    "manifest with an entry that is a "
+        "list": lambda parts: resealed(parts, entries=lambda files: files | {runs.CONFIG: []}),
     "manifest that is deep": lambda parts: parts | {store.MANIFEST: b"[" * 200_000},
     "manifest that is empty": lambda parts: parts | {store.MANIFEST: b""},
     "manifest in UTF-16": lambda parts: parts | {store.MANIFEST: parts[store.MANIFEST].decode().encode("utf-16")},
@@ -537,7 +540,8 @@ HOSTILE = {
     "configuration that is a list": raw(runs.CONFIG, b"[]"),
     "configuration in UTF-16": raw(runs.CONFIG, lambda data: data.decode().encode("utf-16")),
     "configuration that is deep": raw(runs.CONFIG, b'{"training":' * 100_000),
-    "configuration with a name twice": raw(runs.CONFIG, lambda data: data.replace(b'"status"', b'"status": "ok", "status"')),
+    "configuration with a name "
+        "twice": raw(runs.CONFIG, lambda data: data.replace(b'"status"', b'"status": "ok", "status"')),
     "configuration without result": config("result"),
     "configuration without status": config("result", "status"),
     "configuration with another part": config("more", value={}),
@@ -580,13 +584,17 @@ HOSTILE = {
     "table of an index above 1": rows(TABLE, lambda found: found.assign(selectivity=2.0)),
     "table with empty cells": rows(TABLE, lambda found: found.assign(layer=None)),
     "table with lists": rows(TABLE, lambda found: found.assign(dead=[[True]] * len(found))),
-    "table with an index of its own": raw(TABLE, lambda data: parquet(pd.read_parquet(io.BytesIO(data)).set_index("best_class"), index=True)),
+    "table with an index of its "
+        "own": raw(TABLE, lambda data: parquet(pd.read_parquet(io.BytesIO(data)).set_index("best_class"), index=True)),
     "table with a column twice": raw(TABLE, twice_named),
     "table of 20 million rows": raw(TABLE, many_rows),
     "table with notes of pandas that are garbage": raw(TABLE, lambda data: noted(data, b"garbage")),
     "table with notes of pandas that are a list": raw(TABLE, lambda data: noted(data, b"[1]")),
-    "table with an index in the notes of pandas": raw(TABLE, lambda data: noted(data, b'{"index_columns": ["unit"], "columns": [], "column_indexes": []}')),
-    "table with texts that are no text": rows(TABLE, lambda found: found.assign(layer=found.layer + "\x1b[31m")),
+    "table with an index in the notes of "
+        "pandas": raw(TABLE, lambda data: noted(data, b'{"index_columns": ["unit"], "columns": [], '
+            b'"column_indexes": []}')),
+    "table with texts that are no "
+        "text": rows(TABLE, lambda found: found.assign(layer=found.layer + "\x1b[31m")),
     "table of long texts": raw(TABLE, long_texts),
     "weights that are pickled": raw(runs.WEIGHTS, pickled),
     "weights that are garbage": raw(runs.WEIGHTS, b"\xff" * 100),
@@ -598,7 +606,8 @@ HOSTILE = {
     "weights with one more": tensors(lambda state: state.update({"more": torch.zeros(1)})),
     "weights without one": tensors(lambda state: {name: tensor for name, tensor in state.items() if name != "linear.bias"}),
     "weights that are no numbers": tensors(lambda state: state.update({"linear.bias": torch.full((10,), float("nan"))})),
-    "weights with a variance below 0": tensors(lambda state: state.update({"bn1.running_var": -torch.ones(8)})),
+    "weights with a variance below "
+        "0": tensors(lambda state: state.update({"bn1.running_var": -torch.ones(8)})),
 }  # fmt: skip
 
 
@@ -658,7 +667,8 @@ TARS = {  # given the bytes of a whole archive and the name of its run
     "a run of nothing": lambda whole, run: header("a/b/c") + whole,
     "a file twice": lambda whole, run: header(f"{run}/{runs.CONFIG}") + whole,
     "very many files": lambda whole, run: b"".join(header(f"a/b/{n}") for n in range(30_000)) + whole,
-    "something between two files": lambda whole, run: header("a/b/c", size=1) + b"x" + bytes(510) + b"y" + whole,
+    "something between two "
+        "files": lambda whole, run: header("a/b/c", size=1) + b"x" + bytes(510) + b"y" + whole,
 }  # fmt: skip
 
 

@@ -123,7 +123,8 @@ DEFINED = {
     },
     "09-other-way-round": {"(95 %, t)": "the kind of interval"},
     "10-corruptions": {
-        "first 32 test images": "the reference kept in the tests", "mean over 20 of its seeds": "the reference kept in the tests",
+        "first 32 test images": "the reference kept in the "
+            "tests", "mean over 20 of its seeds": "the reference kept in the tests",
         "severity 3": "a quirk of the original", "OpenCV 4": "a version", "OpenCV 5": "a version",
     },
     "11-speed": {"A ratio of 2": "explains a ratio", "(target: 8)": "a target", "23 α, 20 seeds and 200 epochs": "the paper's study, as assumed"},
@@ -133,10 +134,14 @@ DEFINED = {
 NUMBER = re.compile(r"(?<![\w./-])[−+-]?\d+(?:[.,/]\d+)*(?:e-?\d+)?(?!\w)")
 _COUNT = """two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand half
 third quarter once twice thrice double"""
-_COMPARED = r"percent|per cent|%|points?\b|times (?:as|more|less|higher|lower)|as (?:high|low|many|much|large|small|robust|accurate)"
+_COMPARED = (
+    r"percent|per cent|%|points?\b|times (?:as|more|less|higher|lower)|as "
+    r"(?:high|low|many|much|large|small|robust|accurate)"
+)
 WORDED = re.compile(rf"\b(?:{'|'.join(_COUNT.split())})\b[\w -]{{0,12}}?(?:{_COMPARED})")
 NOT_PROSE = re.compile(
-    r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|\{[\w:]+\}`[^`]*`|`[^`]*`|\]\([^)]*\)|\bfigures? \d+[a-z]?(?: and \d+[a-z]?)?",
+    r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|\{[\w:]+\}`[^`]*`|`[^`]*`|\]\([^)]*\)|\bfigures? \d+[a-z]?(?: "
+    r"and \d+[a-z]?)?",
     re.DOTALL,
 )
 
@@ -198,7 +203,8 @@ RESULTS = [
     "by two points", "twice as robust", "half a percent", "three times as many", "ninety percent",
 ]  # fmt: skip
 WORDS = [
-    "LM-1 and ResNet18 on CIFAR-10", "α = 0, pixels in [0, 1]", "{glue:text}`x` % of {glue:text}`y-2` units", "$10^{-6}$ and $$x = 3$$", "`a[2]`",
+    "LM-1 and ResNet18 on CIFAR-10", "α = 0, pixels in [0, 1]", "{glue:text}`x` % of {glue:text}`y-2` "
+        "units", "$10^{-6}$ and $$x = 3$$", "`a[2]`",
     "its figure 2b", "[text](https://arxiv.org/abs/1912.02781)", "two kinds of robustness", "one of the two", "{cite}`madry2018towards`", "figures 2a and 2b",
 ]  # fmt: skip
 
@@ -269,7 +275,8 @@ BAD_VARIED = {
     "text": ({"epochs": "8"}, "got '8'"),
     "typo": (
         {"variant": "plain"},
-        "unknown parameter 'variant'; this chapter takes alphas, dataset, epochs, model, recipe, seeds, variants",
+        "unknown parameter 'variant'; this chapter takes alphas, dataset, epochs, model, recipe, "
+        "seeds, variants",
     ),
 }
 
@@ -292,7 +299,8 @@ def test_variants_and_epochs_are_in_the_trainings():
     ]  # fmt: skip
     assert (
         here.setting
-        == "resnet8 on digits, fast recipe with 8 instead of 16 epochs, α = 0, 2 seeds for each way of training"
+        == "resnet8 on digits, fast recipe with 8 instead of 16 epochs, α = 0, 2 seeds for each way "
+        "of training"
     )
 
 
@@ -318,7 +326,8 @@ def test_pgd_training_may_have_fewer_seeds():
     [
         (
             [0, 2],
-            "parameter 'pgd_seeds' must hold some of 'seeds', whose plain networks PGD training is compared with, got 2; give both",
+            "parameter 'pgd_seeds' must hold some of 'seeds', whose plain networks PGD training is "
+            "compared with, got 2; give both",
         ),
         ([], "parameter 'pgd_seeds' must be a list such as"),
         ("0", "got '0'"),

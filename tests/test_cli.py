@@ -253,12 +253,12 @@ def test_a_budget_that_ends_is_no_failure_and_what_is_finished_can_be_taken_home
     assert (code, err) == (0, "")
     added, again = out.splitlines()
     assert (
-        added
-        == f"{target}: 2 runs added to {tmp_path / 'other'}, 0 were there, 0 tables and 0 weights completed, 0 refused"
+        added == f"{target}: 2 runs added to {tmp_path / 'other'}, 0 were there, 0 tables and 0 weights "
+        f"completed, 0 refused"
     )
     assert (
-        again
-        == f"{target}: 0 runs added to {tmp_path / 'other'}, 2 were there, 0 tables and 0 weights completed, 0 refused"
+        again == f"{target}: 0 runs added to {tmp_path / 'other'}, 2 were there, 0 tables and 0 weights "
+        f"completed, 0 refused"
     )
     rows = pd.read_csv(io.StringIO(call("runs", "--csv")[1]))
     assert rows.run.tolist() == [training.name for training in trainings] and set(rows.status) == {"ok"}

@@ -236,7 +236,8 @@ def test_a_table_counts_once_the_manifest_names_it(own_store, trainings):
 
 
 LOGS = {
-    "bad input": ("small: 2 networks\nerror: damaged: x is missing; restore it\n", "damaged: x is missing; restore it"),
+    "bad input": ("small: 2 networks\nerror: damaged: x is missing; restore "
+        "it\n", "damaged: x is missing; restore it"),
     "traceback": ("small\nTraceback (most recent call last):\n  File x\nRuntimeError: CUDA is gone\n",
                   "RuntimeError: CUDA is gone"),
     "Slurm": ("small\nslurmstepd: error: *** JOB 7 CANCELLED DUE TO TIME LIMIT ***\n",

@@ -144,7 +144,8 @@ def test_equals_the_corruption_made_image_by_image(name, side):
         off = levels_apart(ours, torch.from_numpy(np.stack(theirs)).permute(0, 3, 1, 2))
         allowed = ONE_LEVEL.get(name, 0)
         assert off.max() <= (1 if allowed else 0) and (off > 0).double().mean() <= allowed, (
-            f"severity {severity}: {(off > 0).double().mean():.3%} of the values differ, by up to {off.max()}, in images {off.amax((1, 2, 3)).tolist()}"
+            f"severity {severity}: {(off > 0).double().mean():.3%} of the values differ, by up to "
+            f"{off.max()}, in images {off.amax((1, 2, 3)).tolist()}"
         )
 
 
@@ -176,7 +177,8 @@ def reference_file() -> Path | None:
 REFERENCE = reference_file()  # before any test sets DATA_DIR
 needs_reference = pytest.mark.skipif(
     REFERENCE is None,
-    reason="the original script's output, cifar10c-reference.npz, is not here: neither under DATA_DIR, data/ nor ../shared/data",
+    reason="the original script's output, cifar10c-reference.npz, is not here: neither under "
+    "DATA_DIR, data/ nor ../shared/data",
 )
 
 

@@ -148,7 +148,10 @@ def site(tmp_path_factory):
     (root / "chapters").mkdir()
     book_site.scripts(root / "_static")
     shutil.copy(paths.ROOT / "_static" / "book.css", root / "_static")
-    head = '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
+    head = (
+        '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta name="viewport" '
+        'content="width=device-width"><link rel="icon" href="data:,">'
+    )
     head += '<title>t</title><link rel="stylesheet" href="../_static/book.css"><body>'
     pages = {}
     for name, table in (("measured", DIMENSIONALITY), ("not measured", NOTHING)):
@@ -232,7 +235,8 @@ def test_what_is_drawn_are_the_numbers_of_the_page(opened):
     page.wait_for_selector("#alpha-explorer-dimensionality .main-svg")
     shown = explored(with_dimensions(SUMMARY, DIMENSIONALITY), UNITS, DIMENSIONALITY)
     drawn = page.evaluate(
-        "document.getElementById('alpha-explorer-accuracy').data.filter(one => one.x[0] !== null).map(one => one.y)"
+        "document.getElementById('alpha-explorer-accuracy').data.filter(one => one.x[0] !== "
+        "null).map(one => one.y)"
     )
     assert drawn == [one["means"] for one in shown["measures"][:3]]
     lines = page.evaluate(

@@ -290,7 +290,8 @@ ERRORS = {
     "one image": (
         lambda x: (Twice(), x[0]),
         {},
-        r"images must be float32 or float64, \(n, c, h, w\), in \[0, 1\], got torch.float32 of shape \(3, 24, 24\)",
+        r"images must be float32 or float64, \(n, c, h, w\), in \[0, 1\], got torch.float32 of shape "
+        r"\(3, 24, 24\)",
     ),
     "precision": (
         lambda x: (Twice(), x),

@@ -52,7 +52,10 @@ def page_of(*outputs):
 
 
 def test_a_published_table_is_read_back():
-    table = "<table><thead><tr><th>id</th><th>verdict</th></tr></thead><tbody><tr><td>A &lt; B</td><td>not tested</td></tr></tbody></table>"
+    table = (
+        "<table><thead><tr><th>id</th><th>verdict</th></tr></thead><tbody><tr><td>A &lt; "
+        "B</td><td>not tested</td></tr></tbody></table>"
+    )
     page = page_of(({"text/html": "<p>no table</p>"}, {}), ({"text/html": table}, {}))
     assert readme.rows(page, "verdict") == [{"id": "A < B", "verdict": "not tested"}]
     with pytest.raises(InputError, match="no table with the column 'ours'"):

@@ -180,7 +180,8 @@ ERRORS = {
     "unknown recipe": ({"recipe": "quick"}, "unknown recipe 'quick'; known: fast, paper"),
     "unknown variant": (
         {"variant": "mixup"},
-        "unknown variant 'mixup'; known: plain, augmix, or pgd-K for adversarial training with K steps, such as pgd-4",
+        "unknown variant 'mixup'; known: plain, augmix, or pgd-K for adversarial training with K "
+        "steps, such as pgd-4",
     ),
     "variant without steps": ({"variant": "pgd-0"}, "unknown variant 'pgd-0'"),
     "variant of too many steps": ({"variant": "pgd-10000"}, "unknown variant 'pgd-10000'"),

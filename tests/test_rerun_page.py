@@ -82,7 +82,7 @@ def test_the_commands_do_what_the_page_says(project):
     first = next(iter(said.values()))
     assert re.search(r"\d+ cached, 3 to train\n", first) and first.count("\nnew: alpha0.7-seed") == 3
     page = Path(first.splitlines()[-1].removeprefix("the page: "))
-    head = page.read_text().split("This page is a rerun")[1][:2500]
+    head = page.read_text(encoding="utf-8").split("This page is a rerun")[1][:2500]
     assert (
         page.is_relative_to(root)
         and "3 were made now" in head
@@ -91,7 +91,7 @@ def test_the_commands_do_what_the_page_says(project):
     )
     images = [
         (page.parent / source).resolve()
-        for source in re.findall(r'<img[^>]+src="([^"]+\.svg)"', page.read_text())
+        for source in re.findall(r'<img[^>]+src="([^"]+\.svg)"', page.read_text(encoding="utf-8"))
     ]
     assert any("<!-- 0.7 -->" in image.read_text() and "<!-- −2 -->" in image.read_text() for image in images)
     # what was published and cached stays

@@ -252,7 +252,10 @@ def test_a_missing_table_when_frozen_names_the_command(own_store, trainings, mon
     monkeypatch.setenv("RUNS_FROZEN", "1")
     before = everything_below(own_store)
     assert len(runs.table("selectivity", trainings)) == 240
-    message = f"table class_means of run {trainings[0].name} not cached; make it with: python -m lib table class_means"
+    message = (
+        f"table class_means of run {trainings[0].name} not cached; make it with: python -m lib "
+        f"table class_means"
+    )
     with pytest.raises(InputError, match=message):
         runs.table("class_means", trainings)
     (own_store / trainings[0].name / WEIGHTS).unlink()
@@ -303,7 +306,10 @@ def test_load_of_a_run_that_is_not_cached(empty_store, nothing_is_made):
 
 def test_load_without_the_weights_of_this_seed(own_store, trainings, nothing_is_made):
     (own_store / trainings[0].name / WEIGHTS).unlink()
-    message = f"the weights of {trainings[0].name} are not kept here; make them with: python -m lib train .* --weights$"
+    message = (
+        f"the weights of {trainings[0].name} are not kept here; make them with: python -m lib "
+        f"train .* --weights$"
+    )
     with pytest.raises(InputError, match=message):
         runs.load(trainings[0])
     assert status_of(trainings[0]).status == "ok" and not status_of(trainings[0]).weights
@@ -665,7 +671,10 @@ def damage(root: Path, trainings: list[Training], kind: str) -> str:
         return "manifest.json is a pipe or a device"
     if kind == "copied group":
         shutil.copytree(folder.parent, root / "backup")
-        return f"backup/.* is a copy of the run {trainings[0].name}, which is in its place too; move the copy out of"
+        return (
+            f"backup/.* is a copy of the run {trainings[0].name}, which is in its place too; move "
+            f"the copy out of"
+        )
     if kind == "copied run":
         shutil.copytree(folder, folder.with_name("backup"))
         return f"backup is a copy of the run {trainings[0].name}"
@@ -863,7 +872,8 @@ def test_code_that_is_known_to_give_the_same_is_not_stale(own_store, trainings, 
         and note(training, table) == [""]
     )
     for other in (
-        {"engine": "cuda bfloat16 compiled graph"}, {"device": "another machine"}, {"torch": "0.0"}, {"model": "resnet20"},
+        {"engine": "cuda bfloat16 compiled "
+            "graph"}, {"device": "another machine"}, {"torch": "0.0"}, {"model": "resnet20"},
         {"variant": "augmix"}, {"recipe": "paper"}, {"new": "0" * 12}, {"kind": "table"},
     ):  # fmt: skip
         assert note(training | other, table) == [stale + "training"], other

@@ -95,7 +95,7 @@ class Page(HTMLParser):
         super().__init__()
         self.ids, self.links, self.pictures, self.headings, self.icons = set(), [], [], [], set()
         self.inside = False  # of the article: the theme repeats the title outside of it
-        self.feed(file.read_text())
+        self.feed(file.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
@@ -177,21 +177,29 @@ def test_every_icon_has_its_glyph(parsed):
 
 def test_each_mend_is_of_something_that_is_still_written_and_leaves_the_rest():
     page = (
-        '<script>const THEBE_JS_URL = "https://a"; const b</script><script async="async" src="../_static/sphinx-thebe.js?v=1"></script><script type='
-        '"text/x-thebe-config">{}</script> <script>kernelName = \'python3\'</script><script defer src="_static/scripts/fontawesome.js?digest=1"></script>'
-        '<div class="sidebar-primary-item"> <div id="ethical-ad-placement" class="flat"> </div></div><div role="list" class="citation-list">'
-        '<div id="id1" role="doc-biblioentry"><table><th class="head"><p></p></th><th></th><th>α</th><td>short</td>'
+        '<script>const THEBE_JS_URL = "https://a"; const b</script><script async="async" '
+        'src="../_static/sphinx-thebe.js?v=1"></script><script type='
+        "\"text/x-thebe-config\">{}</script> <script>kernelName = 'python3'</script><script defer "
+        'src="_static/scripts/fontawesome.js?digest=1"></script>'
+        '<div class="sidebar-primary-item"> <div id="ethical-ad-placement" class="flat"> '
+        '</div></div><div role="list" class="citation-list">'
+        '<div id="id1" role="doc-biblioentry"><table><th '
+        'class="head"><p></p></th><th></th><th>α</th><td>short</td>'
         "<td>from −2 to 0: +3.8 points; 2 of 3 seeds</td></table>"
         '<details><summary><span class="toctree-toggle" role="presentation"></span></summary></details>'
     )
     kept = (
         '<div class="citation-list"><div id="id1"><table><td></td><td></td><th>α</th><td>short</td>'
         '<td class="prose">from −2 to 0: +3.8 points; 2 of 3 seeds</td></table>'
-        '<details><summary aria-label="Pages below this one"><span class="toctree-toggle" role="presentation"></span></summary></details>'
+        '<details><summary aria-label="Pages below this one"><span class="toctree-toggle" '
+        'role="presentation"></span></summary></details>'
     )
     assert book_site.mended(page).strip() == kept
     assert book_site.mended("<p>α < 0</p>") == "<p>α < 0</p>"
-    maths = '<script>window.MathJax = {}</script><script defer="defer" src="_static/mathjax/tex-chtml.js"></script>'
+    maths = (
+        '<script>window.MathJax = {}</script><script defer="defer" '
+        'src="_static/mathjax/tex-chtml.js"></script>'
+    )
     assert book_site.mended(maths + "<p>α</p>") == "<p>α</p>"
     assert book_site.mended(maths + '<span class="math">') == maths + '<span class="math">'
 
@@ -279,7 +287,10 @@ SETTLED = """async () => {
   document.head.insertAdjacentHTML('beforeend', '<style>* { transition: none !important; animation: none !important }</style>');
 }"""
 BROKEN = "[...document.images].filter(one => one.complete && !one.naturalWidth).map(one => one.src)"
-UNSET = "[...document.querySelectorAll('.math')].filter(one => !one.querySelector('mjx-container')).map(one => one.textContent)"
+UNSET = (
+    "[...document.querySelectorAll('.math')].filter(one => "
+    "!one.querySelector('mjx-container')).map(one => one.textContent)"
+)
 # elements that reach beyond the screen and are in no box that scrolls
 TOO_WIDE = """() => {
   const wide = document.documentElement.scrollWidth - window.innerWidth;
@@ -445,7 +456,8 @@ def test_the_theme_can_be_switched_and_a_figure_lies_on_a_light_card_in_the_dark
                 break
         assert (before, page.evaluate("document.documentElement.dataset.theme")) == ("light", "dark")
         style = page.evaluate(
-            "(({backgroundColor, filter}) => [backgroundColor, filter])(getComputedStyle(document.querySelector('figure img')))"
+            "(({backgroundColor, filter}) => [backgroundColor, "
+            "filter])(getComputedStyle(document.querySelector('figure img')))"
         )
         assert style == ["rgb(255, 255, 255)", "brightness(0.9)"]
 
@@ -511,7 +523,10 @@ def test_a_browser_that_does_not_start_is_said_in_one_line(tmp_path):
     program = tmp_path / "chromium"
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
-    code = "from lib.book import browser\ntry:\n    browser.chromium().__enter__()\nexcept browser.InputError as error:\n    print(error)"
+    code = (
+        "from lib.book import browser\ntry:\n    browser.chromium().__enter__()\nexcept "
+        "browser.InputError as error:\n    print(error)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"CHROMIUM": str(program)},

@@ -125,9 +125,11 @@ BAD = {
     "no value": ({"epochs": ""}, ["epochs has no value", "or leave epochs out"]),
     "no value where one is needed": ({"seeds": ""}, ["seeds has no value; give one"]),
     "number for a list": ({"alphas": "0.4"}, ["alphas must be a list, got '0.4'; write alphas: [0.4]"]),
-    "word for a list": ({"models": "resnet8"}, ["models must be a list, got 'resnet8'; write models: [resnet8]"]),
+    "word for a list": ({"models": "resnet8"}, ["models must be a list, got 'resnet8'; write models: "
+        "[resnet8]"]),
     "mapping for a list": ({"seeds": "{first: 0}"}, ["seeds must be a list, got {'first': '0'}"]),
-    "list for a word": ({"dataset": "[digits, cifar10]"}, ["dataset must be one value, got ['digits', 'cifar10']", "a file for each"]),
+    "list for a word": ({"dataset": "[digits, cifar10]"}, ["dataset must be one value, got ['digits', "
+        "'cifar10']", "a file for each"]),
     "list for a number": ({"epochs": "[1, 2]"}, ["epochs must be one value, got ['1', '2']"]),
     "empty list": ({"alphas": "[]"}, ["alphas is an empty list; give at least one"]),
     "empty optional list": ({"measurements": "[]"}, ["measurements is an empty list"]),
@@ -142,7 +144,8 @@ BAD = {
     "hexadecimal": ({"seeds": "[0x10]"}, ["seeds must be numbers", "got '0x10'"]),
     "underscores": ({"seeds": "[1_000]"}, ["seeds must be numbers", "got '1_000'"]),
     "date": ({"seeds": "[2020-10-14]"}, ["seeds must be numbers", "got '2020-10-14'"]),
-    "word for alpha": ({"alphas": "[0, high]"}, ["alphas must be numbers written like -1, 0.4 or 1e-3, got 'high'"]),
+    "word for alpha": ({"alphas": "[0, high]"}, ["alphas must be numbers written like -1, 0.4 or "
+        "1e-3, got 'high'"]),
     "alpha with an underscore": ({"alphas": "[1_0]"}, ["alphas must be numbers", "got '1_0'"]),
     "alpha with a leading zero": ({"alphas": "[010]"}, ["alphas must be numbers", "got '010'"]),
     "alpha with a comma": ({"alphas": "['0,4']"}, ["alphas must be numbers", "got '0,4'"]),
@@ -153,12 +156,15 @@ BAD = {
     "alpha too large": ({"alphas": "[1e999]"}, ["alpha must be a finite number, got inf"]),
     "alpha yes": ({"alphas": "[yes]"}, ["alphas must be numbers", "got 'yes'"]),
     "alpha true": ({"alphas": "[true]"}, ["alphas must be numbers", "got 'true'"]),
-    "a type": ({"alphas": "[!!bool true]"}, ["line 4: the type '!!bool' has no meaning in a sweep file; leave it out"]),
-    "a type of nothing": ({"epochs": "!!float ''"}, ["line 6: the type '!!float' has no meaning in a sweep file; leave it out"]),
+    "a type": ({"alphas": "[!!bool true]"}, ["line 4: the type '!!bool' has no meaning in a sweep "
+        "file; leave it out"]),
+    "a type of nothing": ({"epochs": "!!float ''"}, ["line 6: the type '!!float' has no meaning in a "
+        "sweep file; leave it out"]),
     "a type of one's own": ({"dataset": "!mine digits"}, ["line 1: the type '!mine' has no meaning"]),
     "epochs of nothing": ({"epochs": "''"}, ["epochs must be numbers", "got ''"]),
     "epochs of many digits": ({"epochs": "9" * 400}, ["epochs must be numbers written like 8, got '9999"]),
-    "seed of many digits": ({"seeds": f"[{'9' * 400}]"}, ["seeds must be numbers written like 0 or 12, got '9999"]),
+    "seed of many digits": ({"seeds": f"[{'9' * 400}]"}, ["seeds must be numbers written like 0 or "
+        "12, got '9999"]),
     "alpha of many digits": ({"alphas": f"[{'9' * 400}]"}, ["alpha must be a finite number, got inf"]),
     "alpha with many digits of an exponent": ({"alphas": f"[1e{'9' * 400}]"}, ["alphas must be numbers"]),
     "epochs zero": ({"epochs": "0"}, ["epochs must be a whole number >= 1, got 0"]),
@@ -167,15 +173,18 @@ BAD = {
     "data set no": ({"dataset": "no"}, ["'no'"]),
     "number for a data set": ({"dataset": "10"}, ["'10'", "digits"]),
     "unknown model": ({"models": "[vgg16]"}, ["'vgg16'", "resnet8"]),
-    "model that does not fit": ({"models": "[resnet18]"}, ["model 'resnet18' takes 64-pixel images, 'digits' has 32; fitting models: "]),
+    "model that does not fit": ({"models": "[resnet18]"}, ["model 'resnet18' takes 64-pixel images, "
+        "'digits' has 32; fitting models: "]),
     "unknown recipe": ({"recipe": "quick"}, ["unknown recipe 'quick'; known: fast, paper"]),
     "recipe not for the model": ({"dataset": "tiny-imagenet", "models": "[resnet18]"}, ["recipe 'fast' is not written for 'resnet18'; it has: paper"]),
     "unknown variant": ({"variants": "[plain, pdg-4]"}, ["'pdg-4'", "plain"]),
     "variant no": ({"variants": "[no]"}, ["'no'", "plain"]),
     "variant without steps": ({"variants": "[pgd-0]"}, ["'pgd-0'"]),
-    "unknown measurement": ({"measurements": "[selectivty]"}, ["unknown measurement 'selectivty'; known: attack, autoattack, class_means, corruption"]),
+    "unknown measurement": ({"measurements": "[selectivty]"}, ["unknown measurement 'selectivty'; "
+        "known: attack, autoattack, class_means, corruption"]),
     "not YAML": ({"seeds": "[0, 1"}, ["line ", "sweeps/digits.yml shows the form"]),
-    "Python object": ({"seeds": "!!python/object/apply:os.getpid []"}, ["line 5: the type '!!python/obj", "has no meaning in a sweep file"]),
+    "Python object": ({"seeds": "!!python/object/apply:os.getpid "
+        "[]"}, ["line 5: the type '!!python/obj", "has no meaning in a sweep file"]),
     "huge number": ({"seeds": f"[{'9' * 5000}]"}, ["seeds must be numbers"]),
     "alias of itself": ({"seeds": "&a [*a]"}, ["line 5: seeds must be a single value, got [[...]]"]),
 }  # fmt: skip
@@ -464,8 +473,10 @@ def test_the_lines_tell_what_will_happen_and_what_happened(forged, own_store, wr
     here = provenance.device("cpu")
     assert lines[:4] == [
         "small: 4 networks (resnet8 on digits, fast recipe): 1 cached, 3 to train",
-        f"training takes about 5 minutes here ({here}, cpu float32 eager), judged by a few timed steps, so roughly",
-        "Ctrl-C is safe: what is finished is kept, the network at work keeps its last checkpoint, and the same command goes on from there",
+        f"training takes about 5 minutes here ({here}, cpu float32 eager), judged by a few timed "
+        f"steps, so roughly",
+        "Ctrl-C is safe: what is finished is kept, the network at work keeps its last checkpoint, and "
+        "the same command goes on from there",
         f"results go to {own_store}",
     ]
     accuracy = _accuracy(asked.trainings[-1])
@@ -490,9 +501,7 @@ def test_the_lines_tell_what_will_happen_and_what_happened(forged, own_store, wr
 
 
 def test_tables_are_announced_and_kept_within_the_budget(forged, write, monkeypatch):
-    monkeypatch.setattr(
-        "lib.runs.durations.expected", lambda: {("digits", "resnet8", "selectivity"): 7200.0}
-    )
+    monkeypatch.setattr("lib.runs.durations.expected", lambda: {("digits", "resnet8", "selectivity"): 7200.0})
     asked, lines = (
         sweeps.read(write(alphas="[2, 3]", measurements="[selectivity, class_means]", epochs=EPOCHS)),
         [],
@@ -725,7 +734,7 @@ def child(file: Path, root: Path, log: Path, kill_at: int = 0) -> None:
     """
     os.environ |= {"RUNS_DIR": str(root), "LIB_CACHE": str(root.parent / "cache")}
     os.environ.pop("RUNS_FROZEN", None)
-    CHECKPOINT_SECONDS = 0
+    loop.CHECKPOINT_SECONDS = 0
     steps = []
 
     def deadly(real):
@@ -739,7 +748,7 @@ def child(file: Path, root: Path, log: Path, kill_at: int = 0) -> None:
 
     if kill_at:
         os.replace, os.rename, shutil.rmtree = deadly(os.replace), deadly(os.rename), deadly(shutil.rmtree)
-    with log.open("a", buffering=1) as out:
+    with log.open("a", encoding="utf-8", buffering=1) as out:
         outcome = sweeps.run(
             sweeps.plan(sweeps.read(file)), say=lambda line: print(line, file=out), live=False
         )

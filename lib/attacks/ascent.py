@@ -117,7 +117,8 @@ def pgd_path(
     inside = ball.projection(pixels, epsilon)
     if start is not None and (start.shape != pixels.shape or start.isnan().any()):
         raise InputError(
-            f"start must be images of the shape of pixels, {tuple(pixels.shape)}, without NaN; got {tuple(start.shape)}"
+            f"start must be images of the shape of pixels, {tuple(pixels.shape)}, without NaN; got "
+            f"{tuple(start.shape)}"
         )
     x = pixels.clone() if start is None else inside(start.detach().to(pixels.dtype))
     if random_start:

@@ -39,7 +39,8 @@ def _logits(network: Network, x: Tensor, labels: Tensor) -> Tensor:
         raise InputError(f"a network must map images to a tensor of logits, got {type(logits).__name__}")
     if logits.ndim != 2 or len(logits) != len(x) or logits.shape[1] < 2:
         raise InputError(
-            f"a network must map {len(x)} images to logits ({len(x)}, classes >= 2), got {tuple(logits.shape)}"
+            f"a network must map {len(x)} images to logits ({len(x)}, classes >= 2), got "
+            f"{tuple(logits.shape)}"
         )
     if labels.numel() and labels.max() >= logits.shape[1]:
         raise InputError(

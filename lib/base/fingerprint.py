@@ -234,7 +234,8 @@ class _Module:
             yield f"Outside({meant.name})"
         elif isinstance(meant, _Lib):
             raise TypeError(
-                f"{self.name} line {node.lineno} uses the module {meant.module} as a value, which no fingerprint can follow: name what is used"
+                f"{self.name} line {node.lineno} uses the module {meant.module} as a value, which no "
+                f"fingerprint can follow: name what is used"
             )
         elif isinstance(node, ast.Name):
             yield f"Name({node.id})"

@@ -41,6 +41,7 @@ def data() -> Path:
     folder = (ROOT / (given or "data")).resolve()
     if given and not folder.is_dir():
         raise InputError(
-            f"DATA_DIR={given} is not a folder ({folder}); set it to the folder that holds the data sets, or unset it"
+            f"DATA_DIR={given} is not a folder ({folder}); set it to the folder that holds the data "
+            f"sets, or unset it"
         )
     return folder

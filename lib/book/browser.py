@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_INSTALL = "install one (apt-get install chromium, or: python -m playwright install chromium), or name it with CHROMIUM=/path/to/chromium"
+_INSTALL = (
+    "install one (apt-get install chromium, or: python -m playwright install chromium), or "
+    "name it with CHROMIUM=/path/to/chromium"
+)
 
 
 def missing() -> str:

@@ -108,7 +108,8 @@ def _epochs(dataset: str, model: str, recipe: str, chosen: object) -> int | None
 def _variants(names: object) -> tuple[str, ...]:
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise InputError(
-            f"parameter 'variants' must be a list such as ['plain', 'pgd-4'], got {names!r}; with papermill: -y 'variants: [plain, pgd-4]'"
+            f"parameter 'variants' must be a list such as ['plain', 'pgd-4'], got {names!r}; with "
+            f"papermill: -y 'variants: [plain, pgd-4]'"
         )
     if "plain" not in names:
         raise InputError(
@@ -124,7 +125,8 @@ def _items(name: str, value: object, kind: type) -> tuple:
     """
     if not isinstance(value, list | tuple) or not value:
         raise InputError(
-            f"parameter {name!r} must be a list such as [-1.0, 0.0], got {value!r}; papermill passes lists with -y '{name}: [...]', not with -p"
+            f"parameter {name!r} must be a list such as [-1.0, 0.0], got {value!r}; papermill passes "
+            f"lists with -y '{name}: [...]', not with -p"
         )
     items = []
     for item in value:
@@ -179,7 +181,8 @@ def parameters(namespace: Mapping[str, object]) -> Parameters:
     )
     if given.pgd_seeds and (alone := [seed for seed in given.pgd_seeds if seed not in given.seeds]):
         raise InputError(
-            f"parameter 'pgd_seeds' must hold some of 'seeds', whose plain networks PGD training is compared with, got {alone[0]}; give both"
+            f"parameter 'pgd_seeds' must hold some of 'seeds', whose plain networks PGD training is "
+            f"compared with, got {alone[0]}; give both"
         )
     _ = given.trainings  # raises for what does not fit together
     provenance.start()

@@ -134,7 +134,8 @@ def _run(name: str, given: Mapping[str, object], *, seconds: int | None) -> Note
         )  # fmt: skip
     except PapermillExecutionError as error:
         raise InputError(
-            f"{sources()[name].relative_to(paths.ROOT)}, cell {error.exec_count}: {error.ename}: {error.evalue}"
+            f"{sources()[name].relative_to(paths.ROOT)}, cell {error.exec_count}: {error.ename}: "
+            f"{error.evalue}"
         ) from None
     return _clean(notebook)
 
@@ -159,7 +160,7 @@ def _kernels_to(log: Path) -> Iterator[None]:
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stderr.flush()
     kept = os.dup(2)
-    with log.open("a") as out:
+    with log.open("a", encoding="utf-8") as out:
         os.dup2(out.fileno(), 2)
     try:
         yield

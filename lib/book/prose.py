@@ -67,7 +67,10 @@ def change_by_layer(units: pd.DataFrame, variant: str) -> str:
     if change.empty or variant == "plain":
         return "no other network is shown here"
     most = change.abs().idxmax()
-    return f"lower in {(change < 0).sum()} of {len(change)} layers; the largest difference is {number(change[most], '+.3f')}, in layer {most}"
+    return (
+        f"lower in {(change < 0).sum()} of {len(change)} layers; the largest difference is "
+        f"{number(change[most], '+.3f')}, in layer {most}"
+    )
 
 
 def gains(summary: pd.DataFrame, column: str) -> str:

@@ -73,10 +73,17 @@ def claims() -> str:
     """The claims and their verdicts as Markdown, as the published landing page has them."""
     page = nbformat.read(notebooks.published("index"), as_version=4)
     said, table = glued(page), rows(page, "verdict")
-    counts = f"{said['reproduced']} reproduced, {said['not-reproduced']} not reproduced, {said['inconclusive']} inconclusive, {said['not-tested']} not tested"
-    left = f"Asked together (corrected after Benjamini and Yekutieli), {said['left-reproduced']} reproduced and {said['left-not-reproduced']} not are left"
+    counts = (
+        f"{said['reproduced']} reproduced, {said['not-reproduced']} not reproduced, "
+        f"{said['inconclusive']} inconclusive, {said['not-tested']} not tested"
+    )
+    left = (
+        f"Asked together (corrected after Benjamini and Yekutieli), {said['left-reproduced']} "
+        f"reproduced and {said['left-not-reproduced']} not are left"
+    )
     lines = [
-        f"Of {said['claims']} claims, on {said['networks']}: **{counts}**. {left}: with so few seeds, little can be. {said['rule']}",
+        f"Of {said['claims']} claims, on {said['networks']}: **{counts}**. {left}: with so few seeds, "
+        f"little can be. {said['rule']}",
         "",
     ]
     others = " and ".join(one.id for one in CLAIMS if one.compares)
@@ -121,7 +128,10 @@ def figure() -> tuple[bytes, str]:
         said.append(f"{label.removesuffix(' (%)')} ({count} networks): {numbers}")
     sizes = [f"{measurements.MEASUREMENTS[name].settings['limit']:,}" for name in ("corruption", "attack")]
     step = f"{CURVES[at.curve].step_size:g}"
-    seen = f"On the first {sizes[0]} test images, and {sizes[1]} under attack, whose steps are {step}; short strokes: the same images unchanged."
+    seen = (
+        f"On the first {sizes[0]} test images, and {sizes[1]} under attack, whose steps are "
+        f"{step}; short strokes: the same images unchanged."
+    )
     hollow = (
         " Hollow: a check says that PGD may have failed there."
         if networks.pgd_accuracy_doubtful.any()
@@ -129,7 +139,8 @@ def figure() -> tuple[bytes, str]:
     )
     return (
         buffer.getvalue(),
-        f"Against α, {'; '.join(said)}. {seen} A point a network; {setting}, trained on {prose.machines(networks)}.{hollow}",
+        f"Against α, {'; '.join(said)}. {seen} A point a network; {setting}, trained on "
+        f"{prose.machines(networks)}.{hollow}",
     )
 
 

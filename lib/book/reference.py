@@ -76,8 +76,8 @@ reading: a file that the manifest does not name does not count.
 | `MEASUREMENT-HASH.parquet` | a table for each measurement and its settings |
 | `manifest.json` | size and SHA-256 of each of the others, and for tables where they come from |
 
-`runs/same-code.json` keeps the evidence that changed code gives equal results. Folders whose names begin with a
-dot are locks and unfinished runs.
+`runs/same-code.json` keeps the evidence that changed code gives equal results. Folders whose names begin with
+a dot are locks and unfinished runs.
 """
 HISTORY_SUMMARY = "One row per epoch of training"
 COMMAND_LINE = "reference/command-line.md"  # committed; made by `python -m lib chapters`

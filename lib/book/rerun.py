@@ -58,7 +58,8 @@ def rerun(
     grid, missing = here.trainings, runs.missing(here.trainings)
     before = {training: tables(training) for training in grid}
     say(
-        f"{name}: {len(grid)} networks ({here.model} on {dataset}, {recipe} recipe), {len(grid) - len(missing)} cached, {len(missing)} to train"
+        f"{name}: {len(grid)} networks ({here.model} on {dataset}, {recipe} recipe), "
+        f"{len(grid) - len(missing)} cached, {len(missing)} to train"
     )
     if missing:
         engine = best_engine(missing[0])
@@ -67,7 +68,8 @@ def rerun(
         one = {variant: estimate_seconds(training, engine) for variant, training in first.items()}
         total = sum(one[training.variant] for training in missing)
         say(
-            f"training takes about {duration(total)} here ({engine}); it can be interrupted and goes on where it was"
+            f"training takes about {duration(total)} here ({engine}); it can be interrupted and goes "
+            f"on where it was"
         )
     for training in missing:
         run = runs.make(training)
@@ -98,10 +100,16 @@ def marked(before: Mapping[Training, frozenset[str] | None]) -> str:
     new, old = [], []
     for training, there in before.items():
         measured = sorted((tables(training) or frozenset()) - (there or frozenset()))
-        row = f"| `{Path(training.name).name}` | {number(training.alpha)} | {training.seed} | {'made now' if there is None else 'cached'} "
+        row = (
+            f"| `{Path(training.name).name}` | {number(training.alpha)} | {training.seed} | "
+            f"{'made now' if there is None else 'cached'} "
+        )
         (new if there is None or measured else old).append(f"{row}| {', '.join(measured) or 'cached'} |")
     trained = sum(there is None for there in before.values())
-    counts = f"Of its {len(before)} networks, {trained} {'was' if trained == 1 else 'were'} made now and {len(before) - trained} came from the cache."
+    counts = (
+        f"Of its {len(before)} networks, {trained} {'was' if trained == 1 else 'were'} made now "
+        f"and {len(before) - trained} came from the cache."
+    )
     top = ["| run | α | seed | network | measured now |", "|---|---|---|---|---|"]
     lines = ["````{admonition} This page is a rerun", ":class: tip", counts, ""]
     lines += [*top, *new, ""] if new else ["Nothing was made or measured.", ""]

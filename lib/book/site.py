@@ -209,7 +209,8 @@ def fresh(target: Path) -> bool:
 # changes
 MENDS = (
     (
-        "live code is off, yet its constants are declared twice (a script error), with the address of a server",
+        "live code is off, yet its constants are declared twice (a script error), with the address of "
+        "a server",
         r"<script>const THEBE_JS_URL.*?</script>",
         "",
     ),

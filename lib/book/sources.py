@@ -68,7 +68,10 @@ def _line(file: str, entries: list[Mapping[str, object]]) -> str:
     if "measurement" not in entries[0]:
         return f"{_KINDS.get(file, file)}: {count}"
     settings = ", ".join(f"{name} = {value}" for name, value in entries[0]["settings"].items())
-    return f"table {entries[0]['measurement']}{f' ({settings})' if settings else ''}: {count}, measured {_made([one['provenance'] for one in entries])}"
+    return (
+        f"table {entries[0]['measurement']}{f' ({settings})' if settings else ''}: {count}, "
+        f"measured {_made([one['provenance'] for one in entries])}"
+    )
 
 
 def groups(read: Mapping[Training, tuple[str, ...]]) -> list[Group]:
@@ -128,7 +131,11 @@ def _matrix(group: Group, link: str) -> str:
         )
         rows.append(f'<tr><th scope="row">{html.escape(name)}</th>{ids}</tr>')
     label = html.escape(f"Runs of {group.name}", quote=True)
-    return f'<table class="table" aria-label="{label}"><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    body = "".join(rows)
+    return (
+        f'<table class="table" aria-label="{label}"><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
+    )
 
 
 def bundle(name: str, read: Mapping[Training, tuple[str, ...]], *, source: str = "") -> dict[str, str]:
@@ -144,12 +151,14 @@ def bundle(name: str, read: Mapping[Training, tuple[str, ...]], *, source: str =
     """
     if not read and not source:
         raise InputError(
-            f"figure {name!r} has read no run; say which file of the project it is made from: show(..., source=...)"
+            f"figure {name!r} has read no run; say which file of the project it is made from: "
+            f"show(..., source=...)"
         )
     words, link, parts = f"Made {sentence(read, source)} ({name})", html.escape(runs_page(), quote=True), []
     if source:
         parts.append(
-            f"<p>The file <code>{html.escape(source)}</code> of this project, SHA-256 <code>{_checked(source)}</code>….</p>"
+            f"<p>The file <code>{html.escape(source)}</code> of this project, SHA-256 "
+            f"<code>{_checked(source)}</code>….</p>"
         )
     found = groups(read)
     for group in found:
@@ -158,7 +167,8 @@ def bundle(name: str, read: Mapping[Training, tuple[str, ...]], *, source: str =
         parts.append("<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in group.read) + "</ul>")
     if read:
         parts.append(
-            f'<p>These are the runs that this page had read when the figure was drawn; each is listed under <a href="{link}">Cached runs</a>.</p>'
+            f"<p>These are the runs that this page had read when the figure was drawn; each is listed "
+            f'under <a href="{link}">Cached runs</a>.</p>'
         )
     parts.append(f'<p>The code that draws it: <a href="#{name}-code">the cell above the figure</a>.</p>')
     plain = words + "".join(f"; {group.name}, trained {group.made}" for group in found) + "."

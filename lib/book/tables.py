@@ -149,9 +149,13 @@ def robustness_by_training(summary: pd.DataFrame) -> pd.DataFrame:
     Columns that no network has are left out; the summary is one of `chapters.measured`.
     """
     columns = {
-        "clean, %": "clean_accuracy", "corrupted, %": "corrupted_accuracy", "FGSM, %": "fgsm_accuracy", "PGD, %": "pgd_accuracy",
-        "strongest PGD in a ball, %": "ball_worst", "AutoAttack, %": "autoattack_accuracy",
-    }  # fmt: skip
+        "clean, %": "clean_accuracy",
+        "corrupted, %": "corrupted_accuracy",
+        "FGSM, %": "fgsm_accuracy",
+        "PGD, %": "pgd_accuracy",
+        "strongest PGD in a ball, %": "ball_worst",
+        "AutoAttack, %": "autoattack_accuracy",
+    }
     measured = {
         label: (column, 100, ".1f") for label, column in columns.items() if summary[column].notna().any()
     }
@@ -180,10 +184,15 @@ def attacked_by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
     on the images unattacked, and the Jacobian's norm; see lib/measurements/robustness.py.
     """
     columns = {
-        "clean, %": "attacked_clean", "FGSM, %": "fgsm_accuracy", "PGD, %": "pgd_accuracy", "ball: cross-entropy, %": "ball_cross_entropy",
-        "ball: margin, %": "ball_margin", "ball: temperature, %": "ball_temperature", "made for others, %": "transfer_accuracy",
+        "clean, %": "attacked_clean",
+        "FGSM, %": "fgsm_accuracy",
+        "PGD, %": "pgd_accuracy",
+        "ball: cross-entropy, %": "ball_cross_entropy",
+        "ball: margin, %": "ball_margin",
+        "ball: temperature, %": "ball_temperature",
+        "made for others, %": "transfer_accuracy",
         "AutoAttack, %": "autoattack_accuracy",
-    }  # fmt: skip
+    }
     measured = {
         label: (column, 100, ".1f") for label, column in columns.items() if summary[column].notna().any()
     }

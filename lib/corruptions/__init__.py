@@ -127,7 +127,8 @@ def check(pixels: Tensor, name: str, severity: int) -> None:
     if not isinstance(pixels, Tensor) or pixels.dtype != torch.uint8:
         got = pixels.dtype if isinstance(pixels, Tensor) else type(pixels).__name__
         raise InputError(
-            f"corruptions take a tensor of uint8 images, got {got}; images in [0, 1] become (255 * images).round().to(torch.uint8)"
+            f"corruptions take a tensor of uint8 images, got {got}; images in [0, 1] become (255 * "
+            f"images).round().to(torch.uint8)"
         )
     sides = " or ".join(f"{side}, {side}" for side in TABLES)
     if (
@@ -137,11 +138,13 @@ def check(pixels: Tensor, name: str, severity: int) -> None:
         or pixels.shape[3] not in TABLES
     ):
         raise InputError(
-            f"corruptions take images (n, 3, {sides}), the sizes with published severities; got {tuple(pixels.shape)}"
+            f"corruptions take images (n, 3, {sides}), the sizes with published severities; got "
+            f"{tuple(pixels.shape)}"
         )
     if pixels.layout != torch.strided or pixels.is_meta:
         raise InputError(
-            f"corruptions take images that lie in memory, got a tensor of {'no data' if pixels.is_meta else pixels.layout}"
+            f"corruptions take images that lie in memory, got a tensor of "
+            f"{'no data' if pixels.is_meta else pixels.layout}"
         )
 
 

@@ -41,7 +41,8 @@ def folder() -> Path:
         if (place / "frost1.png").is_file():
             return place
     raise InputError(
-        f"the frost photographs are missing: the package imagecorruptions-imaug is not installed and {places[-1]} does not hold them; "
+        f"the frost photographs are missing: the package imagecorruptions-imaug is not installed and "
+        f"{places[-1]} does not hold them; "
         "install it with: pip install --no-deps imagecorruptions-imaug"
     )
 
@@ -83,11 +84,13 @@ def frost(side: int) -> tuple[Tensor, ...]:
             raw = (place / name).read_bytes()
         except OSError as error:
             raise InputError(
-                f"cannot read {place / name} ({error.strerror}); install again with: pip install --no-deps imagecorruptions-imaug"
+                f"cannot read {place / name} ({error.strerror}); install again with: pip install "
+                f"--no-deps imagecorruptions-imaug"
             ) from error
         if hashlib.sha256(raw).hexdigest() != expected:
             raise InputError(
-                f"{place / name} is not the original photograph; install again with: pip install --no-deps imagecorruptions-imaug"
+                f"{place / name} is not the original photograph; install again with: pip install "
+                f"--no-deps imagecorruptions-imaug"
             )
         small = shrunk(np.asarray(Image.open(io.BytesIO(raw)).convert("RGB")), SCALES[side])
         pictures.append(torch.from_numpy(small).permute(2, 0, 1).contiguous())

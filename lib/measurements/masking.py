@@ -31,8 +31,10 @@ class Check:
 
 
 WRITTEN = (
-    "2026-11-21, when of all networks these had been attacked: digits, α = −2, 0 and 2, seed 0, on 200 images; and CIFAR-10, α = 0 and 1, seed 0, on 100. "
-    "The checks “loss”, “black box” and “AutoAttack” were sharpened in review that day, when α = −2 and 0, seed 0, had been seen whole"
+    "2026-11-21, when of all networks these had been attacked: digits, α = −2, 0 and 2, seed 0, on "
+    "200 images; and CIFAR-10, α = 0 and 1, seed 0, on 100. "
+    "The checks “loss”, “black box” and “AutoAttack” were sharpened in review that day, when α = −2 "
+    "and 0, seed 0, had been seen whole"
 )
 ZERO = Check(
     "zero gradient",
@@ -51,7 +53,8 @@ CONFIDENT = Check(
 )
 RISING = Check(
     "rises with strength",
-    "most that accuracy rises from one strength to a larger one, to a value above chance; not of balls, which count what a smaller one broke", 0.005,
+    "most that accuracy rises from one strength to a larger one, to a value above chance; not of "
+        "balls, which count what a smaller one broke", 0.005,
 )  # fmt: skip
 LOSS = Check(
     "loss",
@@ -60,12 +63,14 @@ LOSS = Check(
 )
 BLACK_BOX = Check(
     "black box",
-    "accuracy minus that on images made against another network with the same radius; all losses against the cross-entropy's images",
+    "accuracy minus that on images made against another network with the same radius; all losses "
+    "against the cross-entropy's images",
     0.002,
 )
 AUTO = Check(
     "AutoAttack",
-    "share of recognised images that stand under the strongest PGD minus the share that stand under AutoAttack, of fewer images",
+    "share of recognised images that stand under the strongest PGD minus the share that stand under "
+    "AutoAttack, of fewer images",
     0.1,
 )
 SQUARE = Check("Square", "share of images that fall to AutoAttack's black-box part alone", 0.002)

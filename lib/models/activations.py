@@ -109,7 +109,8 @@ def check_pixels(pixels: Tensor) -> None:
             else type(pixels).__name__
         )
         raise InputError(
-            f"images must be float32 or float64, (n, c, h, w), in [0, 1], got {got}; uint8 pixels go through lib.models.to_unit first"
+            f"images must be float32 or float64, (n, c, h, w), in [0, 1], got {got}; uint8 pixels go "
+            f"through lib.models.to_unit first"
         )
     if pixels.numel():
         low, high = pixels.detach().aminmax()

@@ -50,7 +50,8 @@ class Claim:
 # claim has parts.
 RULE = (
     "A claim's statistic is computed for each seed and is positive when it speaks for the claim. "
-    f"With at least {LEAST_SEEDS} seeds: reproduced if the 95 % t interval of its mean lies above 0, not reproduced if it lies below 0, "
+    f"With at least {LEAST_SEEDS} seeds: reproduced if the 95 % t interval of its mean lies above 0, "
+    f"not reproduced if it lies below 0, "
     "inconclusive otherwise. With fewer seeds: inconclusive. "
     "Where a claim has several parts, it is reproduced if every part is, and not reproduced if one is not."
 )

@@ -42,7 +42,8 @@ def _pivot(summary: pd.DataFrame, column: str, across: str = "alpha") -> pd.Data
     rows = summary[summary.variant == "plain"] if across == "alpha" else summary[summary.alpha == 0]
     if rows.epochs.nunique() > 1:
         raise InputError(
-            f"a claim compares networks of equal length, these were trained {' and '.join(map(str, sorted(set(rows.epochs))))} epochs"
+            f"a claim compares networks of equal length, these were trained "
+            f"{' and '.join(map(str, sorted(set(rows.epochs))))} epochs"
         )
     return rows.pivot(index="seed", columns=across, values=column).sort_index(axis=1)
 

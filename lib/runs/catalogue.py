@@ -36,7 +36,8 @@ def _status(folder: Path) -> dict[str, object]:
     # its checksum is right, so another library wrote it, or somebody by hand
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         return damaged | {
-            "note": f"damaged: {folder} is not what this library writes ({error!r}); restore it (git checkout) or delete it"
+            "note": f"damaged: {folder} is not what this library writes ({error!r}); restore it (git "
+            f"checkout) or delete it"
         }
     if not _at_home(folder, facts):
         return row | {"status": "damaged", "note": _misplaced(folder, facts)}
@@ -153,9 +154,27 @@ def _of(made: dict[str, object], *names: str) -> dict[str, object]:
 
 
 COLUMNS = [
-    "dataset", "model", "alpha", "seed", "recipe", "variant", "epochs", "clean_accuracy", "mean_selectivity", "device", "commit", "date", "status",
-    "engine", "torch", "seconds", "tables", "weights", "run", "note",
-]  # fmt: skip
+    "dataset",
+    "model",
+    "alpha",
+    "seed",
+    "recipe",
+    "variant",
+    "epochs",
+    "clean_accuracy",
+    "mean_selectivity",
+    "device",
+    "commit",
+    "date",
+    "status",
+    "engine",
+    "torch",
+    "seconds",
+    "tables",
+    "weights",
+    "run",
+    "note",
+]
 BRIEF = [*COLUMNS[: COLUMNS.index("device")], "date", "status"]  # columns that fit on a screen
 
 
@@ -190,7 +209,8 @@ def _listed() -> tuple[list[Path], dict[Path, InputError]]:
         return [], {}
     if not root.is_dir():
         raise InputError(
-            f"the store of runs, {root}, is not a folder; set RUNS_DIR to the folder that holds the runs, or unset it"
+            f"the store of runs, {root}, is not a folder; set RUNS_DIR to the folder that holds the "
+            f"runs, or unset it"
         )
     for group in _visible(root):
         try:

@@ -125,7 +125,8 @@ def recheck(*, say: Callable[[str], None] = print, epochs: int = 1) -> bool:
             continue
         if doubt and not _whole(group, chosen, epochs):
             say(
-                f"left open: {group}: one repeated whole differs, so a part proves nothing; {_count(open_groups[group])} stale"
+                f"left open: {group}: one repeated whole differs, so a part proves nothing; "
+                f"{_count(open_groups[group])} stale"
             )
             continue
         evidence, difference = _compare(group, chosen, epochs, say)
@@ -173,7 +174,8 @@ def _groups() -> tuple[dict[_Group, list[_Member]], list[str]]:
         for one in catalogue.results(run, training, training.model):
             if not one.new:
                 lost.append(
-                    f"the library has no measurement {one.name!r} any more: that table of {training.name} stays stale"
+                    f"the library has no measurement {one.name!r} any more: that table of "
+                    f"{training.name} stays stale"
                 )
             elif one.old != one.new:
                 found.setdefault(_Group(one.kind, one.old, one.new, tuple(one.about.items())), []).append(
@@ -249,7 +251,8 @@ def _announce(plan: dict[_Group, list[_Member]], epochs: int, say: Callable[[str
         seconds += result["seconds"] * member.epochs(epochs) / max(result["epochs_run"], 1)
     about = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
     say(
-        f"repeating {len(trainings)} trainings ({sum(member.epochs(epochs) for member in trainings)} epochs) and {len(tables)} tables: about {about}"
+        f"repeating {len(trainings)} trainings ({sum(member.epochs(epochs) for member in trainings)} "
+        f"epochs) and {len(tables)} tables: about {about}"
     )
 
 

@@ -145,7 +145,8 @@ def _one_table(
     if file not in run:
         if frozen():
             raise InputError(
-                f"RUNS_FROZEN=1 and table {measurement} of run {training.name} not cached; make it with: python -m lib table {measurement}"
+                f"RUNS_FROZEN=1 and table {measurement} of run {training.name} not cached; make it "
+                f"with: python -m lib table {measurement}"
             )
         run = make(training, weights=True, progress=progress)
         with lock(paths.runs(), f"{training.key}-{measurement}"):

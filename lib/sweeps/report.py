@@ -46,7 +46,8 @@ def opening(plan: Plan, budget: float | None) -> Iterator[str]:
     first = plan.sweep.trainings[0]
     names = " and ".join(dict.fromkeys(training.model for training in plan.sweep.trainings))
     yield (
-        f"{plan.sweep.name}: {count} networks ({names} on {first.dataset}, {first.recipe} recipe){part}: {cached} cached, {len(plan.missing)} to train"
+        f"{plan.sweep.name}: {count} networks ({names} on {first.dataset}, {first.recipe} "
+        f"recipe){part}: {cached} cached, {len(plan.missing)} to train"
         + (f", {len(plan.begun)} of them begun" if plan.begun else "")
         + (f"; {len(plan.tables)} tables to measure on cached ones" if plan.tables else "")
         + (
@@ -57,14 +58,20 @@ def opening(plan: Plan, budget: float | None) -> Iterator[str]:
     )
     if plan.training and plan.source:
         limit = f"; stops after {budget:g} minutes" if budget else ""
-        yield f"training takes about {duration(plan.seconds)} here ({plan.where}), judged by {plan.source}{limit}"
+        yield (
+            f"training takes about {duration(plan.seconds)} here ({plan.where}), judged by "
+            f"{plan.source}{limit}"
+        )
     if plan.measuring_seconds > WORTH_SAYING:
         unknown = sorted({name for one, name in plan.to_measure if not plan.table_seconds(one, name)})
         yield f"measuring takes about {duration(plan.measuring_seconds)} here, as it did before" + (
             f"; not counted: {', '.join(unknown)}" if unknown else ""
         )
     if plan.training or plan.tables:
-        yield "Ctrl-C is safe: what is finished is kept, the network at work keeps its last checkpoint, and the same command goes on from there"
+        yield (
+            "Ctrl-C is safe: what is finished is kept, the network at work keeps its last "
+            "checkpoint, and the same command goes on from there"
+        )
         yield f"results go to {paths.runs()}"
 
 
@@ -87,7 +94,10 @@ def closing(
         yield why
     for training in outcome.diverged:
         yield f"diverged: {label(training)}; it is kept, and marked in the list of runs"
-    yield f"{plan.sweep.name}: {len(outcome.made)} made, {len(outcome.there)} were there, {len(outcome.left)} left"
+    yield (
+        f"{plan.sweep.name}: {len(outcome.made)} made, {len(outcome.there)} were there, "
+        f"{len(outcome.left)} left"
+    )
     yield f"results are in {paths.runs()}; list them with: python -m lib runs"
     if outcome.left:
         yield (

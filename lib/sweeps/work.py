@@ -214,7 +214,8 @@ class _Work:
                 duration(time.monotonic() - times[0]),
             )
             self.say(
-                f"{count} of {len(self.plan.trainings)}: {what} {label(training)}, accuracy {_accuracy(training)}, {took}"
+                f"{count} of {len(self.plan.trainings)}: {what} {label(training)}, accuracy "
+                f"{_accuracy(training)}, {took}"
             )
 
     def measure(self, training: Training, name: str) -> None:

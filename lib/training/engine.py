@@ -101,7 +101,8 @@ def _note(device: str, trouble: str) -> None:
     _troubles[device] = trouble
     if trouble:
         logging.getLogger(__name__).warning(
-            f"training without torch.compile, about half as fast: {trouble}; it needs a C++ compiler that works "
+            f"training without torch.compile, about half as fast: {trouble}; it needs a C++ compiler "
+            f"that works "
             "(CXX) and a temporary folder (TMPDIR) with room, whose files may be executed"
         )
 

@@ -167,9 +167,13 @@ def _epochs(
     training, recipe, steps = session.training, session.training.settings, session.steps
     saved, longest, diverged = time.monotonic(), 0.0, False
     bar = tqdm(
-        total=recipe.epochs * steps * session.batch, initial=state.epoch * steps * session.batch, unit="img", unit_scale=True,
-        desc=f"alpha {training.alpha:g} seed {training.seed}", disable=None if progress is None else not progress,
-    )  # fmt: skip
+        total=recipe.epochs * steps * session.batch,
+        initial=state.epoch * steps * session.batch,
+        unit="img",
+        unit_scale=True,
+        desc=f"alpha {training.alpha:g} seed {training.seed}",
+        disable=None if progress is None else not progress,
+    )
     with bar:
         while state.epoch < recipe.epochs and not diverged:
             start = time.monotonic()

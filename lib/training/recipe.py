@@ -98,7 +98,8 @@ class Training:
         if side != wanted:
             fitting = [name for name in models.MODELS if models.image_side(name) == side]
             raise InputError(
-                f"model {self.model!r} takes {wanted}-pixel images, {self.dataset!r} has {side}; fitting models: {', '.join(fitting)}"
+                f"model {self.model!r} takes {wanted}-pixel images, {self.dataset!r} has {side}; "
+                f"fitting models: {', '.join(fitting)}"
             )
         if self.recipe not in RECIPES:
             raise unknown("recipe", self.recipe, RECIPES)
@@ -218,15 +219,18 @@ PROVENANCE = {
     "epochs": "recalled",
     "minibatch": "recalled; the ResNet20 code base has 128",
     "learning rate": "recalled; milestones 100 and 150 established in the ResNet20 code base",
-    "validation": "recalled: 10 % of the training images, drawn by the seed; stratified by class is our choice",
+    "validation": "recalled: 10 % of the training images, drawn by the seed; stratified by class is "
+    "our choice",
     "checkpoint": "recalled",
     "augmentation": "choice; for CIFAR-10 that of the ResNet20 code base, established there",
     "normalisation": "choice; established in the ResNet20 code base, ImageNet's statistics even for CIFAR-10",
-    "network": "recalled: the ResNet20 code base, whose option-A shortcuts and Kaiming-normal weights are established there",
+    "network": "recalled: the ResNet20 code base, whose option-A shortcuts and Kaiming-normal weights "
+    "are established there",
     "units": "recalled: every ReLU layer, averaged over space; that logits are left out is established",
     "index": "established; the value of ε is recalled",
     "last incomplete minibatch": "choice: left out",
-    "weights": "choice: matrices rounded to float16 before anything is measured, so that the stored network is the measured one",
+    "weights": "choice: matrices rounded to float16 before anything is measured, so that the stored "
+    "network is the measured one",
 }
 
 FAST = "choice: the fast recipe is ours, in place of the paper's, for machines without a GPU"

@@ -35,8 +35,17 @@ def corrupted_examples(examples: pd.DataFrame) -> Figure:
         axes.imshow(np.asarray(Image.open(io.BytesIO(one.png))), interpolation="nearest")
         axes.set_title(one.corruption.replace("_", " "), fontsize=9, pad=3)
         right = one.predicted == one.label
-        axes.text(0.5, -0.05, f"{one.predicted}, {one.confidence:.0%}", transform=axes.transAxes, ha="center", va="top", fontsize=8,
-                  color="0.2" if right else WRONG, fontweight="normal" if right else "bold")  # fmt: skip
+        axes.text(
+            0.5,
+            -0.05,
+            f"{one.predicted}, {one.confidence:.0%}",
+            transform=axes.transAxes,
+            ha="center",
+            va="top",
+            fontsize=8,
+            color="0.2" if right else WRONG,
+            fontweight="normal" if right else "bold",
+        )
     figure.tight_layout(h_pad=1.0)
     return figure
 
