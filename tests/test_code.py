@@ -598,3 +598,30 @@ def test_an_edit_of_a_torchvision_block_makes_its_networks_stale(old, model, edi
     after = digests()
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {name for name in ALL if f" {model}" in name}
+
+
+MOVES = {  # a function, where it stands, and where it goes
+    "a function of networks": ("def to_unit(", "models/activations", "models/resnet"),
+    "a function of tables": ("def is_early(", "measurements/measurement", "measurements/strengths"),
+    "a step of training": ("def learning_rate(", "training/loop", "training/augmentation"),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_a_function_that_moves_to_another_module_makes_nothing_stale(name, edit, tmp_path):
+    before = digests()
+    head, old, new = MOVES[name]
+    source = (tmp_path / "lib" / f"{old}.py").read_text(encoding="utf-8")
+    start = source.index(head)
+    end = source.find("\n\n\n", start)
+    function = source[start : end if end > 0 else len(source)]
+    target = "lib." + new.replace("/", ".")
+    moved = head.removeprefix("def ").rstrip("(")
+    needed = "".join(line + "\n" for line in source.splitlines() if re.match(r"(from|import) ", line))
+    edit(old, function, f"from {target} import {moved}\n")
+    whole = (tmp_path / "lib" / f"{new}.py").read_text(encoding="utf-8")
+    edit(new, whole, f"{whole}\n\n{needed}\n\n{function}\n")
+    assert digests() == before
+    edit(new, head, f"{head.rstrip('(')}_renamed(")
+    edit(old, f"import {moved}\n", f"import {moved}_renamed as {moved}\n")
+    assert digests() == before

@@ -1,9 +1,11 @@
 """What stands around the book: README, citation, workflows, container. In step with the book, and valid."""
 
-import ast
 import json
 import os
 import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -208,26 +210,28 @@ def test_links_to_files_lead_somewhere(file):
     )
 
 
-def test_the_house_is_built_from_the_ground_up():
-    """Every module is on a floor of the README's table, and imports from its own floor and those below."""
-    floors, text = {}, (paths.ROOT / "README.md").read_text()
-    for number, modules in re.findall(r"^\| (\d) \| (.*) \|$", text, re.MULTILINE):
-        floors |= dict.fromkeys(
-            (name.rstrip("/") for name in re.findall(r"`([\w/]+)`", re.sub(r"\([^()]*\)", "", modules))),
-            int(number),
-        )
-    modules = [
-        file for file in (paths.ROOT / "lib").rglob("*.py") if file != paths.ROOT / "lib" / "__init__.py"
+def test_the_house_is_drawn_as_the_contract_has_it():
+    """The README's floors, top to bottom, are the layers of the import contract, and all that lib holds."""
+    settings = tomllib.loads((paths.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    contract = [name for layer in layers if layer != "__main__" for name in layer.split(" | ")]
+    house = (paths.ROOT / "README.md").read_text(encoding="utf-8").split("## The house")[1].split("\n## ")[0]
+    drawn = [
+        name
+        for row in re.findall(r"^\| (`.*?) \|", house, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
     ]
-    upwards = set()
-    for file in modules:
-        own = file.relative_to(paths.ROOT / "lib").parts[0].removesuffix(".py")
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lib":
-                names = (
-                    [one.name for one in node.names if one.name != "__version__"]
-                    if node.module == "lib"
-                    else [node.module.split(".")[1]]
-                )
-                upwards |= {(own, name) for name in names if floors[name] > floors[own]}
-    assert len(modules) > 60 and upwards == set()
+    held = {file.stem for file in (paths.ROOT / "lib").iterdir() if file.suffix == ".py" or file.is_dir()}
+    assert sorted(drawn) == sorted(contract) == sorted(held - {"__init__", "__main__", "__pycache__"})
+    order = [layers.index(next(layer for layer in layers if name in layer.split(" | "))) for name in drawn]
+    assert [name for name in ("book", "runs", "measurements", "training", "base") if name in drawn] == [
+        name for name in drawn if name in ("book", "runs", "measurements", "training", "base")
+    ]
+    assert order[0] == min(order) and order[-1] == max(order)
+
+
+def test_imports_run_downwards():
+    """The import contract of pyproject.toml holds, and would not if a lower floor imported a higher one."""
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    found = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0 and "Imports run downwards KEPT" in found.stdout, found.stdout
