@@ -414,7 +414,7 @@ def test_at_hand_reads_what_is_cached_and_makes_nothing(own_store, trainings, mo
 
 def test_a_network_that_is_not_measured_yet_is_not_at_hand(own_store, trainings, monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")
-    monkeypatch.setattr(chapter.measurements, "file_name", lambda name, settings: "of-other-settings.parquet")
+    monkeypatch.setattr("lib.measurements.file_name", lambda name, settings: "of-other-settings.parquet")
     assert at_hand(trainings[:1]).mean_selectivity.isna().all()
 
 

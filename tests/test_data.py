@@ -1326,7 +1326,8 @@ def forbid_decoding(monkeypatch) -> None:
     def decode(*arguments):
         raise AssertionError("decoded although cached")
 
-    monkeypatch.setattr("lib.data.pictures._decode", decode)
+    for module in ("parquet", "tiny_imagenet"):
+        monkeypatch.setattr(f"lib.data.{module}._decode", decode)
 
 
 @pytest.fixture
@@ -1415,7 +1416,8 @@ def test_no_damage_of_a_cache_file_passes(kept, monkeypatch):
     def again(*arguments):
         raise InputError("read again")
 
-    monkeypatch.setattr("lib.data.parquet.read_parquet", again)
+    for module in ("cifar10", "tiny_imagenet"):
+        monkeypatch.setattr(f"lib.data.{module}.read_parquet", again)
     for seed in range(800):
         raw = flipped(whole, seed) if seed % 4 else whole[: chance.randrange(len(whole))]
         file.write_bytes(raw)

@@ -181,7 +181,7 @@ def test_variants_train_resume_and_repeat_to_the_bit(variant, digits, monkeypatc
     pass
 
     some = {"train": digits["train"][slice(0, 220)], "test": digits["test"][slice(0, 100)]}
-    monkeypatch.setattr("lib.data.datasets.load", lambda name, split: some[split])
+    monkeypatch.setattr("lib.data.load", lambda name, split: some[split])
     monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", 0)
     whole = train(tiny(variant), EAGER, progress=False)
 

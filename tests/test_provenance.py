@@ -13,13 +13,13 @@ import nbformat
 import pandas as pd
 import pytest
 
-from lib import runs
+from lib import measurements, runs
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.book import chapter, notebooks, site, sources
 from lib.book.figures import style
 from lib.book.figures.selectivity import dead_units
-from lib.runs import catalogue, provenance, run
+from lib.runs import catalogue, provenance
 from lib.runs.run import folder as run_folder
 from lib.runs.tables import at_hand
 
@@ -60,7 +60,7 @@ def test_all_that_is_read_is_recorded_and_nothing_else(store_dir, trainings, rea
     assert provenance.so_far() == {}
     runs.history(trainings[1:])
     runs.table("selectivity", trainings)
-    units = run.measurements.file_name("selectivity", {})
+    units = measurements.file_name("selectivity", {})
     assert provenance.so_far() == {trainings[0]: (units,), trainings[1]: (runs.HISTORY, units)}
     runs.summary(trainings[:1])
     runs.load(trainings[0])

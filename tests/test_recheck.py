@@ -25,7 +25,7 @@ from lib.training.loop import Trained, learning_rate, train
 from lib.training.recipe import Training
 
 # edits that change the digest and no number; which of the two kinds of results they reach
-TRAIN = ("train", "0.1**passed", "0.1 ** (passed + 0)")
+TRAIN = ("training/loop", "0.1**passed", "0.1 ** (passed + 0)")
 TABLES = ("selectivity", "(means == 0)", "(means + 0 == 0)")
 
 
@@ -74,7 +74,7 @@ def replayed(made, monkeypatch):
             on_epoch(row)
         return Trained(network, history, runs.config(run)["result"] | {"seconds": 0.1} | log.result, engine)
 
-    monkeypatch.setattr("lib.training.loop.train", train_again)
+    monkeypatch.setattr("lib.runs.recheck.train", train_again)
     return log
 
 
@@ -460,7 +460,7 @@ def test_a_later_edit_needs_evidence_of_its_own(again, own_store, trainings, edi
     edit(*TRAIN)
     assert again()[0]
     (first,) = records(own_store)
-    edit("train", "passed + 0", "0 + passed")
+    edit("training/loop", "passed + 0", "0 + passed")
     assert again()[0]
     (second,) = records(own_store)
     assert first["old"] == second["old"] and first["new"] != second["new"] == runs_provenance.training_digest(

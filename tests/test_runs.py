@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -107,7 +108,11 @@ def test_a_missing_table_is_measured_once_without_training(own_store, trainings,
     monkeypatch.setattr("lib.runs.tables._measure", fail)
     pd.testing.assert_frame_equal(runs.table("class_means", trainings[:1]), first)
     entry = store.Folder(own_store / trainings[0].name).files[measurements.file_name("class_means", {})]
-    assert entry["measurement"] == "class_means" and entry["settings"] == {} and len(entry["code"]) == 12
+    assert (
+        entry["measurement"] == "class_means"
+        and entry["settings"] == {}
+        and re.fullmatch("2:[0-9a-f]{12}", entry["code"])
+    )
     assert {"commit", "torch", "device", "date", "seconds"} <= set(entry["provenance"])
 
 
@@ -401,7 +406,7 @@ def test_a_renamed_folder_is_not_taken_for_another_run(own_store, trainings, not
 
 
 def test_a_checkpoint_made_by_other_code_is_not_gone_on_from(empty_store, digits, monkeypatch):
-    monkeypatch.setattr("lib.data.datasets.load", lambda name, split: digits[split][slice(0, 200)])
+    monkeypatch.setattr("lib.data.load", lambda name, split: digits[split][slice(0, 200)])
     monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", 0)
     training = Training("digits", "resnet8", recipe="fast", epochs=2)
     real, drawn = augmentation.draw, []
@@ -817,7 +822,7 @@ def test_a_run_of_a_model_that_is_gone_does_not_stop_the_catalogue(store_dir, mo
 
     # keeps the order of the table
     monkeypatch.setattr(
-        "lib.models.registry.MODELS",
+        "lib.models.MODELS",
         {name: made for name, made in models.MODELS.items() if name != "resnet8"},
     )
     assert catalogue.catalogue().status.tolist() == ["stale", "stale"]
@@ -832,7 +837,7 @@ def test_an_edited_constant_names_what_is_stale(store_dir, edit):
 
 
 def test_an_edited_table_is_stale_without_its_training(store_dir, edit):
-    edit("measurements", '"best_class": means', '"favourite": means')
+    edit("measurements/selectivity", '"best_class": means', '"favourite": means')
     assert (catalogue.catalogue().note == "changed since it was made: code of selectivity").all()
 
 
@@ -900,10 +905,10 @@ def test_an_edited_objective_is_stale_for_its_own_variant_alone(own_store, train
     # one code, two settings
     assert provenance.training_digest(variants["pgd-2"]) == provenance.training_digest(variants["pgd-4"])
     assert set(catalogue.catalogue().status) == {"ok"}
-    edit("objective", "settings.jsd * consistency(logits)", "settings.jsd * 2 * consistency(logits)")
+    edit("training/objective", "settings.jsd * consistency(logits)", "settings.jsd * 2 * consistency(logits)")
     rows = catalogue.catalogue()
     assert rows[rows.status == "stale"].variant.tolist() == ["augmix"]
-    edit("attacks", "found.detach()", "found.detach() + 0")
+    edit("attacks/ascent", "found.detach()", "found.detach() + 0")
     rows = catalogue.catalogue()
     assert sorted(rows[rows.status == "stale"].variant) == ["augmix", "pgd-2", "pgd-4"]
 

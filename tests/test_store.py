@@ -295,7 +295,7 @@ def test_a_disk_that_fills_before_the_manifest_leaves_a_leftover_that_does_not_c
             monkeypatch.setattr(store.os, "fsync", fail_with(errno.ENOSPC))
         whole(file, content)
 
-    monkeypatch.setattr("lib.base.files.write_atomically", full_for_the_manifest)
+    monkeypatch.setattr("lib.runs.store.write_atomically", full_for_the_manifest)
     with pytest.raises(InputError, match="the disk is full"):
         folder.add("attack-2.parquet", b"two")
     again = store.Folder(folder.path)

@@ -300,7 +300,7 @@ def source(made, trainings) -> store.Folder:
 @pytest.fixture
 def steady(monkeypatch):
     """Every timed estimate is 100 seconds."""
-    monkeypatch.setattr("lib.training.loop.estimate_seconds", lambda training, engine: 100.0)
+    monkeypatch.setattr("lib.sweeps.planning.estimate_seconds", lambda training, engine: 100.0)
 
 
 def test_a_plan_counts_what_is_missing(own_store, write, trainings, steady):
@@ -326,8 +326,8 @@ def test_a_plan_names_missing_tables(own_store, write, trainings, steady):
 
 
 def test_a_full_store_needs_neither_data_nor_time(own_store, write, monkeypatch):
-    monkeypatch.setattr("lib.data.datasets.load", None)
-    monkeypatch.setattr("lib.training.loop.estimate_seconds", None)
+    monkeypatch.setattr("lib.data.load", None)
+    monkeypatch.setattr("lib.sweeps.planning.estimate_seconds", None)
     before = sorted(own_store.rglob("*"))
     plan = sweeps.plan(sweeps.read(write(epochs=EPOCHS)))
     lines = []
@@ -462,7 +462,7 @@ def forged(own_store, source, steady, monkeypatch):
         made.append(training)
         return forge(training, source, status="diverged" if training.alpha == 9 else "ok")
 
-    monkeypatch.setattr("lib.runs.run.make", make)
+    monkeypatch.setattr("lib.runs.make", make)
     return SimpleNamespace(made=made, trouble=trouble)
 
 

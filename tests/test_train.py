@@ -47,7 +47,7 @@ def tiny(alpha: float = 1.0, seed: int = 0, epochs: int = 2) -> Training:
 def few(digits, monkeypatch) -> dict[str, Images]:
     """`data.load` gives 220 training images and 100 test images only: an epoch is 3 steps."""
     some = {"train": digits["train"][slice(0, 220)], "test": digits["test"][slice(0, 100)]}
-    monkeypatch.setattr("lib.data.datasets.load", lambda name, split: some[split])
+    monkeypatch.setattr("lib.data.load", lambda name, split: some[split])
     return some
 
 

@@ -38,7 +38,16 @@ def measuring() -> pd.DataFrame:
         A table with the columns dataset, model, measurement, device, tables (their number), seconds (their
         median), least and most.
     """
-    return _measuring([row for folder in catalogue.folders() for row in _tables(folder)])
+    return _measuring(_all_tables())
+
+
+def _all_tables() -> list[tuple[str, str, str, str, float]]:
+    """The rows of `_tables` of all runs that can be read: the list of runs names what is wrong with the others."""
+    found = []
+    for folder in catalogue.folders():
+        with suppress(InputError, LookupError, TypeError, ValueError, AttributeError, OSError):
+            found += _tables(folder)
+    return found
 
 
 def _tables(folder: Path) -> list[tuple[str, str, str, str, float]]:
@@ -63,11 +72,7 @@ def expected() -> dict[tuple[str, str, str], float]:
     Returns:
         ``{(dataset, model, measurement): median}``.
     """
-    found = []
-    for folder in catalogue.folders():
-        with suppress(InputError, LookupError, TypeError, ValueError, AttributeError, OSError):
-            found += _tables(folder)
-    rows = _measuring(found)
+    rows = _measuring(_all_tables())
     rows = rows[rows.device == provenance.device("cuda" if torch.cuda.is_available() else "cpu")]
     return {(one.dataset, one.model, one.measurement): one.seconds for one in rows.itertuples()}
 
