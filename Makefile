@@ -12,13 +12,14 @@ PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile
 # make rerun CHAPTER=approach ALPHA=0.7 [DATASET=digits] [SEED=1] [RECIPE=paper]; lists in quotes: ALPHA="0.7 -0.7"
 RERUN = $(foreach a,$(ALPHA),--alpha=$(a)) $(foreach s,$(SEED),--seed=$(s)) $(if $(DATASET),--dataset=$(DATASET)) $(if $(RECIPE),--recipe=$(RECIPE))
 
-.PHONY: help env book pdf test test-fast rerun chapters bench lock clean
+.PHONY: help env book pdf lint test test-fast rerun chapters bench lock clean
 
 help:
 	@echo 'make book                                          the book from cached runs: _build/html/index.html'
 	@echo 'make pdf                                           the same on paper, printed by Chromium: _build/book.pdf'
 	@echo 'make test                                          unit tests and every cell of every chapter; WORKERS=8 on a larger machine'
 	@echo 'make test-fast                                     the unit tests that train nothing and build nothing: below a minute and a half'
+	@echo 'make lint                                          style, types, and that imports run downwards'
 	@echo 'make rerun CHAPTER=approach ALPHA=0.7              a chapter with one more alpha; DATASET=digits trains for about a minute'
 	@echo 'make chapters                                      execute the chapters and publish their notebooks'
 	@echo 'make bench                                         speed against what people would use instead; NAME=train-step for one of them'
@@ -45,6 +46,12 @@ chapters: env
 test: env
 	$(PYTEST) --no-loadscope-reorder tests
 	RUNS_FROZEN=1 OMP_NUM_THREADS=1 $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=600 index.ipynb chapters
+
+lint: env
+	.venv/bin/ruff check lib tests benchmarks chapters
+	.venv/bin/ruff format --check lib tests benchmarks
+	.venv/bin/lint-imports
+	.venv/bin/mypy
 
 test-fast: env
 	$(PYTEST) --no-loadscope-reorder -m "not slow" tests
