@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= python3
 PY := .venv/bin/python
+# whatever is started here imports the library of this folder, also where the environment was made for another copy
+export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 UV := .venv/bin/uv
 # Tests run in so many processes; each works with one thread. A file's tests stay together, longest files first (tests/conftest.py).
 WORKERS ?= 2

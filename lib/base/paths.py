@@ -17,9 +17,38 @@ CHAPTERS = ROOT / "chapters"
 BUILD = ROOT / "_build"
 
 
+def is_project(folder: Path) -> bool:
+    """Whether a folder is a copy of this project, and not where an installer has put the library alone."""
+    return (folder / "_toc.yml").is_file() and (folder / "lib").is_dir()
+
+
+def _place(variable: str, usual: str) -> Path:
+    given = os.environ.get(variable)
+    if not given and not is_project(ROOT):
+        raise InputError(
+            f"lib is installed in {ROOT}, outside its project: set {variable} to a folder of yours, "
+            "or work in a clone, where `make env` sets everything up"
+        )
+    return (ROOT / (given or usual)).resolve()
+
+
+def hand_down() -> None:
+    """Let processes and kernels that are started from here import this library, wherever the environment they
+    run in would find another: a copied or moved clone has the environment of the first.
+    """
+    if is_project(ROOT):
+        others = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+        kept = [part for part in others if Path(part) != ROOT]
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *kept])
+
+
 def runs() -> Path:
-    """Folder of cached runs: $RUNS_DIR, or runs/ in the project."""
-    return (ROOT / (os.environ.get("RUNS_DIR") or "runs")).resolve()
+    """Folder of cached runs: $RUNS_DIR, or runs/ in the project.
+
+    Raises:
+        InputError: This library stands outside a project, and RUNS_DIR does not say where runs are.
+    """
+    return _place("RUNS_DIR", "runs")
 
 
 @exempt
@@ -27,7 +56,7 @@ def cache() -> Path:
     """Folder of decoded data sets, corrupted and adversarial images, safe to delete: $LIB_CACHE, or .cache/
     in the project.
     """
-    return (ROOT / (os.environ.get("LIB_CACHE") or ".cache")).resolve()
+    return _place("LIB_CACHE", ".cache")
 
 
 @exempt

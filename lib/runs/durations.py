@@ -42,7 +42,7 @@ def measuring() -> pd.DataFrame:
 
 
 def _all_tables() -> list[tuple[str, str, str, str, float]]:
-    """The rows of `_tables` of all runs that can be read; the list of runs names what is wrong with others."""
+    """Rows of `_tables` of all runs that can be read; the list of runs names what is wrong with others."""
     found = []
     for folder in catalogue.folders():
         with suppress(InputError, LookupError, TypeError, ValueError, AttributeError, OSError):
