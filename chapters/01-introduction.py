@@ -48,13 +48,12 @@ recipe: str = "fast"  # fast or paper
 
 # %% tags=["remove-input"]
 from lib import runs
-from lib.book import chapter, prose
-from lib.book.figures import style
+from lib.book import chapter, figures, prose
 
 here = chapter.parameters(globals())
 from myst_nb import glue
 
-style.setup()
+figures.setup()
 summary = runs.summary(here.trainings)
 
 # %% tags=["remove-input"]

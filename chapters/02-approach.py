@@ -26,22 +26,14 @@ recipe: str = "fast"  # fast or paper
 import pandas as pd
 
 from lib import papers, runs
-from lib.book import chapter, prose, tables
-from lib.book.figures import style
-from lib.book.figures.selectivity import (
-    accuracy_and_selectivity,
-    dead_units,
-    example_units,
-    selectivity_and_alpha,
-    selectivity_by_layer,
-)
+from lib.book import chapter, figures, prose, tables
 from lib.papers import verdicts
 from lib.papers.selectivity import RESNET18_TINY_IMAGENET
 
 here = chapter.parameters(globals())
 from myst_nb import glue
 
-style.setup()
+figures.setup()
 summary = runs.summary(here.trainings)
 units = runs.table("selectivity", here.trainings)
 glue("n", f"{len(summary)}", display=False)
@@ -67,8 +59,8 @@ live = units[(units.alpha == plain.alpha) & (units.seed == plain.seed) & ~units.
 low, high = live.iloc[0], live.iloc[-1]
 means = runs.table("class_means", [plain])
 examples = [means[(means.depth == one.depth) & (means.unit == one.unit)].assign(title=f"{one.layer}, unit {one.unit}: SI = {one.selectivity:.2f}") for one in (low, high)]
-style.show(
-    example_units(examples),
+figures.show(
+    figures.example_units(examples),
     name="fig-units",
     alt=f"""Two bar charts of mean activation for each class, in falling order. Left, a unit of index {low.selectivity:.2f}: from {examples[0]["mean"].max():.3g} down to
     {examples[0]["mean"].min():.3g}. Right, one of index {high.selectivity:.2f}: from {examples[1]["mean"].max():.3g} down to {examples[1]["mean"].min():.3g}.""",
@@ -93,8 +85,8 @@ by_alpha = summary.groupby("alpha")[["mean_selectivity", "live_selectivity", "cl
 theirs = RESNET18_TINY_IMAGENET.selectivity
 order = "at every step" if by_alpha.mean_selectivity.is_monotonic_increasing else "not at every step"
 live_order = "at every step" if by_alpha.live_selectivity.is_monotonic_increasing else "not at every step"
-style.show(
-    selectivity_and_alpha(summary, RESNET18_TINY_IMAGENET),
+figures.show(
+    figures.selectivity_and_alpha(summary, RESNET18_TINY_IMAGENET),
     name="fig-selectivity",
     alt=f"""Mean class selectivity against α, from {by_alpha.mean_selectivity.iloc[0]:.2f} at α = {by_alpha.index[0]:g} to {by_alpha.mean_selectivity.iloc[-1]:.2f} at
     α = {by_alpha.index[-1]:g}; it rises {order}. The published curve of another network, dotted, goes from {theirs.iloc[0]:.2f} to {theirs.iloc[-1]:.2f}.""",
@@ -119,8 +111,8 @@ for name, alpha in (("low", by_alpha.index[0]), ("high", by_alpha.index[-1])):
 # %% tags=["hide-input"]
 last = units[~units.dead].groupby(["alpha", "depth"]).selectivity.mean().unstack("alpha")
 spread = last[by_alpha.index[-1]] - last[by_alpha.index[0]]
-style.show(
-    selectivity_by_layer(units),
+figures.show(
+    figures.selectivity_by_layer(units),
     name="fig-layers",
     alt=f"""Two panels, mean selectivity against layer, one line an α; left all units, right live units. From the lowest to the highest α the live
     units rise most, by {spread.max():.2f}, in layer {spread.idxmax()}, and least, by {spread.min():.2f}, in layer {spread.idxmin()}.""",
@@ -140,8 +132,8 @@ glue("least-layer", f"{spread.idxmin()}", display=False)
 
 # %% tags=["hide-input"]
 percent = 100 * by_alpha.dead
-style.show(
-    dead_units(summary),
+figures.show(
+    figures.dead_units(summary),
     name="fig-dead",
     alt=f"""Share of dead units against α: {percent.iloc[0]:.1f} percent at α = {percent.index[0]:g}, at most {percent.max():.1f} percent, at α = {percent.idxmax():g}.""",
     caption=f"Units that no image of the test set makes fire, in percent of all units of the network, against α; {here.setting}, a point a network.",
@@ -160,8 +152,8 @@ glue("dead-most-alpha", prose.number(percent.idxmax(), "g"), display=False)
 
 # %% tags=["hide-input"]
 accuracy = 100 * by_alpha.clean_accuracy
-style.show(
-    accuracy_and_selectivity(summary),
+figures.show(
+    figures.accuracy_and_selectivity(summary),
     name="fig-accuracy",
     alt=f"""Clean test accuracy against mean selectivity, one dot a network: {accuracy.iloc[0]:.1f} percent at the lowest α, {accuracy.iloc[-1]:.1f} at the highest,
     the best {accuracy.max():.1f} at α = {accuracy.idxmax():g}.""",
@@ -182,7 +174,7 @@ glue("accuracy-best-alpha", prose.number(accuracy.idxmax(), "g"), display=False)
 # unverified, *choice* is ours.
 
 # %% tags=["hide-input"]
-style.show_table(tables.hyperparameters(here.trainings[0]))
+figures.show_table(tables.hyperparameters(here.trainings[0]))
 
 # %% [markdown]
 # ## Verdict
@@ -193,7 +185,7 @@ style.show_table(tables.hyperparameters(here.trainings[0]))
 glue("rule", papers.RULE, display=False)
 ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-style.show_table(ledger.loc[ledger.id.isin(["LM-1", "LM-2", "LM-19"]), columns])
+figures.show_table(ledger.loc[ledger.id.isin(["LM-1", "LM-2", "LM-19"]), columns])
 
 # %% [markdown]
 # LM-2's statistic compares the two ends: that accuracy *survives* low selectivity, it does not test. So here is what lowering selectivity costs (mean over seeds and
@@ -205,7 +197,7 @@ COSTS = {"clean accuracy, points": ("clean_accuracy", 100, "+.1f"), "mean select
 costs = [
     tables.changes(summary.assign(measure=name), "measure", column, ends, scale=scale, form=form) for name, (column, scale, form) in COSTS.items()
 ]
-style.show_table(pd.concat(costs, ignore_index=True).rename(columns={"measure": ""}))
+figures.show_table(pd.concat(costs, ignore_index=True).rename(columns={"measure": ""}))
 
 # %% [markdown]
 # LM-2's clause on ResNet20 alone, and the leaky ReLU of LM-19, are not tested. Sources are listed under {doc}`references`; the runs behind every figure

@@ -15,8 +15,7 @@ seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %% tags=["hide-input"]
-from lib.book import chapter
-from lib.book.figures import style
+from lib.book import chapter, figures
 from lib.runs import catalogue
 
 here = chapter.parameters(globals())
@@ -43,4 +42,4 @@ shown = cached.assign(
 columns = ["id", "variant", "alpha", "seed", "epochs", "accuracy", "SI", "minutes", "engine", "device", "torch", "commit", "date", "status", "tables"]
 for (dataset, model, recipe), rows in shown.groupby(["dataset", "model", "recipe"]):
     print(f"{model} on {dataset}, {recipe} recipe: {len(rows)} runs")
-    style.show_table(rows[columns], anchors=True)
+    figures.show_table(rows[columns], anchors=True)

@@ -28,15 +28,7 @@ recipe: str = "fast"  # fast or paper
 
 # %%
 from lib import data, papers, runs
-from lib.book import chapter, prose, tables
-from lib.book.figures import style
-from lib.book.figures.average import (
-    accuracy_by_corruption,
-    change_by_corruption,
-    corrupted_and_alpha,
-    corrupted_and_clean,
-    corrupted_examples,
-)
+from lib.book import chapter, figures, prose, tables
 from lib.corruptions.severities import TABLES
 from lib.measurements.corruption import by_corruption, by_severity, counted, with_corrupted
 from lib.papers import statistics, verdicts
@@ -45,7 +37,7 @@ from lib.runs.tables import at_hand, full_summary
 here = chapter.parameters(globals())
 from myst_nb import glue
 
-style.setup()
+figures.setup()
 table = runs.table("corruption", here.trainings)
 summary = with_corrupted(runs.summary(here.trainings), table)
 rows = by_severity(table)
@@ -84,8 +76,8 @@ for name, text in prose.numbers_at(places, (means, ".1f"), (change, "+.1f")):
 first = next(one for one in here.trainings if one.alpha == middle)
 examples = runs.table("corruption_examples", [first])
 wrong = examples[examples.predicted != examples.label].corruption
-style.show(
-    corrupted_examples(examples),
+figures.show(
+    figures.corrupted_examples(examples),
     name="fig-corruptions",
     alt=f"""Twenty small pictures of the same {examples.label.iloc[0]}: clean, and under each of the nineteen corruptions at severity 3, from noise over blur and
     weather to JPEG. Below each, the class that one network sees; {len(wrong)} of them are wrong.""",
@@ -98,8 +90,8 @@ style.show(
 
 # %% tags=["hide-input"]
 per_type = rows[rows.severity > 0].groupby("corruption", sort=False).accuracy.mean().mul(100)
-style.show(
-    accuracy_by_corruption(rows),
+figures.show(
+    figures.accuracy_by_corruption(rows),
     name="fig-by-corruption",
     alt=f"""Accuracy on each of {rows.corruption.nunique() - 1} corruptions, one column of five dots for each α, a dot a severity. Over all networks, the easiest
     is {per_type.idxmax().replace("_", " ")} with {per_type.max():.0f} percent, the hardest {per_type.idxmin().replace("_", " ")} with {per_type.min():.0f}.""",
@@ -113,8 +105,8 @@ style.show(
 # ## Mean corrupted accuracy
 
 # %% tags=["hide-input"]
-style.show(
-    corrupted_and_alpha(summary),
+figures.show(
+    figures.corrupted_and_alpha(summary),
     name="fig-corrupted",
     alt=f"""Left, mean accuracy on corrupted images against α: {means.corrupted_accuracy[low]:.1f} percent at α = {low:g}, {means.corrupted_accuracy[middle]:.1f}
     at {middle:g}, {means.corrupted_accuracy.iloc[-1]:.1f} at {means.index[-1]:g}; highest at {best:g}. Clean accuracy is above it everywhere. Right, corrupted
@@ -136,7 +128,7 @@ LABELS = {"corrupted_accuracy": "on corrupted images", "subset_accuracy": "on th
 long = summary.melt(["alpha", "seed"], list(LABELS), "measure", "value")
 _, high_spared = statistics.spared(summary)
 shown = tables.changes(long, "measure", "value", [(middle, low), (middle, high_spared), (middle, max(here.alphas))], scale=100)
-style.show_table(shown.assign(measure=shown.measure.map(LABELS)).rename(columns={"measure": "accuracy, points"}))
+figures.show_table(shown.assign(measure=shown.measure.map(LABELS)).rename(columns={"measure": "accuracy, points"}))
 
 # %% [markdown]
 # *Mean over seeds and 95 % t interval.* Where the ratio rises while accuracy on corrupted images hardly moves, it is clean accuracy that moves it: LM-5 then says less
@@ -149,8 +141,8 @@ style.show_table(shown.assign(measure=shown.measure.map(LABELS)).rename(columns=
 # ratio flatters networks of low accuracy: one that guesses loses nothing.
 
 # %% tags=["hide-input"]
-style.show(
-    corrupted_and_clean(summary),
+figures.show(
+    figures.corrupted_and_clean(summary),
     name="fig-corrupted-clean",
     alt=f"""Accuracy on corrupted against accuracy on clean images, a dot a network, coloured by α. The rank correlation of the two is
     {summary.subset_accuracy.corr(summary.corrupted_accuracy, method="spearman"):.2f}.""",
@@ -164,8 +156,8 @@ style.show(
 by_name = by_corruption(table).groupby(["corruption", "alpha"], sort=False).accuracy.mean().mul(100).unstack("alpha").sort_index(axis=1)
 changes = by_name.sub(by_name[middle], axis=0)
 lowest = changes.iloc[:, 0].reindex(names)
-style.show(
-    change_by_corruption(changes),
+figures.show(
+    figures.change_by_corruption(changes),
     name="fig-changes",
     alt=f"""A table of changes of accuracy against α = {middle:g}, a row a corruption, a column an α. At the lowest α, {changes.columns[0]:g},
     {(lowest > 0).sum()} of {len(lowest)} corruptions gain; the most is {lowest.max():+.1f} points ({lowest.idxmax().replace("_", " ")}), the least
@@ -188,7 +180,7 @@ glue("published-types", papers.claim("LM-4").published, display=False)
 # ## All the numbers
 
 # %% tags=["hide-input"]
-style.show_table(tables.by_alpha(summary))
+figures.show_table(tables.by_alpha(summary))
 
 # %% [markdown]
 # *Means over seeds, in percent, on the first {glue:text}`images` test images; in brackets their t interval from three seeds on. α that ruin clean accuracy are in the table like all others.*
@@ -201,7 +193,7 @@ style.show_table(tables.by_alpha(summary))
 glue("rule", papers.RULE, display=False)
 ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-style.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), columns])
+figures.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), columns])
 
 # %% [markdown]
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of
@@ -218,7 +210,7 @@ digits = full_summary(at_hand(small.trainings), small.trainings)
 glue("digits", f"{digits.corrupted_accuracy.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
 ledger = verdicts.ledger(digits)
-style.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), ["id", "claim", "verdict", "ours", "statistic"]])
+figures.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), ["id", "claim", "verdict", "ours", "statistic"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

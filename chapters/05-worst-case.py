@@ -34,15 +34,7 @@ recipe: str = "fast"  # fast or paper
 import pandas as pd
 
 from lib import papers, runs
-from lib.book import chapter, prose, tables
-from lib.book.figures import style
-from lib.book.figures.worst import (
-    accuracy_by_strength,
-    average_and_worst,
-    jacobian_and_alpha,
-    survival,
-    transferred_and_alpha,
-)
+from lib.book import chapter, figures, prose, tables
 from lib.measurements import masking
 from lib.measurements.attack import BALL_STEPS, BUDGET, TEMPERATURE
 from lib.measurements.attack_summary import BALL_COLUMNS, by_strength, curve
@@ -56,7 +48,7 @@ from lib.training.recipe import LABELS
 here = chapter.parameters(globals())
 from myst_nb import glue
 
-style.setup()
+figures.setup()
 table, transfer = (runs.table(name, here.trainings) for name in ("attack", "transfer"))
 runs.table("jacobian", here.trainings)
 at = strengths_for(here.dataset)
@@ -109,8 +101,8 @@ fgsm = curve(rows, "fgsm")
 fgsm = fgsm[fgsm.epsilon <= 4 * at.fgsm]
 pgd = curve(rows, at.curve)
 others = FGSM if here.dataset != "digits" else None  # as far from the digits as can be
-style.show(
-    accuracy_by_strength(
+figures.show(
+    figures.accuracy_by_strength(
         fgsm, pgd, others,
         doubtful=(masking.doubtful_alphas(checks, "fgsm"), masking.doubtful_alphas(checks, at.curve)),
     ),
@@ -145,7 +137,7 @@ style.show(
 # %% tags=["hide-input"]
 strengths = fgsm.assign(epsilon=fgsm.epsilon.fillna(0))
 steps = tables.changes(strengths, "epsilon", "accuracy", [(low_spared, middle), (middle, high_spared)], scale=100)
-style.show_table(steps.assign(epsilon=[f"{epsilon:.3g}" for epsilon in steps.epsilon]).rename(columns={"epsilon": "FGSM, ε"}))
+figures.show_table(steps.assign(epsilon=[f"{epsilon:.3g}" for epsilon in steps.epsilon]).rename(columns={"epsilon": "FGSM, ε"}))
 
 # %% [markdown]
 # *Change of accuracy in points, mean over seeds and 95 % t interval. All networks saw the same images, so that the intervals do not include what other test images
@@ -159,8 +151,8 @@ style.show_table(steps.assign(epsilon=[f"{epsilon:.3g}" for epsilon in steps.eps
 # of norm 0, which no small change moves at all, has no logarithm and is left out of it: {glue:text}`flat` images, all networks together.
 
 # %% tags=["hide-input"]
-style.show(
-    jacobian_and_alpha(summary),
+figures.show(
+    figures.jacobian_and_alpha(summary),
     name="fig-jacobian",
     alt=f"""Left, the mean norm of the Jacobian against α, on a logarithmic axis: {means.jacobian[low]:.3g} at α = {low:g}, {means.jacobian[middle]:.3g} at {middle:g},
     {means.jacobian[high]:.3g} at {high:g}. Right, divided by the spread of the logits: {means.relative_jacobian[low]:.3g}, {means.relative_jacobian[middle]:.3g} and
@@ -184,8 +176,8 @@ style.show(
 # %% tags=["hide-input"]
 theirs = transferred(transfer)
 theirs = theirs[theirs.attack == "ball-cross-entropy"]
-style.show(
-    transferred_and_alpha(theirs),
+figures.show(
+    figures.transferred_and_alpha(theirs),
     name="fig-transfer",
     alt=f"""Accuracy on adversarial images made against α = 0 networks of other seeds, against α, a line for each of {theirs.epsilon.nunique()} radii.
     At radius {255 * at.transfer:g}/255: {percent.transfer_accuracy[low]:.1f} percent at α = {low:g}, {percent.transfer_accuracy[middle]:.1f} at
@@ -205,7 +197,7 @@ style.show(
 # %% tags=["hide-input"]
 radii = tables.changes(theirs.sort_values("epsilon"), "epsilon", "accuracy", [(low_spared, middle), (middle, high_spared)], scale=100)
 radii.insert(1, f"at {prose.number(middle, 'g')}, %", [f"{100 * theirs[(theirs.epsilon == epsilon) & (theirs.alpha == middle)].accuracy.mean():.1f}" for epsilon in radii.epsilon])
-style.show_table(radii.assign(epsilon=[f"{255 * epsilon:.3g}/255" for epsilon in radii.epsilon]).rename(columns={"epsilon": "radius"}))
+figures.show_table(radii.assign(epsilon=[f"{255 * epsilon:.3g}/255" for epsilon in radii.epsilon]).rename(columns={"epsilon": "radius"}))
 
 # %% [markdown]
 # *Accuracy at α = {glue:text}`middle` in percent, and its change in points: mean over seeds and 95 % t interval.*
@@ -238,8 +230,8 @@ if images_autoattack:
 else:
     glue("autoattack", "AutoAttack has not been run on these networks", display=False)
 hollow = sum(int(flags.sum()) for flags in doubtful.values())
-style.show(
-    survival(summary, shown, doubtful),
+figures.show(
+    figures.survival(summary, shown, doubtful),
     name="fig-survival",
     alt=f"""Accuracy under several attacks of radius {255 * at.ball:g}/255 against α, a line an attack; left raw, right over clean accuracy. On the margin:
     {percent.ball_margin[low]:.1f} percent at α = {low:g}, {percent.ball_margin[middle]:.1f} at {middle:g}, {percent.ball_margin[high]:.1f} at {high:g}.
@@ -278,11 +270,11 @@ for name, value in (100 * relative.groupby("alpha").mean().reindex([middle]).ilo
 # ### Checks on the attacks themselves
 
 # %% tags=["hide-input"]
-style.show_table(masking.overview(checks))
+figures.show_table(masking.overview(checks))
 flagged = masking.by_alpha(checks)
 glue("limits", masking.WRITTEN, display=False)
 glue("flagged", f"{len(checks[checks.tripped][['alpha', 'seed']].drop_duplicates())} of {len(summary)}", display=False)
-style.show_table(flagged)
+figures.show_table(flagged)
 
 # %% [markdown]
 # *{glue:text}`flagged` networks trip some check; the second table says which, at which α and on which attacks. The limits were written {glue:text}`limits`. The
@@ -301,8 +293,8 @@ for name, networks_there in (("all", both), ("spared", some)):
 glue("rank-auto", tables.estimate(statistics.rank_correlation(some, "corrupted_accuracy", "autoattack_accuracy"), "+.2f"), display=False)
 corrupted = cached("corruption", here.trainings)
 tested = f"{corrupted.groupby([*LABELS, 'corruption', 'severity']).images.sum().max():,}" if len(corrupted) else "0"
-style.show(
-    average_and_worst(both, "ball_worst", frozenset(both.alpha[both.ball_worst_doubtful])),
+figures.show(
+    figures.average_and_worst(both, "ball_worst", frozenset(both.alpha[both.ball_worst_doubtful])),
     name="fig-average-worst",
     alt=f"""Accuracy under attack against accuracy on corrupted images, a point an α, {len(pairs)} in all: {"; ".join(f"{100 * pair.ball_worst:.1f} and {100 * pair.corrupted_accuracy:.1f} percent at α = {prose.number(alpha, 'g')}" for alpha, pair in pairs.iterrows())}.""",
     caption=f"""Accuracy under the strongest of the three attacks of radius {255 * at.ball:g}/255, on the first {images:,} test images, against mean accuracy on corrupted
@@ -320,7 +312,7 @@ style.show(
 # ## All the numbers
 
 # %% tags=["hide-input"]
-style.show_table(tables.attacked_by_alpha(summary))
+figures.show_table(tables.attacked_by_alpha(summary))
 
 # %% [markdown]
 # *Means over seeds; in brackets their 95 % t interval from three seeds on, which may reach beyond what is possible (below 0, say) where seeds differ much. On
@@ -336,14 +328,14 @@ style.show_table(tables.attacked_by_alpha(summary))
 glue("rule", papers.RULE, display=False)
 ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-style.show_table(ledger.loc[ledger.id.isin(["LM-7", "LM-8", "LM-9", "LM-10"]), columns])
+figures.show_table(ledger.loc[ledger.id.isin(["LM-7", "LM-8", "LM-9", "LM-10"]), columns])
 
 # %% [markdown]
 # And the question that the paper did not ask, by the same rule: does the ordering hold under attacks that do not depend on how sure a network is? The first row,
 # PGD on the cross-entropy, does depend on it, and is what the others are compared with.
 
 # %%
-style.show_table(surviving[["claim", "verdict", "ours", "statistic"]])
+figures.show_table(surviving[["claim", "verdict", "ours", "statistic"]])
 
 # %% [markdown]
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of
@@ -366,8 +358,8 @@ for name in ("fgsm", "ball", "transfer"):
     glue(f"digits-{name}", f"{255 * getattr(standing, name):g}/255", display=False)
 ledger = verdicts.ledger(digits)
 own = ledger.loc[ledger.id.isin(["LM-7", "LM-8", "LM-9", "LM-10"]), ["id", "claim", "verdict", "ours"]]
-style.show_table(own)
-style.show_table(verdicts.table(papers.SURVIVES, digits)[["claim", "verdict", "ours"]])
+figures.show_table(own)
+figures.show_table(verdicts.table(papers.SURVIVES, digits)[["claim", "verdict", "ours"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

@@ -32,9 +32,7 @@ recipe: str = "fast"  # fast or paper
 import pandas as pd
 
 from lib import papers, runs
-from lib.book import chapter, prose, tables
-from lib.book.figures import style
-from lib.book.figures.inside import by_layer
+from lib.book import chapter, figures, prose, tables
 from lib.measurements.gradient import variability, with_gradients
 from lib.measurements.measurement import is_early
 from lib.papers import statistics, verdicts
@@ -43,7 +41,7 @@ from lib.runs.tables import at_hand, cached
 here = chapter.parameters(globals())
 from myst_nb import glue
 
-style.setup()
+figures.setup()
 table = runs.table("gradient", here.trainings)
 summary = with_gradients(runs.summary(here.trainings), table)
 rows = variability(table)
@@ -92,8 +90,8 @@ for name, text in prose.numbers_at({"middle": middle, "low": low, "high": high},
 # precision; the tests compare them with float64.
 
 # %% tags=["hide-input"]
-style.show(
-    by_layer(
+figures.show(
+    figures.by_layer(
         rows,
         {"cv_samples": "over images: mean CV$_u$", "cv_units": "over units: CV$_l$"},
         labels="coefficient of variation",
@@ -121,7 +119,7 @@ style.show(
 NAMES = {"cv_samples": "over images", "cv_firing": "over images on which the unit fires (ours)", "cv_units": "over units"}
 long = summary.melt(["alpha", "seed"], list(NAMES), "measure", "cv")
 shown = tables.changes(long, "measure", "cv", [(low, middle), (middle, high_spared), (middle, high)], form="+.2f")
-style.show_table(shown.assign(measure=shown.measure.map(NAMES)).rename(columns={"measure": "coefficient of variation"}))
+figures.show_table(shown.assign(measure=shown.measure.map(NAMES)).rename(columns={"measure": "coefficient of variation"}))
 for name, one, other in (("low", low, middle), ("spared", middle, high_spared), ("high", middle, high)):
     for kind, column in (("firing", "cv_firing"), ("samples", "cv_samples")):
         glue(f"{kind}-{name}", prose.number(means[column].get(other, float("nan")) - means[column].get(one, float("nan")), "+.2f"), display=False)
@@ -135,8 +133,8 @@ for name, one, other in (("low", low, middle), ("spared", middle, high_spared), 
 
 # %% tags=["hide-input"]
 apart = rows.groupby("alpha")[["sigma", "mu", "sigma_units"]].mean()
-style.show(
-    by_layer(
+figures.show(
+    figures.by_layer(
         rows, {"mu": "mean μ", "sigma": "deviation over images σ$_u$", "sigma_units": "deviation over units σ$_l$"}, labels=("length of the gradient", "", ""), log=True
     ),
     name="fig-gradients-apart",
@@ -158,8 +156,8 @@ style.show(
 firing = table[~table.dead].assign(share=lambda units: units.active / units.images).groupby(["alpha", "seed", "layer", "depth"], as_index=False).share.mean()
 joined = rows.merge(firing, on=["alpha", "seed", "layer", "depth"], how="left")
 shares = 100 * joined.groupby("alpha").share.mean()
-style.show(
-    by_layer(joined.assign(percent=100 * joined.share), {"cv_firing": "CV$_u$, images on which it fires", "percent": "images on which a unit fires"}, labels=("coefficient of variation", "%")),
+figures.show(
+    figures.by_layer(joined.assign(percent=100 * joined.share), {"cv_firing": "CV$_u$, images on which it fires", "percent": "images on which a unit fires"}, labels=("coefficient of variation", "%")),
     name="fig-gradients-firing",
     alt=f"""Two panels against the layer, a line an α. Left, the variability over those images on which a unit fires; mean over layers {means.cv_firing[low]:.2f} at
     α = {low:g}, {means.cv_firing[middle]:.2f} at {middle:g}, {means.cv_firing[high]:.2f} at {high:g}. Right, the share of images on which a live unit fires:
@@ -183,7 +181,7 @@ style.show(
 glue("rule", papers.RULE, display=False)
 ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-style.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), columns])
+figures.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), columns])
 
 # %% [markdown]
 # What this does not show: that variable gradients make a network robust or vulnerable. α was set by us, so differences between networks are its effect; the
@@ -200,7 +198,7 @@ digits = with_gradients(at_hand(small.trainings), cached("gradient", small.train
 glue("digits", f"{digits.cv_samples.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
 ledger = verdicts.ledger(digits)
-style.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), ["id", "claim", "verdict", "ours"]])
+figures.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), ["id", "claim", "verdict", "ours"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

@@ -30,9 +30,7 @@ recipe: str = "fast"  # fast or paper
 import pandas as pd
 
 from lib import papers, runs
-from lib.book import chapter, prose, tables
-from lib.book.figures import style
-from lib.book.figures.inside import change_and_change, dimensions_by_layer
+from lib.book import chapter, figures, prose, tables
 from lib.measurements.attack import CURVES
 from lib.measurements.dimensionality import ATTACK_STEPS, NONE
 from lib.measurements.layers import dimensions, over_live_units, with_dimensions
@@ -43,7 +41,7 @@ from lib.runs.tables import at_hand, cached
 here = chapter.parameters(globals())
 from myst_nb import glue
 
-style.setup()
+figures.setup()
 table = runs.table("dimensionality", here.trainings)
 summary = with_dimensions(runs.summary(here.trainings), table)
 changes = dimensions(table)
@@ -97,8 +95,8 @@ for name, text in prose.numbers_at({"middle": middle, "low": low, "high": high},
 
 # %% tags=["hide-input"]
 label = "components for 95 % of variance,\n% of units"
-style.show(
-    dimensions_by_layer(clean, changes, "per_unit_95", label=label, scale=100, early=early),
+figures.show(
+    figures.dimensions_by_layer(clean, changes, "per_unit_95", label=label, scale=100, early=early),
     name="fig-dimensions",
     alt=f"""Three panels against the layer, a line an α. In the early layers, clean activations take {means.dimension_clean[low]:.0f} percent of the units at
     α = {low:g}, {means.dimension_clean[middle]:.0f} at {middle:g}, {means.dimension_clean[high]:.0f} at {high:g}; the change by corruptions
@@ -124,7 +122,7 @@ PLACES = {"early layers": clean[clean.early], "late layers": clean[~clean.early]
 long = pd.concat([rows.assign(where=name, share=rows.per_unit_95) for name, rows in PLACES.items()])
 long = pd.concat([long, PLACES["early layers"].assign(where="early layers, over live units", share=PLACES["early layers"].per_live_95)])
 shown = tables.changes(long, "where", "share", [(low, middle), (middle, high_spared), (middle, high)], scale=100)
-style.show_table(shown.rename(columns={"where": "clean activations"}))
+figures.show_table(shown.rename(columns={"where": "clean activations"}))
 
 # %% [markdown]
 # *Change of dimensionality in percent of units, mean over seeds and 95 % t interval.*
@@ -136,8 +134,8 @@ above = changes.pivot_table(index=["alpha", "seed", "depth", "early"], columns="
 share = 100 * (above.attack > above.corruption).groupby(above.early).mean()
 for name, where in (("early", True), ("late", False)):
     glue(f"above-{name}", f"{share[where]:.0f}", display=False)
-style.show(
-    change_and_change(changes[changes.change != NONE], "per_unit_95", label="% of units", scale=100),
+figures.show(
+    figures.change_and_change(changes[changes.change != NONE], "per_unit_95", label="% of units", scale=100),
     name="fig-changes-both",
     alt=f"""Dimensionality of the change by PGD against that of the change by corruptions, a point a layer and α, with the diagonal. Of the early layers of all networks
     {share[True]:.0f} percent lie above it, of the late ones {share[False]:.0f} percent.""",
@@ -157,8 +155,8 @@ style.show(
 def with_share(share: int) -> None:
     """The three panels for another share of the variance."""
     at = changes[changes.early].groupby(["alpha", "change"])[f"per_unit_{share}"].mean().mul(100).unstack()
-    style.show(
-        dimensions_by_layer(clean, changes, f"per_unit_{share}", label=label.replace("95", str(share)), scale=100, early=early),
+    figures.show(
+        figures.dimensions_by_layer(clean, changes, f"per_unit_{share}", label=label.replace("95", str(share)), scale=100, early=early),
         name=f"fig-dimensions-{share}",
         alt=f"""The same three panels for {share} percent of the variance. In the early layers, the change by corruptions takes {at.corruption[low]:.0f} percent of the
         units at α = {low:g} and {at.corruption[high]:.0f} at {high:g}, the change by PGD {at.attack[low]:.0f} and {at.attack[high]:.0f}.""",
@@ -176,7 +174,7 @@ with_share(99)
 # decides, the other rows are shown and not judged:
 
 # %% tags=["hide-input"]
-style.show_table(tables.by_share(changes[changes.early], [low, middle, high], shares=(90, 95, 99)))
+figures.show_table(tables.by_share(changes[changes.early], [low, middle, high], shares=(90, 95, 99)))
 
 # %% [markdown]
 # *In percent of units, mean over seeds and 95 % t interval.*
@@ -185,8 +183,8 @@ style.show_table(tables.by_share(changes[changes.early], [low, middle, high], sh
 # neighbours.
 
 # %% tags=["hide-input"]
-style.show(
-    dimensions_by_layer(changes[changes.change == NONE], changes, "twonn", label="intrinsic dimension (TwoNN)", early=early),
+figures.show(
+    figures.dimensions_by_layer(changes[changes.change == NONE], changes, "twonn", label="intrinsic dimension (TwoNN)", early=early),
     name="fig-twonn",
     alt=f"""Three panels of intrinsic dimension against the layer, a line an α. In the early layers, clean activations have {twonn.twonn_clean[low]:.1f} dimensions at
     α = {low:g}, {twonn.twonn_clean[middle]:.1f} at {middle:g}, {twonn.twonn_clean[high]:.1f} at {high:g}; the change by corruptions
@@ -214,7 +212,7 @@ glue("rule", papers.RULE, display=False)
 ids = ["LM-15", "LM-16", "LM-17", "LM-18"]
 ledger = verdicts.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-style.show_table(ledger.loc[ledger.id.isin(ids), columns])
+figures.show_table(ledger.loc[ledger.id.isin(ids), columns])
 
 # %% [markdown]
 # What this does not show: that dimensionality makes a network robust or vulnerable. The authors do not claim it either: α changes robustness, and it changes
@@ -231,7 +229,7 @@ digits = with_dimensions(at_hand(small.trainings), cached("dimensionality", smal
 glue("digits", f"{digits.dimension_clean.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
 ledger = verdicts.ledger(digits)
-style.show_table(ledger.loc[ledger.id.isin(ids), ["id", "claim", "verdict", "ours"]])
+figures.show_table(ledger.loc[ledger.id.isin(ids), ["id", "claim", "verdict", "ours"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

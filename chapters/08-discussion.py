@@ -19,16 +19,14 @@ recipe: str = "fast"  # fast or paper
 # %%
 from lib import papers, runs
 from lib.book import chapter as book_chapter
-from lib.book import prose
-from lib.book.figures import style
-from lib.book.figures.inside import ledger as inside_ledger
+from lib.book import figures, prose
 from lib.papers import verdicts
 from lib.runs.tables import at_hand, full_summary
 
 here = book_chapter.parameters(globals())
 from myst_nb import glue
 
-style.setup()
+figures.setup()
 summary = full_summary(runs.summary(here.trainings), here.trainings)
 others = at_hand(here.with_variants.trainings)
 ledger = verdicts.ledger(summary, others)
@@ -75,9 +73,9 @@ for verdict in papers.VERDICTS:
 
 # %% tags=["remove-input"]
 places = {one.id: one.shown for one in papers.CLAIMS if one.statistic}
-links = {name: style.Link(name, f"{chapter}.ipynb#{figure}") for name, (chapter, figure) in places.items()}
+links = {name: figures.Link(name, f"{chapter}.ipynb#{figure}") for name, (chapter, figure) in places.items()}
 shown = ledger.assign(id=[links.get(name, name) for name in ledger.id])
-style.show_table(shown[["id", "claim", "verdict", "asked together", "ours", "certainty"]])
+figures.show_table(shown[["id", "claim", "verdict", "asked together", "ours", "certainty"]])
 
 # %% [markdown]
 # Each *id* leads to the figure that shows it. *Certainty* is about the claim, not the result: *established* was read in the authors' own words, figures or replies to reviewers, *recalled* is from general
@@ -89,8 +87,8 @@ style.show_table(shown[["id", "claim", "verdict", "asked together", "ours", "cer
 if len(decided):
     ours = decided.claim == "LM-X2"
     names = decided.statement.str.removeprefix("the ordering of LM-8 under ") + ", " + decided.part
-    style.show(
-        inside_ledger(decided.assign(part=decided.part.where(~ours, names))),
+    figures.show(
+        figures.ledger_of_parts(decided.assign(part=decided.part.where(~ours, names))),
         name="fig-ledger",
         alt=f"""A row a part of a claim: its mean over seeds and 95 percent interval, in half widths of the interval. {int((decided.low > 0).sum())} of {len(decided)} lie
         wholly on the side that speaks for the claim, {int((decided.high < 0).sum())} wholly on the other.""",
@@ -107,7 +105,7 @@ else:
 # the verdict turn. What was known when each was written, and whether it was revised since, stands here.
 
 # %% tags=["hide-input"]
-style.show_table(papers.written())
+figures.show_table(papers.written())
 
 # %% [markdown]
 # The third seed of the book's networks on CIFAR-10 came when the other two were known. Before anything of it but its accuracy had been looked at, it was worked
@@ -137,7 +135,7 @@ style.show_table(papers.written())
 # - **Some verdicts say less than they seem to**, or can come about for another reason:
 
 # %% tags=["hide-input"]
-style.show_table(papers.cautions())
+figures.show_table(papers.cautions())
 
 # %% [markdown]
 # ## What is causal here

@@ -33,9 +33,7 @@ variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of 
 
 # %%
 from lib import papers, runs
-from lib.book import chapter, prose, tables
-from lib.book.figures import style
-from lib.book.figures.selectivity import selectivity_and_steps, selectivity_by_layer
+from lib.book import chapter, figures, prose, tables
 from lib.measurements.strengths import strengths_for
 from lib.papers import verdicts
 from lib.runs.tables import at_hand, cached, full_summary
@@ -45,7 +43,7 @@ from lib.training.variants import variant
 here = chapter.parameters(globals())
 from myst_nb import glue
 
-style.setup()
+figures.setup()
 summary = runs.summary(here.trainings)
 units = runs.table("selectivity", here.trainings)
 glue("n", f"{len(summary)}", display=False)
@@ -72,8 +70,8 @@ glue("middle", prose.number(middle, "g"), display=False)
 plain, mixed = means.loc["plain"], means.reindex(["augmix"]).iloc[0]
 count = summary.variant.isin(["plain", "augmix"]).sum()
 mixing = prose.change_by_layer(units[units.alpha == middle], "augmix")
-style.show(
-    selectivity_by_layer(units[units.variant.isin(["plain", "augmix"])], by="variant"),
+figures.show(
+    figures.selectivity_by_layer(units[units.variant.isin(["plain", "augmix"])], by="variant"),
     name="fig-augmix",
     alt=f"""Two panels, mean selectivity against layer, one line for plain training, nearly black, one for AugMix, green; left all units, right live
     units. Against plain training, the live units of AugMix: {mixing}.""",
@@ -109,8 +107,8 @@ ladder = paired[paired.alpha == middle].groupby("variant", sort=False)[columns].
 ladder = ladder.assign(steps=[variant(name).strength for name in ladder.index]).dropna(subset="steps").sort_values("steps")
 strongest, count = ladder.index[-1], paired.variant.isin(ladder.index).sum()
 attacked = prose.change_by_layer(alike[alike.alpha == middle], strongest)
-style.show(
-    selectivity_by_layer(alike[alike.variant.isin(ladder.index)], by="variant"),
+figures.show(
+    figures.selectivity_by_layer(alike[alike.variant.isin(ladder.index)], by="variant"),
     name="fig-pgd-layers",
     alt=f"""Two panels, mean selectivity against layer, one line a strength of PGD training, from nearly black (plain) over pink to purple; left all units,
     right live units. Against plain training, the live units of {variant(strongest).label}: {attacked}.""",
@@ -127,8 +125,8 @@ glue("strongest", variant(strongest).label, display=False)
 steps = ", ".join(f"{step:g}" for step in ladder.steps)
 series = {column: ", ".join(prose.number(value) for value in ladder[column]) for column in ("mean_selectivity", "live_selectivity")}
 series |= {column: ", ".join(prose.number(100 * value, ".1f") for value in ladder[column]) for column in ("dead", "clean_accuracy")}
-style.show(
-    selectivity_and_steps(paired),
+figures.show(
+    figures.selectivity_and_steps(paired),
     name="fig-pgd-steps",
     alt=f"""Left, mean selectivity against the steps of PGD in training ({steps}): with all units {series["mean_selectivity"]},
     {prose.rising(ladder.mean_selectivity)}; with live units alone {series["live_selectivity"]}, {prose.rising(ladder.live_selectivity)}. Right, dead
@@ -153,7 +151,7 @@ glue("steps", steps, display=False)
 # ## All the numbers
 
 # %% tags=["hide-input"]
-style.show_table(tables.by_training(summary))
+figures.show_table(tables.by_training(summary))
 accuracies = ", ".join(f"{prose.number(100 * value, '.1f')} ({variant(name).label})" for name, value in means.clean_accuracy.items())
 glue("accuracies", accuracies, display=False)
 glue("epochs", f"{summary.epochs.iloc[0]} epochs", display=False)
@@ -172,7 +170,7 @@ glue("least", f"{papers.LEAST_SEEDS}", display=False)
 
 # %% tags=["hide-input"]
 tested = full_summary(summary, here.trainings)
-style.show_table(tables.robustness_by_training(tested))
+figures.show_table(tables.robustness_by_training(tested))
 at = strengths_for(here.dataset)
 counts = {
     "on corrupted images": (cached("corruption", here.trainings), ["corruption", "severity"]),
@@ -203,7 +201,7 @@ for name, column in (("average", "corrupted_accuracy"), ("worst", "ball_worst"))
 # *Established* was read in the authors' words, or in the code named, *recalled* is unverified, *choice* is ours.
 
 # %% tags=["hide-input"]
-style.show_table(tables.variant_settings(here.trainings))
+figures.show_table(tables.variant_settings(here.trainings))
 
 # %% [markdown]
 # ## Verdict
@@ -216,7 +214,7 @@ style.show_table(tables.variant_settings(here.trainings))
 glue("rule", papers.RULE, display=False)
 ledger = verdicts.ledger(variants=summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-style.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), columns])
+figures.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), columns])
 
 # %% [markdown]
 # ## The same on the digits
@@ -230,7 +228,7 @@ digits = at_hand(small.trainings)
 glue("digits", f"{digits.mean_selectivity.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
 ledger = verdicts.ledger(variants=digits)
-style.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), ["id", "claim", "verdict", "ours", "statistic"]])
+figures.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), ["id", "claim", "verdict", "ours", "statistic"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

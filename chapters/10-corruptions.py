@@ -26,14 +26,12 @@ import json
 import pandas as pd
 
 from lib.base import paths
-from lib.book import chapter, prose
-from lib.book.figures import style
-from lib.book.figures.average import agreement
+from lib.book import chapter, figures, prose
 
 here = chapter.parameters(globals())
 from myst_nb import glue
 
-style.setup()
+figures.setup()
 source = "benchmarks/fidelity.json"
 facts = json.loads((paths.ROOT / source).read_text())
 cells = pd.DataFrame(facts["cells"])
@@ -55,7 +53,7 @@ glue("versions", ", ".join(f"{name} {version}" for name, version in facts["versi
 worst = fixed.groupby("corruption", sort=False)[["differ", "largest"]].max()
 equal = int((worst.differ == 0).sum())
 shown = pd.DataFrame({"corruption": worst.index, "values that differ, %": (100 * worst.differ).map("{:.3f}".format), "largest difference": worst.largest.astype(int)})
-style.show_table(shown)
+figures.show_table(shown)
 glue("equal", f"{equal} of {len(worst)}", display=False)
 
 # %% tags=["hide-input"]
@@ -63,7 +61,7 @@ rows = []
 for name, some in random.groupby("corruption", sort=False):
     values = [f"{one.change:.1f} / {one.reference_change:.1f}" for one in some.itertuples()]
     rows.append({"corruption": name} | {f"{severity}": value for severity, value in enumerate(values, 1)} | {"farthest, deviations": f"{some.deviations.abs().max():.1f}"})
-style.show_table(pd.DataFrame(rows))
+figures.show_table(pd.DataFrame(rows))
 glue("farthest", f"{random.deviations.abs().max():.1f}", display=False)
 glue("within", f"{int((random.deviations.abs() <= 4).sum())} of {len(random)}", display=False)
 
@@ -77,8 +75,8 @@ glue("within", f"{int((random.deviations.abs() <= 4).sum())} of {len(random)}", 
 # OpenCV and Pillow, each with random numbers of its own.
 
 # %% tags=["hide-input"]
-style.show(
-    agreement(cells),
+figures.show(
+    figures.agreement(cells),
     name="fig-agreement",
     source=source,
     alt=f"""Accuracy on our corruptions against accuracy on those done image by image, a dot for each of {len(cells)} corruptions and severities. All lie along

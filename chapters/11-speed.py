@@ -24,15 +24,13 @@ import pandas as pd
 import scipy.stats
 
 from lib.base import paths
-from lib.book import chapter
-from lib.book.figures import style
-from lib.book.figures.speed import ratios
+from lib.book import chapter, figures
 from lib.training.recipe import RECIPES
 
 here = chapter.parameters(globals())
 from myst_nb import glue
 
-style.setup()
+figures.setup()
 source = "benchmarks/results.json"
 rows = pd.DataFrame(json.loads((paths.ROOT / source).read_text()))
 measured = rows[rows.ratio.notna()]
@@ -55,8 +53,8 @@ glue("dates", ", ".join(sorted(set(measured.date))), display=False)
 # %% tags=["hide-input"]
 types = measured[single]
 others = measured.drop(types.index)
-style.show(
-    ratios(others),
+figures.show(
+    figures.ratios(others),
     name="fig-ratios",
     source=source,
     alt="Time of the peer over time of ours, a row a benchmark: "
@@ -79,7 +77,7 @@ shown = pd.DataFrame(
         "outcome": [one.note if pd.isna(one.ratio) else "met" if one.met else "missed" for one in rows.itertuples()],
     }
 ).fillna("")
-style.show_table(shown.drop(types.index))
+figures.show_table(shown.drop(types.index))
 
 # %% [markdown]
 # ## Corruptions, type by type
@@ -89,8 +87,8 @@ style.show_table(shown.drop(types.index))
 
 # %% tags=["hide-input"]
 glue("geometric", f"{scipy.stats.gmean(types.ratio):.1f}", display=False)
-style.show(
-    ratios(types.assign(name=types.name.str.removeprefix("corruption: ").str.replace("_", " ")).sort_values("ratio")),
+figures.show(
+    figures.ratios(types.assign(name=types.name.str.removeprefix("corruption: ").str.replace("_", " ")).sort_values("ratio")),
     name="fig-corruption-ratios",
     source=source,
     alt=f"""Time of image by image over time of ours, a row a corruption, from {types.ratio.min():.2g} for the least to {types.ratio.max():.2g} for the most; geometric
@@ -116,7 +114,7 @@ cost = pd.DataFrame(
         "the whole study": [f"{networks * epochs * images / (1000 * batch / ours) / 86400:.1f} days" for ours in steps.ours],
     }
 )
-style.show_table(cost)
+figures.show_table(cost)
 
 # %% [markdown]
 # Where no GPU has been measured, only the CPU stands here. The step for a GPU (everything in one captured CUDA graph) is written and rehearsed on a CPU, and

@@ -17,8 +17,7 @@ seeds: list[int] = [0]  # not used here
 recipe: str = "fast"  # fast or paper
 
 # %% tags=["remove-input"]
-from lib.book import chapter
-from lib.book.figures import style
+from lib.book import chapter, figures
 from lib.runs import durations
 from lib.training.recipe import RECIPES, usual_model
 
@@ -104,13 +103,13 @@ glue("gpu", f"{on_gpu or 'none'} of the {int(training.networks.sum())} cached ne
 # Times of the networks in the cache, of which {glue:text}`gpu` were made on a GPU. *Range* is from the quickest to the slowest; the machines were shared.
 
 # %% tags=["remove-input"]
-style.show_table(durations.said(training))
+figures.show_table(durations.said(training))
 
 # %% [markdown]
 # And of the measurements on them:
 
 # %% tags=["remove-input"]
-style.show_table(durations.said(measuring))
+figures.show_table(durations.said(measuring))
 
 # %% [markdown]
 # ## By hand: plain papermill

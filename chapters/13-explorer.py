@@ -21,18 +21,16 @@ recipe: str = "fast"  # fast or paper
 
 # %% tags=["hide-input"]
 from lib import runs
-from lib.book import chapter
-from lib.book.figures import style
-from lib.book.figures.explore import explored, explorer, show_interactive
+from lib.book import chapter, figures
 from lib.runs.tables import cached, full_summary
 
 here = chapter.parameters(globals())
 from myst_nb import glue
 
-style.setup()
+figures.setup()
 summary = full_summary(runs.summary(here.trainings), here.trainings)
 dimensionality = cached("dimensionality", here.trainings)
-shown = explored(summary, runs.table("selectivity", here.trainings), dimensionality)
+shown = figures.explored(summary, runs.table("selectivity", here.trainings), dimensionality)
 count = {one["name"]: sum(one["networks"]) for one in shown["measures"]}
 networks = f"{len(summary)} networks ({here.setting})"
 glue("networks", networks, display=False)
@@ -44,7 +42,7 @@ glue("counts", f"{count['corrupted']} of them tested on corrupted images, {count
 # ## The slider
 
 # %% tags=["hide-input"]
-show_interactive(shown)
+figures.show_interactive(shown)
 
 # %% [markdown]
 # Dimensionality is the number of principal components that hold 95 % of the variance, over the number of units; of clean activations, and of what corruptions or
@@ -68,8 +66,8 @@ told = "; ".join(
     if low[column] == low[column] and high[column] == high[column]
 )
 unmeasured = "" if len(dimensionality) else " The third panel is empty: nothing is measured yet."
-style.show(
-    explorer(shown),
+figures.show(
+    figures.explorer(shown),
     name="fig-explorer",
     alt=f"""Three panels: three accuracies against α, selectivity by layer and dimensionality by layer, a line an α. At the lowest α, {means.index[0]:g}, and at the
     highest, {means.index[-1]:g}: {told}.{unmeasured}""",

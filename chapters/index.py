@@ -18,16 +18,14 @@ recipe: str = "fast"  # fast or paper
 
 # %% tags=["remove-input"]
 from lib import papers, runs
-from lib.book import chapter, prose
-from lib.book.figures import style
-from lib.book.figures.selectivity import scale_of_selectivity
+from lib.book import chapter, figures, prose
 from lib.papers import verdicts
 from lib.runs.tables import at_hand, full_summary
 
 here = chapter.parameters(globals())
 from myst_nb import glue
 
-style.setup()
+figures.setup()
 summary = full_summary(runs.summary(here.trainings), here.trainings)
 networks = f"{len(summary)} networks ({here.setting}), trained on {prose.machines(summary)}"
 
@@ -36,8 +34,8 @@ networks = f"{len(summary)} networks ({here.setting}), trained on {prose.machine
 
 # %% tags=["hide-input"]
 by_alpha = summary.groupby("alpha").mean_selectivity.mean()
-style.show(
-    scale_of_selectivity(summary),
+figures.show(
+    figures.scale_of_selectivity(summary),
     name="fig-question",
     alt=f"""A horizontal scale of mean class selectivity with one dot a network. The lowest, at {by_alpha.min():.2f}, has α = {prose.number(by_alpha.idxmin(), "g")}; the
     highest, at {by_alpha.max():.2f}, has α = {prose.number(by_alpha.idxmax(), "g")}. Words at the low end say robust to corruptions, at the high end robust to attacks.""",
@@ -71,7 +69,7 @@ glue("rule", papers.RULE, display=False)
 # statistic was written, what was known then, and which verdicts say less than they seem to: {doc}`chapters/08-discussion`.
 
 # %% tags=["remove-input"]
-style.show_table(ledger[["id", "claim", "verdict", "ours", "published", "certainty"]])
+figures.show_table(ledger[["id", "claim", "verdict", "ours", "published", "certainty"]])
 
 # %% [markdown]
 # *Certainty* is about the claim, not the result: *established* was read in the authors' own words, figures or replies to reviewers, *recalled* is from
