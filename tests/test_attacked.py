@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from lib import attacks, measurements, models, runs
-from lib.attacks import ascent
 from lib.base.errors import InputError
 from lib.data.images import Images
 from lib.measurements import masking
@@ -176,7 +175,7 @@ def test_transfer_counts_others_images(network, images, tmp_path, monkeypatch):
         raise AssertionError("made a second time")
 
     for name in ("fgsm", "pgd"):
-        monkeypatch.setattr(ascent, name, again)
+        monkeypatch.setattr(attacks, name, again)
     assert transfer(network, images, limit=LIMIT, precision="float32", sources={source: other}).equals(table)
     # other weights of the same training, other steps
     with pytest.raises(AssertionError, match="made a second time"):

@@ -333,7 +333,7 @@ def test_plain_script_knows_nothing_of_our_engine():
     imports = [line for line in source.splitlines() if line.startswith(("import", "from")) and "lib" in line]
     assert imports == [
         "from lib import data, models",
-        "from lib.data.datasets import Images",
+        "from lib.data.images import Images",
         "from lib.training.recipe import Training",
     ]
 

@@ -26,11 +26,10 @@ from PIL import Image
 from lib import data
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.data import datasets
+from lib.data import cifar10, datasets
 from lib.data.cifar10 import (
     CIFAR10_CLASSES,
     CIFAR10_CONTENT,
-    CIFAR10_ORDER,
     CIFAR10_PER_CLASS,
     _cifar10_places,
     sorted_places,
@@ -372,9 +371,9 @@ def test_parquet_is_preferred(cifar, data_dir, monkeypatch):
 def test_a_damaged_order_is_one_clear_error(damage, cifar, data_dir):
     write_shards(data_dir, cifar["test"])
     if damage:
-        CIFAR10_ORDER.write_bytes(damage(CIFAR10_ORDER.read_bytes()))
+        cifar10.CIFAR10_ORDER.write_bytes(damage(cifar10.CIFAR10_ORDER.read_bytes()))
     else:
-        CIFAR10_ORDER.unlink()
+        cifar10.CIFAR10_ORDER.unlink()
     with pytest.raises(InputError, match=r"damaged: .*order.npz .*git checkout.*install"):
         data.load("cifar10", "test")
 

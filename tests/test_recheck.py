@@ -16,7 +16,6 @@ import torch
 
 from lib import runs, selectivity
 from lib.base.errors import InputError
-from lib.measurements import registry
 from lib.runs import catalogue, equivalence, recheck, store
 from lib.runs import provenance as runs_provenance
 from lib.runs.run import _network, _parquet
@@ -137,9 +136,8 @@ def test_equal_code_is_recorded(again, own_store, trainings, edit, monkeypatch):
     assert equivalence.same("training", record["old"], new)
     assert equivalence.same("training", record["old"], new, device=record["device"], engine=record["engine"])
     assert not equivalence.same("training", record["old"], new, device="another")
-    assert not equivalence.same("table", record["old"], new) and not equivalence.same(
-        "training", new, record["old"]
-    )
+    assert not equivalence.same("table", record["old"], new)
+    assert equivalence.same("training", new, record["old"])  # equal to the bit: in both directions
     # and the second time there is nothing left to do
     monkeypatch.setattr("lib.runs.recheck._trained", lambda *args: pytest.fail("trained"))
     before = (own_store / equivalence.NAME).read_bytes()
@@ -361,8 +359,8 @@ def test_equal_tables_are_recorded(again, own_store, trainings, edit, nothing_is
 
 def test_a_changed_table_stays_stale(again, own_store, trainings, edit, monkeypatch):
     edit(*TABLES)
-    real = registry.index.selectivity_index
-    monkeypatch.setattr(registry.index, "selectivity_index", lambda *args: real(*args) * (1 + 1e-7))
+    real = selectivity.selectivity_index
+    monkeypatch.setattr(selectivity, "selectivity_index", lambda *args: real(*args) * (1 + 1e-7))
     settled, lines = again()
     assert not settled and lines[-1].startswith("differs: table selectivity of resnet8 by code ")
     assert ": selectivity in row " in lines[-1] and lines[-1].endswith("2 runs stay stale")

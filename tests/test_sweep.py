@@ -24,7 +24,7 @@ from lib.base.errors import InputError
 from lib.base.files import write_atomically
 from lib.base.locks import lock
 from lib.runs import catalogue, provenance, store
-from lib.runs.run import _find
+from lib.runs.run import _find, checkpoint_name
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.sweeps import work as sweeps_work
 from lib.sweeps.work import _accuracy, _Work
@@ -390,10 +390,10 @@ def test_an_interrupted_training_counts_by_what_is_left(own_store, write, steady
     partial = own_store / ".partial" / training.key
     write_checkpoint(partial / "checkpoint-of-other-code", {}, {"epoch": 3})
     assert sweeps.plan(asked).begun == {}
-    write_checkpoint(partial / f"checkpoint-{digest}", {}, {"epoch": 3})
+    write_checkpoint(partial / checkpoint_name(digest), {}, {"epoch": 3})
     plan = sweeps.plan(asked)
     assert plan.begun == {training: 3} and plan.seconds == 25
-    with (partial / f"checkpoint-{digest}").open("ab") as file:
+    with (partial / checkpoint_name(digest)).open("ab") as file:
         file.write(b"x")
     with pytest.raises(InputError, match="does not match its checksum; delete it to start this run anew"):
         sweeps.plan(asked)
@@ -590,7 +590,9 @@ def test_what_was_begun_is_finished_first(forged, own_store, write):
     asked = sweeps.read(write(alphas="[2, 3, 4]", epochs=EPOCHS))
     last = asked.trainings[-1]
     write_checkpoint(
-        own_store / ".partial" / last.key / f"checkpoint-{provenance.training_digest(last)}", {}, {"epoch": 1}
+        own_store / ".partial" / last.key / checkpoint_name(provenance.training_digest(last)),
+        {},
+        {"epoch": 1},
     )
     lines = []
     sweeps.run(sweeps.plan(asked), say=lines.append, live=False)

@@ -764,11 +764,13 @@ def test_what_cannot_be_compiled_is_trained_without(step, monkeypatch, caplog):
 
 WITHOUT = """
 import sys
-from lib import engines, recipes, runs
+from lib import runs
+from lib.training import engine as engines
+from lib.training.recipe import Training
 engines.COMPILE_FROM = 1
 if sys.argv[1] == "at the first step":
     engines._tried = lambda device: ""
-run = runs.make(recipes.Training("digits", "resnet8", 0.0, 0, "fast", 1), progress=False)
+run = runs.make(Training("digits", "resnet8", 0.0, 0, "fast", 1), progress=False)
 print(runs.config(run)["provenance"]["engine"])
 """
 

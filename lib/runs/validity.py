@@ -28,6 +28,7 @@ from lib.base.errors import InputError
 from lib.base.files import Unfit, parsed
 from lib.corruptions import dataset as corruptions_dataset
 from lib.runs import store
+from lib.training.engine import single_precision_by_default
 from lib.training.recipe import LABELS, Training
 from lib.training.recipe import described as recipe_described
 
@@ -335,7 +336,7 @@ def _layers(model: str, dataset: str) -> dict[str, int]:
 
 def weights(content: bytes, training: Training) -> None:
     """Check that weights fit the network that a training describes: names, shapes, dtypes, finite numbers."""
-    with torch.device("meta"):
+    with torch.device("meta"), single_precision_by_default():
         network = models.build(training.model, data.DATASETS[training.dataset][1])
     halved = {name for name, parameter in network.named_parameters() if parameter.ndim > 1}
     wanted = {
