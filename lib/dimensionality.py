@@ -31,7 +31,8 @@ class Covariance:
 
     def __init__(self) -> None:
         self.count = 0
-        self._origin = self._sum = self._products = None
+        # all three are set by the first samples
+        self._origin = self._sum = self._products = None  # type: Tensor  # type: ignore[assignment]
 
     def add(self, activations: Tensor) -> None:
         """Add samples (n, d) float, with the same d as before."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,12 +62,12 @@ class _Gated(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, mask: Tensor) -> Tensor:
         ctx.save_for_backward(mask)
         return x * mask
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (mask,) = ctx.saved_tensors
         return gradient.contiguous(memory_format=torch.channels_last) * mask, None
 
@@ -87,7 +89,8 @@ class _Linear:
     def __init__(self, network: nn.Module, pixels: Tensor, precision: str) -> None:
         self.network = folded(network, pixels)
         self.dtype = PRECISIONS[precision][0] or pixels.dtype
-        twin = copy.deepcopy(self.network).to(dtype=self.dtype, memory_format=torch.channels_last)
+        # folded gives a module for a module
+        twin = copy.deepcopy(self.network).to(dtype=self.dtype, memory_format=torch.channels_last)  # type: ignore[attr-defined]
         self.gates: dict[str, _Gate] = {}
         for layer in models.relu_layers(twin):
             self.gates[layer] = _Gate()
@@ -103,7 +106,7 @@ class _Linear:
         """
         fires: dict[str, Tensor] = {}
 
-        def keep(layer: str):
+        def keep(layer: str) -> Callable[[nn.Module, tuple, Tensor], None]:
             def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
                 if layer in fires:
                     raise InputError(
@@ -121,7 +124,7 @@ class _Linear:
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         hooks = [
             module.register_forward_hook(keep(layer))
-            for layer, module in models.relu_layers(self.network).items()
+            for layer, module in models.relu_layers(self.network).items()  # type: ignore[arg-type]
         ]
         try:
             with torch.no_grad():

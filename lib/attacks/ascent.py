@@ -187,7 +187,7 @@ def pgd(
         "norm": norm,
         "loss": loss,
         "temperature": temperature,
-    }
+    }  # type: dict
     for x in pgd_path(
         network, pixels, labels, **how, random_start=random_start, generator=generator, precision=precision
     ):

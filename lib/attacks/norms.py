@@ -83,7 +83,7 @@ class L2:
             "dtype": pixels.dtype,
             "generator": generator,
             "device": generator.device if generator else "cpu",
-        }
+        }  # type: dict
         radius = torch.rand(len(pixels), 1, 1, 1, **how) ** (1 / max(pixels.shape[1:].numel(), 1))
         return L2.direction(torch.randn(pixels.shape, **how)) * radius
 

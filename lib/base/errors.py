@@ -2,6 +2,8 @@
 code 2.
 """
 
+from collections.abc import Iterable
+
 from lib.base.fingerprint import exempt
 
 
@@ -14,6 +16,6 @@ class InputError(ValueError):
 
 
 @exempt
-def unknown(kind: str, value: object, known: object) -> InputError:
+def unknown(kind: str, value: object, known: Iterable[object]) -> InputError:
     """Error for a name that is not among the known names."""
     return InputError(f"unknown {kind} {value!r}; known: {', '.join(sorted(map(str, known)))}")

@@ -16,8 +16,9 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,9 @@ class Unfit(ValueError):
 
 @exempt
 def damaged(
-    file: Path, what: str, way_out: str = "restore it (git checkout) or delete its folder to make it again"
+    file: Path | str,
+    what: str,
+    way_out: str = "restore it (git checkout) or delete its folder to make it again",
 ) -> InputError:
     """Error for a damaged file: what is wrong with it, and what to do."""
     return InputError(f"damaged: {file} {what}; {way_out}")
@@ -103,7 +106,7 @@ def _check_regular(status: os.stat_result) -> int:
     return status.st_size
 
 
-def parsed(content: bytes) -> object:
+def parsed(content: bytes) -> Any:
     """JSON as this library writes it; raises Unfit for anything else, a name given twice, NaN or infinity."""
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -232,7 +235,7 @@ def _tidy(folder: Path) -> None:
 _SEAL = 64  # length of the checksum in hex digits that such a file begins with
 
 
-def _scratch_digest(file: Path, opened: IO[bytes]) -> bytes:
+def _scratch_digest(file: Path, opened: BufferedIOBase) -> bytes:
     """SHA-256 of the file's place and of what follows the checksum; a file in another's place does not
     match.
     """
@@ -285,7 +288,7 @@ def kept(
         _tidy(file.parent)
         with draft.open("w+b") as out:
             out.write(bytes(_SEAL))
-            np.savez(out, **arrays)
+            np.savez(out, **arrays)  # type: ignore[arg-type]  # none is called allow_pickle
             digest = _scratch_digest(file, out)
             out.seek(0)
             out.write(digest)

@@ -429,7 +429,7 @@ def digest(entries: Iterable[object], *facts: object, skip: Iterable[object] = (
     Args:
         facts: Printed as Python prints them; functions and classes of lib among them count as entries.
     """
-    entries, facts = list(entries), list(facts)
+    entries = list(entries)
     shown = [_fact(fact, entries) for fact in facts]
     content = ascii([list(_numbered(entries, skip).values()), shown])
     return KIND + hashlib.sha256(content.encode()).hexdigest()[:12]

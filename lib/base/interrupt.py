@@ -10,8 +10,12 @@ from types import FrameType
 
 # What Python does about each signal of its own accord; only there is anything changed. Under nohup, for
 # one, SIGHUP is ignored, and stays so.
-USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-USUAL |= {signal.SIGHUP: signal.SIG_DFL} if hasattr(signal, "SIGHUP") else {}
+USUAL: dict[signal.Signals, Callable[[int, FrameType | None], object] | signal.Handlers] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
+if hasattr(signal, "SIGHUP"):
+    USUAL[signal.SIGHUP] = signal.SIG_DFL
 
 _arrived: list[int] = []  # the signals that came since the outermost `heard` was last opened
 

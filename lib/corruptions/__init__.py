@@ -150,7 +150,8 @@ def check(pixels: Tensor, name: str, severity: int) -> None:
 
 def _corrupted(block: Tensor, name: str, severity: int, generator: torch.Generator) -> Tensor:
     draws = Draws(generator, len(block), BLOCK, block.device)
-    return FUNCTIONS[name](block, draws, **parameters(name, severity, block.shape[-1]))
+    # functions of different parameters
+    return FUNCTIONS[name](block, draws, **parameters(name, severity, block.shape[-1]))  # type: ignore[operator]
 
 
 def corrupted_block(pixels: Tensor, number: int, name: str, severity: int) -> Tensor:

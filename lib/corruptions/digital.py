@@ -233,5 +233,6 @@ def jpeg_compression(pixels: Tensor, draws: Draws, *, quality: int) -> Tensor:
         cv2.imdecode(cv2.imencode(".jpg", image, how)[1], cv2.IMREAD_COLOR)
         for image in strip.reshape(n, height, width, channels)
     ]
-    planes = np.stack(cv2.split(np.concatenate(made))[::-1]).reshape(channels, n, height, width)
+    # what was just encoded decodes: none is None
+    planes = np.stack(cv2.split(np.concatenate(made))[::-1]).reshape(channels, n, height, width)  # type: ignore[arg-type]
     return torch.from_numpy(planes).transpose(0, 1).contiguous().to(pixels.device)

@@ -10,7 +10,7 @@ explicit and in the order of the reference, and no convolution or matrix product
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import pairwise
 
@@ -48,7 +48,7 @@ def whole_mirror(index: Tensor, n: int) -> Tensor:
     return torch.minimum(index, 2 * n - 2 - index).abs_()
 
 
-def padded(x: Tensor, by: int, border=edge) -> Tensor:
+def padded(x: Tensor, by: int, border: Callable[[Tensor, int], Tensor] = edge) -> Tensor:
     """Pad images (h, w, ...) by the border's rule.
 
     Returns:
@@ -74,7 +74,7 @@ def gaussian_weights(sigma: float, truncate: float = 4.0) -> list[float]:
     return (weights / weights.sum())[radius:].tolist()
 
 
-def _weighted(taps: Sequence[Tensor], weights: list[float]) -> Tensor:
+def _weighted(taps: Sequence[Tensor] | Tensor, weights: list[float]) -> Tensor:
     """Weighted sum of an odd number of float64 tensors under a symmetric kernel: centre tap first, then pairs
     from outer to inner.
 
@@ -89,7 +89,9 @@ def _weighted(taps: Sequence[Tensor], weights: list[float]) -> Tensor:
     return out
 
 
-def gaussian(x: Tensor, sigma: float, *, truncate: float = 4.0, border=edge) -> Tensor:
+def gaussian(
+    x: Tensor, sigma: float, *, truncate: float = 4.0, border: Callable[[Tensor, int], Tensor] = edge
+) -> Tensor:
     """Separable Gaussian blur of (h, w, ...), columns first; float32 images are summed in float64 and rounded
     after each axis.
     """
@@ -192,7 +194,7 @@ def _motion_sums(levels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
         import cv2  # half a second to import
 
         # hundreds of short steps: slices and sums take half as long as torch's
-        read, total = read.numpy(), total.numpy()
+        read, total = read.numpy(), total.numpy()  # type: ignore[assignment]
     begins = ((offsets[0] - first_row) * line + offsets[1] - first_column).tolist()
     for begin, weight in zip(begins, weights.tolist(), strict=False):
         starts = [0, *(i for i in range(1, n) if begin[i] != begin[i - 1]), n]
@@ -202,7 +204,7 @@ def _motion_sums(levels: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
                 total[start * c : end * c, :span],
             )
             if on_cpu:
-                cv2.scaleAdd(shifted, weight, some, some)
+                cv2.scaleAdd(shifted, weight, some, some)  # type: ignore[call-overload]
             else:
                 some.add_(shifted, alpha=weight)
     return value.view(n, c, height, line)[..., :width].contiguous()

@@ -50,7 +50,8 @@ def cleared_below(values: Tensor, least: float) -> Tensor:
     lower = torch.nextafter(
         torch.tensor(least, dtype=values.dtype), torch.tensor(-torch.inf, dtype=values.dtype)
     )
-    return functional.threshold_(values, lower.item(), 0)
+    # torch's types do not list it
+    return functional.threshold_(values, lower.item(), 0)  # type: ignore[attr-defined]
 
 
 MARGIN = 1e-3  # levels: float32 sums of up to 30 levels are off by less than 6e-4

@@ -103,8 +103,9 @@ def plasma(draws: Draws, side: int, decay: float) -> Tensor:
         left = wibbled((centres + centres.roll(1, 1)).add_(corners + corners.roll(-1, 0)))
         height[::step, half::step], height[half::step, ::step] = top, left
         step, wibble = half, wibble / decay
-    height.sub_(height.amin((0, 1)))
-    return images_first(height.div_(height.amax((0, 1)))[:, :, None])[:, 0]
+    # the loop has set it
+    height.sub_(height.amin((0, 1)))  # type: ignore[union-attr]
+    return images_first(height.div_(height.amax((0, 1)))[:, :, None])[:, 0]  # type: ignore[union-attr]
 
 
 def fog(pixels: Tensor, draws: Draws, *, strength: float, decay: float) -> Tensor:
@@ -154,7 +155,8 @@ def water_masks(drops: Tensor, mix: float) -> Tensor:
     slopes = np.zeros((2, n, height + 1, width), dtype=np.int16)
     for slope, direction in zip(slopes, ((1, 0), (0, 1)), strict=True):
         slope[:, :height] = first(cv2.Sobel(levels, cv2.CV_16S, *direction, borderType=cv2.BORDER_REPLICATE))
-    edges = cv2.Canny(*slopes.reshape(2, -1, width), 50, 150).reshape(n, -1, width)[:, :height]
+    # two slopes, which the number of dimensions does not show
+    edges = cv2.Canny(*slopes.reshape(2, -1, width), 50, 150).reshape(n, -1, width)[:, :height]  # type: ignore[call-overload]
     distance = last(np.stack([cv2.distanceTransform(one, cv2.DIST_L2, 5) for one in 255 - edges]))
     distance = first(cv2.blur(np.minimum(distance, 20), (3, 3)).astype(np.uint8))
     distance = last(np.stack([cv2.equalizeHist(one) for one in distance]))

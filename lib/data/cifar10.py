@@ -6,6 +6,7 @@ import hashlib
 import io
 import pickle
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ class _BatchUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> object:
         if (module.replace("._core", ".core"), name) == ("numpy.core.multiarray", "_reconstruct"):
-            return np._core.multiarray._reconstruct
+            return np._core.multiarray._reconstruct  # type: ignore[attr-defined]  # private
         if (module, name) == ("numpy", "ndarray"):
             return np.ndarray
         if (module, name) == ("numpy", "dtype"):
@@ -133,7 +134,7 @@ def _cifar10_sources(root: Path, split: str) -> Iterator[Source]:
         folder = base / "cifar-10-batches-py"
         files = listed(folder, "data_batch_*" if split == "train" else "test_batch")
         yield Source(
-            folder, files, lambda folder=folder: canonical(_torchvision_cifar10(folder, split), folder)
+            folder, files, partial(lambda at: canonical(_torchvision_cifar10(at, split), at), folder)
         )
 
 

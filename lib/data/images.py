@@ -93,7 +93,7 @@ class Published(NamedTuple):
     content: str
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """Number of images in the split."""
         return self.per_class * len(self.classes)
 
@@ -165,8 +165,8 @@ def check_counts(labels: np.ndarray, where: Path, published: Published) -> None:
     found = np.bincount(labels, minlength=len(published.classes))
     if (present := np.count_nonzero(found)) != len(found):
         raise other_than_published(where, published, n, f"of {present} classes, not {len(found)}")
-    if n != published.count:
-        raise other_than_published(where, published, n, f"not {published.count:,}")
+    if n != published.total:
+        raise other_than_published(where, published, n, f"not {published.total:,}")
     for name, number in zip(published.classes, found.tolist(), strict=True):
         if number != published.per_class:
             raise other_than_published(

@@ -181,8 +181,8 @@ def read_parquet(files: list[Path], image: str, label: str, published: Published
         with _opened(file) as parquet:
             _check_columns(file, parquet, image, label, published.side)
             count += parquet.metadata.num_rows
-    if count > published.count:
-        raise other_than_published(where, published, count, f"not {published.count:,}")
+    if count > published.total:
+        raise other_than_published(where, published, count, f"not {published.total:,}")
     labels = np.concatenate([_shard_labels(file, label, published.classes) for file in files])
     check_counts(labels, where, published)
     pixels = _decode(

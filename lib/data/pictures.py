@@ -30,8 +30,8 @@ def _fault(picture: Image.Image, encoded: bytes, side: int) -> str | None:
     """Why a picture whose header was read is not decoded; None if it is."""
     if picture.size != (side, side):
         return f"is {picture.width}×{picture.height} pixels, not {side}×{side}"
-    if getattr(picture, "n_frames", 1) != 1:
-        return f"is animated ({picture.n_frames} frames); only single pictures are read"
+    if (frames := getattr(picture, "n_frames", 1)) != 1:
+        return f"is animated ({frames} frames); only single pictures are read"
     if picture.mode not in MODES:
         return f"is of mode {picture.mode}; only RGB and grey (L) are read"
     if "transparency" in picture.info:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -124,5 +125,5 @@ def _tiny_imagenet_sources(root: Path, split: str) -> Iterator[Source]:
         else:
             files = []
         yield Source(
-            tree, files, lambda tree=tree: verified(_tiny_imagenet_tree(tree, split), tree, published)
+            tree, files, partial(lambda at: verified(_tiny_imagenet_tree(at, split), at, published), tree)
         )

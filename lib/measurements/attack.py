@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
@@ -47,7 +48,7 @@ IN_BALLS = {  # each with every one of RADII
     "ball-cross-entropy": {"loss": "cross-entropy"},
     "ball-margin": {"loss": "margin"},
     "ball-temperature": {"loss": "temperature", "temperature": TEMPERATURE},
-}
+}  # type: dict[str, dict[str, Any]]
 
 
 def batches(images: Images, device: torch.device) -> Iterator[tuple[slice, Tensor, Tensor]]:
@@ -102,7 +103,7 @@ def _curve(
 
 
 def standing(
-    network: nn.Module, copy: Network, x: Tensor, labels: Tensor, *, epsilon: float, **loss: object
+    network: nn.Module, copy: Network, x: Tensor, labels: Tensor, *, epsilon: float, **loss: Any
 ) -> Tensor:
     """Images still classified correctly after PGD (20 steps of ε/4, scored after 5, 10 and 20); misclassified
     images are not attacked again.
@@ -119,7 +120,7 @@ def standing(
             "steps": steps - done,
             "precision": None,
             **loss,
-        }
+        }  # type: dict[str, Any]
         *_, found = attacks.pgd_path(copy, x[there], labels[there], start=current, **how)
         kept = recognised(network, found, labels[there])
         there, current, done = there[kept], found[kept], steps
@@ -224,12 +225,12 @@ def attack(network: nn.Module, images: Images, *, limit: int, precision: str) ->
             "steps": cell.steps,
             "class": list(some.classes),
         }
-        sums = {"correct": correct, "unbroken": whole, "zero_gradient": none, "certain": sure}
+        sums = {"correct": correct, "unbroken": whole, "zero_gradient": none, "certain": sure}  # type: ignore[assignment]
         rows.append(
             pd.DataFrame(
                 facts
                 | {"images": sizes}
-                | {name: total.long() for name, total in sums.items()}
+                | {name: total.long() for name, total in sums.items()}  # type: ignore[attr-defined]
                 | {"confidence": confidence / sizes}
             )
         )

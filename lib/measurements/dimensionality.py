@@ -118,12 +118,16 @@ def dimensionality(network: nn.Module, images: Images, *, limit: int, precision:
         raise InputError(f"dimensions need at least 2 images, got limit {limit!r}")
     with still(network):
         faster = folded(network, models.to_unit(some.pixels[:3].to(device)))
-    rows = [*_streamed(faster, images, device)] if len(some) < len(images) else []
-    clean = _whole(_activations(faster, _unit(some.pixels, device)))
+    # folded gives a module for a module
+    rows = [*_streamed(faster, images, device)] if len(some) < len(images) else []  # type: ignore[arg-type]
+    clean = _whole(_activations(faster, _unit(some.pixels, device)))  # type: ignore[arg-type]
     rows += _rows(clean, change=NONE)
 
     def change(batches: Iterable[Tensor]) -> dict[str, Tensor]:
-        return {layer: clean[layer] - means for layer, means in _whole(_activations(faster, batches)).items()}
+        return {
+            layer: clean[layer] - means
+            for layer, means in _whole(_activations(faster, batches)).items()  # type: ignore[arg-type]
+        }
 
     cells = (
         (name, severity, pixels)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ from lib.training.recipe import LABELS, Training
 TRANSFERRED = {"fgsm": (0.004, 0.008, 4 / 255, 8 / 255, 16 / 255), "ball-cross-entropy": RADII[1:6]}
 
 
-def sources(training: Training, settings: Mapping[str, object]) -> list[Training]:
+def sources(training: Training, settings: Mapping[str, Any]) -> list[Training]:
     """Source networks on which images are crafted: plain training at α = 0 for the recipe's own epochs, with
     other seeds than the network under attack.
     """
@@ -89,7 +90,7 @@ def _make(network: nn.Module, images: Images, cell: Cell, precision: str) -> Ten
                 "step_size": cell.step_size,
                 "steps": cell.steps,
                 "precision": None,
-            }
+            }  # type: dict[str, Any]
             parts.append(attacks.pgd(copy, x, labels, **how, **IN_BALLS[cell.attack]))
     return torch.cat(parts)
 

@@ -40,7 +40,7 @@ def spatial_means(network: nn.Module) -> Iterator[dict[str, Tensor]]:
     """
     means: dict[str, Tensor] = {}
 
-    def keep(name: str):
+    def keep(name: str) -> Callable[[nn.Module, tuple, Tensor], None]:
         def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
             means[name] = output.float().mean((2, 3))
 
@@ -86,7 +86,7 @@ def finite(name: str, value: object, *, least: float) -> float:
         isinstance(value, bool)
         or not isinstance(value, numbers.Real)
         or not math.isfinite(value)
-        or not least <= value <= 1e30
+        or not least <= value <= 1e30  # type: ignore[operator]  # Real has no order in its types
     ):
         raise InputError(f"{name} must be a finite number >= {least:g}, got {value!r}")
     return float(value)

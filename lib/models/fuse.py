@@ -31,7 +31,8 @@ def _fused(network: nn.Module) -> fx.GraphModule:
             or len(before.users) > 1
         ):
             continue
-        convolution, norm = traced.get_submodule(before.target), traced.get_submodule(node.target)
+        # targets of call_module are names
+        convolution, norm = traced.get_submodule(before.target), traced.get_submodule(node.target)  # type: ignore[arg-type]
         once = sum(other.target == before.target for other in traced.graph.nodes) == 1
         if (
             once
@@ -39,7 +40,7 @@ def _fused(network: nn.Module) -> fx.GraphModule:
             and type(norm) is nn.BatchNorm2d
             and norm.track_running_stats
         ):
-            traced.set_submodule(before.target, fuse_conv_bn_eval(convolution, norm))
+            traced.set_submodule(before.target, fuse_conv_bn_eval(convolution, norm))  # type: ignore[arg-type]
             node.replace_all_uses_with(before)
             traced.graph.erase_node(node)
     traced.delete_all_unused_submodules()
@@ -96,8 +97,9 @@ def folded(
             steady = _agree(own, _probe(network, some), 1e-6) and torch.equal(
                 state, torch.random.get_rng_state()
             )
+            # torch's types list no memory_format
             twin = (
-                _fused(copy.deepcopy(network).eval())
+                _fused(copy.deepcopy(network).eval())  # type: ignore[call-overload]
                 .requires_grad_(False)
                 .to(dtype=dtype, memory_format=torch.channels_last)
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,7 +26,7 @@ class Normalize(nn.Module):
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return (pixels - self.mean) / self.std
+        return (pixels - self.mean) / self.std  # type: ignore[operator]  # buffers, which are tensors
 
 
 class CifarBlock(nn.Module):
@@ -77,7 +79,8 @@ class CifarResNet(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         h = self.relu(self.bn1(self.conv1(self.normalize(pixels))))
-        h = self.layer3(self.layer2(self.layer1(h)))
+        # stages are set by name
+        h = self.layer3(self.layer2(self.layer1(h)))  # type: ignore[operator]
         return self.linear(h.mean((2, 3)))
 
 
@@ -135,7 +138,7 @@ class TinyImageNetResNet(nn.Module):
     twice, in every process that has anything to do with a network.
     """
 
-    def __init__(self, classes: int, *, block: type, layers: tuple[int, int, int, int]) -> None:
+    def __init__(self, classes: int, *, block: type[Any], layers: tuple[int, int, int, int]) -> None:
         super().__init__()
         self.normalize = Normalize()
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
@@ -160,5 +163,6 @@ class TinyImageNetResNet(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         h = self.relu(self.bn1(self.conv1(self.normalize(pixels))))
-        h = self.layer4(self.layer3(self.layer2(self.layer1(h))))
+        # stages are set by name
+        h = self.layer4(self.layer3(self.layer2(self.layer1(h))))  # type: ignore[operator]
         return self.fc(F.adaptive_avg_pool2d(h, 1).flatten(1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 from torch import Tensor
@@ -25,7 +26,7 @@ def write_checkpoint(file: Path, tensors: dict[str, Tensor], facts: dict[str, ob
 
 
 @exempt
-def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
+def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write_checkpoint` wrote.
 
     Raises:
@@ -56,7 +57,7 @@ class _State:
             "engine": str(session.engine),
             "data": session.images.fingerprint,
         }
-        self.epoch, self.seconds, self.history = 0, 0.0, []
+        self.epoch, self.seconds, self.history = 0, 0.0, []  # type: int, float, list[dict[str, float]]
         self.best_epoch: int = 0
         self.best_accuracy: float | None = None
         self.best = self._copy()

@@ -151,7 +151,7 @@ def train(
         "train_n": len(session.rows),
         "seconds": round(state.seconds, 1),
         "data": session.images.fingerprint,
-    }
+    }  # type: dict[str, object]
     return Trained(network, pd.DataFrame(state.history), result, engine)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -83,8 +84,8 @@ def consistency(logits: Tensor) -> Tensor:
     Logits are (3 * n, classes), view by view.
     """
     views = logits.softmax(1).chunk(3)
-    middle = (sum(views) / 3).clamp(1e-7, 1).log()
-    return sum(F.kl_div(middle, view, reduction="batchmean") for view in views) / 3
+    middle = (sum(views) / 3).clamp(1e-7, 1).log()  # type: ignore[union-attr]  # a sum of tensors
+    return sum(F.kl_div(middle, view, reduction="batchmean") for view in views) / 3  # type: ignore[return-value]
 
 
 def on_augmix(
@@ -114,7 +115,7 @@ def on_augmix(
             "depth": settings.depth,
             "severity": settings.severity,
             "generator": generator,
-        }
+        }  # type: dict
         return step(
             torch.cat([models.to_unit(pixels), augmix.augmix(pixels, **how), augmix.augmix(pixels, **how)]),
             labels,
@@ -146,7 +147,7 @@ def on_adversarial(
     classes: int,
     alpha: float | Tensor,
     engine: Engine,
-    settings: object,
+    settings: Any,  # Adversarial
 ) -> Callable:
     """Objective on adversarial images alone, crafted on the current network in evaluation mode."""
     twin = shadow(network)
@@ -180,7 +181,7 @@ def on_adversarial(
 
 
 # One entry per kind of training. Only the entry of a run's own kind counts in the fingerprint of its code.
-OBJECTIVES = {"plain": plain, "augmix": on_augmix, "pgd": on_adversarial}
+OBJECTIVES = {"plain": plain, "augmix": on_augmix, "pgd": on_adversarial}  # type: dict[str, Callable]
 
 
 def kind(training: Training) -> str:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import sys
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from lib import data, models
 from lib.base.errors import InputError, unknown
@@ -182,7 +183,7 @@ def labels(training: Training) -> dict[str, object]:
     return {name: getattr(training, name) for name in LABELS[:-1]} | {"epochs": training.settings.epochs}
 
 
-def described(facts: object) -> Training | None:
+def described(facts: Any) -> Training | None:
     """The training of a canonical form that was read from JSON; None if today's recipes have no such
     training, whatever the value is.
     """

@@ -41,7 +41,8 @@ class Session:
         self.engine, self.images, self.classes = engine, images, len(images.classes)
         self.network = models.build(training.model, self.classes).to(engine.device).train()
         if engine.low_precision:
-            self.network = self.network.to(memory_format=torch.channels_last)
+            # torch's types list no memory_format
+            self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # a tensor where a captured step reads it again in every replay
         self.rate = torch.zeros((), device=engine.device) if engine.captured else recipe.learning_rate
         self.alpha = torch.zeros((), device=engine.device) if engine.captured else training.alpha
@@ -76,7 +77,7 @@ class Session:
         self.steps = len(self.rows) // self.batch
         self.losses, self.sis = torch.zeros(2, self.steps, device=self.engine.device)
         if self.engine.captured:
-            self.alpha.fill_(training.alpha)
+            self.alpha.fill_(training.alpha)  # type: ignore[union-attr]  # a tensor where steps are captured
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw the order of the images, their crops and flips, and what the objective draws, for epoch 0, 1,
@@ -101,7 +102,7 @@ class Session:
             replay, static = self._replay(some)
             for buffer, tensor in zip(static, some, strict=True):
                 buffer.copy_(tensor)
-            self.rate.fill_(rate)
+            self.rate.fill_(rate)  # type: ignore[union-attr]  # a tensor here
             replay()
         else:
             self.optimiser.param_groups[0]["lr"] = rate
