@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -37,10 +38,14 @@ Alphas = Annotated[
 ]
 Seeds = Annotated[list[str], typer.Option("--seed", help="may be given several times")]
 RecipeName = Annotated[str, typer.Option(help="paper, or fast: shorter, for machines without a GPU")]
+# defaults of options that may be given several times, which typer wants as lists
+ZERO = ["0"]
+NOTHING: list[str] = []
+Number = TypeVar("Number", int, float)
 Csv = Annotated[bool, typer.Option("--csv", help="comma-separated values on stdout")]
 
 
-def _number(text: str, kind: type, name: str) -> float | int:
+def _number(text: str, kind: type[Number], name: str) -> Number:
     try:
         return kind(text)
     except ValueError:
@@ -58,8 +63,8 @@ def _commands() -> None:
 def train(
     dataset: Dataset = "cifar10",
     model: Model = "",
-    alpha: Alphas = ("0",),
-    seed: Seeds = ("0",),
+    alpha: Alphas = ZERO,
+    seed: Seeds = ZERO,
     recipe: RecipeName = "fast",
     epochs: Annotated[
         str, typer.Option(help="in place of the recipe's own number; the schedule is scaled to it")
@@ -130,7 +135,11 @@ def sweep(
     from lib.sweeps import processes, slurm
 
     malloc.keep_memory()
-    engines = {"here": sweeps.run, "local": processes.run, "slurm": slurm.run}
+    engines: dict[str, Callable[..., sweeps.Outcome]] = {
+        "here": sweeps.run,
+        "local": processes.run,
+        "slurm": slurm.run,
+    }
     if engine not in engines:
         raise unknown("engine", engine, engines)
     minutes = _number(budget, float, "budget") if budget else None
@@ -334,13 +343,13 @@ def rerun(
         typer.Option(
             "--alpha", help="an alpha to add to the chapter's own; may be given several times: --alpha=-0.7"
         ),
-    ] = (),
+    ] = NOTHING,
     seed: Annotated[
         list[str],
         typer.Option(
             "--seed", help="the seeds to show; by default all that are cached for the chapter's alphas"
         ),
-    ] = (),
+    ] = NOTHING,
     recipe: RecipeName = "fast",
 ) -> None:
     """Show a chapter with more alphas, or on another data set: trains what is missing, then builds its page

@@ -7,6 +7,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lib import runs
 from lib.base.errors import InputError
@@ -49,20 +50,24 @@ class Parameters:
             return f"{start}, {seeds} for each α"
         alphas = ", ".join(map(number, self.alphas))
         each = f"{seeds} for each way of training" + (" and α" if len(self.alphas) > 1 else "")
-        fewer = self.pgd_seeds is not None and set(self.pgd_seeds) != set(self.seeds)
-        return f"{start}, α = {alphas}, {each}" + (
-            f", {_seeds(self.pgd_seeds)} of PGD training" if fewer else ""
+        fewer = (
+            f", {_seeds(self.pgd_seeds)} of PGD training"
+            if self.pgd_seeds is not None and set(self.pgd_seeds) != set(self.seeds)
+            else ""
         )
+        return f"{start}, α = {alphas}, {each}{fewer}"
 
     @property
     def trainings(self) -> list[Training]:
-        grid = {
-            "alphas": self.alphas,
-            "seeds": self.seeds,
-            "epochs": self.epochs,
-            "variants": self.variants or ("plain",),
-        }
-        found = runs.grid(dataset=self.dataset, model=self.model, recipe=self.recipe, **grid)
+        found = runs.grid(
+            dataset=self.dataset,
+            model=self.model,
+            alphas=self.alphas,
+            seeds=self.seeds,
+            recipe=self.recipe,
+            epochs=self.epochs,
+            variants=self.variants or ("plain",),
+        )
         return [
             one
             for one in found
@@ -141,7 +146,7 @@ def _items(name: str, value: object, kind: type) -> tuple:
     return tuple(dict.fromkeys(items))
 
 
-def parameters(namespace: Mapping[str, object]) -> Parameters:
+def parameters(namespace: Mapping[str, Any]) -> Parameters:
     """Check a chapter's parameters; called with globals() in the cell after the tagged one.
 
     From then on, the runs that the chapter reads are recorded.

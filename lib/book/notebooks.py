@@ -104,7 +104,7 @@ def execute_all(
                     f"unknown parameter {parameter!r}; chapter {name!r} takes {', '.join(sorted(known))}"
                 )
     setting = {"RUNS_FROZEN": "1" if frozen else os.environ.get("RUNS_FROZEN", ""), "PYTHONHASHSEED": "0"}
-    done = {}
+    done: dict[str, NotebookNode] = {}
     with _environment(**setting), _kernels_to(paths.BUILD / "kernels.log"):
         # as in Jupyter, a kernel starts in the folder of its notebook, which is the working folder of this
         # process; threads share it, so folders are done one after the other

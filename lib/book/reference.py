@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import typer
@@ -95,20 +96,23 @@ def _rows(columns: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n"
 
 
-def _said(text: str) -> str:
+def _said(text: str | None) -> str:
     """Help as Markdown: a line for each paragraph, options as code, whose two hyphens would become a dash."""
-    lines = "\n\n".join(" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text.strip()))
+    lines = "\n\n".join(
+        " ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", (text or "").strip())
+    )
     return re.sub(r"--[a-z][\w=.-]*", lambda option: f"`{option[0]}`", lines)
 
 
-def _commands(group: object, before: str) -> Iterator[tuple[str, object]]:
+def _commands(group: Any, before: str) -> Iterator[tuple[str, Any]]:
+    """Every command by the words that call it; their classes differ between versions of typer."""
     for name, command in group.commands.items():
         yield f"{before} {name}", command
         if hasattr(command, "commands"):
             yield from _commands(command, f"{before} {name}")
 
 
-def _parameters(command: object) -> Iterator[tuple[str, str, str]]:
+def _parameters(command: Any) -> Iterator[tuple[str, str, str]]:
     for one in command.params:
         argument = one.param_type_name == "argument"
         default = one.default() if callable(one.default) else one.default
@@ -126,7 +130,7 @@ def command_line(app: typer.Typer) -> str:
     Returns:
         The page's text in MyST Markdown.
     """
-    top = typer.main.get_command(app)
+    top: Any = typer.main.get_command(app)
     parts = ["# The command line\n", f"{_said(top.help)}\n"]
     parts += [
         "Made from the help that the commands print. Bad input is one line on stderr and exit code 2.\n"

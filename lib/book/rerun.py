@@ -8,6 +8,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lib import runs
 from lib.base import paths
@@ -50,7 +51,7 @@ def rerun(
     name = notebooks.find(chapter)
     defaults = {parameter: ast.literal_eval(value) for parameter, value in notebooks.declared(name).items()}
     own = sorted(float(alpha) for alpha in defaults["alphas"])
-    given = {"dataset": dataset, "model": model or "usual", "alphas": own, "recipe": recipe}
+    given: dict[str, Any] = {"dataset": dataset, "model": model or "usual", "alphas": own, "recipe": recipe}
     known = {"__annotations__": dict.fromkeys(defaults)}
     here = book_chapter.parameters(defaults | given | known)
     given |= {"alphas": sorted({*own, *map(float, alphas)})} | _seeds(seeds, defaults, here.trainings)
@@ -97,7 +98,8 @@ def marked(before: Mapping[Training, frozenset[str] | None]) -> str:
     Args:
         before: {training: result of `tables` before the rerun}.
     """
-    new, old = [], []
+    new: list[str] = []
+    old: list[str] = []
     for training, there in before.items():
         measured = sorted((tables(training) or frozenset()) - (there or frozenset()))
         row = (
@@ -127,7 +129,7 @@ def marked(before: Mapping[Training, frozenset[str] | None]) -> str:
 
 
 def _seeds(
-    chosen: Sequence[int], defaults: Mapping[str, object], trainings: Sequence[Training]
+    chosen: Sequence[int], defaults: Mapping[str, Any], trainings: Sequence[Training]
 ) -> dict[str, list[int]]:
     """Seeds of a chapter, and `pgd_seeds` if it has them: those chosen, or those cached for its own
     trainings, or its own.

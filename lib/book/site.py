@@ -93,8 +93,8 @@ def build(
     for text in paths.CHAPTERS.glob("*.md"):
         shutil.copy(text, source / "chapters")
     if (source / "reference").is_dir():
-        for name, text in reference.pages().items():
-            (source / name).write_text(text)
+        for name, content in reference.pages().items():
+            (source / name).write_text(content)
     return _jupyter_book(source, target)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from lib import runs
 from lib.base import paths
@@ -57,12 +58,12 @@ def _counted(values: Iterable[str]) -> str:
     )
 
 
-def _made(facts: list[Mapping[str, object]]) -> str:
+def _made(facts: list[Mapping[str, Any]]) -> str:
     devices, commits = (_counted(str(one.get(name, "")) for one in facts) for name in ("device", "commit"))
     return f"on {devices}; commit {commits}"
 
 
-def _line(file: str, entries: list[Mapping[str, object]]) -> str:
+def _line(file: str, entries: list[Mapping[str, Any]]) -> str:
     """What was read under one name: how many, with which settings, and where it was measured."""
     count = "1 run" if len(entries) == 1 else f"{len(entries)} runs"
     if "measurement" not in entries[0]:
@@ -85,7 +86,7 @@ def groups(read: Mapping[Training, tuple[str, ...]]) -> list[Group]:
         read, key=lambda one: (one.dataset, one.model, one.recipe, one.settings.epochs)
     ):
         folders = {training: run_folder(training) for training in some}
-        by_file: dict[str, list[Mapping[str, object]]] = {}
+        by_file: dict[str, list[Mapping[str, Any]]] = {}
         for training, folder in folders.items():
             for file in read[training]:
                 by_file.setdefault(file, []).append(folder.files.get(file, {}))

@@ -4,7 +4,7 @@ formatted to be read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
@@ -41,7 +41,7 @@ def _means(
     summary: pd.DataFrame,
     by: list[str],
     names: Callable[..., dict[str, str]],
-    columns: dict[str, tuple[str, float, str]],
+    columns: Mapping[str, tuple[str, float, str]],
 ) -> pd.DataFrame:
     """One row per group, in the order of the table: its name, n, and each column as mean over seeds and
     interval.
@@ -119,7 +119,7 @@ def by_share(changes: pd.DataFrame, alphas: Iterable[float], *, shares: Iterable
     return pd.DataFrame(rows)
 
 
-def _by_training(summary: pd.DataFrame, columns: dict[str, tuple[str, float, str]]) -> pd.DataFrame:
+def _by_training(summary: pd.DataFrame, columns: Mapping[str, tuple[str, float, str]]) -> pd.DataFrame:
     rows = _means(
         summary,
         ["variant", "alpha"],

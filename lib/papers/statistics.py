@@ -259,7 +259,7 @@ def together(**statistics: Statistic) -> Statistic:
     """
 
     def statistic(summary: pd.DataFrame) -> pd.DataFrame:
-        parts = {}
+        parts: dict[str, pd.Series] = {}
         for name, one in statistics.items():
             found, words = one(summary), name.replace("_", " ")
             if found.empty:

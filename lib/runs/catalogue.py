@@ -9,7 +9,7 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -52,7 +52,7 @@ def _status(folder: Path) -> dict[str, object]:
     )
 
 
-def _at_home(folder: Path, facts: dict[str, dict[str, object]]) -> bool:
+def _at_home(folder: Path, facts: dict[str, dict[str, Any]]) -> bool:
     """Whether a run lies where its name says; of one that today's recipes do not describe, only the group is
     known.
     """
@@ -63,7 +63,7 @@ def _at_home(folder: Path, facts: dict[str, dict[str, object]]) -> bool:
     return in_group and bool(_RUN_NAME.fullmatch(folder.name))
 
 
-def _misplaced(folder: Path, facts: dict[str, dict[str, object]]) -> str:
+def _misplaced(folder: Path, facts: dict[str, dict[str, Any]]) -> str:
     training = described(facts["training"])
     name = training.name if training else "of another name"
     if training and there(paths.runs() / name):
@@ -149,7 +149,7 @@ def _stale(run: store.Folder, training: Training | None, model: str) -> Iterator
             yield one.name
 
 
-def _of(made: dict[str, object], *names: str) -> dict[str, object]:
+def _of(made: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: made.get(name, "") for name in names}
 
 
@@ -204,7 +204,9 @@ _RUN_NAME = re.compile(r".+-[0-9a-f]{8}")
 
 def _listed() -> tuple[list[Path], dict[Path, InputError]]:
     """The folders of all runs, whole or not, and what cannot be looked into, each with its error."""
-    root, found, closed = paths.runs(), [], {}
+    root = paths.runs()
+    found: list[Path] = []
+    closed: dict[Path, InputError] = {}
     if not there(root):
         return [], {}
     if not root.is_dir():

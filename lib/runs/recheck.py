@@ -118,7 +118,7 @@ def recheck(*, say: Callable[[str], None] = print, epochs: int = 1) -> bool:
             plan[group] = chosen
     _announce(plan, epochs, say)
     settled, doubt = 0, False
-    for group, chosen in sorted(plan.items(), key=lambda item: not _whole(*item, epochs)):
+    for group, chosen in sorted(plan.items(), key=lambda item: not _whole(item[0], item[1], epochs)):
         if group.recorded():  # by way of one that was settled before it
             say(f"the same: {group} and by today's, as those of {group.new} that were repeated show")
             settled += 1

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import safetensors.torch
@@ -153,7 +154,7 @@ def make(
     return run
 
 
-def _train(training: Training, partial: Path, **how: object) -> dict[str, bytes]:
+def _train(training: Training, partial: Path, **how: Any) -> dict[str, bytes]:
     """Train and return the files of a run.
 
     Its checkpoint in `partial` is named by the code that made it, since other code must not go on from it.
@@ -182,10 +183,11 @@ def as_files(trained: Trained, training: Training, digest: str, commit: str) -> 
         name: (tensor.half() if name in matrices else tensor).cpu().contiguous()
         for name, tensor in trained.network.state_dict().items()
     }
+    seconds: Any = trained.result["seconds"]
     config = {
         "training": training.canonical(),
         "result": trained.result,
-        "provenance": provenance.provenance(trained.engine.device, trained.result["seconds"])
+        "provenance": provenance.provenance(trained.engine.device, seconds)
         | {"commit": commit, "engine": str(trained.engine), "code": digest},
     }
     return {
@@ -195,7 +197,7 @@ def as_files(trained: Trained, training: Training, digest: str, commit: str) -> 
     }
 
 
-def config(run: store.Folder) -> dict[str, dict[str, object]]:
+def config(run: store.Folder) -> dict[str, dict[str, Any]]:
     """The verified config.json of a run: "training", "result" and "provenance".
 
     Raises:

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from lib.base.errors import InputError
 from lib.base.files import (
@@ -37,7 +38,7 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def sealed(content: bytes) -> dict[str, dict[str, object]]:
+def sealed(content: bytes) -> dict[str, dict[str, Any]]:
     """What a manifest says of each file by its name: "sha256", "bytes", and other facts.
 
     Raises:
@@ -73,20 +74,20 @@ def sealed(content: bytes) -> dict[str, dict[str, object]]:
     return files
 
 
-def _seal(files: dict[str, dict[str, object]]) -> str:
+def _seal(files: dict[str, dict[str, Any]]) -> str:
     return _sha256(json.dumps(files, sort_keys=True).encode())
 
 
-def _manifest(files: dict[str, dict[str, object]]) -> bytes:
+def _manifest(files: dict[str, dict[str, Any]]) -> bytes:
     facts = {"files": files, "format": FORMAT, "seal": _seal(files)}
     return json.dumps(facts, indent=1, sort_keys=True).encode() + b"\n"
 
 
-def _entry(content: bytes, facts: dict[str, object]) -> dict[str, object]:
+def _entry(content: bytes, facts: dict[str, Any]) -> dict[str, Any]:
     return {"sha256": _sha256(content), "bytes": len(content), **facts}
 
 
-def check(entry: dict[str, object], content: bytes) -> None:
+def check(entry: dict[str, Any], content: bytes) -> None:
     """Raise Unfit unless this is, to the bit, the content of which a manifest speaks."""
     if len(content) != entry["bytes"]:
         raise Unfit(f"has {len(content)} bytes, not {entry['bytes']}")
@@ -121,7 +122,7 @@ class Folder:
             InputError: If its manifest is missing, damaged or unreadable.
         """
         self.path = path
-        self.files: dict[str, dict[str, object]] = {}
+        self.files: dict[str, dict[str, Any]] = {}
         self._reload()
 
     def _reload(self) -> None:

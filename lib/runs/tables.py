@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 import torch
@@ -24,7 +25,7 @@ from lib.training.recipe import Training, labels
 from lib.training.variants import variant
 
 
-def cached(measurement: str, trainings: list[Training], **settings: object) -> pd.DataFrame:
+def cached(measurement: str, trainings: list[Training], **settings: Any) -> pd.DataFrame:
     """Like `runs.table`, for those trainings alone for which the table is cached; an empty table if there are
     none.
 
@@ -131,7 +132,9 @@ def tables_at_hand(measurement: str, trainings: Iterable[Training]) -> tuple[pd.
     Returns:
         The table, and the trainings that are neither measured nor have their weights here.
     """
-    file, here, left = measurements.file_name(measurement, {}), [], []
+    file = measurements.file_name(measurement, {})
+    here: list[Training] = []
+    left: list[Training] = []
     for training in trainings:
         run = make(training)
         (here if file in run or WEIGHTS in run else left).append(training)

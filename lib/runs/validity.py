@@ -11,8 +11,9 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -107,7 +108,7 @@ def _said(value: object) -> str:
     return said if len(said) <= 60 else f"{said[:60]}..."
 
 
-def config(content: bytes) -> dict[str, dict[str, object]]:
+def config(content: bytes) -> dict[str, dict[str, Any]]:
     """The facts of a config.json: "training", "result" and "provenance", each with the fields in use."""
     facts = parsed(content)
     parts = dict.fromkeys(("training", "result", "provenance"), lambda value: isinstance(value, dict))
@@ -123,7 +124,7 @@ def config(content: bytes) -> dict[str, dict[str, object]]:
     return facts
 
 
-def described(facts: Mapping[str, Mapping[str, object]]) -> Training | None:
+def described(facts: Mapping[str, Mapping[str, Any]]) -> Training | None:
     """The training of a config.json, spelled as this library spells it; None when its recipes have none."""
     named = facts["training"]
     training = recipe_described(named)
@@ -198,7 +199,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _checked_frame(
-    content: bytes, columns: Mapping[str, str], lacking: set[str] = frozenset()
+    content: bytes, columns: Mapping[str, str], lacking: Collection[str] = frozenset()
 ) -> pd.DataFrame:
     """The rows of a table with just these columns; its size is checked first: a small file may hold much."""
     try:
@@ -261,7 +262,7 @@ def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
 
 
-def history(content: bytes, facts: Mapping[str, Mapping[str, object]]) -> None:
+def history(content: bytes, facts: Mapping[str, Mapping[str, Any]]) -> None:
     """Check the history of a training against its configuration: one row per epoch."""
     rows, ran = _checked_frame(content, EPOCHS), facts["result"]["epochs_run"]
     if rows.epoch.tolist() != list(range(1, ran + 1)):
@@ -423,7 +424,7 @@ def run(name: str, contents: Mapping[str, bytes]) -> Training:
     return training
 
 
-def _fit(place: str, check: Callable, *arguments: object) -> object:
+def _fit(place: str, check: Callable, *arguments: object) -> Any:
     """What a check returns; its complaint follows the name of the file."""
     try:
         return check(*arguments)
@@ -431,7 +432,7 @@ def _fit(place: str, check: Callable, *arguments: object) -> object:
         raise Unfit(f"a damaged run: {place} {error}") from None
 
 
-def _check_entry(run: str, file: str, entry: Mapping[str, object]) -> None:
+def _check_entry(run: str, file: str, entry: Mapping[str, Any]) -> None:
     """Raise Unfit unless a manifest says of a file what this library says of such a one."""
     facts = {fact: value for fact, value in entry.items() if fact not in ("sha256", "bytes")}
     wrong = Unfit(f"{run}, whose manifest is not that of a run: of {file} it says {_said(facts)}")

@@ -12,6 +12,7 @@ import reprlib
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -166,7 +167,9 @@ def _sweep(file: Path, content: dict[str, str | list[str]]) -> Sweep:
             f"{', '.join(lacking)} missing; "
             f"a sweep names {', '.join(REQUIRED)}, and may name {', '.join(OPTIONAL)}"
         )
-    given = {key: _numbers(key, value) if key in NUMBERS else value for key, value in content.items()}
+    given: dict[str, Any] = {
+        key: _numbers(key, value) if key in NUMBERS else value for key, value in content.items()
+    }
     shared = {key: value for key, value in given.items() if key not in ("models", "measurements")}
     grids = [runs.grid(model=model, **shared) for model in dict.fromkeys(given["models"])]
     tables = tuple(dict.fromkeys(given.get("measurements", ["selectivity"])))
@@ -175,7 +178,7 @@ def _sweep(file: Path, content: dict[str, str | list[str]]) -> Sweep:
     return Sweep(file.stem, file, tuple(chain(*grids)), tables)
 
 
-def _numbers(key: str, value: str | list[str]) -> object:
+def _numbers(key: str, value: str | list[str]) -> Any:
     """The number or numbers of a key; which of them there can be is for Training to say."""
     return [_number(key, one) for one in value] if isinstance(value, list) else _number(key, value)
 

@@ -99,9 +99,11 @@ def run(plan: Plan, *, say: Callable[[str], None] = processes.told) -> Outcome:
         nonlocal ended
         queue, now = _queue(name), time.monotonic()
         # where Slurm does not answer, the jobs are taken to go on
-        waits = queue is None or any(task in queue for task in jobs)
-        ended = None if waits else ended or now
-        return waits or now - ended < GRACE_SECONDS
+        if queue is None or any(task in queue for task in jobs):
+            ended = None
+            return True
+        ended = ended or now
+        return now - ended < GRACE_SECONDS
 
     why = ""
     try:

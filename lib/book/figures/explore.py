@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import html
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
 
 from lib.base.text import number
 from lib.book.figures.style import LAYER_LABEL, alpha_axis, alpha_colour, alpha_legend
@@ -23,11 +25,11 @@ ID = "alpha-explorer"
 # which `lib.book.site` lays into _static, of this page alone: the former has megabytes
 SCRIPTS = ("plotly.min.js", "explorer.js")
 _MARKERS = {"clean": "o", "corrupted": "s", "attacked": "D"}
-_DASHES = {NONE: "-", CORRUPTION: "--", ATTACK: ":"}
+_DASHES: dict[str, LineStyleType] = {NONE: "-", CORRUPTION: "--", ATTACK: ":"}
 _CHANGES = {NONE: "clean images", CORRUPTION: "change by corruptions", ATTACK: "change by PGD"}
 
 
-def _plain(values: object) -> list:
+def _plain(values: Any) -> Any:
     """Numbers for JSON: six digits, null for NaN."""
     if isinstance(values, list | tuple | np.ndarray | pd.Series):
         return [_plain(value) for value in values]
@@ -49,7 +51,7 @@ def _by_layer(
     return _plain(wide.reindex(index=alphas, columns=depths).to_numpy())
 
 
-def explored(summary: pd.DataFrame, units: pd.DataFrame, dimensionality: pd.DataFrame) -> dict[str, object]:
+def explored(summary: pd.DataFrame, units: pd.DataFrame, dimensionality: pd.DataFrame) -> dict[str, Any]:
     """Numbers of the page, ready for JSON. Means are over the seeds that have the measurement.
 
     Args:
@@ -115,12 +117,12 @@ def _numbers(values: list) -> np.ndarray:
     return np.array(values, dtype=float)  # null becomes NaN
 
 
-def explorer(shown: dict[str, object]) -> Figure:
+def explorer(shown: dict[str, Any]) -> Figure:
     """The result of `explored` on paper: accuracies against alpha, selectivity and dimensionality by
     layer.
     """
     figure = Figure(figsize=(8.6, 7.6))
-    above, below = figure.subfigures(2, 1, height_ratios=(0.85, 1))
+    (above,), (below,) = figure.subfigures(2, 1, squeeze=False, height_ratios=(0.85, 1))
     accuracy, (selectivity, dimensions) = above.subplots(), below.subplots(1, 2)
     alphas, handles = shown["alphas"], []
     for measure in shown["measures"][:3]:
@@ -187,7 +189,7 @@ def explorer(shown: dict[str, object]) -> Figure:
     return figure
 
 
-def interactive(shown: dict[str, object]) -> str:
+def interactive(shown: dict[str, Any]) -> str:
     """The result of `explored` as HTML: a slider, a table of the values it points at, and places for three
     panels; hidden until its scripts have drawn them.
     """
@@ -225,7 +227,7 @@ def interactive(shown: dict[str, object]) -> str:
 {"".join(f'<script defer src="../_static/{name}"></script>' for name in SCRIPTS)}"""
 
 
-def show_interactive(shown: dict[str, object]) -> None:
+def show_interactive(shown: dict[str, Any]) -> None:
     """Display the page's interactive part; without its scripts, as in a notebook, nothing of it is
     visible.
     """

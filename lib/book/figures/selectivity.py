@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
 
 from lib import papers
 from lib.base.text import number
@@ -143,7 +144,10 @@ def selectivity_and_steps(summary: pd.DataFrame) -> Figure:
                     )
         axes.set_xticks(sorted(set(rows.steps)), [f"{steps:g}" for steps in sorted(set(rows.steps))])
         axes.set_xlabel("steps of PGD in training (0: plain)")
-    kinds = (("-", "0.3", 6, "all units"), ("--", "none", 10, "dead units left out"))
+    kinds: tuple[tuple[LineStyleType, str, float, str], ...] = (
+        ("-", "0.3", 6, "all units"),
+        ("--", "none", 10, "dead units left out"),
+    )
     handles = [
         Line2D(
             [], [], marker="o", linestyle=line, color="0.6", mec="0.3", mfc=fill, markersize=size, label=words

@@ -8,7 +8,7 @@ import math
 import os
 import re
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import pandas as pd
@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
 
 from lib import papers
 from lib.base.text import number
@@ -128,7 +129,7 @@ def alpha_axis(axes: Axes, alphas: pd.Series) -> None:
     axes.axvline(0, color="0.85", zorder=0)
 
 
-def alpha_legend(beside: Axes | Figure, alphas: pd.Series, **where: object) -> None:
+def alpha_legend(beside: Axes | Figure, alphas: pd.Series, **where: Any) -> None:
     """Legend of the colours of alpha, for a panel or a whole figure."""
     handles = [
         Line2D([], [], marker="o", linestyle="", color=colour, label=number(alpha))
@@ -154,12 +155,12 @@ def alpha_key(figure: Figure, alphas: pd.Series) -> None:
         )
 
 
-def dashes(alphas: pd.Series) -> dict[float, object]:
+def dashes(alphas: pd.Series) -> dict[float, Any]:
     """Dashes of each alpha, for figures whose colours are ways of training."""
     return {alpha: _DASHES[place % len(_DASHES)] for place, alpha in enumerate(sorted(set(alphas)))}
 
 
-def variant_legend(axes: Axes, rows: pd.DataFrame, **where: object) -> None:
+def variant_legend(axes: Axes, rows: pd.DataFrame, **where: Any) -> None:
     """Legend of the colours of ways of training, in the order of the table, and of the dashes of alphas if
     there are several.
     """
@@ -176,7 +177,9 @@ def variant_legend(axes: Axes, rows: pd.DataFrame, **where: object) -> None:
     ]
     found = dashes(rows.alpha)
     if len(found) > 1:
-        named = {f"α = {number(alpha)}": (0, dash) if dash else "-" for alpha, dash in found.items()}
+        named: dict[str, LineStyleType] = {
+            f"α = {number(alpha)}": (0, dash) if dash else "-" for alpha, dash in found.items()
+        }
         handles += [
             Line2D([], [], color="0.4", linestyle=style, label=label) for label, style in named.items()
         ]
