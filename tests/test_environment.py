@@ -41,7 +41,7 @@ def test_what_few_need_is_optional_and_locked():
     assert own["optional-dependencies"] == {name: [{"name": package}] for name, package in extras.items()}
     tools = sorted(
         ["axe-playwright-python", "foolbox", "playwright", "scikit-dimension", "import-linter", "mypy"]
-        + ["pandas-stubs", "pre-commit", "ruff", "types-pyyaml"]
+        + ["pre-commit", "ruff", "types-pyyaml"]
     )
     assert sorted(need["name"] for need in own["dev-dependencies"]["dev"]) == tools
     assert not any(need.startswith((*extras.values(), *tools)) for need in PROJECT["dependencies"])
