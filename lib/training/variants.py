@@ -55,6 +55,7 @@ class Variant:
             there is no such order.
         settings: What decides it, part of the key of a run; None for plain training.
         provenance: How sure it is that the paper did the same.
+        draws: Whether its loss draws random numbers on the CPU, which a captured step cannot hold.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Variant:
     strength: float
     settings: AugMix | Adversarial | None
     provenance: str
+    draws: bool = False
 
 
 def _plain(name: str, recipe: str) -> Variant:
@@ -71,7 +73,7 @@ def _plain(name: str, recipe: str) -> Variant:
 
 
 def _augmix(name: str, recipe: str) -> Variant:
-    return Variant(name, "AugMix", float("nan"), AugMix(), "recalled: AugMix with severity 2")
+    return Variant(name, "AugMix", float("nan"), AugMix(), "recalled: AugMix with severity 2", draws=True)
 
 
 def _pgd(name: str, recipe: str) -> Variant:
