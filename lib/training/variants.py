@@ -44,6 +44,9 @@ class Adversarial:
 PGD_STEP = {"paper": 1e-4, "fast": 1 / 255}
 
 
+Settings = AugMix | Adversarial | None  # those of every way of training
+
+
 @dataclass(frozen=True)
 class Variant:
     """A way of training: what decides it, and what the book calls it.
@@ -61,7 +64,7 @@ class Variant:
     name: str
     label: str
     strength: float
-    settings: AugMix | Adversarial | None
+    settings: Settings
     provenance: str
     draws: bool = False
 
