@@ -214,7 +214,7 @@ def test_runs_hand_the_sources_over(own_store, trainings, monkeypatch):
         return [trainings[0]] if training != trainings[0] else []
 
     monkeypatch.setitem(
-        measurements.MEASUREMENTS, "toy", measurements.Measurement(toy, "for tests", {"limit": 3}, others)
+        measurements.MEASUREMENTS, "toy", measurements.Measurement(toy, "for tests", {}, {"limit": 3}, others)
     )
     monkeypatch.setattr("lib.runs.provenance.table_digest", lambda *args: "0" * 12)
     assert runs.table("toy", trainings, progress=False).n.tolist() == [0, 1]

@@ -146,7 +146,7 @@ def toy(monkeypatch) -> str:
     """A measurement with two settings."""
     settings = {"steps": 40, "norm": "linf"}
     monkeypatch.setitem(
-        MEASUREMENTS, "toy", Measurement(lambda network, images, **given: None, "for tests", settings)
+        MEASUREMENTS, "toy", Measurement(lambda network, images, **given: None, "for tests", {}, settings)
     )
     return "toy"
 

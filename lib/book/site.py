@@ -21,8 +21,6 @@ from lib.book import notebooks, readme, reference
 from lib.book import sources as book_sources
 from lib.runs import catalogue
 
-# MARK#
-
 RUNS = Path(book_sources.RUNS_PAGE).stem  # the chapter that lists all runs
 STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static", "reference")
 

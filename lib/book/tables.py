@@ -17,8 +17,6 @@ from lib.training import variants
 from lib.training.recipe import FAST, PROVENANCE, RECIPES, Training
 from lib.training.variants import PGD_STEP, Adversarial, AugMix
 
-# MARK#
-
 
 def estimate(values: pd.Series, form: str) -> str:
     """Mean over seeds, and its 95 % t interval in brackets where there are seeds enough for one.

@@ -2,7 +2,7 @@
 networks.
 """
 
-from lib.measurements.measurement import Measurement
+from lib.measurements.measurement import Column, Kind, Measurement
 from lib.measurements.registry import MEASUREMENTS, file_name, settled
 
-__all__ = ["MEASUREMENTS", "Measurement", "file_name", "settled"]
+__all__ = ["Column", "Kind", "MEASUREMENTS", "Measurement", "file_name", "settled"]

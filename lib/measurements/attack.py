@@ -14,8 +14,21 @@ from lib import attacks, models
 from lib.attacks.gradient import pixel_gradient
 from lib.base.errors import unknown
 from lib.data.images import Images
+from lib.measurements.measurement import CORRECT, COUNT, FLOAT, INT, SHARE, TEXT
 from lib.models.activations import Network, still
 from lib.models.fuse import PRECISIONS, folded
+
+ATTACK_TABLE = {
+    "attack": TEXT,
+    "epsilon": FLOAT,
+    "step_size": FLOAT,
+    "steps": COUNT,
+    **CORRECT,
+    "unbroken": INT,
+    "zero_gradient": INT,
+    "certain": INT,
+    "confidence": SHARE,
+}
 
 CLEAN = "clean"  # the clean images, as an attack of strength 0
 

@@ -11,11 +11,18 @@ from lib.base.errors import InputError
 from lib.data.images import Images
 from lib.measurements.attack import CLEAN, recognised
 from lib.measurements.attack_summary import at_epsilon
+from lib.measurements.measurement import COUNT, FLOAT, TEXT
 from lib.measurements.strengths import strengths_for
 from lib.models.activations import still
 from lib.training.recipe import LABELS
 
-# MARK#
+AUTOATTACK_TABLE = {
+    "part": TEXT,
+    "epsilon": FLOAT,
+    "class": TEXT,
+    "images": COUNT,
+    "standing": COUNT,
+}
 
 PARTS = ("apgd-ce", "apgd-t", "fab-t", "square")  # standard AutoAttack, in its order
 

@@ -14,7 +14,17 @@ from lib.base.errors import InputError
 from lib.corruptions import BLOCK, NAMES, check, corrupted_block, dataset
 from lib.corruptions.dataset import CLEAN
 from lib.data.images import Images
+from lib.measurements.measurement import CORRECT, PICTURE, SEVERITY, SHARE, TEXT
 from lib.training.recipe import LABELS
+
+CORRUPTION_TABLE = {"corruption": TEXT, "severity": SEVERITY, **CORRECT}
+EXAMPLES_TABLE = {
+    "corruption": TEXT,
+    "label": TEXT,
+    "predicted": TEXT,
+    "confidence": SHARE,
+    "png": PICTURE,
+}
 
 
 def counted(dataset: str) -> tuple[str, ...]:

@@ -15,8 +15,26 @@ from lib.data.images import Images
 from lib.dimensionality import Covariance, components, participation_ratio, twonn
 from lib.measurements.attack import BUDGET, CURVES
 from lib.measurements.attack import batches as attack_batches
+from lib.measurements.measurement import COUNT, FLOAT, INT, PLACE, SEVERITY, TEXT
 from lib.models.activations import still
 from lib.models.fuse import PRECISIONS, folded
+
+DIMENSIONALITY_TABLE = {
+    "change": TEXT,
+    "corruption": TEXT.or_empty,  # empty where the change is another
+    "severity": SEVERITY.or_empty,
+    "layer": TEXT,
+    "depth": PLACE,
+    "units": PLACE,
+    "images": COUNT,
+    "components_90": INT,
+    "components_95": INT,
+    "components_99": INT,
+    "participation_ratio": FLOAT,
+    "variance": FLOAT,
+    "twonn": FLOAT,
+    "points": INT.or_empty,  # empty where activations were not kept
+}
 
 NONE, CORRUPTION, ATTACK = "none", "corruption", "attack"  # kinds of change
 SHARES = (0.90, 0.95, 0.99)

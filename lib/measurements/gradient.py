@@ -9,8 +9,19 @@ from lib import models
 from lib.base.errors import InputError
 from lib.data.images import Images
 from lib.gradients import input_unit_gradients
-from lib.measurements.measurement import is_early
+from lib.measurements.measurement import BOOL, COUNT, FLOAT, UNIT, is_early
 from lib.training.recipe import LABELS
+
+GRADIENT_TABLE = {
+    **UNIT,
+    "images": COUNT,
+    "active": COUNT,
+    "mean": FLOAT,
+    "deviation": FLOAT,
+    "active_mean": FLOAT,
+    "active_deviation": FLOAT,
+    "dead": BOOL,
+}
 
 
 def variability(table: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,18 @@ from lib.attacks.losses import margin
 from lib.data.images import Images
 from lib.gradients import jacobian_norms
 from lib.measurements.attack import batches
+from lib.measurements.measurement import BOOL, COUNT, FLOAT, SHARE, TEXT
 from lib.training.recipe import LABELS
+
+JACOBIAN_TABLE = {
+    "image": COUNT,
+    "class": TEXT,
+    "correct": BOOL,
+    "norm": FLOAT,
+    "spread": FLOAT,
+    "margin": FLOAT,
+    "confidence": SHARE,
+}
 
 
 def jacobian(network: nn.Module, images: Images, *, limit: int) -> pd.DataFrame:

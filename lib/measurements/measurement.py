@@ -4,8 +4,9 @@ needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,51 @@ def is_early(rows: pd.DataFrame) -> pd.Series:
     return rows.depth <= np.floor(last * EARLY)
 
 
+class Kind(StrEnum):
+    """What a column of a table holds, as a message says it."""
+
+    TEXT = "text"
+    INT = "a whole number"
+    FLOAT = "a number"
+    BOOL = "true or false"
+    BYTES = "bytes"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: what it holds, in which range, and whether it may have empty cells.
+
+    Attributes:
+        least, most: The range of its numbers, both ends included; None for any number.
+        empty: Whether it may have empty cells; a FLOAT may, since NaN is written so.
+    """
+
+    kind: Kind
+    least: float | None = None
+    most: float | None = None
+    empty: bool = False
+
+    @property
+    def or_empty(self) -> Column:
+        """The same column, in which cells may be empty."""
+        return replace(self, empty=True)
+
+
+TEXT = Column(Kind.TEXT)
+INT = Column(Kind.INT)
+COUNT = Column(Kind.INT, 0, 2**31)  # from 0
+PLACE = Column(Kind.INT, 1, 2**31)  # from 1
+FLOAT = Column(Kind.FLOAT, empty=True)
+SHARE = Column(Kind.FLOAT, 0, 1, empty=True)
+BOOL = Column(Kind.BOOL)
+PICTURE = Column(Kind.BYTES)  # a PNG
+SEVERITY = Column(Kind.INT, 0, 5)  # 0 is the clean image
+
+# Columns that several tables have. `lib.runs.validity` compares those of these names with the network.
+UNIT = {"layer": TEXT, "depth": PLACE, "unit": COUNT}
+CORRECT = {"class": TEXT, "images": COUNT, "correct": COUNT}
+
+
 @dataclass(frozen=True)
 class Measurement:
     """A measurement: a function of a network, the test images and settings that gives a table; its settings;
@@ -34,6 +80,8 @@ class Measurement:
     Attributes:
         function: What makes the table.
         summary: What is measured, in a line.
+        table: The columns that the table has, in order; every table that is read or comes from elsewhere is
+            held against them.
         settings: The function's settings with their defaults; they are part of the table's file name.
         sources: (training, settings) -> other trainings, whose networks are given to the function as
             `sources`, {training: network}.
@@ -44,6 +92,7 @@ class Measurement:
 
     function: Callable[..., pd.DataFrame]
     summary: str
+    table: Mapping[str, Column]
     settings: dict[str, object] = field(default_factory=dict)
     sources: Callable[[Training, dict[str, object]], list[Training]] | None = None
     columns: Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame] | None = None

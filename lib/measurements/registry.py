@@ -6,44 +6,56 @@ import hashlib
 import json
 
 from lib.base.errors import unknown
-from lib.measurements.attack import attack
+from lib.measurements.attack import ATTACK_TABLE, attack
 from lib.measurements.attack_summary import with_attacked
-from lib.measurements.autoattack import autoattack, with_autoattack
-from lib.measurements.corruption import corruption, corruption_examples, with_corrupted
-from lib.measurements.dimensionality import dimensionality
-from lib.measurements.gradient import gradient, with_gradients
-from lib.measurements.jacobian import jacobian, with_jacobian
+from lib.measurements.autoattack import AUTOATTACK_TABLE, autoattack, with_autoattack
+from lib.measurements.corruption import (
+    CORRUPTION_TABLE,
+    EXAMPLES_TABLE,
+    corruption,
+    corruption_examples,
+    with_corrupted,
+)
+from lib.measurements.dimensionality import DIMENSIONALITY_TABLE, dimensionality
+from lib.measurements.gradient import GRADIENT_TABLE, gradient, with_gradients
+from lib.measurements.jacobian import JACOBIAN_TABLE, jacobian, with_jacobian
 from lib.measurements.layers import with_dimensions
 from lib.measurements.measurement import Measurement
-from lib.measurements.selectivity import class_means, selectivity
+from lib.measurements.selectivity import CLASS_MEANS_TABLE, SELECTIVITY_TABLE, class_means, selectivity
 from lib.measurements.strengths import strengths_for
-from lib.measurements.transfer import sources, transfer, with_transferred
+from lib.measurements.transfer import TRANSFER_TABLE, sources, transfer, with_transferred
 
 MEASUREMENTS = {
     "selectivity": Measurement(
-        selectivity, "class selectivity index of every unit, and which units are dead"
+        selectivity, "class selectivity index of every unit, and which units are dead", SELECTIVITY_TABLE
     ),
-    "class_means": Measurement(class_means, "class-conditional mean activation of every unit"),
+    "class_means": Measurement(
+        class_means, "class-conditional mean activation of every unit", CLASS_MEANS_TABLE
+    ),
     "corruption": Measurement(
         corruption,
         "right answers under every corruption and severity, by class; on the first `limit` images",
+        CORRUPTION_TABLE,
         {"limit": 2000},
         columns=with_corrupted,
     ),
     "corruption_examples": Measurement(
         corruption_examples,
         "one image under every corruption, and what the network takes it for",
+        EXAMPLES_TABLE,
         {"image": 1, "severity": 3},
     ),
     "attack": Measurement(
         attack,
         "right answers under FGSM and PGD, white box, by strength and class; on the first `limit` images",
+        ATTACK_TABLE,
         {"limit": 1000, "precision": "bfloat16"},
         columns=with_attacked,
     ),
     "transfer": Measurement(
         transfer,
         "right answers on images made against α = 0 networks of other seeds",
+        TRANSFER_TABLE,
         {"limit": 1000, "precision": "bfloat16", "sources": [0, 1]},
         sources=sources,
         columns=with_transferred,
@@ -51,6 +63,7 @@ MEASUREMENTS = {
     "autoattack": Measurement(
         autoattack,
         "images that survive AutoAttack, part by part",
+        AUTOATTACK_TABLE,
         {"limit": 200, "epsilon": 1 / 255, "seed": 0},
         columns=with_autoattack,
         shown=lambda dataset: {"epsilon": strengths_for(dataset).ball},
@@ -58,18 +71,21 @@ MEASUREMENTS = {
     "jacobian": Measurement(
         jacobian,
         "norm of the input-output Jacobian of every image, its margin and confidence",
+        JACOBIAN_TABLE,
         {"limit": 1000},
         columns=with_jacobian,
     ),
     "gradient": Measurement(
         gradient,
         "mean and deviation over images of every unit's input-unit gradient",
+        GRADIENT_TABLE,
         {"limit": 200, "precision": "bfloat16"},
         columns=with_gradients,
     ),
     "dimensionality": Measurement(
         dimensionality,
         "dimensions of every layer's activations, and of the change that corruptions and PGD make in them",
+        DIMENSIONALITY_TABLE,
         {"limit": 500, "precision": "bfloat16"},
         columns=with_dimensions,
     ),

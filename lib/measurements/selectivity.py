@@ -9,6 +9,10 @@ from torch import Tensor, nn
 from lib import models
 from lib import selectivity as index
 from lib.data.images import Images
+from lib.measurements.measurement import BOOL, COUNT, FLOAT, SHARE, TEXT, UNIT
+
+SELECTIVITY_TABLE = {**UNIT, "selectivity": SHARE, "dead": BOOL, "best_class": COUNT}
+CLASS_MEANS_TABLE = {**UNIT, "class": TEXT, "mean": FLOAT}
 
 
 @torch.no_grad()

@@ -21,11 +21,12 @@ from lib.base.files import kept
 from lib.data.images import Images
 from lib.measurements.attack import BALL_STEPS, IN_BALLS, RADII, STEPS_PER_RADIUS, Cell, batches, recognised
 from lib.measurements.attack_summary import at_epsilon
+from lib.measurements.measurement import CORRECT, FLOAT, INT, TEXT
 from lib.measurements.strengths import strengths_for
 from lib.models.fuse import folded
 from lib.training.recipe import LABELS, Training
 
-# MARK#
+TRANSFER_TABLE = {"source_seed": INT, "attack": TEXT, "epsilon": FLOAT, **CORRECT}
 
 # attacks whose images are crafted on one network and shown to others
 TRANSFERRED = {"fgsm": (0.004, 0.008, 4 / 255, 8 / 255, 16 / 255), "ball-cross-entropy": RADII[1:6]}

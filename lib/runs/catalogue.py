@@ -75,7 +75,9 @@ def _misplaced(folder: Path, facts: dict[str, dict[str, Any]]) -> str:
 def _facts(run: store.Folder) -> dict[str, object]:
     """Columns of the catalogue that are read from a run's files."""
     facts, units = config(run), measurements.file_name("selectivity", {})
-    known = [file for file, entry in run.files.items() if entry.get("measurement") in validity.COLUMNS]
+    known = [
+        file for file, entry in run.files.items() if entry.get("measurement") in measurements.MEASUREMENTS
+    ]
     frames = {file: _frame(run, file) for file in known}
     named, result, made = facts["training"], facts["result"], facts["provenance"]
     # so that rows can be sorted, whatever they hold

@@ -16,8 +16,6 @@ from lib.training import objective
 from lib.training.loop import train
 from lib.training.recipe import Training
 
-# MARK#
-
 
 def commit() -> str:
     """Commit of the library, with a + if tracked files of lib/ differ from it; "" outside a checkout."""

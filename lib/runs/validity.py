@@ -11,7 +11,7 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +28,7 @@ from lib import corruptions, data, measurements, models
 from lib.base.errors import InputError
 from lib.base.files import Unfit, parsed
 from lib.corruptions import dataset as corruptions_dataset
+from lib.measurements.measurement import FLOAT, PLACE, SHARE, Column, Kind
 from lib.runs import store
 from lib.training.engine import single_precision_by_default
 from lib.training.recipe import LABELS, Training
@@ -135,51 +136,14 @@ def described(facts: Mapping[str, Mapping[str, Any]]) -> Training | None:
 
 # ---- tables ------------------------------------------------------------------------------------------------
 
-TEXT, INT, FLOAT, BOOL, BYTES = "text", "a whole number", "a number", "true or false", "bytes"
-_IS: dict[str, Callable[[pa.DataType], bool]] = {
-    TEXT: lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
-    INT: pa.types.is_signed_integer,
-    FLOAT: pa.types.is_floating,
-    BOOL: pa.types.is_boolean,
-    BYTES: lambda kind: pa.types.is_binary(kind) or pa.types.is_large_binary(kind),
+_IS: dict[Kind, Callable[[pa.DataType], bool]] = {
+    Kind.TEXT: lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
+    Kind.INT: pa.types.is_signed_integer,
+    Kind.FLOAT: pa.types.is_floating,
+    Kind.BOOL: pa.types.is_boolean,
+    Kind.BYTES: lambda kind: pa.types.is_binary(kind) or pa.types.is_large_binary(kind),
 }
-_UNIT = {"layer": TEXT, "depth": INT, "unit": INT}
-_RIGHT = {"class": TEXT, "images": INT, "correct": INT}
-EPOCHS = {"epoch": INT, "loss": FLOAT, "selectivity": FLOAT, "validation_accuracy": FLOAT}
-COLUMNS: dict[str, dict[str, str]] = {
-    "selectivity": _UNIT | {"selectivity": FLOAT, "dead": BOOL, "best_class": INT},
-    "class_means": _UNIT | {"class": TEXT, "mean": FLOAT},
-    "corruption": {"corruption": TEXT, "severity": INT} | _RIGHT,
-    "corruption_examples": {
-        "corruption": TEXT, "label": TEXT, "predicted": TEXT, "confidence": FLOAT, "png": BYTES,
-    },
-    "attack": {"attack": TEXT, "epsilon": FLOAT, "step_size": FLOAT, "steps": INT} | _RIGHT
-    | {"unbroken": INT, "zero_gradient": INT, "certain": INT, "confidence": FLOAT},
-    "transfer": {"source_seed": INT, "attack": TEXT, "epsilon": FLOAT} | _RIGHT,
-    "jacobian": {
-        "image": INT, "class": TEXT, "correct": BOOL, "norm": FLOAT, "spread": FLOAT, "margin": FLOAT,
-        "confidence": FLOAT,
-    },
-    "gradient": _UNIT
-    | {"images": INT, "active": INT, "mean": FLOAT, "deviation": FLOAT, "active_mean": FLOAT}
-    | {"active_deviation": FLOAT, "dead": BOOL},
-    "dimensionality": {
-        "change": TEXT, "corruption": TEXT, "severity": INT, "layer": TEXT, "depth": INT, "units": INT,
-        "images": INT, "components_90": INT, "components_95": INT, "components_99": INT,
-        "participation_ratio": FLOAT, "variance": FLOAT, "twonn": FLOAT, "points": INT,
-    },
-    "autoattack": {"part": TEXT, "epsilon": FLOAT, "class": TEXT, "images": INT, "standing": INT},
-}  # fmt: skip
-_MAY_LACK = {"dimensionality": {"corruption", "severity", "points"}}  # other columns with empty cells
-_RANGES = {
-    **dict.fromkeys(("selectivity", "confidence", "validation_accuracy"), (0, 1)),
-    **dict.fromkeys(
-        ("unit", "images", "correct", "active", "best_class", "standing", "steps", "seed", "image"),
-        (0, 2**31),
-    ),
-    **dict.fromkeys(("depth", "units", "epoch"), (1, 2**31)),
-    "severity": (0, 5),
-}
+EPOCHS = {"epoch": PLACE, "loss": FLOAT, "selectivity": SHARE, "validation_accuracy": SHARE}
 _ARROW = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError)
 
 
@@ -198,15 +162,11 @@ def _first_line(error: BaseException) -> str:
     return ascii((str(error).splitlines() or [type(error).__name__])[0][:100])[1:-1]
 
 
-def _checked_frame(
-    content: bytes, columns: Mapping[str, str], lacking: Collection[str] = frozenset()
-) -> pd.DataFrame:
+def _checked_frame(content: bytes, columns: Mapping[str, Column]) -> pd.DataFrame:
     """The rows of a table with just these columns; its size is checked first: a small file may hold much."""
     try:
-        texts = [name for name, kind in columns.items() if kind in (TEXT, BYTES)]
-        file = pq.ParquetFile(
-            pa.BufferReader(content), read_dictionary=[name for name in texts if columns[name] == TEXT]
-        )
+        texts = [name for name, one in columns.items() if one.kind == Kind.TEXT]
+        file = pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts)
         facts, schema = file.metadata, file.schema_arrow
         if schema.names != list(columns):
             raise Unfit(f"has the columns {_said(', '.join(schema.names))}, not {', '.join(columns)}")
@@ -220,10 +180,8 @@ def _checked_frame(
             raise Unfit(
                 f"has {facts.num_rows} rows and {unpacked} bytes unpacked: no table of a run is like that"
             )
-        for name, kind in columns.items():
-            _check_column(
-                name, kind, file.read(columns=[name])[0], kind == FLOAT or name in lacking
-            )  # pandas writes NaN so
+        for name, wanted in columns.items():
+            _check_column(name, wanted, file.read(columns=[name])[0])
     except Unfit:
         raise
     except _ARROW as error:
@@ -234,27 +192,28 @@ def _checked_frame(
     return rows
 
 
-def _check_column(name: str, kind: str, column: pa.ChunkedArray, may_lack: bool) -> None:
+def _check_column(name: str, wanted: Column, column: pa.ChunkedArray) -> None:
     """Raise Unfit unless a column is of its kind, has no empty cells, and its values are in their range."""
+    kind = wanted.kind
     values = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not _IS[kind](values):
         raise Unfit(f"has {_said(str(values))} in column {name}, not {kind}")
-    if column.null_count and not may_lack:
+    if column.null_count and not wanted.empty:
         raise Unfit(f"has empty cells in column {name}")
     for chunk in column.chunks:
         texts = chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk
-        most = {TEXT: TEXT_LENGTH, BYTES: TABLE_BYTES}.get(kind)
+        most = {Kind.TEXT: TEXT_LENGTH, Kind.BYTES: TABLE_BYTES}.get(kind)
         if most and (pc.max(pc.binary_length(texts)).as_py() or 0) > most:
             raise Unfit(f"has a text that is too long in column {name}")
-        if kind == TEXT and not all(text is None or text.isprintable() for text in texts.to_pylist()):
+        if kind == Kind.TEXT and not all(text is None or text.isprintable() for text in texts.to_pylist()):
             raise Unfit(f"has a text that cannot be printed in column {name}")
-    if name in _RANGES and kind in (INT, FLOAT):
-        least, most = _RANGES[name]
-        found = pc.min_max(
-            column.filter(pc.is_valid(column)) if kind == INT else pc.drop_null(_numbers(column))
-        ).as_py()
-        if found["min"] is not None and not (least <= found["min"] and found["max"] <= most):
-            raise Unfit(f"has {found['min']} to {found['max']} in column {name}, not {least} to {most}")
+    if wanted.least is not None and wanted.most is not None:
+        numbers = _numbers(column) if kind == Kind.FLOAT else column
+        found = pc.min_max(pc.drop_null(numbers)).as_py()
+        if found["min"] is not None and not (wanted.least <= found["min"] and found["max"] <= wanted.most):
+            raise Unfit(
+                f"has {found['min']} to {found['max']} in column {name}, not {wanted.least} to {wanted.most}"
+            )
 
 
 def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -271,11 +230,11 @@ def history(content: bytes, facts: Mapping[str, Mapping[str, Any]]) -> None:
 
 def table(measurement: str, content: bytes, training: Training) -> None:
     """Check a table that was measured on a network: its columns, and that its units are the network's."""
-    if measurement not in COLUMNS:
+    if measurement not in measurements.MEASUREMENTS:
         frame(content)
         return
-    columns = COLUMNS[measurement]
-    rows = _checked_frame(content, columns, _MAY_LACK.get(measurement, set()))
+    columns = measurements.MEASUREMENTS[measurement].table
+    rows = _checked_frame(content, columns)
     if {"images", "correct"} <= columns.keys() and (rows.correct > rows.images).any():
         raise Unfit("counts more right answers than images")
     if "class" in columns and rows["class"].nunique() > data.DATASETS[training.dataset][1]:

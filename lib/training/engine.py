@@ -21,7 +21,7 @@ import torch
 
 from lib import data
 from lib.training.recipe import Training
-from lib.training.variants import AugMix
+from lib.training.variants import variant
 
 Result = TypeVar("Result")
 
@@ -60,7 +60,7 @@ def best_engine(training: Training, *, device: str | None = None) -> Engine:
     trouble = trouble_of_compiler(device)
     if device == "cuda":
         # AugMix draws its operations on the CPU, image by image, which a graph cannot hold
-        captured = not isinstance(training.variant_settings, AugMix)
+        captured = not variant(training.variant, training.recipe).draws
         return Engine(device, low_precision=True, compiled=not trouble, captured=captured)
     low = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return Engine(device, low_precision=low, compiled=not trouble)

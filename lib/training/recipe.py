@@ -14,7 +14,7 @@ from typing import Any
 from lib import data, models
 from lib.base.errors import InputError, unknown
 from lib.base.fingerprint import exempt
-from lib.training.variants import Adversarial, AugMix, variant
+from lib.training.variants import Settings, variant
 
 
 @exempt
@@ -136,7 +136,7 @@ class Training:
         return replace(recipe, epochs=self.epochs, milestones=scaled)
 
     @property
-    def variant_settings(self) -> AugMix | Adversarial | None:
+    def variant_settings(self) -> Settings:
         return variant(self.variant, self.recipe).settings
 
     @property

@@ -44,6 +44,9 @@ class Adversarial:
 PGD_STEP = {"paper": 1e-4, "fast": 1 / 255}
 
 
+Settings = AugMix | Adversarial | None  # those of every way of training
+
+
 @dataclass(frozen=True)
 class Variant:
     """A way of training: what decides it, and what the book calls it.
@@ -55,13 +58,15 @@ class Variant:
             there is no such order.
         settings: What decides it, part of the key of a run; None for plain training.
         provenance: How sure it is that the paper did the same.
+        draws: Whether its loss draws random numbers on the CPU, which a captured step cannot hold.
     """
 
     name: str
     label: str
     strength: float
-    settings: AugMix | Adversarial | None
+    settings: Settings
     provenance: str
+    draws: bool = False
 
 
 def _plain(name: str, recipe: str) -> Variant:
@@ -71,7 +76,7 @@ def _plain(name: str, recipe: str) -> Variant:
 
 
 def _augmix(name: str, recipe: str) -> Variant:
-    return Variant(name, "AugMix", float("nan"), AugMix(), "recalled: AugMix with severity 2")
+    return Variant(name, "AugMix", float("nan"), AugMix(), "recalled: AugMix with severity 2", draws=True)
 
 
 def _pgd(name: str, recipe: str) -> Variant:
