@@ -28,10 +28,11 @@ import pandas as pd
 from lib import papers, runs
 from lib.book import chapter, figures, prose, tables
 from lib.papers import verdicts
-from lib.papers.selectivity import RESNET18_TINY_IMAGENET
 
 here = chapter.parameters(globals())
 from myst_nb import glue
+
+from lib.papers.selectivity import RESNET18_TINY_IMAGENET
 
 figures.setup()
 summary = runs.summary(here.trainings)

@@ -29,13 +29,14 @@ recipe: str = "fast"  # fast or paper
 # %%
 from lib import data, papers, runs
 from lib.book import chapter, figures, prose, tables
-from lib.corruptions.severities import TABLES
-from lib.measurements.corruption import by_corruption, by_severity, counted, with_corrupted
 from lib.papers import statistics, verdicts
-from lib.runs.tables import at_hand, full_summary
 
 here = chapter.parameters(globals())
 from myst_nb import glue
+
+from lib.corruptions.severities import TABLES
+from lib.measurements.corruption import by_corruption, by_severity, counted, with_corrupted
+from lib.runs.tables import at_hand, full_summary
 
 figures.setup()
 table = runs.table("corruption", here.trainings)

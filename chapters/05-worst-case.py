@@ -36,17 +36,18 @@ import pandas as pd
 from lib import papers, runs
 from lib.book import chapter, figures, prose, tables
 from lib.measurements import masking
+from lib.papers import statistics, verdicts
+
+here = chapter.parameters(globals())
+from myst_nb import glue
+
 from lib.measurements.attack import BALL_STEPS, BUDGET, TEMPERATURE
 from lib.measurements.attack_summary import BALL_COLUMNS, by_strength, curve
 from lib.measurements.strengths import strengths_for
 from lib.measurements.transfer import transferred
-from lib.papers import statistics, verdicts
 from lib.papers.selectivity import FGSM
 from lib.runs.tables import at_hand, cached, full_summary
 from lib.training.recipe import LABELS
-
-here = chapter.parameters(globals())
-from myst_nb import glue
 
 figures.setup()
 table, transfer = (runs.table(name, here.trainings) for name in ("attack", "transfer"))

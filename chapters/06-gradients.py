@@ -33,13 +33,14 @@ import pandas as pd
 
 from lib import papers, runs
 from lib.book import chapter, figures, prose, tables
-from lib.measurements.gradient import variability, with_gradients
-from lib.measurements.measurement import is_early
 from lib.papers import statistics, verdicts
-from lib.runs.tables import at_hand, cached
 
 here = chapter.parameters(globals())
 from myst_nb import glue
+
+from lib.measurements.gradient import variability, with_gradients
+from lib.measurements.measurement import is_early
+from lib.runs.tables import at_hand, cached
 
 figures.setup()
 table = runs.table("gradient", here.trainings)

@@ -31,15 +31,16 @@ import pandas as pd
 
 from lib import papers, runs
 from lib.book import chapter, figures, prose, tables
+from lib.papers import statistics, verdicts
+
+here = chapter.parameters(globals())
+from myst_nb import glue
+
 from lib.measurements.attack import CURVES
 from lib.measurements.dimensionality import ATTACK_STEPS, NONE
 from lib.measurements.layers import dimensions, over_live_units, with_dimensions
 from lib.measurements.measurement import is_early
-from lib.papers import statistics, verdicts
 from lib.runs.tables import at_hand, cached
-
-here = chapter.parameters(globals())
-from myst_nb import glue
 
 figures.setup()
 table = runs.table("dimensionality", here.trainings)

@@ -21,10 +21,11 @@ from lib import papers, runs
 from lib.book import chapter as book_chapter
 from lib.book import figures, prose
 from lib.papers import verdicts
-from lib.runs.tables import at_hand, full_summary
 
 here = book_chapter.parameters(globals())
 from myst_nb import glue
+
+from lib.runs.tables import at_hand, full_summary
 
 figures.setup()
 summary = full_summary(runs.summary(here.trainings), here.trainings)

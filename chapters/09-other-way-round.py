@@ -34,14 +34,15 @@ variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of 
 # %%
 from lib import papers, runs
 from lib.book import chapter, figures, prose, tables
-from lib.measurements.strengths import strengths_for
 from lib.papers import verdicts
-from lib.runs.tables import at_hand, cached, full_summary
-from lib.training.recipe import LABELS
-from lib.training.variants import variant
 
 here = chapter.parameters(globals())
 from myst_nb import glue
+
+from lib.measurements.strengths import strengths_for
+from lib.runs.tables import at_hand, cached, full_summary
+from lib.training.recipe import LABELS
+from lib.training.variants import variant
 
 figures.setup()
 summary = runs.summary(here.trainings)

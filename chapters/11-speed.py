@@ -25,10 +25,11 @@ import scipy.stats
 
 from lib.base import paths
 from lib.book import chapter, figures
-from lib.training.recipe import RECIPES
 
 here = chapter.parameters(globals())
 from myst_nb import glue
+
+from lib.training.recipe import RECIPES
 
 figures.setup()
 source = "benchmarks/results.json"

@@ -19,10 +19,11 @@ recipe: str = "fast"  # fast or paper
 # %% tags=["remove-input"]
 from lib.book import chapter, figures
 from lib.runs import durations
-from lib.training.recipe import RECIPES, usual_model
 
 here = chapter.parameters(globals())
 from myst_nb import glue
+
+from lib.training.recipe import RECIPES, usual_model
 
 training, measuring = durations.training(), durations.measuring()
 for name in ("digits", "cifar10"):

@@ -22,10 +22,11 @@ recipe: str = "fast"  # fast or paper
 # %% tags=["hide-input"]
 from lib import runs
 from lib.book import chapter, figures
-from lib.runs.tables import cached, full_summary
 
 here = chapter.parameters(globals())
 from myst_nb import glue
+
+from lib.runs.tables import cached, full_summary
 
 figures.setup()
 summary = full_summary(runs.summary(here.trainings), here.trainings)

@@ -20,10 +20,11 @@ recipe: str = "fast"  # fast or paper
 from lib import papers, runs
 from lib.book import chapter, figures, prose
 from lib.papers import verdicts
-from lib.runs.tables import at_hand, full_summary
 
 here = chapter.parameters(globals())
 from myst_nb import glue
+
+from lib.runs.tables import at_hand, full_summary
 
 figures.setup()
 summary = full_summary(runs.summary(here.trainings), here.trainings)

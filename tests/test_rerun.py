@@ -35,7 +35,7 @@ def test_new_alpha_is_trained_once(store, tmp_path, monkeypatch):
         built.append((given["alphas"], only, head()))
         return target / "html"
 
-    monkeypatch.setattr(rerun.book, "build", build)
+    monkeypatch.setattr("lib.book.site.build", build)
     page = rerun.rerun("approach", dataset="digits", alphas=[0.7], seeds=[0], say=said.append)
     assert (
         page
@@ -86,7 +86,7 @@ def test_pgd_training_has_seeds_of_its_own(monkeypatch):
     ]
     monkeypatch.setattr(
         rerun.catalogue,
-        "cached",
+        "trainings",
         lambda: [*trainings, replace(plain, seed=1), replace(mixed, seed=1), replace(attacked, seed=2)],
     )
     own = {"seeds": [5, 6], "pgd_seeds": [5]}
@@ -103,6 +103,6 @@ def test_seeds_of_variants_do_not_count(monkeypatch):
         for training in plain
         for seed, variant in ((2, "augmix"), (1, "pgd-2"))
     ]
-    monkeypatch.setattr(rerun.catalogue, "cached", lambda: [*plain[:3], *variants])
+    monkeypatch.setattr(rerun.catalogue, "trainings", lambda: [*plain[:3], *variants])
     assert rerun._cached_seeds(plain[::2]) == [0]
     assert rerun._cached_seeds([replace(plain[0], variant="augmix")]) == [2]

@@ -16,7 +16,7 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.files import damaged
 from lib.data.files import listed, read_bytes
-from lib.data.images import Images, Published, Source, Unfit, _row_digests, check_counts, verified
+from lib.data.images import Images, Published, Source, UnfitData, _row_digests, check_counts, verified
 from lib.data.parquet import read_parquet
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -63,7 +63,7 @@ def _cifar10_places(split: str) -> np.ndarray:
     """
     try:
         raw = read_bytes(CIFAR10_ORDER, 2**20)
-    except Unfit:
+    except UnfitData:
         raw = b""
     if hashlib.sha256(raw).hexdigest() != CIFAR10_ORDER_SHA256:
         way_out = "restore it (git checkout) or install the package again"
@@ -95,7 +95,7 @@ def _cifar10_batch(file: Path, md5: str) -> tuple[np.ndarray, np.ndarray]:
     """
     raw = read_bytes(file, 2**26)
     if hashlib.md5(raw, usedforsecurity=False).hexdigest() != md5:
-        raise Unfit(f"{file.parent} is damaged: {file.name} does not match its MD5")
+        raise UnfitData(f"{file.parent} is damaged: {file.name} does not match its MD5")
     try:
         found = _BatchUnpickler(io.BytesIO(raw), encoding="latin1").load()
         pixels, labels = found["data"], np.array(found["labels"])
@@ -103,7 +103,7 @@ def _cifar10_batch(file: Path, md5: str) -> tuple[np.ndarray, np.ndarray]:
             raise TypeError(f"arrays of {pixels.dtype} {pixels.shape} and {labels.dtype} {labels.shape}")
     except Exception as error:  # unpickling raises errors of any kind
         reason = f"{file.name} is no batch of images ({type(error).__name__})"
-        raise Unfit(f"{file.parent} is damaged: {reason}") from error
+        raise UnfitData(f"{file.parent} is damaged: {reason}") from error
     return pixels, labels
 
 
@@ -116,7 +116,7 @@ def _torchvision_cifar10(folder: Path, split: str) -> Images:
     batches = [_cifar10_batch(folder / name, md5) for name, md5 in names]
     pixels, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     if wrong := [label for label in labels.tolist() if not 0 <= label < len(CIFAR10_CLASSES)]:
-        raise Unfit(f"{folder} is damaged: label {wrong[0]} is not one of 0 to {len(CIFAR10_CLASSES) - 1}")
+        raise UnfitData(f"{folder} is damaged: label {wrong[0]} is not one of 0 to {len(CIFAR10_CLASSES) - 1}")
     check_counts(labels, folder, published)
     return Images(torch.from_numpy(pixels).view(-1, 3, 32, 32), torch.from_numpy(labels), CIFAR10_CLASSES)
 

@@ -21,7 +21,7 @@ from lib.base.files import kept
 from lib.base.fingerprint import exempt
 from lib.data.cifar10 import _cifar10_sources
 from lib.data.digits import _digits
-from lib.data.images import Images, Source, Unfit
+from lib.data.images import Images, Source, UnfitData
 from lib.data.tiny_imagenet import _tiny_imagenet_sources
 
 SPLITS = ("train", "test")
@@ -82,7 +82,7 @@ def _load(name: str, split: str, root: Path) -> Images:
             if source.files:
                 return _cached(name, split, source)
             tried.append(str(where))
-    except Unfit as error:
+    except UnfitData as error:
         raise InputError(f"{error}; get it again: {DATASETS[name][2]} (after deleting {where})") from error
     places = ", ".join(tried)
     raise InputError(
@@ -112,7 +112,7 @@ def _cached(name: str, split: str, source: Source) -> Images:
     try:
         stamp = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in source.files]
     except OSError as error:
-        raise Unfit(f"{error.filename or source.where} cannot be read: {error.strerror}") from error
+        raise UnfitData(f"{error.filename or source.where} cannot be read: {error.strerror}") from error
     key = hashlib.sha256(json.dumps([str(source.where), stamp]).encode()).hexdigest()[:12]
     file = paths.cache() / "data" / f"{name}-{split}-{key}.npz"
 
@@ -124,7 +124,7 @@ def _cached(name: str, split: str, source: Source) -> Images:
             "classes": np.array(images.classes),
         }
         if fault := _form_fault(arrays, name):
-            raise Unfit(f"{source.where} does not hold {name} ({split}): {fault}")
+            raise UnfitData(f"{source.where} does not hold {name} ({split}): {fault}")
         return arrays
 
     what = f"the decoded {name}"

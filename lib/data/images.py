@@ -71,7 +71,7 @@ class Images:
         return digest.hexdigest()[:16]
 
 
-class Unfit(InputError):
+class UnfitData(InputError):
     """A file or folder of a data set is not what it should be; `load` adds how to get the data set again."""
 
 
@@ -137,7 +137,7 @@ def verified(images: Images, where: Path, published: Published, places: np.ndarr
         places: Another order: for each row of the result, its place among the sorted rows.
 
     Raises:
-        Unfit: The images or their labels differ from the published ones.
+        UnfitData: The images or their labels differ from the published ones.
     """
     digests = _row_digests(images)
     rows = sorted(range(len(digests)), key=digests.__getitem__)
@@ -147,9 +147,9 @@ def verified(images: Images, where: Path, published: Published, places: np.ndarr
     return images[torch.from_numpy(order)]
 
 
-def other_than_published(where: Path, published: Published, count: int, difference: str) -> Unfit:
+def other_than_published(where: Path, published: Published, count: int, difference: str) -> UnfitData:
     """The error for a copy of a data set that differs from the published one."""
-    return Unfit(f"{where} does not hold {published.title} ({count:,} images, {difference})")
+    return UnfitData(f"{where} does not hold {published.title} ({count:,} images, {difference})")
 
 
 def check_counts(labels: np.ndarray, where: Path, published: Published) -> None:
@@ -159,7 +159,7 @@ def check_counts(labels: np.ndarray, where: Path, published: Published) -> None:
         labels: Integers (n,), each of them the label of a class.
 
     Raises:
-        Unfit: Another number of images, of classes, or of images of a class.
+        UnfitData: Another number of images, of classes, or of images of a class.
     """
     n = len(labels)
     found = np.bincount(labels, minlength=len(published.classes))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from lib.data.files import check_regular
-from lib.data.images import Images, Published, Unfit, check_counts, other_than_published
+from lib.data.images import Images, Published, UnfitData, check_counts, other_than_published
 from lib.data.pictures import _decode, largest_picture
 
 # older writers add a hash: train-00000-of-00004-1a2b3c4d5e6f7a8b.parquet
@@ -29,7 +29,7 @@ def check_shards(files: list[Path]) -> None:
     """Check by their names that files are all the shards of one revision of a split.
 
     Raises:
-        Unfit: A shard is missing, or there are shards of two revisions.
+        UnfitData: A shard is missing, or there are shards of two revisions.
     """
     matches = [_SHARD.search(file.name) for file in files]
     numbered = {
@@ -43,16 +43,16 @@ def check_shards(files: list[Path]) -> None:
         number, of = numbered.get(file, (-1, total))
         if number < 0 or of != total or number in seen:
             other = seen.get(number, first if file != first else files[-1])
-            raise Unfit(
+            raise UnfitData(
                 f"{file.parent} holds files of two revisions, {other.name} and {file.name}; keep those of one"
             )
         seen[number] = file
     if wrong := [number for number in seen if number >= total]:
-        raise Unfit(f"{seen[wrong[0]]} is no shard: they count from 0 to {total - 1}")
+        raise UnfitData(f"{seen[wrong[0]]} is no shard: they count from 0 to {total - 1}")
     if len(seen) < total:
         lacking = next(number for number in range(total) if number not in seen)
         name = first.name.split("-")[0]
-        raise Unfit(
+        raise UnfitData(
             f"{first.parent} lacks {name}-{lacking:05d}-of-{total:05d}.parquet: "
             f"{len(seen)} of {total} shards are there"
         )
@@ -63,16 +63,16 @@ def _parquet_errors(file: Path) -> Iterator[None]:
     """Turn whatever pyarrow raises into one line that names the file."""
     try:
         yield
-    except Unfit:
+    except UnfitData:
         raise
     except Exception as error:  # a damaged file makes pyarrow raise errors of many kinds
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise Unfit(f"{file} cannot be read as parquet: {reason[:200]}") from error
+        raise UnfitData(f"{file} cannot be read as parquet: {reason[:200]}") from error
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[pq.ParquetFile]:
-    """Open a parquet file; what goes wrong with it until it is closed is raised as Unfit."""
+    """Open a parquet file; what goes wrong with it until it is closed is raised as UnfitData."""
     import pyarrow.parquet as pq
 
     check_regular(file)
@@ -89,14 +89,14 @@ def _check_columns(file: Path, parquet: pq.ParquetFile, image: str, label: str, 
     for column in (image, label):
         if schema.names.count(column) != 1:
             names = ", ".join(map(repr, schema.names[:8])) or "none"
-            raise Unfit(f"{file} has no column {column!r}, or two of them; it has {names}")
+            raise UnfitData(f"{file} has no column {column!r}, or two of them; it has {names}")
     kind = schema.field(label).type
     if not pa.types.is_integer(kind):
-        raise Unfit(f"{file}: column {label!r} holds {str(kind)[:80]}, not integers")
+        raise UnfitData(f"{file}: column {label!r} holds {str(kind)[:80]}, not integers")
     kind = schema.field(image).type
     index = kind.get_field_index("bytes") if pa.types.is_struct(kind) else -1
     if index < 0 or not (pa.types.is_binary(kind[index].type) or pa.types.is_large_binary(kind[index].type)):
-        raise Unfit(
+        raise UnfitData(
             f"{file}: column {image!r} holds {str(kind)[:80]}, "
             "not structs with a field 'bytes' of encoded pictures"
         )
@@ -107,7 +107,7 @@ def _check_columns(file: Path, parquet: pq.ParquetFile, image: str, label: str, 
             chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == f"{image}.bytes"
         )
     if size > (limit := meta.num_rows * largest_picture(side) + 2**20):  # a page's header and statistics
-        raise Unfit(f"{file}: the pictures unpack to {size:,} bytes, more than they can need ({limit:,})")
+        raise UnfitData(f"{file}: the pictures unpack to {size:,} bytes, more than they can need ({limit:,})")
 
 
 def _class_names(file: Path, schema: pa.Schema, label: str, classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -128,11 +128,11 @@ def _class_names(file: Path, schema: pa.Schema, label: str, classes: tuple[str, 
         if not isinstance(found, list) or not all(isinstance(name, str) for name in names):
             raise TypeError
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise Unfit(
+        raise UnfitData(
             f"{file}: the description in its schema (metadata 'huggingface') is not as that library writes it"
         ) from error
     if len(set(names)) != len(names) or len(names) != len(classes):
-        raise Unfit(f"{file}: its schema names {len(set(names))} different classes, not {len(classes)}")
+        raise UnfitData(f"{file}: its schema names {len(set(names))} different classes, not {len(classes)}")
     return names if set(names) == set(classes) else classes
 
 
@@ -145,11 +145,11 @@ def _shard_labels(file: Path, label: str, classes: tuple[str, ...]) -> np.ndarra
         column = parquet.read(columns=[label]).column(0)
         if column.null_count:
             row = pc.index(pc.is_null(column), True).as_py()
-            raise Unfit(f"{file}, row {row}: its label is null")
+            raise UnfitData(f"{file}, row {row}: its label is null")
         values = column.to_numpy()
     wrong = np.flatnonzero((values < 0) | (values >= len(classes)))
     if len(wrong):
-        raise Unfit(f"{file}, row {wrong[0]}: label {values[wrong[0]]} is not one of 0 to {len(classes) - 1}")
+        raise UnfitData(f"{file}, row {wrong[0]}: label {values[wrong[0]]} is not one of 0 to {len(classes) - 1}")
     return np.array([classes.index(name) for name in names])[values.astype(np.int64)]
 
 
@@ -161,7 +161,7 @@ def _shard_pictures(file: Path, image: str) -> Iterator[tuple[str, bytes]]:
             for encoded in batch.column(0).flatten()[0]:  # null where the struct or its field is
                 name = f"{file}, row {row}:"
                 if not encoded.is_valid:
-                    raise Unfit(f"{name} it has no picture (null)")
+                    raise UnfitData(f"{name} it has no picture (null)")
                 yield f"{name} its picture", encoded.as_py()
                 row += 1
 
@@ -173,7 +173,7 @@ def read_parquet(files: list[Path], image: str, label: str, published: Published
     pictures are decoded.
 
     Raises:
-        Unfit: A file that is missing, damaged or holds something else.
+        UnfitData: A file that is missing, damaged or holds something else.
     """
     check_shards(files)
     where, count = files[0].parent, 0

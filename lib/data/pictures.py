@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lib.data.images import Unfit
+from lib.data.images import UnfitData
 
 FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow has some 40 more, each a way in for a hostile file
 
@@ -48,23 +48,23 @@ def decode_picture(encoded: bytes, side: int) -> np.ndarray:
         uint8 (3, side, side).
 
     Raises:
-        Unfit: It is something else; the message is to follow the picture's name.
+        UnfitData: It is something else; the message is to follow the picture's name.
     """
     if len(encoded) > largest_picture(side):
-        raise Unfit(f"has {len(encoded):,} bytes, too many for {side}×{side} pixels")
+        raise UnfitData(f"has {len(encoded):,} bytes, too many for {side}×{side} pixels")
     try:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
             # only the header has been read: a picture of another size is refused before it takes memory
             if fault := _fault(picture, encoded, side):
-                raise Unfit(fault)
+                raise UnfitData(fault)
             return np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
-    except Unfit:
+    except UnfitData:
         raise
     except Image.DecompressionBombError as error:
-        raise Unfit(f"has hundreds of millions of pixels, not {side}×{side}") from error
+        raise UnfitData(f"has hundreds of millions of pixels, not {side}×{side}") from error
     except Exception as error:
         # a damaged picture makes Pillow raise errors of a dozen kinds, SyntaxError among them
-        raise Unfit("is not a PNG, JPEG or WebP picture, or is damaged") from error
+        raise UnfitData("is not a PNG, JPEG or WebP picture, or is damaged") from error
 
 
 def _decode(pictures: Iterable[tuple[str, bytes]], count: int, side: int) -> Tensor:
@@ -78,7 +78,7 @@ def _decode(pictures: Iterable[tuple[str, bytes]], count: int, side: int) -> Ten
         uint8 (count, 3, side, side).
 
     Raises:
-        Unfit: A picture that is not as `decode_picture` needs it, or another number of pictures.
+        UnfitData: A picture that is not as `decode_picture` needs it, or another number of pictures.
     """
     pixels = np.empty((count, 3, side, side), np.uint8)
     done, waiting = 0, iter(pictures)
@@ -86,16 +86,16 @@ def _decode(pictures: Iterable[tuple[str, bytes]], count: int, side: int) -> Ten
     def one(row: int, name: str, encoded: bytes) -> None:
         try:
             pixels[row] = decode_picture(encoded, side)
-        except Unfit as error:
-            raise Unfit(f"{name} {error}") from error
+        except UnfitData as error:
+            raise UnfitData(f"{name} {error}") from error
 
     with ThreadPoolExecutor() as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of sizes, which are checked, and of metadata, which is not used
         while batch := list(islice(waiting, 1024)):
             if done + len(batch) > count:
-                raise Unfit(f"{batch[-1][0]} is more than the {count:,} pictures that were announced")
+                raise UnfitData(f"{batch[-1][0]} is more than the {count:,} pictures that were announced")
             list(pool.map(one, range(done, done + len(batch)), *zip(*batch, strict=True)))
             done += len(batch)
     if done != count:
-        raise Unfit(f"only {done:,} of {count:,} pictures were found")
+        raise UnfitData(f"only {done:,} of {count:,} pictures were found")
     return torch.from_numpy(pixels)

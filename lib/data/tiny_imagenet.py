@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from lib.data.files import listed, read_bytes, read_lines
-from lib.data.images import Images, Published, Source, Unfit, check_counts, verified
+from lib.data.images import Images, Published, Source, UnfitData, check_counts, verified
 from lib.data.parquet import read_parquet
 from lib.data.pictures import _decode, largest_picture
 
@@ -66,14 +66,14 @@ def _annotations(file: Path) -> dict[str, str]:
         if not parts:
             continue
         if len(parts) < 2:
-            raise Unfit(f"{file}, line {number}, has no class beside {parts[0][:80]!r}")
+            raise UnfitData(f"{file}, line {number}, has no class beside {parts[0][:80]!r}")
         name, wnid = parts[:2]
         if wnid not in TINY_IMAGENET_CLASSES:
-            raise Unfit(f"{file}, line {number}: {wnid[:80]!r} is not a class of Tiny ImageNet")
+            raise UnfitData(f"{file}, line {number}: {wnid[:80]!r} is not a class of Tiny ImageNet")
         if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
-            raise Unfit(f"{file}, line {number}: {name[:80]!r} is no name of a picture")
+            raise UnfitData(f"{file}, line {number}: {name[:80]!r} is no name of a picture")
         if name in found:
-            raise Unfit(f"{file}, line {number}, names {name} again")
+            raise UnfitData(f"{file}, line {number}, names {name} again")
         found[name] = wnid
     return found
 
@@ -87,7 +87,7 @@ def _tiny_imagenet_tree(tree: Path, split: str) -> Images:
     if wnids != set(published.classes):
         odd = min(wnids ^ set(published.classes))
         fault = f"{odd[:80]!r} is {'not one of them' if odd in wnids else 'missing'}"
-        raise Unfit(
+        raise UnfitData(
             f"{tree / 'wnids.txt'} does not name Tiny ImageNet's {len(published.classes)} classes: {fault}"
         )
     if split == "train":

@@ -23,7 +23,7 @@ from lib import data
 from lib.training.recipe import Training
 from lib.training.variants import variant
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 COMPILE_FROM = 200_000  # training images over all epochs from which half a minute of compilation pays off
 
@@ -122,7 +122,7 @@ def _cause(error: Exception) -> str:
     return textwrap.shorten(lines[0] if lines else type(error).__name__, 200)
 
 
-def compiled_if_possible(work: Callable[[Engine], Result], engine: Engine) -> Result:
+def compiled_if_possible(work: Callable[[Engine], _Result], engine: Engine) -> _Result:
     """work(engine); where torch.compile fails in it, once more without, which is said in one line.
 
     The trainings that this process begins later do without from the start. A small function may compile where
