@@ -357,6 +357,17 @@ def test_equal_tables_are_recorded(again, own_store, trainings, edit, nothing_is
     )
 
 
+def test_a_record_that_links_old_digests_is_kept(own_store):
+    """The evidence that a and b are equal serves b and c, once these are found equal."""
+    about = {"model": "resnet8", "commit": "", "date": "", "evidence": []}
+    for old, new in (("a", "b"), ("x", "y")):
+        equivalence.add({"kind": "table", "old": old, "new": new, **about})
+    equivalence.keep({("table", "a", "c")})
+    assert [(one["old"], one["new"]) for one in records(own_store)] == [("a", "b")]
+    equivalence.add({"kind": "table", "old": "b", "new": "c", **about})
+    assert equivalence.same("table", "a", "c") and not equivalence.same("table", "x", "c")
+
+
 def test_a_changed_table_stays_stale(again, own_store, trainings, edit, monkeypatch):
     edit(*TABLES)
     real = selectivity.selectivity_index

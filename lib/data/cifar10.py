@@ -116,7 +116,9 @@ def _torchvision_cifar10(folder: Path, split: str) -> Images:
     batches = [_cifar10_batch(folder / name, md5) for name, md5 in names]
     pixels, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     if wrong := [label for label in labels.tolist() if not 0 <= label < len(CIFAR10_CLASSES)]:
-        raise UnfitData(f"{folder} is damaged: label {wrong[0]} is not one of 0 to {len(CIFAR10_CLASSES) - 1}")
+        raise UnfitData(
+            f"{folder} is damaged: label {wrong[0]} is not one of 0 to {len(CIFAR10_CLASSES) - 1}"
+        )
     check_counts(labels, folder, published)
     return Images(torch.from_numpy(pixels).view(-1, 3, 32, 32), torch.from_numpy(labels), CIFAR10_CLASSES)
 

@@ -52,7 +52,7 @@ def read_bytes(file: Path, limit: int) -> bytes:
 
 
 def read_lines(file: Path, limit: int) -> list[str]:
-    """Lines of a text file of at most `limit` bytes; raises UnfitData where it cannot be read or is not UTF-8."""
+    """Lines of a text file of at most `limit` bytes; raises UnfitData if it is unreadable or not UTF-8."""
     raw = read_bytes(file, limit)
     try:
         return raw.decode("utf-8").splitlines()

@@ -149,7 +149,9 @@ def _shard_labels(file: Path, label: str, classes: tuple[str, ...]) -> np.ndarra
         values = column.to_numpy()
     wrong = np.flatnonzero((values < 0) | (values >= len(classes)))
     if len(wrong):
-        raise UnfitData(f"{file}, row {wrong[0]}: label {values[wrong[0]]} is not one of 0 to {len(classes) - 1}")
+        raise UnfitData(
+            f"{file}, row {wrong[0]}: label {values[wrong[0]]} is not one of 0 to {len(classes) - 1}"
+        )
     return np.array([classes.index(name) for name in names])[values.astype(np.int64)]
 
 

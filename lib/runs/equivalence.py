@@ -105,16 +105,15 @@ def add(record: Record) -> None:
 
 
 def keep(asked: set[tuple[str, str, str]]) -> None:
-    """Drop every record that is no link between digests which are still asked for, as (kind, old, new)."""
+    """Drop every record about digests linked to none of those still asked for, as (kind, old, new)."""
     with _lock():
         found = records()
-        linked = {
-            (kind, digest)
-            for kind, old, new in asked
-            for digest in _connected(new, [(one["old"], one["new"]) for one in found if one["kind"] == kind])
-            if new in _connected(old, [(one["old"], one["new"]) for one in found if one["kind"] == kind])
-        }
-        _write([record for record in found if (record["kind"], record["new"]) in linked])
+        linked = set()
+        for kind in {kind for kind, _, _ in asked}:
+            pairs = [(record["old"], record["new"]) for record in found if record["kind"] == kind]
+            for _, old, new in (one for one in asked if one[0] == kind):
+                linked |= {(kind, digest) for digest in _connected(old, pairs) | _connected(new, pairs)}
+        _write([record for record in found if (record["kind"], record["old"]) in linked])
 
 
 def _lock() -> AbstractContextManager[None]:
