@@ -23,7 +23,9 @@ from typing import TypeVar
 KIND = "2:"  # how digests of this form begin; those of the first form, which had addresses, have no prefix
 # fields of a syntax tree that follow from the others or decide nothing
 _NOTHING = frozenset({"ctx", "kind", "type_comment", "type_params"})
-_EXEMPT: list[object] = []
+_EXEMPT: set[tuple[str, str]] = (
+    set()
+)  # module and name, so that what stands in for one in a test is exempt too
 _T = TypeVar("_T")
 
 
@@ -32,7 +34,7 @@ def exempt(definition: _T) -> _T:
     in the key of the run) or that decides no number (errors, places, files): it is mentioned in fingerprints,
     and not followed.
     """
-    _EXEMPT.append(definition)
+    _EXEMPT.add((definition.__module__, definition.__qualname__))  # type: ignore[attr-defined]
     return definition
 
 
@@ -390,7 +392,7 @@ def _numbered(entries: Iterable[object], skip: Iterable[object]) -> dict[Definit
     """What every definition reached says, in the order of first mention, mentions as numbers; nothing for
     those that are not followed.
     """
-    apart = [*_EXEMPT, *skip]
+    skipped = list(skip)
     numbers: dict[Definition, int] = {}
     for entry in entries:
         numbers.setdefault(_home(entry), len(numbers))
@@ -401,7 +403,11 @@ def _numbered(entries: Iterable[object], skip: Iterable[object]) -> dict[Definit
         value = getattr(sys.modules[one.module], one.name, None)
         if one.name not in module.statements:  # an entry that was imported from elsewhere, or is made by code
             raise ValueError(f"{one} is not defined at the top level of its module, so it has no fingerprint")
-        words = () if any(value is other for other in apart) else module.text(one.name)
+        words = (
+            ()
+            if (one.module, one.name) in _EXEMPT or any(value is other for other in skipped)
+            else module.text(one.name)
+        )
         for word in words:
             if isinstance(word, Definition):
                 numbers.setdefault(word, len(numbers))
