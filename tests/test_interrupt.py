@@ -111,12 +111,13 @@ def test_children_do_not_outlive_an_interruption():
 # `train` and `rerun` as people call them, with work in place of theirs that takes for ever
 CALLED = """
 import sys, time
-from lib import __main__ as cli, runs
+from lib import __main__ as cli
+from lib.runs import run
 def endless(*args, **how):
     print("at work", flush=True)
     while True:
         time.sleep(0.01)
-runs._train = endless
+run._train = endless
 sys.argv = ["lib", *sys.argv[1:]]
 cli.main()
 """
