@@ -446,9 +446,7 @@ def test_steps_run_on_digits(monkeypatch, work):
 def test_all_ways_of_training_together_compute_the_same_losses():
     chosen = together.trainings(Training("digits", "resnet8", recipe="paper"), 3)
     assert len({(training.alpha, training.seed) for training in chosen}) == 3
-    ways = {
-        name: make(chosen, training.train.Engine("cpu", False, False)) for name, make in together.WAYS.items()
-    }
+    ways = {name: make(chosen, Engine("cpu", False, False)) for name, make in together.WAYS.items()}
     assert together.disagreement(ways) is None
 
 

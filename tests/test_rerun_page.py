@@ -41,9 +41,14 @@ def project(tmp_path_factory):
     it.
     """
     root = tmp_path_factory.mktemp("page") / "project"
-    left_out = shutil.ignore_patterns(
-        ".git", ".venv", "_build", ".cache", "data", "__pycache__", ".pytest_cache", ".locks", ".partial"
+    usual = shutil.ignore_patterns(
+        ".git", ".venv", "_build", ".cache", "__pycache__", ".pytest_cache", ".locks", ".partial"
     )
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        """What is made, and data sets in data/; lib/data is code."""
+        return usual(folder, names) | ({"data"} & set(names) if Path(folder) == paths.ROOT else set())
+
     shutil.copytree(paths.ROOT, root, ignore=left_out, symlinks=True)
     (root / ".venv").symlink_to(sys.prefix)
     environment = {

@@ -19,7 +19,7 @@ BUILD = ROOT / "_build"
 
 def is_project(folder: Path) -> bool:
     """Whether a folder is a copy of this project, and not where an installer has put the library alone."""
-    return (folder / "_toc.yml").is_file() and (folder / "lib").is_dir()
+    return (folder / "_toc.yml").is_file()
 
 
 def _place(variable: str, usual: str) -> Path:
