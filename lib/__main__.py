@@ -72,6 +72,13 @@ def train(
     variant: Annotated[
         str, typer.Option(help="plain, augmix, or pgd-K: adversarial training with K steps")
     ] = "plain",
+    start: Annotated[
+        str,
+        typer.Option(help="a cached run, by its name or its key, from whose network to start"),
+    ] = "",
+    without: Annotated[
+        list[str] | None, typer.Option(help="a class whose images are left out; may be given again")
+    ] = None,
     weights: Annotated[
         bool, typer.Option("--weights", help="train again where only the weights are missing")
     ] = False,
@@ -81,13 +88,25 @@ def train(
     """
     from lib import runs as runs_
     from lib.base import malloc
+    from lib.runs import catalogue
     from lib.training.recipe import Training, usual_model
 
     malloc.keep_memory()
+    parent, left_out = catalogue.named(start) if start else None, tuple(without or ())
     count = _number(epochs, int, "epochs") if epochs else None
     model = model or usual_model(dataset)
     wanted = [
-        Training(dataset, model, _number(a, float, "alpha"), _number(s, int, "seed"), recipe, count, variant)
+        Training(
+            dataset,
+            model,
+            _number(a, float, "alpha"),
+            _number(s, int, "seed"),
+            recipe,
+            count,
+            variant,
+            parent,
+            left_out,
+        )
         for a in alpha
         for s in seed
     ]
@@ -230,18 +249,27 @@ def recheck(
     epochs: Annotated[
         str, typer.Option(help="of each repeated training; one of less than a minute is repeated whole")
     ] = "1",
+    against: Annotated[
+        str,
+        typer.Option(
+            help="a commit: run its training code beside today's in place of repeating what is recorded, "
+            "which another machine may have made"
+        ),
+    ] = "",
 ) -> None:
     """Repeat some trainings with today's code: where every bit of the results is the same, stale runs count
     as current again. Exit code 1 if some stay stale.
     """
     from lib.base import malloc
+    from lib.runs import against as earlier
     from lib.runs import recheck as again
 
     malloc.keep_memory()
     count = _number(epochs, int, "epochs")
     if count < 1:
         raise InputError(f"epochs must be a whole number >= 1, got {count}")
-    if not again.recheck(say=print, epochs=count):
+    settled = earlier.against(against, say=print) if against else again.recheck(say=print, epochs=count)
+    if not settled:
         raise typer.Exit(1)
 
 

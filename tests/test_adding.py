@@ -259,7 +259,7 @@ def test_a_way_of_training_has_a_name_a_key_and_a_loss(variant, digits, monkeypa
     losses = []
     for one in (plain, training):
         with models.spatial_means(network) as means:
-            step = objective.make(one, network, means, 10, EAGER)
+            step = objective.make(one, network, means, 10, EAGER, one.alpha)
             losses.append(step(some.pixels, some.labels, torch.Generator().manual_seed(0))[0].item())
     assert losses[0] != losses[1]
 

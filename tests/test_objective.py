@@ -82,7 +82,9 @@ def test_adversarial_loss_is_that_of_the_attacked_images(network, some, alpha):
     x = plain_pgd(network, models.to_unit(some.pixels), some.labels, how.epsilon, how.step_size, how.steps)
     kept = copy.deepcopy(network)
     with models.spatial_means(network) as means:
-        loss, si = objective.make(training, network, means, 10, EAGER)(some.pixels, some.labels, generator())
+        loss, si = objective.make(training, network, means, 10, EAGER, training.alpha)(
+            some.pixels, some.labels, generator()
+        )
     with models.spatial_means(kept) as means:
         expected = F.cross_entropy(kept(x), some.labels)
         expected_si = selectivity.mean_selectivity(means, some.labels, 10)
@@ -98,7 +100,7 @@ def test_adversarial_loss_is_that_of_the_attacked_images(network, some, alpha):
 def test_the_attack_raises_the_loss(network, some):
     with models.spatial_means(network) as means:
         losses = [
-            objective.make(tiny(variant), copy.deepcopy(network), means, 10, EAGER)(
+            objective.make(tiny(variant), copy.deepcopy(network), means, 10, EAGER, 0.0)(
                 some.pixels, some.labels, generator()
             )[0].item()
             for variant in ("plain", "pgd-1", "pgd-4", "pgd-10")
@@ -132,7 +134,9 @@ def test_augmix_loss_written_out(network, some):
     training = tiny("augmix", 0.5)
     kept = copy.deepcopy(network)
     with models.spatial_means(network) as means:
-        loss, si = objective.make(training, network, means, 10, EAGER)(some.pixels, some.labels, generator())
+        loss, si = objective.make(training, network, means, 10, EAGER, training.alpha)(
+            some.pixels, some.labels, generator()
+        )
     drawn = generator()
     views = [models.to_unit(some.pixels)] + [
         augmix.augmix(some.pixels, width=3, depth=-1, severity=2, generator=drawn) for _ in range(2)
@@ -164,7 +168,7 @@ def test_augmix_draws_from_its_generator_alone(network, some):
     torch.manual_seed(0)
     before = torch.get_rng_state()
     with models.spatial_means(network) as means:
-        loss = objective.make(tiny("augmix"), network.eval(), means, 10, EAGER)
+        loss = objective.make(tiny("augmix"), network.eval(), means, 10, EAGER, 0.0)
         same = [loss(some.pixels, some.labels, generator())[0].item() for _ in range(2)]
         drawn = generator()
         other = [loss(some.pixels, some.labels, drawn)[0].item() for _ in range(2)]
@@ -217,7 +221,7 @@ def test_low_precision_stays_near(variant, some):
     for low in (False, True):
         network = models.build("resnet8", 10, seed=1).train()
         with models.spatial_means(network) as means:
-            loss, si = objective.make(tiny(variant, 1.0), network, means, 10, Engine("cpu", low, False))(
+            loss, si = objective.make(tiny(variant, 1.0), network, means, 10, Engine("cpu", low, False), 1.0)(
                 some.pixels, some.labels, generator()
             )
         assert loss.dtype == si.dtype == torch.float32

@@ -63,7 +63,7 @@ def replayed(made, monkeypatch):
     log = SimpleNamespace(trained=[], history=lambda table: table, network=lambda network: None, result={})
 
     @functools.wraps(train)  # by its name the fingerprint of the code finds the source
-    def train_again(training, engine, *, on_epoch, progress):
+    def train_again(training, engine, *, on_epoch, progress, parent=None):
         log.trained.append((training, torch.get_num_threads()))
         run = store.Folder(made / training.name)
         network = _network(training, run)
@@ -327,7 +327,7 @@ def test_which_are_repeated(own_store, trainings, edit):
             own_store / training.name, files | {CONFIG: json.dumps(config).encode()}, optional=(WEIGHTS,)
         )
     edit(*TRAIN)
-    (group,), (members,) = zip(*recheck._groups()[0].items(), strict=True)
+    (group,), (members,) = zip(*recheck.found_groups()[0].items(), strict=True)
     chosen = [(member.training.alpha, member.training.seed) for member in recheck._chosen(group, members)]
     assert chosen == [(0.0, 0), (-2.0, 0)]
     few = [member for member in members if member.training.alpha in (5.0,)]

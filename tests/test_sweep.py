@@ -65,7 +65,7 @@ def test_a_file_is_a_grid_each_network_once(write):
             epochs=3,
         )
     )
-    assert asked.name == "small" and asked.measurements == ("class_means", "selectivity")
+    assert asked.name == "small" and tuple(map(str, asked.measurements)) == ("class_means", "selectivity")
     assert list(asked.trainings) == [
         Training("digits", model, alpha, seed, "fast", 3, variant=variant)
         for model in ("resnet20", "resnet8")
@@ -73,7 +73,36 @@ def test_a_file_is_a_grid_each_network_once(write):
         for alpha in (-2, 0, 1e-3, 1)
         for seed in (0, 1)
     ]
-    assert sweeps.read(write()).measurements == ("selectivity",)
+    assert sweeps.read(write()).measurements == (measurements.Asked("selectivity"),)
+
+
+def test_measurements_with_settings_of_their_own(write):
+    asked = sweeps.read(
+        write(
+            measurements="[selectivity, jacobian: {limit: 20}, gradient: {limit: 200}, "
+            "image_transfer: {sources: [1], epsilon: .5, limit: 3}]"
+        )
+    )
+    assert list(map(str, asked.measurements)) == [
+        "selectivity",
+        "jacobian (limit 20)",
+        "gradient",  # its own setting, spelled out
+        "image_transfer (limit 3, epsilon 0.5, sources (1,))",
+    ]
+    assert asked.measurements[1].file == measurements.file_name("jacobian", {"limit": 20})
+    assert asked.measurements[3].file == measurements.file_name(
+        "image_transfer", {"sources": [1], "epsilon": 0.5, "limit": 3}
+    )
+
+
+def test_a_sweep_makes_tables_with_settings(write, own_store):
+    file = write(epochs=EPOCHS, measurements="[selectivity, jacobian: {limit: 7}]")
+    plan = sweeps.plan(sweeps.read(file))
+    assert [str(table) for _, table in plan.to_measure].count("jacobian (limit 7)") == len(plan.trainings)
+    sweeps.run(plan, say=lambda line: None)
+    assert not sweeps.plan(sweeps.read(file)).to_measure
+    table = runs.table("jacobian", list(plan.trainings), limit=7)
+    assert len(table) == 7 * len(plan.trainings)
 
 
 def test_what_a_value_is_the_key_decides(write):
@@ -182,6 +211,19 @@ BAD = {
     "variant without steps": ({"variants": "[pgd-0]"}, ["'pgd-0'"]),
     "unknown measurement": ({"measurements": "[selectivty]"}, ["unknown measurement 'selectivty'; "
         "known: attack, autoattack, class_means, corruption"]),
+    "unknown setting": ({"measurements": "[jacobian: {limits: 3}]"}, ["unknown setting of jacobian 'limits'; "
+        "known: limit"]),
+    "setting of another kind": ({"measurements": "[jacobian: {limit: many}]"},
+        ["limit of jacobian must be like 1000, got 'many'"]),
+    "setting with two values": ({"measurements": "[jacobian: {limit: [1, 2]}]"},
+        ["limit of jacobian must be like 1000, got ['1', '2']"]),
+    "setting that is several": ({"measurements": "[transfer: {sources: 1}]"},
+        ["sources of transfer must be like [0, 1], got '1'"]),
+    "setting twice": ({"measurements": "[jacobian: {limit: 1, limit: 2}]"}, ["limit stands here a second time"]),
+    "no setting": ({"measurements": "[jacobian: {}]"}, ["settings of jacobian are no settings, {}; write it like"]),
+    "two names in one": ({"measurements": "[{jacobian: {limit: 1}, gradient: {limit: 2}}]"},
+        ["a measurement is one name with settings", "write it like jacobian: {limit: 2000}"]),
+    "epoch of a sweep": ({"measurements": "[jacobian: {epoch: 1}]"}, ["unknown setting of jacobian 'epoch'"]),
     "not YAML": ({"seeds": "[0, 1"}, ["line ", "sweeps/digits.yml shows the form"]),
     "Python object": ({"seeds": "!!python/object/apply:os.getpid "
         "[]"}, ["line 5: the type '!!python/obj", "has no meaning in a sweep file"]),

@@ -284,7 +284,9 @@ def test_loss_is_cross_entropy_minus_alpha_times_selectivity(alpha, digits):
     images = digits["train"][slice(0, 40)]
     network = models.build("resnet8", 10, seed=1)
     with models.spatial_means(network) as means:
-        loss, si = objective.make(tiny(alpha), network, means, 10, EAGER)(images.pixels, images.labels, None)
+        loss, si = objective.make(tiny(alpha), network, means, 10, EAGER, alpha)(
+            images.pixels, images.labels, None
+        )
         logits = network(images.pixels.float() / 255)
         expected_si = selectivity.mean_selectivity(means, images.labels, 10)
     expected = F.cross_entropy(logits, images.labels) - alpha * expected_si
@@ -302,8 +304,8 @@ def test_low_precision_stays_near(digits):
     images = digits["train"][slice(0, 40)]
     network = models.build("resnet8", 10, seed=1)
     with models.spatial_means(network) as means:
-        exact = objective.make(tiny(1.0), network, means, 10, EAGER)(images.pixels, images.labels, None)
-        low = objective.make(tiny(1.0), network, means, 10, Engine("cpu", True, False))(
+        exact = objective.make(tiny(1.0), network, means, 10, EAGER, 1.0)(images.pixels, images.labels, None)
+        low = objective.make(tiny(1.0), network, means, 10, Engine("cpu", True, False), 1.0)(
             images.pixels, images.labels, None
         )
     for left, right in zip(low, exact, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.base.errors import InputError
+from lib.base.errors import InputError, unknown
 from lib.base.fingerprint import exempt
 
 
@@ -51,6 +51,23 @@ class Images:
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
             raise InputError(f"limit is a number of images, 0 for all of them, got {limit!r}")
         return self[: limit or len(self)]
+
+    def without(self, names: Collection[str]) -> Images:
+        """Leave out the images of some classes; labels and class names stay as they are.
+
+        Args:
+            names: Names of classes; none leaves the images as they are.
+
+        Raises:
+            InputError: There is no such class.
+        """
+        if not names:
+            return self
+        for name in names:
+            if name not in self.classes:
+                raise unknown("class", name, self.classes)
+        labels = torch.tensor([self.classes.index(name) for name in names], device=self.labels.device)
+        return self[~torch.isin(self.labels, labels)]
 
     def to(self, device: str | torch.device) -> Images:
         """Copy the images to another device; a whole data set fits on a GPU as uint8 (CIFAR-10: 184 MB)."""

@@ -3,6 +3,6 @@ networks.
 """
 
 from lib.measurements.measurement import Column, Kind, Measurement
-from lib.measurements.registry import MEASUREMENTS, file_name, settled
+from lib.measurements.registry import MEASUREMENTS, Asked, file_name, settled
 
-__all__ = ["Column", "Kind", "MEASUREMENTS", "Measurement", "file_name", "settled"]
+__all__ = ["Asked", "Column", "Kind", "MEASUREMENTS", "Measurement", "file_name", "settled"]

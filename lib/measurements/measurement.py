@@ -65,6 +65,7 @@ FLOAT = Column(Kind.FLOAT, empty=True)
 SHARE = Column(Kind.FLOAT, 0, 1, empty=True)
 BOOL = Column(Kind.BOOL)
 PICTURE = Column(Kind.BYTES)  # a PNG
+PACKED = Column(Kind.BYTES)  # one bit or one byte for each image, or names separated by line ends
 SEVERITY = Column(Kind.INT, 0, 5)  # 0 is the clean image
 
 # Columns that several tables have. `lib.runs.validity` compares those of these names with the network.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
+from typing import Any
 
 from lib.base.errors import unknown
+from lib.measurements import per_image
 from lib.measurements.attack import ATTACK_TABLE, attack
 from lib.measurements.attack_summary import with_attacked
 from lib.measurements.autoattack import AUTOATTACK_TABLE, autoattack, with_autoattack
@@ -68,6 +71,26 @@ MEASUREMENTS = {
         columns=with_autoattack,
         shown=lambda dataset: {"epsilon": strengths_for(dataset).ball},
     ),
+    "image_attack": Measurement(
+        per_image.image_attack,
+        "right or wrong for each image under FGSM and PGD, white box, by strength; FGSM on the first `wide` "
+        "images, PGD on the first `limit`",
+        per_image.ATTACK_TABLE,
+        {"wide": 0, "limit": 2000, "precision": "bfloat16"},
+    ),
+    "image_corruption": Measurement(
+        per_image.image_corruption,
+        "right or wrong for each image under every corruption and severity; on the first `limit` images",
+        per_image.CORRUPTION_TABLE,
+        {"limit": 2000},
+    ),
+    "image_transfer": Measurement(
+        per_image.image_transfer,
+        "right or wrong for each image that was made against α = 0 networks of other seeds",
+        per_image.TRANSFER_TABLE,
+        {"limit": 0, "precision": "bfloat16", "epsilon": 4 / 255, "sources": [0, 1, 2]},
+        sources=per_image.sources,
+    ),
     "jacobian": Measurement(
         jacobian,
         "norm of the input-output Jacobian of every image, its margin and confidence",
@@ -92,6 +115,11 @@ MEASUREMENTS = {
 }
 
 
+# A setting that every measurement may have: the number of epochs after which it was made, in a table along a
+# training. A table of the trained network has none.
+EPOCH = "epoch"
+
+
 def settled(name: str, settings: dict[str, object]) -> dict[str, object]:
     """All settings of a measurement, with defaults filled in.
 
@@ -102,9 +130,26 @@ def settled(name: str, settings: dict[str, object]) -> dict[str, object]:
         raise unknown("measurement", name, MEASUREMENTS)
     known = MEASUREMENTS[name].settings
     for setting in settings:
-        if setting not in known:
+        if setting not in known and setting != EPOCH:
             raise unknown(f"setting of {name}", setting, known)
     return known | settings
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A table that is wanted of a network: a measurement, and the settings that are not its own defaults."""
+
+    name: str
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def file(self) -> str:
+        """Its file name in a run folder."""
+        return file_name(self.name, dict(self.settings))
+
+    def __str__(self) -> str:
+        words = [f"{setting} {value}" for setting, value in self.settings]
+        return self.name + (f" ({', '.join(words)})" if words else "")
 
 
 def file_name(name: str, settings: dict[str, object]) -> str:

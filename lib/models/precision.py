@@ -1,4 +1,4 @@
-"""Exact float32 arithmetic where a GPU would round."""
+"""Float32 arithmetic: exact where a GPU would round, and the default where nothing is said."""
 
 from __future__ import annotations
 
@@ -24,3 +24,16 @@ def exact(*, fastest: bool = False) -> Iterator[None]:
         yield
     finally:
         cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = before
+
+
+@contextmanager
+def single_precision_by_default() -> Iterator[None]:
+    """Tensors of which nothing is said are float32 while this is open, whatever torch.set_default_dtype was
+    told.
+    """
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

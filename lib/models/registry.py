@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from lib.base.errors import InputError, unknown
+from lib.models.precision import single_precision_by_default
 from lib.models.resnet import BasicBlock, Bottleneck, CifarResNet, TinyImageNetResNet
 
 # name: (constructor, its arguments, side of the images in pixels)
@@ -41,7 +42,8 @@ def build(name: str, classes: int, *, seed: int = 0) -> nn.Module:
         seed: Seed of the initial weights; the global generator is left as it was.
 
     Returns:
-        The network, from float pixels (n, 3, side, side) in [0, 1] to logits (n, classes).
+        The network, from float32 pixels (n, 3, side, side) in [0, 1] to logits (n, classes); it is float32
+        whatever the default dtype.
 
     Raises:
         InputError: For an unknown name or fewer than two classes.
@@ -50,6 +52,7 @@ def build(name: str, classes: int, *, seed: int = 0) -> nn.Module:
     if classes < 2:
         raise InputError(f"a classifier needs at least 2 classes, got {classes}")
     constructor, arguments, _ = MODELS[name]
-    with torch.random.fork_rng():  # layer constructors know only the global generator
+    # layer constructors know only the global generator
+    with torch.random.fork_rng(), single_precision_by_default():
         torch.manual_seed(seed)
         return constructor(classes, **arguments)

@@ -1,5 +1,6 @@
 """The cache: trained networks and the tables measured on them."""
 
+from lib.runs.epochs import snapshots
 from lib.runs.run import CONFIG, HISTORY, WEIGHTS, command, config, frozen, grid, load, make, missing
 from lib.runs.tables import history, network_selectivity, summary, table, tables_at_hand
 from lib.training.recipe import Training
@@ -18,6 +19,7 @@ __all__ = [
     "make",
     "missing",
     "network_selectivity",
+    "snapshots",
     "summary",
     "table",
     "tables_at_hand",

@@ -83,8 +83,9 @@ def _facts(run: store.Folder) -> dict[str, object]:
     # so that rows can be sorted, whatever they hold
     kinds = {"dataset": str, "model": str, "alpha": float, "seed": int, "recipe": str}
     row = {name: kind(named[name]) for name, kind in kinds.items()}
+    training = described(named)
     row |= {
-        "variant": str(named.get("variant", {"name": "plain"})["name"]),
+        "variant": training.way if training else str(named.get("variant", {"name": "plain"})["name"]),
         "epochs": named["settings"]["epochs"],
     }
     row |= {name: result[name] for name in ("clean_accuracy", "status")}
@@ -280,5 +281,20 @@ def trainings() -> list[Training]:
     found = [described(config(store.Folder(folder))["training"]) for folder in folders()]
     return sorted(
         (training for training in found if training),
-        key=lambda t: (t.dataset, t.model, t.recipe, t.variant, t.alpha, t.seed),
+        key=lambda t: (t.dataset, t.model, t.recipe, t.way, t.alpha, t.seed),
     )
+
+
+def named(name: str) -> Training:
+    """The training of a cached run.
+
+    Args:
+        name: Its name as `python -m lib runs` lists it, or the last part of it, or its key.
+
+    Raises:
+        InputError: There is none of that name, or the run is damaged.
+    """
+    for training in trainings():
+        if name.strip("/") in (training.name, training.name.split("/")[1], training.key):
+            return training
+    raise InputError(f"no run {name!r} in {paths.runs()}; python -m lib runs --csv lists those there are")

@@ -6,13 +6,13 @@ import platform
 import subprocess
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 import torch
 
 from lib import __version__, measurements, models
 from lib.base import fingerprint, paths
 from lib.training import objective
+from lib.training.engine import device
 from lib.training.loop import train
 from lib.training.recipe import Training
 
@@ -30,20 +30,6 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return head + ("+" if changed else "")
-
-
-def device(kind: str) -> str:
-    """Description of "cuda" or "cpu" on this machine: name of the GPU, or of the processor with the number of
-    threads that torch uses.
-    """
-    if kind == "cuda":
-        return torch.cuda.get_device_name()
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    name = next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()
-    )
-    return f"{name}, {torch.get_num_threads()} threads"
 
 
 def provenance(kind: str, seconds: float) -> dict[str, object]:
@@ -108,9 +94,9 @@ def so_far() -> Mapping[Training, tuple[str, ...]]:
             one.model,
             one.recipe,
             one.settings.epochs,
-            one.variant != "plain",
-            len(one.variant),
-            one.variant,
+            one.way != "plain",
+            len(one.way),
+            one.way,
             one.alpha,
             one.seed,
         )

@@ -9,10 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,12 +19,13 @@ import torch
 from lib import data
 from lib.base import paths
 from lib.base.errors import InputError
+from lib.measurements.registry import EPOCH
 from lib.models.precision import exact
 from lib.runs import catalogue, equivalence, provenance, store, validity
-from lib.runs.run import _network, _parquet, as_files, frozen
+from lib.runs.run import _network, _parquet, as_files, frozen, parent_weights
 from lib.runs.run import config as run_config
 from lib.runs.tables import measure
-from lib.training.engine import best_engine
+from lib.training.engine import best_engine, threads_of
 from lib.training.loop import accuracy, train
 from lib.training.recipe import Training
 
@@ -35,7 +33,7 @@ WHOLE_SECONDS = 60.0  # a training that took fewer seconds is repeated to its en
 
 
 @dataclass(frozen=True)
-class _Group:
+class Group:
     """Results that share one piece of evidence: made by the same code for the same kind of network, in the
     same way, on the same device.
     """
@@ -106,10 +104,10 @@ def recheck(*, say: Callable[[str], None] = print, epochs: int = 1) -> bool:
     if frozen():
         raise InputError("RUNS_FROZEN=1 and recheck trains; unset it for this command")
     commit = provenance.commit()
-    groups, lost = _groups()
+    groups, lost = found_groups()
     equivalence.keep({(group.kind, group.old, group.new) for group in groups})
     open_groups = {group: members for group, members in groups.items() if not group.recorded()}
-    plan: dict[_Group, list[_Member]] = {}
+    plan: dict[Group, list[_Member]] = {}
     for group, members in open_groups.items():
         chosen = _chosen(group, members)
         if reason := _hindrance(group, chosen):
@@ -149,7 +147,7 @@ def recheck(*, say: Callable[[str], None] = print, epochs: int = 1) -> bool:
     return settled == len(open_groups) and not lost
 
 
-def _whole(group: _Group, chosen: list[_Member], epochs: int) -> bool:
+def _whole(group: Group, chosen: list[_Member], epochs: int) -> bool:
     """Whether all of a group's evidence is a repetition to the end."""
     return group.kind == "table" or all(
         member.epochs(epochs) == member.config["result"]["epochs_run"] for member in chosen
@@ -161,11 +159,11 @@ def _count(members: list[_Member]) -> str:
     return f"{len(names)} runs stay" if len(names) > 1 else f"{names.pop()} stays"
 
 
-def _groups() -> tuple[dict[_Group, list[_Member]], list[str]]:
+def found_groups() -> tuple[dict[Group, list[_Member]], list[str]]:
     """All results in the store that other code than today's has made, and lines about those that cannot be
     repeated.
     """
-    found: dict[_Group, list[_Member]] = {}
+    found: dict[Group, list[_Member]] = {}
     trainings = catalogue.trainings()
     others = len(catalogue.folders()) - len(trainings)
     lost = [f"no longer described by the recipes: {others} runs; they stay stale"] if others else []
@@ -178,13 +176,13 @@ def _groups() -> tuple[dict[_Group, list[_Member]], list[str]]:
                     f"{training.name} stays stale"
                 )
             elif one.old != one.new:
-                found.setdefault(_Group(one.kind, one.old, one.new, tuple(one.about.items())), []).append(
+                found.setdefault(Group(one.kind, one.old, one.new, tuple(one.about.items())), []).append(
                     _Member(training, run, one.file)
                 )
     return found, lost
 
 
-def _chosen(group: _Group, members: list[_Member]) -> list[_Member]:
+def _chosen(group: Group, members: list[_Member]) -> list[_Member]:
     """Choose what to repeat: the trainings nearest to alpha = 0 and farthest from it; one table whose weights
     are here, or none.
     """
@@ -192,7 +190,12 @@ def _chosen(group: _Group, members: list[_Member]) -> list[_Member]:
         members, key=lambda member: (abs(member.training.alpha), member.training.alpha, -member.training.seed)
     )
     if group.kind == "table":
-        return [member for member in by_alpha if validity.WEIGHTS in member.run][-1:]
+        # one made along a training needs the network of that epoch, which is not kept
+        return [
+            member
+            for member in by_alpha
+            if validity.WEIGHTS in member.run and EPOCH not in member.run.files[member.file]["settings"]
+        ][-1:]
     # a diverged one shows few epochs
     sound = [member for member in by_alpha if member.config["result"]["status"] == "ok"] or by_alpha
     nearest = [member for member in sound if member.training.alpha == sound[0].training.alpha]
@@ -202,26 +205,11 @@ def _chosen(group: _Group, members: list[_Member]) -> list[_Member]:
 # ---- where and how long ------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _threads(device: str) -> Iterator[None]:
-    """Context manager: use as many threads as the device's description says, if there are as many cores.
-
-    Sums are split among threads, so their number decides the last bits.
-    """
-    said, before = re.fullmatch(r".*, (\d+) threads", device), torch.get_num_threads()
-    if said and 1 <= int(said[1]) <= (os.cpu_count() or 1):
-        torch.set_num_threads(int(said[1]))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _hindrance(group: _Group, chosen: list[_Member]) -> str:
+def _hindrance(group: Group, chosen: list[_Member]) -> str:
     """Reason why results of today's code cannot be compared bit for bit with this group's on this machine; ""
     if they can.
     """
-    with _threads(group["device"]):
+    with threads_of(group["device"]):
         here = provenance.device("cuda" if torch.cuda.is_available() else "cpu")
     if here != group["device"]:
         return f"made on {group['device']}, this is {here}"
@@ -239,7 +227,7 @@ def _hindrance(group: _Group, chosen: list[_Member]) -> str:
     return ""
 
 
-def _announce(plan: dict[_Group, list[_Member]], epochs: int, say: Callable[[str], None]) -> None:
+def _announce(plan: dict[Group, list[_Member]], epochs: int, say: Callable[[str], None]) -> None:
     if not plan:
         say("nothing to repeat here")
         return
@@ -260,7 +248,7 @@ def _announce(plan: dict[_Group, list[_Member]], epochs: int, say: Callable[[str
 
 
 def _compare(
-    group: _Group, chosen: list[_Member], epochs: int, say: Callable[[str], None]
+    group: Group, chosen: list[_Member], epochs: int, say: Callable[[str], None]
 ) -> tuple[list[dict[str, object]], str]:
     """Repeat the chosen results and compare them.
 
@@ -268,7 +256,7 @@ def _compare(
         What was found equal, and what differs first, of which one is empty.
     """
     evidence: list[dict[str, object]] = []
-    with _threads(group["device"]):
+    with threads_of(group["device"]):
         for member in chosen:
             say(
                 f"repeating {member.training.name}"
@@ -297,7 +285,7 @@ def _trained(member: _Member, epochs: int) -> tuple[list[dict[str, object]], str
             raise _Enough
 
     try:
-        trained = train(training, engine, on_epoch=watch, progress=False)
+        trained = train(training, engine, parent=parent_weights(training), on_epoch=watch, progress=False)
     except _Enough:
         trained = None
     found = [{"what": "history", "epochs": len(rows), "of": of}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
@@ -20,11 +21,13 @@ from lib.base import malloc, paths
 from lib.base.errors import InputError
 from lib.base.files import Unfit, damaged, there
 from lib.base.locks import lock
+from lib.models.precision import single_precision_by_default
 from lib.runs import provenance, store, validity
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
-from lib.training.engine import best_engine, compiled_if_possible, single_precision_by_default
+from lib.training.engine import best_engine, compiled_if_possible
 from lib.training.loop import Trained, train
 from lib.training.recipe import Training
+from lib.training.step import State
 
 
 def frozen() -> bool:
@@ -70,9 +73,11 @@ def command(training: Training) -> str:
     """Command line that makes a run."""
     epochs = f" --epochs {training.epochs}" if training.epochs else ""
     variant = "" if training.variant == "plain" else f" --variant {training.variant}"
+    start = f" --start {training.start.name}" if training.start else ""
+    without = "".join(f" --without {shlex.quote(name)}" for name in training.without)
     return (
         f"python -m lib train --dataset {training.dataset} --model {training.model} --alpha={training.alpha} "
-        f"--seed {training.seed} --recipe {training.recipe}{epochs}{variant}"
+        f"--seed {training.seed} --recipe {training.recipe}{epochs}{variant}{start}{without}"
     )
 
 
@@ -154,18 +159,37 @@ def make(
     return run
 
 
-def _train(training: Training, partial: Path, **how: Any) -> dict[str, bytes]:
+def parent_weights(training: Training) -> State | None:
+    """Parameters and buffers of a training's parent, which is trained first if it is not cached.
+
+    Raises:
+        InputError: If it is missing under RUNS_FROZEN=1, or damaged.
+    """
+    if training.start is None:
+        return None
+    return _network(training.start, make(training.start, weights=True)).state_dict()
+
+
+def _train(training: Training, partial: Path, *, suffix: str = "", **how: Any) -> dict[str, bytes]:
     """Train and return the files of a run.
 
-    Its checkpoint in `partial` is named by the code that made it, since other code must not go on from it.
+    Its checkpoint in `partial` is named by the code that made it, since other code must not go on from it,
+    and by a suffix.
     """
+    parent = parent_weights(training)
     malloc.keep_memory()
     # digest of the imported code, taken before hours of training in which the files may be edited
     digest = provenance.training_digest(training)
     commit = provenance.commit()
     with single_precision_by_default():
         trained = compiled_if_possible(
-            lambda engine: train(training, engine, checkpoint=partial / checkpoint_name(digest), **how),
+            lambda engine: train(
+                training,
+                engine,
+                parent=parent,
+                checkpoint=partial / (checkpoint_name(digest) + suffix),
+                **how,
+            ),
             best_engine(training),
         )
     return as_files(trained, training, digest, commit)
@@ -184,17 +208,28 @@ def as_files(trained: Trained, training: Training, digest: str, commit: str) -> 
         for name, tensor in trained.network.state_dict().items()
     }
     seconds: Any = trained.result["seconds"]
-    config = {
-        "training": training.canonical(),
-        "result": trained.result,
-        "provenance": provenance.provenance(trained.engine.device, seconds)
-        | {"commit": commit, "engine": str(trained.engine), "code": digest},
-    }
+    made = provenance.provenance(trained.engine.device, seconds)
+    made |= {name: _in_turn(trained.machines, name) for name in ("device", "torch") if trained.machines}
+    made |= {"commit": commit, "engine": str(trained.engine), "code": digest}
+    if training.start:
+        # which of the networks of that name, since other machines train other bits
+        made["parent"] = store.Folder(paths.runs() / training.start.name).files[WEIGHTS]["sha256"]
+    config = {"training": training.canonical(), "result": trained.result, "provenance": made}
     return {
         CONFIG: json.dumps(config, indent=1).encode() + b"\n",
         HISTORY: _parquet(trained.history),
         WEIGHTS: safetensors.torch.save(state),
     }
+
+
+def _in_turn(machines: Sequence[dict[str, Any]], name: str) -> str:
+    """What a training was made on; where it went on elsewhere, from which epoch."""
+    first, *others = [
+        one for place, one in enumerate(machines) if not place or one[name] != machines[place - 1][name]
+    ]
+    words = [first[name], *(f"from epoch {one['from_epoch']} {one[name]}" for one in others)]
+    said = ", then ".join(words)
+    return said if len(said) <= validity.TEXT_LENGTH else f"{first[name]}, then {len(others)} others"
 
 
 def config(run: store.Folder) -> dict[str, dict[str, Any]]:

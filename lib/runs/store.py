@@ -189,12 +189,20 @@ class Folder:
         Raises:
             InputError: Unless it is the one the manifest names.
         """
+        self.refuse_other(name, content)
+        write_atomically(self.path / name, content)
+
+    def refuse_other(self, name: str, content: bytes) -> None:
+        """Stop if a file that was made again is not the one that the manifest names.
+
+        Raises:
+            InputError: That says what to do.
+        """
         if _sha256(content) != self.files[name]["sha256"]:
             raise InputError(
                 f"{self.path / name}: made again here, it differs from the recorded one "
                 "(another device or version?); set RUNS_DIR to an empty folder, for a store of this machine"
             )
-        write_atomically(self.path / name, content)
 
 
 def create(path: Path, files: dict[str, bytes], *, optional: tuple[str, ...] = ()) -> Folder:

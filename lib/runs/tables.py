@@ -8,19 +8,19 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import nn
 
-from lib import data, measurements
+from lib import data, measurements, models
 from lib.base import malloc, paths
 from lib.base.errors import InputError
 from lib.base.files import Unfit, damaged
 from lib.base.locks import lock
 from lib.measurements import masking
-from lib.models.precision import exact
+from lib.models.precision import exact, single_precision_by_default
 from lib.runs import provenance, store, validity
 from lib.runs.run import _network, _parquet, config, frozen, make
 from lib.runs.run import missing as run_missing
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
-from lib.training.engine import single_precision_by_default
 from lib.training.recipe import Training, labels
 from lib.training.variants import variant
 
@@ -166,16 +166,24 @@ def measure(
 
     Other networks that it needs are trained if they are missing.
     """
+    return measured(measurement, training, _network(training, run).to(device), settings)
+
+
+def measured(
+    measurement: str, training: Training, network: nn.Module, settings: dict[str, object]
+) -> pd.DataFrame:
+    """Measure a network of a training, where it lies, on the test images of its classes."""
     malloc.keep_memory()
-    one = measurements.MEASUREMENTS[measurement]
-    network, given = _network(training, run).to(device), dict(settings)
+    one, device = measurements.MEASUREMENTS[measurement], models.evaluated(network)
+    given = dict(settings)
     if one.sources:
         given["sources"] = {
             other: _network(other, make(other, weights=True)).to(device)
             for other in one.sources(training, settings)
         }
     with exact(), single_precision_by_default():
-        return one.function(network, data.load(training.dataset, "test"), **given)
+        images = data.load(training.dataset, "test").without(training.without)
+        return one.function(network, images, **given)
 
 
 def _measure(measurement: str, training: Training, run: store.Folder, settings: dict[str, object]) -> None:

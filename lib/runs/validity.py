@@ -29,8 +29,8 @@ from lib.base.errors import InputError
 from lib.base.files import Unfit, parsed
 from lib.corruptions import dataset as corruptions_dataset
 from lib.measurements.measurement import FLOAT, PLACE, SHARE, Column, Kind
+from lib.models.precision import single_precision_by_default
 from lib.runs import store
-from lib.training.engine import single_precision_by_default
 from lib.training.recipe import LABELS, Training
 from lib.training.recipe import described as recipe_described
 
@@ -115,7 +115,7 @@ def config(content: bytes) -> dict[str, dict[str, Any]]:
     parts = dict.fromkeys(("training", "result", "provenance"), lambda value: isinstance(value, dict))
     _check_fields("the file", facts, parts)
     _check_fields(
-        "training", facts["training"], NAMED, lambda value: _plain(value) or isinstance(value, dict)
+        "training", facts["training"], NAMED, lambda value: _plain(value) or isinstance(value, dict | list)
     )
     variant = facts["training"].get("variant", {"name": "plain"})
     if not isinstance(variant, dict) or not _text(variant.get("name")):
@@ -244,6 +244,8 @@ def table(measurement: str, content: bytes, training: Training) -> None:
         *corruptions.NAMES,
     }:
         raise Unfit("has corruptions that this library has not")
+    if "right" in columns:
+        _check_bits(rows, data.DATASETS[training.dataset][1])
     for picture in rows.png if "png" in columns else ():
         _check_picture(picture)
     if "layer" not in columns:
@@ -258,6 +260,17 @@ def table(measurement: str, content: bytes, training: Training) -> None:
         wanted = {name: (units, units - 1, units * times) for name, units in layers.items()}
         if {name: tuple(map(int, row)) for name, *row in found.itertuples()} != wanted:
             raise Unfit(f"has other units than {training.model}")
+
+
+def _check_bits(rows: pd.DataFrame, classes: int) -> None:
+    """Raise Unfit unless every image of every row has its bit and its label."""
+    for images, right, labels, names in zip(rows.images, rows.right, rows.labels, rows.classes, strict=True):
+        if len(right) != -(-images // 8) or len(labels) != images:
+            raise Unfit("does not hold one bit and one label for each of its images")
+        if names.count(b"\n") != classes - 1 or max(labels, default=0) >= classes:
+            raise Unfit(f"holds other classes than the {classes} of its data set")
+        if right and right[-1] & (0xFF >> (images % 8 or 8)):
+            raise Unfit("holds more bits than images")
 
 
 def _check_picture(content: bytes) -> None:

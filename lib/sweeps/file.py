@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 import reprlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -20,6 +21,7 @@ from lib import measurements as measurements_
 from lib import runs
 from lib.base import paths
 from lib.base.errors import InputError, unknown
+from lib.measurements import Asked
 from lib.training.recipe import Training
 
 REQUIRED = ("dataset", "models", "recipe", "alphas", "seeds")
@@ -41,7 +43,7 @@ class Sweep:
     file: Path
     # sorted by model and variant in the order of the file, then by alpha and seed
     trainings: tuple[Training, ...]
-    measurements: tuple[str, ...] = ("selectivity",)
+    measurements: tuple[Asked, ...] = (Asked("selectivity"),)
 
 
 def read(file: Path | str) -> Sweep:
@@ -64,7 +66,11 @@ def read(file: Path | str) -> Sweep:
         raise InputError(f"{file}: {error}") from None
 
 
-def _content(file: Path) -> dict[str, str | list[str]]:
+# A value as it stands in the file: a text, several, or for a measurement a name with settings
+Value = str | list[str] | list[str | dict[str, Any]]
+
+
+def _content(file: Path) -> dict[str, Value]:
     """The texts that stand in the file, by key."""
     try:
         if not file.is_file() and file.exists() and not file.is_dir():  # a pipe would be waited for
@@ -89,7 +95,7 @@ def _content(file: Path) -> dict[str, str | list[str]]:
         ) from None
     if not isinstance(root, yaml.MappingNode):
         raise InputError(f"must be keys with values, such as dataset: digits, got {_shown(root)}; {FORM}")
-    content: dict[str, str | list[str]] = {}
+    content: dict[str, Value] = {}
     for key, value in root.value:
         name, line = _text(key, "a key"), key.start_mark.line + 1
         if name not in REQUIRED + OPTIONAL:
@@ -100,7 +106,7 @@ def _content(file: Path) -> dict[str, str | list[str]]:
     return content
 
 
-def _values(key: str, node: yaml.Node) -> str | list[str]:
+def _values(key: str, node: yaml.Node) -> Value:
     """The text or texts of one key."""
     if isinstance(node, yaml.ScalarNode):
         text = _text(node, key)
@@ -120,7 +126,32 @@ def _values(key: str, node: yaml.Node) -> str | list[str]:
     _untagged(node)
     if not node.value:
         raise InputError(f"{key} is an empty list; give at least one")
+    if key == "measurements":
+        return [_measurement(one) for one in node.value]
     return [_text(one, key) for one in node.value]
+
+
+def _measurement(node: yaml.Node) -> str | dict[str, Any]:
+    """A measurement: its name, or its name with settings, such as jacobian: {limit: 2000}."""
+    if not isinstance(node, yaml.MappingNode):
+        return _text(node, "measurements")
+    form = "write it like jacobian: {limit: 2000}"
+    if len(node.value) != 1:
+        raise InputError(f"a measurement is one name with settings, got {_shown(node)}; {form}")
+    ((name, settings),) = node.value
+    if not isinstance(settings, yaml.MappingNode) or not settings.value:
+        raise InputError(
+            f"settings of {_text(name, 'a measurement')} are no settings, {_shown(settings)}; {form}"
+        )
+    _untagged(settings)
+    given = {}
+    for key, value in settings.value:
+        setting = _text(key, "a setting")
+        if setting in given:
+            raise InputError(f"line {key.start_mark.line + 1}: {setting} stands here a second time")
+        many = isinstance(value, yaml.SequenceNode)
+        given[setting] = [_text(one, setting) for one in value.value] if many else _text(value, setting)
+    return {_text(name, "a measurement"): given}
 
 
 def _text(node: yaml.Node, what: str) -> str:
@@ -135,7 +166,9 @@ def _text(node: yaml.Node, what: str) -> str:
 
 def _untagged(node: yaml.Node) -> None:
     """Refuse what says of itself which type it has, such as !!float: the key says that here."""
-    if node.tag not in (yaml.BaseLoader.DEFAULT_SCALAR_TAG, yaml.BaseLoader.DEFAULT_SEQUENCE_TAG):
+    loader = yaml.BaseLoader
+    plain = loader.DEFAULT_SCALAR_TAG, loader.DEFAULT_SEQUENCE_TAG, loader.DEFAULT_MAPPING_TAG
+    if node.tag not in plain:
         tag = reprlib.repr(node.tag.replace("tag:yaml.org,2002:", "!!"))
         raise InputError(
             f"line {node.start_mark.line + 1}: the type {tag} has no meaning in a sweep file; "
@@ -160,7 +193,7 @@ def _shown(node: yaml.Node | None, depth: int = 2) -> str:
     return f"{{{inside}}}" if mapping else f"[{inside}]"
 
 
-def _sweep(file: Path, content: dict[str, str | list[str]]) -> Sweep:
+def _sweep(file: Path, content: dict[str, Value]) -> Sweep:
     lacking = [key for key in REQUIRED if key not in content]
     if lacking:
         raise InputError(
@@ -168,14 +201,52 @@ def _sweep(file: Path, content: dict[str, str | list[str]]) -> Sweep:
             f"a sweep names {', '.join(REQUIRED)}, and may name {', '.join(OPTIONAL)}"
         )
     given: dict[str, Any] = {
-        key: _numbers(key, value) if key in NUMBERS else value for key, value in content.items()
+        key: _numbers(key, value) if key in NUMBERS else value  # type: ignore[arg-type]  # texts, as LISTS says
+        for key, value in content.items()
     }
     shared = {key: value for key, value in given.items() if key not in ("models", "measurements")}
     grids = [runs.grid(model=model, **shared) for model in dict.fromkeys(given["models"])]
-    tables = tuple(dict.fromkeys(given.get("measurements", ["selectivity"])))
-    for name in tables:
-        measurements_.settled(name, {})
-    return Sweep(file.stem, file, tuple(chain(*grids)), tables)
+    tables = dict.fromkeys(map(_asked, given.get("measurements", ["selectivity"])))
+    return Sweep(file.stem, file, tuple(chain(*grids)), tuple(tables))
+
+
+def _asked(one: str | dict[str, dict[str, Any]]) -> Asked:
+    """A table that a file asks for; settings that are the measurement's own are left out."""
+    name, given = (one, {}) if isinstance(one, str) else next(iter(one.items()))
+    measurements_.settled(name, dict.fromkeys(given))
+    found = {setting: _setting(name, setting, text) for setting, text in given.items()}
+    own = measurements_.MEASUREMENTS[name].settings
+    return Asked(name, tuple((key, found[key]) for key in own if key in found and found[key] != own[key]))
+
+
+def _setting(name: str, setting: str, text: str | list[str]) -> Any:
+    """The value of a setting, of the kind of its default."""
+    known = measurements_.MEASUREMENTS[name].settings
+    if setting not in known:
+        raise unknown(f"setting of {name}", setting, known)
+    default = known[setting]
+    several, kind = isinstance(default, list), _kind(default)
+    texts = text if isinstance(text, list) else [text]
+    fits = isinstance(text, list) == several and all(kind.pattern.fullmatch(one) for one in texts)
+    if not fits:
+        raise InputError(f"{setting} of {name} must be like {default!r}, got {reprlib.repr(text)}")
+    values = tuple(kind.read(one) for one in texts)
+    return values if several else values[0]
+
+
+class _Kind(NamedTuple):
+    """How values of a kind are written and read."""
+
+    pattern: re.Pattern[str]
+    read: Callable[[str], Any]
+
+
+def _kind(default: object) -> _Kind:
+    """The kind of a default, or of its elements."""
+    one = default[0] if isinstance(default, list) else default
+    if isinstance(one, int):
+        return _Kind(WHOLE, int)
+    return _Kind(DECIMAL, float) if isinstance(one, float) else _Kind(re.compile(r".+"), str)
 
 
 def _numbers(key: str, value: str | list[str]) -> Any:

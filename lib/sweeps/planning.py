@@ -9,9 +9,10 @@ import statistics
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from lib import measurements, runs
+from lib import runs
 from lib.base import paths
 from lib.base.errors import InputError
+from lib.measurements import Asked
 from lib.runs import durations, provenance, store
 from lib.runs.run import checkpoint_name
 from lib.sweeps.file import Sweep
@@ -31,7 +32,7 @@ class Plan:
     missing: tuple[Training, ...]  # trainings that are not cached
     # cached trainings to run again, because a table is missing and the weights are not kept here
     again: tuple[Training, ...] = ()
-    tables: tuple[tuple[Training, str], ...] = ()  # missing measurements of cached networks
+    tables: tuple[tuple[Training, Asked], ...] = ()  # missing measurements of cached networks
     begun: dict[Training, int] = field(default_factory=dict)  # epochs done, of those that were interrupted
     # expected seconds of each training, from its first epoch
     whole: dict[Training, float] = field(default_factory=dict)
@@ -65,15 +66,15 @@ class Plan:
             )
         )
 
-    def table_seconds(self, training: Training, name: str) -> float:
-        """Expected time of one table in seconds; 0 if no cached table tells."""
-        return self.each.get((training.dataset, training.model, name), 0.0)
+    def table_seconds(self, training: Training, table: Asked) -> float:
+        """Expected time of one table in seconds, whatever its settings; 0 if no cached table tells."""
+        return self.each.get((training.dataset, training.model, table.name), 0.0)
 
     @property
-    def to_measure(self) -> tuple[tuple[Training, str], ...]:
+    def to_measure(self) -> tuple[tuple[Training, Asked], ...]:
         """All tables that are missing, those of networks that are not trained yet included."""
         return self.tables + tuple(
-            (training, name) for training in self.missing for name in self.sweep.measurements
+            (training, table) for training in self.missing for table in self.sweep.measurements
         )
 
     @property
@@ -142,8 +143,8 @@ def plan(sweep: Sweep, *, shard: tuple[int, int] = (1, 1)) -> Plan:
     tables, again = [], []
     for training in (t for t in part if t not in set(missing)):
         run = store.Folder(paths.runs() / training.name)
-        lacking = [name for name in sweep.measurements if measurements.file_name(name, {}) not in run]
-        tables += [(training, name) for name in lacking]
+        lacking = [table for table in sweep.measurements if table.file not in run]
+        tables += [(training, table) for table in lacking]
         if lacking and runs.WEIGHTS not in run:
             again.append(training)
     begun = {training: done for training in (*missing, *again) if (done := _epochs_begun(training))}

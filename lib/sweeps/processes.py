@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from joblib import cpu_count  # counts what a container allows, and not only what the machine has
 
-from lib import measurements, runs
+from lib import runs
 from lib.base import interrupt, paths
 from lib.base.errors import InputError
 from lib.base.files import write_atomically
@@ -42,7 +42,7 @@ STOP_SECONDS = 20.0  # for processes to end after they are told to; a cluster ki
 def name(plan: Plan, *more: object) -> str:
     """A name for the jobs of a plan: the same for the same part of the same sweep in the same store."""
     keys = [training.key for training in plan.sweep.trainings]
-    facts = [str(paths.runs()), keys, plan.shard, plan.sweep.measurements, *more]
+    facts = [str(paths.runs()), keys, plan.shard, [*map(str, plan.sweep.measurements)], *more]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:10]
     return f"{re.sub(r'[^A-Za-z0-9._-]', '_', plan.sweep.name)[:60]}-{digest}"
 
@@ -95,7 +95,7 @@ def complete(plan: Plan, training: Training) -> bool:
         run = store.Folder(paths.runs() / training.name)
     except InputError:  # not there yet, or damaged, which its job reports
         return False
-    return all(measurements.file_name(one, {}) in run for one in plan.sweep.measurements)
+    return all(table.file in run for table in plan.sweep.measurements)
 
 
 def follow(

@@ -63,7 +63,7 @@ def opening(plan: Plan, budget: float | None) -> Iterator[str]:
             f"{plan.source}{limit}"
         )
     if plan.measuring_seconds > WORTH_SAYING:
-        unknown = sorted({name for one, name in plan.to_measure if not plan.table_seconds(one, name)})
+        unknown = sorted({table.name for one, table in plan.to_measure if not plan.table_seconds(one, table)})
         yield f"measuring takes about {duration(plan.measuring_seconds)} here, as it did before" + (
             f"; not counted: {', '.join(unknown)}" if unknown else ""
         )

@@ -17,6 +17,7 @@ from lib.base import interrupt, paths
 from lib.base.errors import InputError
 from lib.base.locks import Timeout, lock
 from lib.base.text import duration
+from lib.measurements import Asked
 from lib.runs import store
 from lib.sweeps.planning import Outcome, Plan, check_budget, kind
 from lib.sweeps.report import closing, label, opening, picture
@@ -56,8 +57,8 @@ def run(
     if runs.frozen():  # each of these raises InputError
         for training in plan.missing:
             runs.make(training)
-        for training, name in plan.tables:
-            runs.table(name, [training])
+        for training, table in plan.tables:
+            runs.table(table.name, [training], **dict(table.settings))
     deadline = None if budget_minutes is None else time.monotonic() + 60 * budget_minutes
     work = _Work(plan, say, sys.stdout.isatty() if live is None else live, deadline)
     for line in opening(plan, budget_minutes):
@@ -196,8 +197,8 @@ class _Work:
         self.cells[training] = ("epoch", f"{self.begun.get(training, 0)}/{training.settings.epochs}")
         again = training in self.plan.again
         made = runs.make(training, weights=again, on_epoch=on_epoch, deadline=self.deadline, progress=False)
-        for name in self.plan.sweep.measurements:
-            self.measure(training, name)
+        for table in self.plan.sweep.measurements:
+            self.measure(training, table)
         diverged = runs.config(made)["result"]["status"] == "diverged"
         trained = missing or again
         if trained:
@@ -218,14 +219,14 @@ class _Work:
                 f"{_accuracy(training)}, {took}"
             )
 
-    def measure(self, training: Training, name: str) -> None:
+    def measure(self, training: Training, table: Asked) -> None:
         late = (
             self.deadline is not None
-            and time.monotonic() + self.plan.table_seconds(training, name) > self.deadline
+            and time.monotonic() + self.plan.table_seconds(training, table) > self.deadline
         )
-        if late and (training, name) in self.lacking:
+        if late and (training, table) in self.lacking:
             raise OutOfTime
-        runs.table(name, [training], progress=False)
+        runs.table(table.name, [training], progress=False, **dict(table.settings))
 
     def epoch_seconds(self, training: Training) -> float:
         """Expected time of one epoch: as measured here, or as the plan says; 0 for what needs no training."""

@@ -17,7 +17,8 @@ def draw(n: int, how: Augmentation, generator: torch.Generator) -> tuple[Tensor,
         where flipping is on.
     """
     offsets = torch.randint(0, 2 * how.pad + 1, (n, 2), generator=generator)
-    flips = torch.rand(n, generator=generator) < (0.5 if how.flip else 0.0)
+    # said, since another default dtype would draw other numbers
+    flips = torch.rand(n, generator=generator, dtype=torch.float32) < (0.5 if how.flip else 0.0)
     return offsets, flips
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from lib.base.files import Unfit, damaged, read_file, write_atomically
 from lib.base.fingerprint import exempt
+from lib.training.engine import device, threads_of
 from lib.training.step import Session
 
 CHECKPOINT_BYTES = 4 * 2**30  # no checkpoint is larger: weights, best weights and momentum of one network
@@ -58,12 +61,24 @@ class _State:
             "data": session.images.fingerprint,
         }
         self.epoch, self.seconds, self.history = 0, 0.0, []  # type: int, float, list[dict[str, float]]
+        # machines that trained it, one after the other; the last bits of a network depend on them
+        self.machines: list[dict[str, Any]] = []
         self.best_epoch: int = 0
         self.best_accuracy: float | None = None
         self.best = self._copy()
 
     def _copy(self) -> dict[str, Tensor]:
         return {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+
+    def threads(self) -> AbstractContextManager[None]:
+        """Context manager: as many threads as the machine had that began this training."""
+        return threads_of(self.machines[-1]["device"]) if self.machines else nullcontext()
+
+    def begin(self, kind: str) -> None:
+        """Note that this machine goes on from here."""
+        here = {"device": device(kind), "torch": torch.__version__}
+        if not self.machines or self.machines[-1] != here | {"from_epoch": self.machines[-1]["from_epoch"]}:
+            self.machines.append({"from_epoch": self.epoch + 1, **here})
 
     def finish_epoch(self, row: dict[str, float], seconds: float, *, diverged: bool) -> None:
         self.epoch, self.seconds = self.epoch + 1, self.seconds + seconds
@@ -82,7 +97,7 @@ class _State:
             tensors[f"momentum/{index}"] = self.optimiser.state[parameter]["momentum_buffer"]
         facts = {
             name: getattr(self, name)
-            for name in ("epoch", "seconds", "history", "best_epoch", "best_accuracy")
+            for name in ("epoch", "seconds", "history", "best_epoch", "best_accuracy", "machines")
         }
         write_checkpoint(file, tensors, facts | self.identity)
 

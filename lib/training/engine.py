@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
+import re
 import shutil
 import sysconfig
 import textwrap
@@ -158,14 +160,30 @@ def _of_compilation(error: BaseException | None) -> bool:
     return False
 
 
-@contextmanager
-def single_precision_by_default() -> Iterator[None]:
-    """Tensors of which nothing is said are float32 while this is open, whatever torch.set_default_dtype was
-    told.
+def device(kind: str) -> str:
+    """Description of "cuda" or "cpu" on this machine: name of the GPU, or of the processor with the number of
+    threads that torch uses.
     """
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
+    if kind == "cuda":
+        return torch.cuda.get_device_name()
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    name = next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )
+    return f"{name}, {torch.get_num_threads()} threads"
+
+
+@contextmanager
+def threads_of(described: str) -> Iterator[None]:
+    """Context manager: use as many threads as a description by `device` says, if there are as many cores.
+
+    Sums are split among threads, so their number decides the last bits.
+    """
+    said, before = re.fullmatch(r".*, (\d+) threads", described), torch.get_num_threads()
+    if said and 1 <= int(said[1]) <= (os.cpu_count() or 1):
+        torch.set_num_threads(int(said[1]))
     try:
         yield
     finally:
-        torch.set_default_dtype(before)
+        torch.set_num_threads(before)

@@ -5,9 +5,10 @@ the same result.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -20,7 +21,7 @@ from lib.models.precision import exact
 from lib.training.checkpoint import _State
 from lib.training.engine import Engine
 from lib.training.recipe import Recipe, Training
-from lib.training.step import Session, begin
+from lib.training.step import Session, State, begin
 
 # least seconds between two checkpoints: one takes about 10 ms, so they cost below 1 %
 CHECKPOINT_SECONDS = 2.0
@@ -44,6 +45,8 @@ class Trained:
     history: pd.DataFrame
     result: dict[str, object]
     engine: Engine
+    # machines that trained it in turn: from_epoch (from 1), device, torch
+    machines: tuple[dict[str, Any], ...] = ()
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
@@ -101,15 +104,22 @@ def train(
     training: Training,
     engine: Engine,
     *,
+    parent: State | None = None,
     checkpoint: Path | None = None,
     progress: bool | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     deadline: float | None = None,
+    snapshots: Collection[int] = (),
+    on_snapshot: Callable[[int, nn.Module], None] | None = None,
 ) -> Trained:
     """Train one network. The same training on the same machine gives the same network, interrupted or not
     (bit for bit on a CPU).
 
+    A training that was interrupted goes on with as many threads as it began with, where there are as many
+    cores. Where another machine or version of torch goes on, the result says so.
+
     Args:
+        parent: Parameters and buffers of the network of `training.start`, where it has one.
         engine: How the arithmetic is done; `engines.best_engine` is the usual choice.
         checkpoint: File that is written at the end of epochs, and from which the training goes on if it
             exists; the caller removes it.
@@ -117,6 +127,9 @@ def train(
         on_epoch: Function that is called after each epoch with its row of the history: epoch, loss,
             selectivity, validation_accuracy.
         deadline: Time, as by time.monotonic(), after which no epoch may end.
+        snapshots: Numbers of epochs after which `on_snapshot` is called; 0 is before the first one.
+        on_snapshot: Function of the number of epochs and of the network as it would be stored then, in
+            evaluation mode. It is called before a checkpoint of that epoch is written.
 
     Returns:
         The network of the best validation accuracy, with weights rounded to half precision. A run whose loss
@@ -124,21 +137,28 @@ def train(
         its network is then the best one before.
 
     Raises:
-        InputError: For missing data or a checkpoint that is damaged or of another training.
+        InputError: For missing data, a class to leave out that there is not, a parent where none is wanted or
+            none where one is, or a checkpoint that is damaged or of another training.
         OutOfTime: At the deadline.
     """
-    test = data.load(training.dataset, "test")
+    test = data.load(training.dataset, "test").without(training.without)
     with exact(fastest=engine.captured):
-        session = begin(training, engine)
+        session = begin(training, engine, parent)
         state = _State(session)
         if checkpoint and checkpoint.exists():
             state.load(checkpoint)
-        diverged = _epochs(session, state, checkpoint, progress, on_epoch, deadline)
-        network = models.build(training.model, session.classes).to(engine.device).eval()
-        network.load_state_dict(state.best)
-        to_half(network)
-        clean = accuracy(network, test)
-    chance = 1 / session.classes
+        with state.threads():
+            if state.epoch < training.settings.epochs:
+                state.begin(engine.device)
+
+            def snapshot() -> None:
+                if on_snapshot and state.epoch in snapshots:
+                    on_snapshot(state.epoch, _stored(session, session.network.state_dict()))
+
+            diverged = _epochs(session, state, checkpoint, progress, on_epoch, deadline, snapshot)
+            network = _stored(session, state.best)
+            clean = accuracy(network, test)
+    chance = 1 / (session.classes - len(training.without))
     # five binomial standard deviations
     at_chance = clean < chance + 5 * (chance * (1 - chance) / len(test)) ** 0.5
     result = {
@@ -152,7 +172,15 @@ def train(
         "seconds": round(state.seconds, 1),
         "data": session.images.fingerprint,
     }  # type: dict[str, object]
-    return Trained(network, pd.DataFrame(state.history), result, engine)
+    return Trained(network, pd.DataFrame(state.history), result, engine, tuple(state.machines))
+
+
+def _stored(session: Session, weights: State) -> nn.Module:
+    """A network as a run keeps it: a copy with matrices rounded to half precision, in evaluation mode."""
+    network = models.build(session.training.model, session.classes).to(session.engine.device).eval()
+    network.load_state_dict(weights)
+    to_half(network)
+    return network
 
 
 def _epochs(
@@ -162,6 +190,7 @@ def _epochs(
     progress: bool | None,
     on_epoch: Callable | None,
     deadline: float | None,
+    snapshot: Callable[[], None],
 ) -> bool:
     """Train the epochs that are left; True if the network diverged."""
     training, recipe, steps = session.training, session.training.settings, session.steps
@@ -174,6 +203,8 @@ def _epochs(
         desc=f"alpha {training.alpha:g} seed {training.seed}",
         disable=None if progress is None else not progress,
     )
+    if state.epoch == 0:
+        snapshot()
     with bar:
         while state.epoch < recipe.epochs and not diverged:
             start = time.monotonic()
@@ -201,6 +232,8 @@ def _epochs(
             longest = max(longest, time.monotonic() - start)
             state.finish_epoch(row, time.monotonic() - start, diverged=diverged)
             bar.set_postfix(accuracy=f"{row['validation_accuracy']:.3f}", SI=f"{row['selectivity']:.3f}")
+            if not diverged:
+                snapshot()
             if checkpoint and not diverged and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 state.save(checkpoint)
                 saved = time.monotonic()
@@ -218,7 +251,8 @@ def estimate_seconds(training: Training, engine: Engine) -> float:
     """
     # selectivity differentiated, as in most networks of a sweep
     session = Session(
-        replace(training, alpha=training.alpha or 1.0), replace(engine, compiled=False, captured=False)
+        replace(training, alpha=training.alpha or 1.0, start=None),
+        replace(engine, compiled=False, captured=False),
     )
     session.begin_epoch(0)
     for repeat in range(3):

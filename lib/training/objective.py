@@ -195,18 +195,16 @@ def make(
     means: dict[str, Tensor],
     classes: int,
     engine: Engine,
-    *,
-    alpha: float | Tensor | None = None,
+    alpha: float | Tensor,
 ) -> Callable:
     """Make the loss function of a training.
 
     Args:
         means: Dictionary that `models.spatial_means` yields for the network.
-        alpha: A () tensor that is changed between networks, in place of the training's own alpha.
+        alpha: The training's alpha; a () tensor where it is changed between networks.
 
     Returns:
         A function of uint8 pixels (n, c, h, w), labels (n,) and a generator on the CPU, from which only
         AugMix draws, that gives the loss and mean selectivity without gradient.
     """
-    alpha = training.alpha if alpha is None else alpha
     return OBJECTIVES[kind(training)](network, means, classes, alpha, engine, training.variant_settings)

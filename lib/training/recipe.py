@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -69,6 +70,9 @@ AUGMENTATIONS = {
 }
 
 
+NAMED_CLASSES = 3  # classes left out that a run's name says; of more, their number
+
+
 @exempt
 @dataclass(frozen=True)
 class Training:
@@ -90,6 +94,9 @@ class Training:
     recipe: str = "paper"
     epochs: int | None = None  # number of epochs in place of the recipe's own; the schedule is scaled to it
     variant: str = "plain"  # plain, augmix, or pgd-K: adversarial training with K steps
+    start: Training | None = None  # its parent, from whose network it starts in place of fresh weights
+    # classes whose images are left out of training, validation and test; their logits stay
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("dataset", "model", "recipe"):
@@ -122,6 +129,9 @@ class Training:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
+        if self.start is not None:
+            _check_parent(self.start, self)
+        object.__setattr__(self, "without", _left_out(self.without, self.dataset))
         if self.epochs == RECIPES[self.recipe][self.model].epochs:
             object.__setattr__(self, "epochs", None)  # spelled out or not, one run
         object.__setattr__(self, "alpha", float(self.alpha) + 0.0)  # 2 and 2.0, -0.0 and 0.0 are one setting
@@ -145,7 +155,7 @@ class Training:
 
     def canonical(self) -> dict[str, object]:
         """Canonical form that is hashed: the fields, and the recipe's numbers in addition to its name."""
-        facts = {
+        facts: dict[str, object] = {
             "dataset": self.dataset,
             "model": self.model,
             "alpha": self.alpha,
@@ -154,12 +164,14 @@ class Training:
             "settings": asdict(self.settings),
             "augmentation": asdict(self.augmentation),
         }
-        # a plain training is hashed as it was before there were variants
-        return (
-            facts
-            if self.variant_settings is None
-            else facts | {"variant": {"name": self.variant, **asdict(self.variant_settings)}}
-        )
+        # what is not in use is not named: such a training is hashed as it was before there was such a thing
+        if self.variant_settings is not None:
+            facts["variant"] = {"name": self.variant, **asdict(self.variant_settings)}
+        if self.start is not None:
+            facts["start"] = self.start.canonical()
+        if self.without:
+            facts["without"] = list(self.without)
+        return facts
 
     @property
     def key(self) -> str:
@@ -170,17 +182,53 @@ class Training:
     def name(self) -> str:
         """Folder of the run below the store, readable, and identified by the key at its end alone."""
         recipe = self.recipe if self.epochs is None else f"{self.recipe}{self.epochs}"
-        variant = "" if self.variant == "plain" else f"-{self.variant}"
-        return f"{self.dataset}-{self.model}/alpha{self.alpha}-seed{self.seed}-{recipe}{variant}-{self.key}"
+        way = "" if self.way == "plain" else f"-{self.way}"
+        return f"{self.dataset}-{self.model}/alpha{self.alpha}-seed{self.seed}-{recipe}{way}-{self.key}"
+
+    @property
+    def way(self) -> str:
+        """The way of training in a word: the variant, the key of the parent, and the classes left out."""
+        parts = [self.variant, *([f"from-{self.start.key}"] if self.start else [])]
+        if self.without:
+            names = [re.sub(r"\W+", "_", name) for name in self.without]
+            few = len(names) <= NAMED_CLASSES  # a folder's name has at most 255 bytes
+            parts += ["without", *(names if few else [f"{len(names)}-classes"])]
+        return "-".join(parts)
 
 
-# columns of every table that say which network a row is about
+def _check_parent(parent: object, child: Training) -> None:
+    """Refuse a parent whose network is no start for this training."""
+    if not isinstance(parent, Training):
+        raise InputError(f"start must be a Training, the parent, or None, got {parent!r}")
+    ours, theirs = (child.dataset, child.model), (parent.dataset, parent.model)
+    if ours != theirs:
+        raise InputError(
+            f"a {child.model} on {child.dataset} cannot start from a {parent.model} on {parent.dataset}: "
+            f"a parent has the same data set and model"
+        )
+
+
+def _left_out(names: object, dataset: str) -> tuple[str, ...]:
+    """Names of classes that are left out, each once, in order.
+
+    Whether the data set has them is found out where it is loaded.
+    """
+    if not isinstance(names, tuple | list) or not all(isinstance(name, str) and name for name in names):
+        raise InputError(f"without must be names of classes, such as ('cat',), got {names!r}")
+    found, number = tuple(sorted(set(names))), data.DATASETS[dataset][1]
+    if len(found) > number - 2:
+        raise InputError(f"without leaves out {len(found)} of {number} classes, and two at least must stay")
+    return found
+
+
+# columns of every table that say which network a row is about; "variant" is a training's `way`
 LABELS = ["dataset", "model", "alpha", "seed", "recipe", "variant", "epochs"]
 
 
 def labels(training: Training) -> dict[str, object]:
     """{column: value} of a training for the columns LABELS."""
-    return {name: getattr(training, name) for name in LABELS[:-1]} | {"epochs": training.settings.epochs}
+    facts = {name: getattr(training, name) for name in LABELS}
+    return facts | {"variant": training.way, "epochs": training.settings.epochs}
 
 
 def described(facts: Any) -> Training | None:
@@ -189,13 +237,15 @@ def described(facts: Any) -> Training | None:
     """
     try:
         named = {name: facts[name] for name in ("dataset", "model", "alpha", "seed", "recipe")}
+        named["start"] = described(facts["start"]) if "start" in facts else None
+        named["without"] = tuple(facts.get("without", ()))
         for epochs in (None, facts["settings"]["epochs"]):
             training = Training(
                 **named, epochs=epochs, variant=facts.get("variant", {"name": "plain"})["name"]
             )
             if json.loads(json.dumps(training.canonical())) == facts:
                 return training
-    except (InputError, LookupError, TypeError, AttributeError, OverflowError):
+    except (InputError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         pass
     return None
 

@@ -5,7 +5,7 @@ captured graph.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import lru_cache
@@ -14,10 +14,13 @@ import torch
 from torch import Tensor
 
 from lib import data, models
+from lib.base.errors import InputError
 from lib.base.seeds import derived_seed
 from lib.training import augmentation, objective, seeds
 from lib.training.engine import Engine
 from lib.training.recipe import Training
+
+State = Mapping[str, Tensor]  # parameters and buffers of a network by their names
 
 WARM_UP = 3  # steps before a capture, in which libraries choose algorithms and allocate
 
@@ -28,16 +31,20 @@ class Session:
     `start` reuses it for the next training of the same kind.
     """
 
-    def __init__(self, training: Training, engine: Engine, *, watched: bool = True) -> None:
+    def __init__(
+        self, training: Training, engine: Engine, *, parent: State | None = None, watched: bool = True
+    ) -> None:
         """Build network, optimiser and loss; compiling and capturing wait for the first step.
 
         Args:
             training: What is trained.
             engine: How the arithmetic is done.
+            parent: Parameters and buffers of the network that a training with a parent starts from.
             watched: Whether selectivity is recorded; False is possible for alpha = 0, and serves to measure
                 the cost of recording it.
         """
-        recipe, images = training.settings, data.load(training.dataset, "train")
+        recipe = training.settings
+        images = data.load(training.dataset, "train").without(training.without)
         self.engine, self.images, self.classes = engine, images, len(images.classes)
         self.network = models.build(training.model, self.classes).to(engine.device).train()
         if engine.low_precision:
@@ -55,19 +62,18 @@ class Session:
         )
         self._hooks = ExitStack()
         means = self._hooks.enter_context(models.spatial_means(self.network)) if watched else {}
-        self._loss = objective.make(training, self.network, means, self.classes, engine, alpha=self.alpha)
+        self._loss = objective.make(training, self.network, means, self.classes, engine, self.alpha)
         self.pixels, self.labels = images.pixels.to(engine.device), images.labels.to(engine.device)
-        self.start(training)
+        self.start(training, parent)
 
-    def start(self, training: Training) -> None:
-        """Begin a training: initial weights, no momentum, its own split.
+    def start(self, training: Training, parent: State | None = None) -> None:
+        """Begin a training: initial weights or those of its parent, no momentum, its own split.
 
-        It may differ from the last one in alpha and seed alone.
+        It may differ from the last one in alpha, seed and parent alone.
         """
         self.training = training
-        fresh = models.build(training.model, self.classes, seed=derived_seed(training.seed, "weights"))
         # in place, since a captured step uses these addresses
-        self.network.load_state_dict(fresh.state_dict())
+        self.network.load_state_dict(_initial(training, self.classes, parent))
         for state in self.optimiser.state.values():
             state["momentum_buffer"].zero_()
         self.rows, held = seeds.split(self.images, training)
@@ -133,6 +139,16 @@ class Session:
         return self._graph
 
 
+def _initial(training: Training, classes: int, parent: State | None) -> State:
+    """Parameters and buffers at the start of a training: drawn by its seed, or its parent's."""
+    if (training.start is None) != (parent is None):
+        wanted = f"starts from {training.start.name}" if training.start else "starts from no other network"
+        raise InputError(f"{training.name} {wanted}, and {'no' if parent is None else 'a'} network was given")
+    if parent is not None:
+        return parent
+    return models.build(training.model, classes, seed=derived_seed(training.seed, "weights")).state_dict()
+
+
 def capture(update: Callable[[], None]) -> Callable[[], None]:
     """Capture a CUDA graph of `update`, after a few calls of it on a side stream.
 
@@ -163,14 +179,14 @@ def _reusable(like: Training, engine: Engine) -> Session:
     return Session(like, engine)
 
 
-def begin(training: Training, engine: Engine) -> Session:
+def begin(training: Training, engine: Engine, parent: State | None = None) -> Session:
     """Session at the start of a training.
 
-    On a GPU this is the last one, compiled and captured, if the training differs from it in alpha and seed
-    alone.
+    On a GPU this is the last one, compiled and captured, if the training differs from it in alpha, seed and
+    parent alone.
     """
     if not engine.captured:
-        return Session(training, engine)
-    session = _reusable(replace(training, alpha=0.0, seed=0), engine)
-    session.start(training)
+        return Session(training, engine, parent=parent)
+    session = _reusable(replace(training, alpha=0.0, seed=0, start=None), engine)
+    session.start(training, parent)
     return session

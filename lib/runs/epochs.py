@@ -1,0 +1,146 @@
+"""Tables along a training: a measurement of the network as it was after some of its epochs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+
+from lib import measurements
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.base.files import there, write_atomically
+from lib.base.locks import lock
+from lib.measurements.registry import EPOCH
+from lib.runs import provenance, store
+from lib.runs.run import WEIGHTS, _find, _parquet, _train, frozen
+from lib.runs.tables import _concat, _frame, measured
+from lib.training.recipe import Training
+
+
+def snapshots(
+    measurement: str,
+    trainings: Iterable[Training],
+    *,
+    epochs: Collection[int],
+    progress: bool | None = None,
+    **settings: object,
+) -> pd.DataFrame:
+    """Tidy table of a measurement after some epochs of several trainings.
+
+    What is cached is read. For what is not, a network is trained, or trained again, and measured on the way;
+    one trained again must come out as it was recorded, to the bit, before any of its tables is kept.
+
+    Args:
+        measurement: Name of the measurement, such as "selectivity".
+        trainings: Networks, one after the other.
+        epochs: Numbers of epochs, from 0, the initial network, to that of the training.
+        progress: Whether to show a bar; None shows one on a terminal only.
+        settings: Settings in place of the measurement's own.
+
+    Returns:
+        The table. After the columns that name the network comes epoch, the number of epochs trained.
+
+    Raises:
+        InputError: For an unknown measurement or setting, an epoch that a training has not, what is missing
+            under RUNS_FROZEN=1, a network that comes out other than recorded, and damaged files.
+    """
+    settings = measurements.settled(measurement, settings)
+    return _concat([
+        _along(measurement, training, sorted(set(epochs)), settings, progress) for training in trainings
+    ])
+
+
+def _along(
+    measurement: str, training: Training, epochs: list[int], settings: dict[str, Any], progress: bool | None
+) -> pd.DataFrame:
+    most = training.settings.epochs
+    for epoch in epochs:
+        if isinstance(epoch, bool) or not isinstance(epoch, int) or not 0 <= epoch <= most:
+            raise InputError(f"epochs of snapshots are whole numbers from 0 to {most} here, got {epoch!r}")
+    files = {epoch: measurements.file_name(measurement, settings | {EPOCH: epoch}) for epoch in epochs}
+    run = _find(training)
+    if run is None or any(file not in run for file in files.values()):
+        if frozen():
+            raise InputError(
+                f"RUNS_FROZEN=1 and snapshots of {measurement} along run {training.name} are not cached; "
+                "unset it to make them, which trains that network"
+            )
+        run = _made(measurement, training, files, settings, progress)
+    tables = []
+    for epoch, file in files.items():
+        if file in run:  # a training that diverged has no later ones
+            rows = _frame(training, run, file)
+            rows.insert(list(rows).index("epochs") + 1, EPOCH, epoch)
+            tables.append(rows)
+    return _concat(tables)
+
+
+def _made(
+    measurement: str,
+    training: Training,
+    files: dict[int, str],
+    settings: dict[str, Any],
+    progress: bool | None,
+) -> store.Folder:
+    """The run with tables of these epochs, for which the network is trained from its beginning."""
+    root, code = paths.runs(), provenance.table_digest(measurement, training.model)
+    # tables that were made before an interruption are named by the code that made them
+    partial = root / ".partial" / f"{training.key}-{measurement}-{code.replace(':', '-')}"
+    with lock(root, training.key):
+        run = _find(training)
+        wanted = {epoch: file for epoch, file in files.items() if run is None or file not in run}
+        seconds = _seconds(partial / SECONDS)
+
+        def keep(epoch: int, network: nn.Module) -> None:
+            start = time.monotonic()
+            rows = measured(measurement, training, network, settings)
+            write_atomically(partial / wanted[epoch], _parquet(rows))
+            seconds[str(epoch)] = time.monotonic() - start
+            write_atomically(partial / SECONDS, json.dumps(seconds).encode())
+
+        made = _train(
+            training,
+            partial,
+            # a checkpoint made on the way to other tables lacks those before it
+            suffix="-" + "-".join(map(str, wanted)),
+            progress=progress,
+            snapshots=wanted,
+            on_snapshot=keep,
+        )
+        if run is None:
+            run = store.create(root / training.name, made, optional=(WEIGHTS,))
+        else:
+            run.refuse_other(WEIGHTS, made[WEIGHTS])
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+        with lock(root, f"{training.key}-manifest"):
+            for epoch, file in wanted.items():
+                if there(partial / file):  # a training that diverged has no later ones
+                    facts = {
+                        "measurement": measurement,
+                        "settings": settings | {EPOCH: epoch},
+                        "code": code,
+                        "provenance": provenance.provenance(kind, seconds.get(str(epoch), 0.0)),
+                    }
+                    run.add(file, (partial / file).read_bytes(), **facts)
+        shutil.rmtree(partial, ignore_errors=True)
+    return run
+
+
+SECONDS = "seconds.json"  # how long each table took, beside them
+
+
+def _seconds(file: Path) -> dict[str, float]:
+    """What was noted of tables made before an interruption; nothing where that cannot be read."""
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
