@@ -2,12 +2,14 @@
 
 from lib.runs.epochs import snapshots
 from lib.runs.run import CONFIG, HISTORY, WEIGHTS, command, config, frozen, grid, load, make, missing
+from lib.runs.simulations import Simulation, simulated
 from lib.runs.tables import history, network_selectivity, summary, table, tables_at_hand
 from lib.training.recipe import Training
 
 __all__ = [
     "CONFIG",
     "HISTORY",
+    "Simulation",
     "Training",
     "WEIGHTS",
     "command",
@@ -19,6 +21,7 @@ __all__ = [
     "make",
     "missing",
     "network_selectivity",
+    "simulated",
     "snapshots",
     "summary",
     "table",

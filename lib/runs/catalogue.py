@@ -18,7 +18,7 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.files import Unfit, there, unreadable
 from lib.base.files import damaged as files_damaged
-from lib.runs import equivalence, provenance, store, validity
+from lib.runs import equivalence, provenance, simulations, store, validity
 from lib.runs.run import config
 from lib.runs.tables import network_selectivity
 from lib.training.recipe import Training, described
@@ -29,6 +29,8 @@ def _status(folder: Path) -> dict[str, object]:
     damaged: dict[str, object] = {"status": "damaged", "run": str(folder.relative_to(paths.runs()))}
     try:
         run = store.Folder(folder)
+        if folder.parent.name == simulations.GROUP:
+            return damaged | simulations.row(run)
         run.verify()
         row, facts = damaged | _facts(run), config(run)
     except InputError as error:
@@ -257,11 +259,13 @@ def refuse_damaged(rows: pd.DataFrame) -> None:
 
 
 def folders() -> list[Path]:
-    """The folders of all runs in their places, in order, and of damaged ones: whoever reads those meets the
-    damage.
+    """The folders of all trained networks in their places, in order, and of damaged ones: whoever reads those
+    meets the damage. Those of simulations are not among them.
     """
 
     def in_place(folder: Path) -> bool:
+        if folder.parent.name == simulations.GROUP:
+            return False
         try:
             return _at_home(folder, config(store.Folder(folder)))
         except InputError:

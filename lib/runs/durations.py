@@ -12,7 +12,7 @@ import torch
 
 from lib.base.errors import InputError
 from lib.base.text import duration
-from lib.runs import catalogue, provenance, store
+from lib.runs import catalogue, provenance, simulations, store
 
 NETWORK = ["dataset", "model", "recipe", "epochs", "variant"]
 
@@ -25,7 +25,7 @@ def training() -> pd.DataFrame:
         least and most.
     """
     rows = catalogue.catalogue()
-    rows = rows[rows.seconds.notna()]
+    rows = rows[rows.seconds.notna() & (rows.dataset != simulations.GROUP)]
     return _spread(
         rows.assign(seconds=rows.seconds.astype(float)), [*NETWORK, "engine", "device"], "networks"
     )

@@ -1,0 +1,268 @@
+"""Runs without images and without a trained network: a computation with settings and a seed, whose tables are
+kept like those of a network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lib.base import fingerprint, malloc, paths
+from lib.base.errors import InputError, unknown
+from lib.base.files import Unfit, damaged, parsed, there
+from lib.base.locks import lock
+from lib.measurements import Column
+from lib.models.precision import exact, single_precision_by_default
+from lib.runs import provenance, store
+from lib.runs.run import _parquet, frozen
+from lib.runs.validity import CONFIG, MADE, _check_fields, _checked_frame, _count, _plain, _text
+
+NAMED = {
+    "simulation": _text,
+    "seed": _count,
+    "settings": lambda value: isinstance(value, dict) and all(map(_plain, value.values())),
+}
+GROUP = "simulations"  # the folder of all of them in the store
+Setting = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of simulation.
+
+    Attributes:
+        function: (seed=..., every setting by name) -> its tables by name. It takes all its randomness from
+            the seed.
+        summary: What is simulated, in a line.
+        tables: The columns of each table, in order.
+        settings: Its settings with their defaults, each a truth value, a number or a word.
+    """
+
+    function: Callable[..., Mapping[str, pd.DataFrame]]
+    summary: str
+    tables: Mapping[str, Mapping[str, Column]]
+    settings: Mapping[str, Setting]
+
+
+# One line per kind of simulation.
+SIMULATIONS: dict[str, Kind] = {}
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Everything that determines one simulation; its hash names the run.
+
+    Raises:
+        InputError: For an unknown kind or setting, or a value of another type than the default's.
+    """
+
+    kind: str
+    seed: int = 0
+    # the settings in the order of their names; what is not given is the kind's default
+    settings: tuple[tuple[str, Setting], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in SIMULATIONS:
+            raise unknown("simulation", self.kind, SIMULATIONS)
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**53:
+            raise InputError(f"seed must be a whole number >= 0, got {self.seed!r}")
+        defaults, given = SIMULATIONS[self.kind].settings, dict(self.settings)
+        for name in given:
+            if name not in defaults:
+                raise unknown(f"setting of {self.kind}", name, defaults)
+        found = {name: _like(default, given.get(name, default), name) for name, default in defaults.items()}
+        object.__setattr__(self, "settings", tuple(sorted(found.items())))
+
+    def canonical(self) -> dict[str, object]:
+        """Canonical form that is hashed: the kind, the seed, and all settings."""
+        return {"simulation": self.kind, "seed": self.seed, "settings": dict(self.settings)}
+
+    @property
+    def key(self) -> str:
+        """8 hex digits of the SHA-256 of the canonical JSON."""
+        return hashlib.sha256(json.dumps(self.canonical(), sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def name(self) -> str:
+        """Folder of the run below the store: the kind, the settings of its own, the seed and the key."""
+        words = re.sub(r"[^A-Za-z0-9.=_-]", "_", self.words.replace(", ", "-"))[:80]
+        return f"{GROUP}/{self.kind}-{words + '-' if words else ''}seed{self.seed}-{self.key}"
+
+    @property
+    def words(self) -> str:
+        """The settings that differ from the defaults, such as "d=64, tau=0.2"."""
+        defaults = SIMULATIONS[self.kind].settings
+        return ", ".join(f"{name}={value}" for name, value in self.settings if value != defaults[name])
+
+
+def _like(default: Setting, value: object, name: str) -> Setting:
+    """A value as a setting of the default's type; a whole number may stand for any number."""
+    if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            if math.isfinite(number := float(value)):
+                return number + 0.0  # -0.0 and 0.0 are one setting
+        except OverflowError:
+            pass
+    elif type(value) is type(default) and (type(value) is not int or abs(value) < 2**53):
+        return value
+    raise InputError(f"{name} must be a value like {default!r}, got {value!r}")
+
+
+def simulated(kind: str, table: str, *, seeds: Iterable[int], **settings: Setting) -> pd.DataFrame:
+    """Tidy table of a simulation over several seeds; what is cached is read, what is missing is made now.
+
+    Args:
+        kind: Name of the simulation.
+        table: Name of one of its tables.
+        seeds: Seeds, one run each.
+        settings: Settings in place of the kind's own.
+
+    Returns:
+        The table; its columns simulation, seed and those of the settings come first.
+
+    Raises:
+        InputError: For an unknown kind, table or setting, for what is missing under RUNS_FROZEN=1, and for
+            damaged files.
+    """
+    wanted = [Simulation(kind, seed, tuple(settings.items())) for seed in dict.fromkeys(seeds)]
+    if not wanted:
+        raise InputError("need at least one seed, got none")
+    if table not in SIMULATIONS[kind].tables:
+        raise unknown(f"table of {kind}", table, SIMULATIONS[kind].tables)
+    return pd.concat([_rows(one, table) for one in wanted], ignore_index=True)
+
+
+def make(one: Simulation) -> store.Folder:
+    """Folder of a simulation, which is run now if it is not cached.
+
+    Raises:
+        InputError: If it is missing under RUNS_FROZEN=1, is damaged, or cannot be written.
+    """
+    if run := find(one):
+        return run
+    if frozen():
+        raise InputError(f"RUNS_FROZEN=1 and simulation {one.name} not cached; unset it to make it")
+    malloc.keep_memory()
+    root = paths.runs()
+    with lock(root, one.key):
+        if run := find(one):
+            return run
+        start, code, commit = time.monotonic(), digest(one.kind), provenance.commit()
+        with exact(), single_precision_by_default():
+            tables = SIMULATIONS[one.kind].function(seed=one.seed, **dict(one.settings))
+        columns = SIMULATIONS[one.kind].tables
+        given, promised = ({name: list(rows) for name, rows in part.items()} for part in (tables, columns))
+        if given != promised:
+            raise InputError(f"simulation {one.kind} gives the columns {given}, its line says {promised}")
+        made = provenance.provenance("cpu", time.monotonic() - start) | {"commit": commit, "code": code}
+        facts = {"simulation": one.canonical(), "provenance": made}
+        content = {f"{name}.parquet": _parquet(rows) for name, rows in tables.items()}
+        content[CONFIG] = json.dumps(facts, indent=1).encode() + b"\n"
+        return store.create(root / one.name, content)
+
+
+def find(one: Simulation) -> store.Folder | None:
+    """Folder of a simulation, if it is cached.
+
+    Raises:
+        InputError: It is damaged, or of another simulation than its name says.
+    """
+    folder = paths.runs() / one.name
+    if not there(folder):
+        return None
+    run = store.Folder(folder)
+    if config(run)["simulation"] != json.loads(json.dumps(one.canonical())):
+        raise damaged(folder / CONFIG, "describes another simulation than the folder's name: it was renamed")
+    return run
+
+
+def _rows(one: Simulation, table: str) -> pd.DataFrame:
+    run, file = make(one), f"{table}.parquet"
+    try:
+        rows = _checked_frame(run.read(file), SIMULATIONS[one.kind].tables[table])
+    except Unfit as error:
+        raise damaged(run.path / file, str(error)) from None
+    for place, (name, value) in enumerate(
+        {"simulation": one.kind, "seed": one.seed, **dict(one.settings)}.items()
+    ):
+        rows.insert(place, name, value)
+    return rows
+
+
+def digest(kind: str) -> str:
+    """Digest of the code that decides a kind of simulation."""
+    return fingerprint.digest([SIMULATIONS[kind].function])
+
+
+def config(run: store.Folder) -> dict[str, dict[str, Any]]:
+    """The verified config.json of a simulation: "simulation" and "provenance".
+
+    Raises:
+        InputError: For any other file.
+    """
+    try:
+        facts = parsed(run.read(CONFIG))
+        parts = dict.fromkeys(("simulation", "provenance"), lambda value: isinstance(value, dict))
+        _check_fields("the file", facts, parts)
+        _check_fields("simulation", facts["simulation"], NAMED)
+        _check_fields("provenance", facts["provenance"], MADE | {"code": _text})
+    except Unfit as error:
+        raise damaged(run.path / CONFIG, str(error)) from None
+    return facts
+
+
+def described(facts: Mapping[str, Any]) -> Simulation | None:
+    """The simulation of a canonical form that was read from JSON; None if the library has none such."""
+    try:
+        one = Simulation(facts["simulation"], facts["seed"], tuple(facts["settings"].items()))
+    except (InputError, LookupError, TypeError, AttributeError):
+        return None
+    return one if json.loads(json.dumps(one.canonical())) == facts else None
+
+
+def row(run: store.Folder) -> dict[str, object]:
+    """What the catalogue says of a simulation: columns of `catalogue.COLUMNS`.
+
+    Raises:
+        InputError: For a damaged file.
+    """
+    run.verify()
+    facts = config(run)
+    named, made = facts["simulation"], facts["provenance"]
+    one = described(named)
+    tables = sorted(file.removesuffix(".parquet") for file in run.files if file != CONFIG)
+    found: dict[str, object] = {
+        "dataset": GROUP,
+        "model": named["simulation"],
+        "alpha": math.nan,
+        "seed": named["seed"],
+        "recipe": "",
+        "variant": one.words if one else "",
+        "epochs": 0,
+        "clean_accuracy": math.nan,
+        "engine": "",
+        "weights": False,
+        "tables": ", ".join(tables),
+        "status": "ok",
+        "note": "",
+    }
+    found |= {name: made[name] for name in ("device", "commit", "torch", "seconds", "date")}
+    if one is None:
+        return found | {"status": "stale", "note": "the library has no such simulation any more"}
+    if run.path != paths.runs() / one.name:
+        return found | {
+            "status": "damaged",
+            "note": f"damaged: {run.path} holds the run {one.name}; give it its name back",
+        }
+    if made["code"] != digest(one.kind):
+        note = "changed since it was made: code of the simulation; delete it to make it again"
+        return found | {"status": "stale", "note": note}
+    return found

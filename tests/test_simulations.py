@@ -1,0 +1,177 @@
+"""Runs without images: named by their settings, made once, checked when read, listed beside the networks."""
+
+import json
+import math
+import shutil
+import tarfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.measurements.measurement import COUNT, FLOAT, SHARE
+from lib.runs import archive, catalogue, durations, simulations, store
+from lib.runs.named import Named
+from lib.runs.simulations import Kind, Simulation, described, simulated
+from lib.runs.validity import CONFIG
+from lib.training.recipe import Training
+
+calls: list[int] = []  # seeds in the order of their runs
+
+
+def walk(*, seed: int, steps: int, drift: float, sign: str) -> dict[str, pd.DataFrame]:
+    """A random walk and its end."""
+    calls.append(seed)
+    moves = np.random.default_rng(seed).normal(drift, 1, steps) * (-1 if sign == "minus" else 1)
+    path = pd.DataFrame({"step": range(1, steps + 1), "place": moves.cumsum()})
+    return {"path": path, "end": pd.DataFrame({"above": [float((path.place > 0).mean())]})}
+
+
+TABLES = {"path": {"step": COUNT, "place": FLOAT}, "end": {"above": SHARE}}
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch, empty_store):
+    kind = Kind(walk, "a random walk", TABLES, {"steps": 5, "drift": 0.0, "sign": "plus"})
+    monkeypatch.setitem(simulations.SIMULATIONS, "walk", kind)
+    calls.clear()
+    return kind
+
+
+def test_both_kinds_of_run_are_named_alike():
+    for one in (Simulation("walk"), Training("digits", "resnet8", recipe="fast")):
+        assert isinstance(one, Named)
+        group, folder = one.name.split("/")
+        assert folder.endswith(f"-{one.key}") and len(one.key) == 8
+        assert set(json.loads(json.dumps(one.canonical()))) == set(one.canonical())
+
+
+def test_a_simulation_is_named_by_all_that_decides_it():
+    usual = Simulation("walk")
+    assert usual == Simulation("walk", 0, (("drift", -0.0), ("steps", 5))) and usual.words == ""
+    assert usual == Simulation("walk", settings=(("drift", 0),))
+    others = [
+        Simulation("walk", 1),
+        Simulation("walk", 0, (("steps", 6),)),
+        Simulation("walk", 0, (("drift", 0.5),)),
+        Simulation("walk", 0, (("sign", "minus"), ("steps", 6))),
+    ]
+    assert len({one.key for one in [usual, *others]}) == 5
+    assert others[3].words == "sign=minus, steps=6"
+    assert others[3].name == f"simulations/walk-sign=minus-steps=6-seed0-{others[3].key}"
+    for one in others:
+        assert described(json.loads(json.dumps(one.canonical()))) == one
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: Simulation("wlak"), "unknown simulation 'wlak'; known: "),
+        (
+            lambda: Simulation("walk", 0, (("step", 3),)),
+            "unknown setting of walk 'step'; known: drift, sign, steps",
+        ),
+        (lambda: Simulation("walk", 0, (("steps", 3.0),)), "steps must be a value like 5, got 3.0"),
+        (lambda: Simulation("walk", 0, (("steps", True),)), "steps must be a value like 5, got True"),
+        (lambda: Simulation("walk", 0, (("steps", 10**400),)), "steps must be a value like 5, got 1000"),
+        (lambda: Simulation("walk", 0, (("drift", "1"),)), "drift must be a value like 0.0, got '1'"),
+        (lambda: Simulation("walk", 0, (("drift", math.nan),)), "drift must be a value like 0.0, got nan"),
+        (lambda: Simulation("walk", 0, (("drift", 10**400),)), "drift must be a value like 0.0, got 1000"),
+        (lambda: Simulation("walk", -1), "seed must be a whole number >= 0, got -1"),
+        (lambda: Simulation("walk", True), "seed must be a whole number >= 0, got True"),
+        (lambda: simulated("walk", "paths", seeds=[0]), "unknown table of walk 'paths'; known: end, path"),
+        (lambda: simulated("walk", "path", seeds=[]), "need at least one seed"),
+    ],
+)
+def test_what_there_is_not_is_one_line(call, said):
+    with pytest.raises(InputError) as caught:
+        call()
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+    assert not calls and not list(paths.runs().rglob("*.json"))
+
+
+def test_each_seed_is_made_once():
+    table = simulated("walk", "path", seeds=[3, 1, 3], steps=4)
+    assert calls == [3, 1] and list(table) == [
+        "simulation",
+        "seed",
+        "drift",
+        "sign",
+        "steps",
+        "step",
+        "place",
+    ]
+    assert table.seed.tolist() == [3] * 4 + [1] * 4 and set(table.steps) == {4}
+    assert table.place[:4].tolist() == walk(seed=3, steps=4, drift=0.0, sign="plus")["path"].place.tolist()
+    calls.clear()
+    pd.testing.assert_frame_equal(simulated("walk", "path", seeds=[3, 1], steps=4), table)
+    assert simulated("walk", "end", seeds=[1], steps=4).above.between(0, 1).all() and not calls
+
+
+def test_frozen(monkeypatch):
+    monkeypatch.setenv("RUNS_FROZEN", "1")
+    with pytest.raises(InputError, match="RUNS_FROZEN=1 and simulation simulations/walk-seed0-.* not cached"):
+        simulated("walk", "path", seeds=[0])
+
+
+def test_it_is_listed_beside_the_networks_and_hinders_none_of_them(made, trainings, tmp_path, monkeypatch):
+    shutil.copytree(made, tmp_path / "both")
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "both"))
+    simulated("walk", "path", seeds=[0], drift=1.0)
+    rows = catalogue.catalogue()
+    ours = rows[rows.dataset == "simulations"].iloc[0]
+    assert (ours.model, ours.variant, ours.status, ours.tables) == ("walk", "drift=1.0", "ok", "end, path")
+    assert len(rows) == 1 + len(trainings) and set(rows.status) <= {"ok", "diverged"}
+    assert set(catalogue.trainings()) == set(trainings) and len(catalogue.folders()) == len(trainings)
+    assert len(durations.training()) == len(set(rows.epochs)) - 1
+
+
+def test_other_code_makes_it_stale(monkeypatch):
+    simulated("walk", "path", seeds=[0])
+    assert catalogue.catalogue().status.tolist() == ["ok"]
+    monkeypatch.setattr(simulations, "digest", lambda kind: "2:000000000000")
+    rows = catalogue.catalogue()
+    assert rows.status.tolist() == ["stale"] and "delete it to make it again" in rows.note[0]
+    monkeypatch.delitem(simulations.SIMULATIONS, "walk")
+    assert catalogue.catalogue().note.tolist() == ["the library has no such simulation any more"]
+
+
+def test_a_function_that_gives_other_columns_is_found_before_anything_is_kept(monkeypatch, toy):
+    odd = Kind(walk, "odd", {"path": {"step": COUNT}}, toy.settings)
+    monkeypatch.setitem(simulations.SIMULATIONS, "odd", odd)
+    with pytest.raises(InputError, match="simulation odd gives the columns"):
+        simulated("odd", "path", seeds=[0])
+    assert not list(paths.runs().rglob("*.json"))
+
+
+def test_damage_is_named():
+    one = Simulation("walk")
+    run = simulations.make(one)
+    for file in ("path.parquet", CONFIG, store.MANIFEST):
+        before = (run.path / file).read_bytes()
+        (run.path / file).write_bytes(before[:-3] + bytes([before[-3] ^ 1]) + before[-2:])
+        with pytest.raises(InputError, match=f"damaged: {run.path / file}"):
+            simulated("walk", "path", seeds=[0])
+        assert catalogue.catalogue().status.tolist() == ["damaged"]
+        (run.path / file).write_bytes(before)
+    run.path.rename(run.path.parent / "walk-seed1-00000000")
+    assert catalogue.catalogue().note.str.contains("give it its name back").all()
+
+
+def test_facts_that_describe_no_simulation():
+    facts = Simulation("walk").canonical()
+    for odd in ({}, facts | {"seed": "0"}, facts | {"settings": None}, facts | {"simulation": "other"}):
+        assert described(odd) is None
+    assert described(facts | {"settings": {"steps": 5}}) is None  # not spelled out
+
+
+def test_an_archive_of_simulations_is_refused_in_one_line(tmp_path):
+    run = simulations.make(Simulation("walk"))
+    file = tmp_path / "some.tar"
+    with tarfile.open(file, "w") as packed:
+        packed.add(run.path, arcname=Simulation("walk").name)
+    with pytest.raises(InputError) as caught:
+        archive.unpack(file)
+    assert "\n" not in str(caught.value)
