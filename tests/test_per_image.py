@@ -110,15 +110,12 @@ def test_bits_by_network():
         )
 
     table = pd.DataFrame([row(0, [True, False, True]), row(1, [False, False, True])])
-    found = per_image.rights(table)
-    assert {key: bits.tolist() for key, bits in found.items()} == {
-        (0, 0.0): [True, False, True],
-        (1, 0.0): [False, False, True],
-    }
+    found = per_image.shares(table)
+    assert {key: bits.tolist() for key, bits in found.items()} == {(0, 0.0): [1, 0, 1], (1, 0.0): [0, 0, 1]}
+    both = per_image.shares(table.assign(seed=5))
+    assert [key for key in both] == [(5, 0.0)] and both[5, 0.0].tolist() == [0.5, 0, 1]
     classes = per_image.by_class(table)
     assert classes[classes.seed == 0].correct.tolist() == [1, 1] and classes.images.tolist() == [1, 2, 1, 2]
-    with pytest.raises(InputError, match="several rows of one network"):
-        per_image.rights(pd.concat([table, table]))
 
 
 def test_no_image_and_a_class_without_images():
@@ -175,3 +172,42 @@ def test_a_store_keeps_them_like_any_table(own_store, trainings):
     again = runs.table("image_attack", trainings, limit=10, wide=20, precision="float32")
     pd.testing.assert_frame_equal(table, again)
     assert set(measurements.MEASUREMENTS) >= {"image_attack", "image_corruption", "image_transfer"}
+
+
+# ---- columns of a summary ----------------------------------------------------------------------------------
+
+
+def test_columns_of_a_summary(own_store, trainings):
+    summary = runs.summary(trainings)
+    size = {"limit": 40, "progress": False}
+    attacked = runs.table("image_attack", trainings, wide=50, precision="float32", **size)
+    found = per_image.with_image_attack(summary, attacked)
+    assert len(found) == 2 and {"fgsm_accuracy_0.004", "fgsm_accuracy_0.0005", "pgd_accuracy"} <= set(found)
+    one = attacked[(attacked.alpha == 1.0) & (attacked.attack == "pgd") & (attacked.steps == 40)]
+    assert found[found.alpha == 1.0].pgd_accuracy.tolist() == per_image.accuracy(one).tolist()
+    assert (
+        found.ball_worst == found[["ball_cross_entropy", "ball_margin", "ball_temperature"]].min(axis=1)
+    ).all()
+    corrupted = runs.table("image_corruption", trainings, **size)
+    ours = per_image.with_image_corruption(summary, corrupted)
+    theirs = corruption.with_corrupted(summary, runs.table("corruption", trainings, **size))
+    pd.testing.assert_frame_equal(ours, theirs)
+    share = per_image.shares(corrupted[corrupted.corruption != "clean"])
+    assert np.isclose(share[0, 1.0].mean(), ours[ours.alpha == 1.0].corrupted_accuracy.iloc[0])
+    assert share[0, 0.0].shape == (40,) and share[0, 0.0].dtype == np.float32
+
+
+def test_transferred_accuracy_is_the_mean_over_sources():
+    some = Images(torch.zeros(4, 1, 1, 1, dtype=torch.uint8), torch.tensor([0, 1, 1, 0]), ("a", "b"))
+    rows = [
+        labels(TRAINING)
+        | per_image.row(torch.tensor(right), some, source_seed=seed, attack=attack, epsilon=0.1)
+        for seed, attack, right in [
+            (1, "ball-cross-entropy", [True, False, False, False]),
+            (2, "ball-cross-entropy", [True, True, True, False]),
+            (1, "fgsm", [True, True, True, True]),
+        ]
+    ]
+    summary = pd.DataFrame([labels(TRAINING), labels(Training("digits", "resnet8", 1.0, 0, "fast"))])
+    found = per_image.with_image_transfer(summary, pd.DataFrame(rows))
+    assert found.transfer_accuracy[0] == 0.5 and np.isnan(found.transfer_accuracy[1])
