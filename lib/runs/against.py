@@ -90,6 +90,8 @@ def against(revision: str, *, say: Callable[[str], None] = print, alpha: float =
                 say(f"training {group['variant']} {group['model']}, {how}")
                 found[key] = _result(old, asked, revision), _result(paths.ROOT, asked, "today")
             theirs, ours = found[key]
+            if ours["digest"] != group.new:
+                raise InputError("the library was edited while it was compared; run this command again")
             if difference := _difference(theirs, ours):
                 say(f"differs: {group}: {difference}")
                 continue
