@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lib import attacks, certificates, models, runs
 from lib.base.errors import InputError
-from lib.certificates import reading, verify
+from lib.certificates import losses, reading, verify
 from lib.certificates.halfwidth import propagate
 from lib.certificates.interval import Box, ball, boxes
 from lib.certificates.linear import lower_bounds, relaxations
@@ -226,6 +226,7 @@ def test_bounds_that_are_cut_by_a_hundredth_are_caught(kind):
         assert not escapes(bounds, logits) and escapes(cut(bounds), logits)
 
 
+@pytest.mark.slow
 def test_no_rounding_leaves_the_bounds():
     """At small epsilon rounding is all there is: float32 logits stay inside bounds computed in float32."""
     for seed in range(60):
@@ -570,6 +571,7 @@ def test_equal_to_auto_lirpa(case):
 # ---- the larger of two -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_larger_of_two():
     """Either can be the larger one, and both together are never below."""
     first = {"interval": 0, "linear": 0}
@@ -585,6 +587,7 @@ def test_the_larger_of_two():
     assert min(first.values()) > 0
 
 
+@pytest.mark.slow
 def test_batches_are_cut_where_they_are_large(monkeypatch):
     network, some, labels = drawn("residual", 0), images(5), torch.arange(5) % CLASSES
     whole = {method: certificates.margins(network, some, labels, 0.02, method) for method in METHODS}
@@ -635,6 +638,7 @@ def resnet20() -> nn.Module:
         return runs.load(Training("cifar10", "resnet20", 0.0, 0, "fast"))
 
 
+@pytest.mark.slow
 def test_a_resnet20_of_the_book(resnet20):
     network, some = copy.deepcopy(resnet20).double(), images(2, side=32).double()
     with torch.no_grad():
@@ -667,6 +671,7 @@ def test_every_kind_of_network_of_the_book_can_be_read(name):
     assert [names[number - 1] for number in read(network).relus] == list(models.relu_layers(network))
 
 
+@pytest.mark.slow
 def test_certified_images_survive_attacks_and_are_classified_correctly(trained, some):
     """Certified implies correct under PGD, which implies correct, image by image on 64 digits."""
     pixels, labels = (one[:64] for one in some)
@@ -1048,5 +1053,163 @@ def test_the_callers_mode_does_not_matter(mode):
     assert torch.equal(bounds[0], certificates.interval_bounds(network, images(2), 0.01)[0])
 
 
+# ---- certified training ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_worst_logits_of_interval_bounds_are_the_margins(kind):
+    network, some, labels = drawn(kind, 0).double(), images(3).double(), torch.tensor([3, 0, 1])
+    worst = losses.interval_worst(read(network), some, labels, 0.02)
+    margins = certificates.margins(network, some, labels, 0.02)
+    right = F.one_hot(labels, CLASSES).bool()
+    torch.testing.assert_close(-worst[~right], margins[~right], rtol=0, atol=1e-9)
+    assert not worst[right].any()
+
+
+def test_the_worst_logits_by_hand():
+    """As in `test_by_hand`: logit 0 minus logit 1 is at most -0.3; SingleProp has z = (0, 0.5), v = (0.1, 0.3)."""
+    network = nn.Sequential(
+        nn.Flatten(), unit([[1, -1], [1, 1]], [0, 0]), nn.ReLU(), unit([[1, 0], [1, 1]], [0, -0.5])
+    )
+    pixels, label = torch.full((1, 1, 1, 2), 0.5), torch.tensor([1])
+    torch.testing.assert_close(
+        losses.interval_worst(read(network), pixels, label, 0.1), torch.tensor([[-0.3, 0]]), rtol=0, atol=1e-5
+    )
+    logits, worst = losses.singleprop_worst(read(network), pixels, label, 0.1, "zero")
+    torch.testing.assert_close(logits, torch.tensor([[0, 0.5]]))
+    torch.testing.assert_close(worst, torch.tensor([[0.1, 0.2]]))
+    # log(1 + exp(-0.5)) = 0.4741 and log(1 + exp(-0.1)) = 0.6444
+    assert losses.mixed(logits, worst, label, 0.75).item() == pytest.approx(
+        0.75 * 0.4741 + 0.25 * 0.6444, abs=1e-4
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_have_the_right_gradient(kind):
+    """Of every weight, against the slope between two networks a small step apart."""
+    network, some, labels = drawn(kind, 4).double(), images(3, 4).double(), torch.tensor([0, 1, 2])
+    steps, weights = read(network), list(network.parameters())
+    generator = torch.Generator().manual_seed(0)
+    way = [torch.randn(one.shape, generator=generator, dtype=torch.double) for one in weights]
+
+    def value(name: str) -> Tensor:
+        if name == "interval":
+            return losses.mixed(network(some), losses.interval_worst(steps, some, labels, 0.03), labels, 0.5)
+        return losses.mixed(*losses.singleprop_worst(steps, some, labels, 0.03, name), labels, 0.5)
+
+    def moved(name: str, far: float) -> Tensor:
+        with torch.no_grad():
+            for one, towards in zip(weights, way, strict=True):
+                one += far * towards
+            found = value(name)
+            for one, towards in zip(weights, way, strict=True):
+                one -= far * towards
+        return found
+
+    for name in ("interval", *RULES):
+        slopes = torch.autograd.grad(value(name), weights)
+        slope = sum((one * towards).sum() for one, towards in zip(slopes, way, strict=True))
+        measured = (moved(name, 1e-7) - moved(name, -1e-7)) / 2e-7
+        torch.testing.assert_close(slope, measured, rtol=1e-4, atol=1e-6)
+
+
+def test_losses_without_a_change_are_the_cross_entropy():
+    network, some, labels = drawn("residual", 0), images(3), torch.tensor([0, 1, 2])
+    wanted = F.cross_entropy(network(some), labels)
+    worst = losses.interval_worst(read(network), some, labels, 0)
+    torch.testing.assert_close(losses.mixed(network(some), worst, labels, 0.3), wanted)
+    for rule in RULES:
+        torch.testing.assert_close(
+            losses.mixed(*losses.singleprop_worst(read(network), some, labels, 0, rule), labels, 0.3), wanted
+        )
+
+
+def test_schedules():
+    found = [losses.scheduled(step, epsilon=0.2, warm=10, end=30) for step in (0, 10, 20, 30, 1000)]
+    assert found == [(0, 1), (0, 1), (0.1, 0.75), (0.2, 0.5), (0.2, 0.5)]
+    assert losses.scheduled(5, epsilon=0.2, warm=5, end=5, last_kappa=0) == (0.2, 0)
+    assert losses.scheduled(4, epsilon=0.2, warm=5, end=5, last_kappa=0) == (0, 1)
+
+
+def test_adaptive_kappa():
+    assert losses.adaptive_kappa(0.2, 1.0) == pytest.approx(1 / 3)
+    assert losses.adaptive_kappa(0.2, 1.0, gamma=0) == 1
+    assert losses.adaptive_kappa(0.5, 0.0) == 0
+    assert losses.adaptive_kappa(0.0, 0.0) == losses.adaptive_kappa(1.0, math.inf) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: losses.ramp(0, 5, 3), "at 0 <= warm <= end; got warm=5, end=3"),
+        (lambda: losses.ramp(0, -1, 3), "got warm=-1, end=3"),
+        (
+            lambda: losses.scheduled(0, epsilon=-1, warm=0, end=1),
+            "epsilon must be a finite number >= 0, got -1",
+        ),
+        (
+            lambda: losses.scheduled(0, epsilon=1, warm=0, end=1, last_kappa=2),
+            r"last_kappa must lie in \[0, 1\], got 2",
+        ),
+        (lambda: losses.adaptive_kappa(math.nan, 1), "fit must be a cross-entropy >= 0, got nan"),
+        (lambda: losses.adaptive_kappa(1, -1), "worst must be a cross-entropy >= 0, got -1"),
+        (lambda: losses.adaptive_kappa(1, 1, gamma=-1), "gamma must be a finite number >= 0, got -1"),
+        (
+            lambda: losses.interval_worst(
+                read(nn.Sequential(nn.Flatten(), nn.ReLU())), images(1), torch.tensor([0]), 0.1
+            ),
+            "the layer '1' of the network, ReLU, has no bounds .the last layer of certified training is linear",
+        ),
+    ],
+)
+def test_bad_settings_of_losses(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["interval", "zero", "fastlin"])
+def test_training_certifies_digits(name, digits):
+    """A few hundred steps on such a loss certify digits that the plain loss leaves without a proof, and every
+    certified one survives PGD."""
+    train, test = digits["train"], digits["test"].first(64)
+    pixels, labels = models.to_unit(train.pixels)[:, :, ::4, ::4], train.labels
+    held, right = models.to_unit(test.pixels)[:, :, ::4, ::4], test.labels
+    share = {}
+    for loss in ("plain", name):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            network = nn.Sequential(
+                nn.Flatten(), nn.Linear(192, 40), nn.ReLU(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 10)
+            )
+        optimiser, generator = torch.optim.Adam(network.parameters(), 5e-3), torch.Generator().manual_seed(0)
+        steps = read(network)
+        for step in range(300):
+            some = torch.randint(len(pixels), (64,), generator=generator)
+            x, y = pixels[some], labels[some]
+            epsilon, kappa = losses.scheduled(step, epsilon=0.05, warm=20, end=150)
+            if loss == "plain":
+                total = F.cross_entropy(network(x), y)
+            elif loss == "interval":
+                total = losses.mixed(network(x), losses.interval_worst(steps, x, y, epsilon), y, kappa)
+            else:
+                total = losses.mixed(*losses.singleprop_worst(steps, x, y, epsilon, loss), y, kappa)
+            optimiser.zero_grad()
+            total.backward()
+            optimiser.step()
+        proofs = [
+            certificates.certified(network, held, right, 0.05, method)
+            for method in ("interval", "interval+crown")
+        ]
+        attacked = attacks.pgd(network, held, right, epsilon=0.05, step_size=0.01, steps=20)
+        with torch.no_grad():
+            survives = network(attacked).argmax(1) == right
+            clean = network(held).argmax(1) == right
+        assert (proofs[0] <= proofs[1]).all() and (proofs[1] <= survives).all() and (survives <= clean).all()
+        share[loss] = proofs[0].double().mean().item()
+    assert share[name] > share["plain"] + 0.3
+
+
 def test_doctests():
     assert doctest.testmod(reading).failed == 0 and doctest.testmod(verify).failed == 0
+    assert doctest.testmod(losses).failed == 0
