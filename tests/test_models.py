@@ -24,6 +24,8 @@ KNOWN = {
     # torchvision's with 1,000 classes less 800 rows of the last layer
     "resnet18": (64, 200, 17, 3904, 11_689_512 - 800 * 513),
     "resnet50": (64, 200, 49, 22720, 25_557_032 - 800 * 2049),
+    "cnn-small": (32, 10, 3, 148, 829_318),
+    "cnn-large": (32, 10, 6, 1024, 17_190_602),
 }
 
 
@@ -198,6 +200,36 @@ def test_kaiming_normal_weights():
     assert weights.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.02)
 
 
+@pytest.mark.parametrize("name", ["cnn-small", "cnn-large"])
+def test_plain_networks_are_drawn_as_published(name):
+    network = built(name)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            inputs = layer.weight[0].numel()  # k * k * channels for a convolution
+            close = 5 / layer.weight.numel() ** 0.5  # five standard errors and more
+            assert layer.weight.std().item() == pytest.approx(inputs**-0.5, rel=close)
+            assert not layer.bias.any()
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
+
+
+def test_uneven_padding_of_plain_networks_is_that_of_same():
+    """A kernel of 4 at stride 1 takes 3 zeros, 1 before the image and 2 behind it; a kernel of 3 at stride 2
+    takes one, behind it."""
+    seen = []
+    with torch.no_grad():
+        for layer, name in ((built("cnn-small").conv2, "cnn-small"), (built("cnn-large").conv3, "cnn-large")):
+            hook = layer.register_forward_hook(
+                lambda module, inputs, output: seen.append((inputs[0], output))
+            )
+            built(name)(pixels(32))
+            hook.remove()
+    for (given, made), side, before, behind in zip(seen, (16, 32), (1, 0), (2, 1), strict=True):
+        assert given.shape[2:] == (side + before + behind,) * 2 and made.shape[2:] == (16, 16)
+        for one in (given, given.transpose(2, 3)):
+            filled = one.abs().sum((0, 1, 3)) > 0
+            assert filled.tolist() == [False] * before + [True] * side + [False] * behind
+
+
 # ---- spatial means -----------------------------------------------------------------------------------------
 
 
@@ -262,7 +294,7 @@ def test_spatial_means_are_float32_under_autocast():
     [
         (
             lambda: models.build("resnet19", 10),
-            "unknown model 'resnet19'; known: resnet18, resnet20, resnet50, resnet8",
+            "unknown model 'resnet19'; known: cnn-large, cnn-small, resnet18, resnet20, resnet50, resnet8",
         ),
         (lambda: models.image_side("resnet19"), "unknown model 'resnet19'"),
         (lambda: models.build("resnet8", 1), "needs at least 2 classes, got 1"),

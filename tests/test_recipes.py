@@ -176,7 +176,10 @@ ERRORS = {
         {"dataset": "cifar11"},
         "unknown data set 'cifar11'; known: cifar10, digits, tiny-imagenet",
     ),
-    "unknown model": ({"model": "vgg"}, "unknown model 'vgg'; known: resnet18, resnet20, resnet50, resnet8"),
+    "unknown model": (
+        {"model": "vgg"},
+        "unknown model 'vgg'; known: cnn-large, cnn-small, resnet18, resnet20, resnet50, resnet8",
+    ),
     "unknown recipe": ({"recipe": "quick"}, "unknown recipe 'quick'; known: fast, paper"),
     "unknown variant": (
         {"variant": "mixup"},
@@ -195,6 +198,10 @@ ERRORS = {
     "model does not fit": (
         {"model": "resnet18"},
         "'resnet18' takes 64-pixel images, 'digits' has 32; fitting models: resnet8, resnet20",
+    ),
+    "no recipe written": (
+        {"model": "cnn-small"},
+        "recipe 'fast' is not written for 'cnn-small'; it has: none",
     ),
     "recipe not written": (
         {"dataset": "tiny-imagenet", "model": "resnet50"},
@@ -225,7 +232,8 @@ def test_tables_fit_together():
     assert set(AUGMENTATIONS) == set(data.DATASETS) == set(USUAL_MODELS)
     for table in RECIPES.values():
         assert set(table) <= set(models.MODELS)
-    assert set(RECIPES["paper"]) == set(models.MODELS)
+    # those of certified training, which has no recipe yet
+    assert set(models.MODELS) - set(RECIPES["paper"]) == {"cnn-small", "cnn-large"}
     for dataset in data.DATASETS:
         Training(dataset, usual_model(dataset), recipe="paper")  # raises if it does not fit
 

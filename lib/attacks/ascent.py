@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from lib.attacks.gradient import check_images, pixel_gradient
+from lib.attacks.gradient import pixel_gradient
 from lib.attacks.norms import NORMS, Linf
 from lib.base.errors import InputError, unknown
-from lib.models.activations import Network, finite, still
+from lib.models.activations import Network, check_images, finite, still
 from lib.models.fuse import PRECISIONS, folded
 
 

@@ -1,5 +1,5 @@
-"""White-box access to a network: checks of images and logits, evaluation mode, and the gradient of a loss
-with respect to the pixels.
+"""White-box access to a network: checks of logits, evaluation mode, and the gradient of a loss with respect
+to the pixels.
 """
 
 from __future__ import annotations
@@ -11,25 +11,7 @@ from torch import Tensor
 
 from lib.attacks.losses import LOSSES
 from lib.base.errors import InputError, unknown
-from lib.models.activations import Network, check_pixels, finite
-
-
-def check_images(pixels: Tensor, labels: Tensor) -> None:
-    """Check images and their labels.
-
-    Raises:
-        InputError: Unless they are images as in `check_pixels`, with one int64 label >= 0 each.
-    """
-    check_pixels(pixels)
-    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]:
-        got = (
-            f"{labels.dtype} of shape {tuple(labels.shape)}"
-            if isinstance(labels, Tensor)
-            else type(labels).__name__
-        )
-        raise InputError(f"labels must be int64, one an image, ({len(pixels)},), got {got}")
-    if labels.numel() and labels.min() < 0:
-        raise InputError(f"labels must be >= 0, got {int(labels.min())}")
+from lib.models.activations import Network, finite
 
 
 def _logits(network: Network, x: Tensor, labels: Tensor) -> Tensor:

@@ -120,6 +120,24 @@ def check_pixels(pixels: Tensor) -> None:
             )
 
 
+def check_images(pixels: Tensor, labels: Tensor) -> None:
+    """Check images and their labels.
+
+    Raises:
+        InputError: Unless they are images as in `check_pixels`, with one int64 label >= 0 each.
+    """
+    check_pixels(pixels)
+    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]:
+        got = (
+            f"{labels.dtype} of shape {tuple(labels.shape)}"
+            if isinstance(labels, Tensor)
+            else type(labels).__name__
+        )
+        raise InputError(f"labels must be int64, one an image, ({len(pixels)},), got {got}")
+    if labels.numel() and labels.min() < 0:
+        raise InputError(f"labels must be >= 0, got {int(labels.min())}")
+
+
 @contextmanager
 def still(network: Network) -> Iterator[Network]:
     """Context manager: evaluation mode, parameter gradients off; both restored on exit.

@@ -114,7 +114,8 @@ class Training:
         if self.model not in RECIPES[self.recipe]:
             having = [name for name, table in RECIPES.items() if self.model in table]
             raise InputError(
-                f"recipe {self.recipe!r} is not written for {self.model!r}; it has: {', '.join(having)}"
+                f"recipe {self.recipe!r} is not written for {self.model!r}; it has: "
+                f"{', '.join(having) or 'none'}"
             )
         variant(self.variant, self.recipe)
         # NaN is refused here too
