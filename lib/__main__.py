@@ -306,8 +306,11 @@ def data(
     ] = "",
     download: Annotated[bool, typer.Option("--download", help="fetch CIFAR-10 into DATA_DIR first")] = False,
 ) -> None:
-    """Say which data sets are on this machine, and download CIFAR-10."""
+    """Say which data sets are on this machine, and whether the cached runs are about these very images;
+    download CIFAR-10.
+    """
     from lib import data as data_
+    from lib.runs import catalogue, images
 
     if download:
         if name != "cifar10":
@@ -316,6 +319,7 @@ def data(
                 f"{data_.DATASETS.get(name, ('', '', 'see python -m lib data'))[2]}"
             )
         print(f"CIFAR-10 is in {data_.download_cifar10()}")
+    cached = catalogue.bases()
     for one in [name] if name else data_.DATASETS:
         try:
             splits = {split: data_.load(one, split) for split in data_.SPLITS}
@@ -323,12 +327,15 @@ def data(
             if name:
                 raise
             print(f"{one}: {error}")
-            continue
-        sizes = ", ".join(
-            f"{len(images):,} {split} (fingerprint {images.fingerprint})" for split, images in splits.items()
-        )
-        images = splits["train"]
-        print(f"{one}: {sizes}, {tuple(images.pixels.shape[1:])} uint8, {len(images.classes)} classes")
+            splits = {}
+        if splits:
+            sizes = ", ".join(
+                f"{len(found):,} {split} (fingerprint {found.fingerprint})" for split, found in splits.items()
+            )
+            train = splits["train"]
+            print(f"{one}: {sizes}, {tuple(train.pixels.shape[1:])} uint8, {len(train.classes)} classes")
+        for line in images.told(cached, one):
+            print(f"{one}: {line}")
 
 
 @app.command()

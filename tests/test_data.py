@@ -8,6 +8,7 @@ import os
 import pickle
 import random
 import re
+import shutil
 import struct
 import time
 import tracemalloc
@@ -23,7 +24,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lib import data
+from lib import data, runs
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.data import cifar10, datasets
@@ -38,6 +39,8 @@ from lib.data.datasets import _SOURCES, _load
 from lib.data.digits import _digits
 from lib.data.images import Source, _row_digests
 from lib.data.tiny_imagenet import TINY_IMAGENET_CLASSES, TINY_IMAGENET_CONTENT, TINY_IMAGENET_PER_CLASS
+from lib.runs import store
+from lib.training.recipe import Training
 
 
 @pytest.fixture
@@ -217,15 +220,20 @@ def cifar(tmp_path, monkeypatch) -> dict[str, data.Images]:
 
     Two images are repeated, one with its label and one with another.
     """
-    splits = {}
+    return miniature(tmp_path, monkeypatch, per_class=2)
+
+
+def miniature(tmp_path: Path, monkeypatch, *, per_class: int) -> dict[str, data.Images]:
+    """Both splits of a CIFAR-10 of few images, which the library takes for the published one."""
+    splits, n = {}, 10 * per_class
     for seed, split in enumerate(data.SPLITS):
-        pixels = noise(20, 32, seed)
-        labels = torch.randperm(20, generator=torch.Generator().manual_seed(seed)) % 10
+        pixels = noise(n, 32, seed)
+        labels = torch.randperm(n, generator=torch.Generator().manual_seed(seed)) % 10
         pixels[labels == 3] = pixels[labels == 3][0].clone()
         pixels[labels == 5] = pixels[labels == 6]
         splits[split] = data.Images(pixels, labels, CIFAR10_CLASSES)
         monkeypatch.setitem(CIFAR10_CONTENT, split, data.content(splits[split]))
-        monkeypatch.setitem(CIFAR10_PER_CLASS, split, 2)
+        monkeypatch.setitem(CIFAR10_PER_CLASS, split, per_class)
     file = tmp_path / "order.npz"
     np.savez(file, **{split: sorted_places(images) for split, images in splits.items()})
     monkeypatch.setattr("lib.data.cifar10.CIFAR10_ORDER", file)
@@ -394,8 +402,6 @@ def real_data_dir() -> Path | None:
 
 
 REAL = real_data_dir()  # before any test sets DATA_DIR
-# of the images that the cached runs were trained and measured on
-FINGERPRINTS = {"train": "052221088df94349", "test": "126e432bc932f731"}
 
 
 @pytest.mark.slow
@@ -407,7 +413,7 @@ def test_the_real_cifar10_in_two_orders(monkeypatch, tmp_path):
     monkeypatch.setenv("LIB_CACHE", str(tmp_path / "cache"))
     images = {split: data.load("cifar10", split) for split in data.SPLITS}
     for split, one in images.items():
-        assert one.fingerprint == FINGERPRINTS[split]
+        assert one.fingerprint == data.FINGERPRINTS["cifar10"][split]
         assert one.labels.bincount().tolist() == [CIFAR10_PER_CLASS[split]] * 10
         write_batches(tmp_path, shuffled(one, 0), monkeypatch, split, parts=5)
     # published in many places
@@ -418,9 +424,45 @@ def test_the_real_cifar10_in_two_orders(monkeypatch, tmp_path):
         assert equal(data.load("cifar10", split), one)
 
 
-def test_the_cached_runs_were_trained_on_this_order():
-    for file in (paths.ROOT / "runs").glob("cifar10-*/*/config.json"):
-        assert json.loads(file.read_text(encoding="utf-8"))["result"]["data"] == FINGERPRINTS["train"]
+@pytest.mark.parametrize("name", data.FINGERPRINTS)
+def test_the_cached_runs_were_trained_on_these_images(name):
+    files = list((paths.ROOT / "runs").glob(f"{name}-*/*/config.json"))
+    found = {json.loads(file.read_text(encoding="utf-8"))["result"]["data"] for file in files}
+    assert found == {data.FINGERPRINTS[name]["train"]}
+
+
+def test_the_known_fingerprints_are_those_of_the_digits(digits):
+    assert {split: images.fingerprint for split, images in digits.items()} == data.FINGERPRINTS["digits"]
+
+
+@pytest.mark.slow
+def test_every_order_of_cifar10_gives_the_same_network_and_tables(data_dir, tmp_path, monkeypatch):
+    """Torchvision's layout and order, and the Hugging Face's: trained and measured, bit for bit."""
+    monkeypatch.setenv("LIB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("RUNS_FROZEN", raising=False)
+    training = Training("cifar10", "resnet8", 1.0, 0, "fast", 1)
+    asked = {"selectivity": {}, "corruption": {"limit": 30}, "attack": {"limit": 10}}
+    splits, made = miniature(tmp_path, monkeypatch, per_class=10), []
+    for layout in ("torchvision", "parquet"):
+        _load.cache_clear()
+        shutil.rmtree(data_dir)
+        data_dir.mkdir()
+        for split, images in splits.items():
+            if layout == "torchvision":
+                write_batches(data_dir, shuffled(images, 1), monkeypatch, split)
+            else:
+                write_shards(data_dir, shuffled(images, 2), split, 3)
+        monkeypatch.setenv("RUNS_DIR", str(tmp_path / layout))
+        for name, settings in asked.items():
+            runs.table(name, [training], progress=False, **settings)
+        run = store.Folder(tmp_path / layout / training.name)
+        tables = {name: entry for name, entry in run.files.items() if "measurement" in entry}
+        assert {entry["images"] for entry in tables.values()} == {splits["test"].fingerprint}
+        result = runs.config(run)["result"]
+        assert result["data"] == splits["train"].fingerprint
+        del result["seconds"]
+        made.append((result, {name: run.read(name) for name in [runs.WEIGHTS, runs.HISTORY, *tables]}))
+    assert made[0] == made[1] and len(made[0][1]) == 5
 
 
 # ---- Tiny ImageNet: miniatures -----------------------------------------------------------------------------

@@ -925,23 +925,71 @@ def test_cached_lists_trainings_and_stops_at_damage(own_store, trainings):
 
 def test_commit_outside_a_checkout_is_empty(tmp_path, monkeypatch):
     monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert provenance.commit() == ""
     monkeypatch.setenv("PATH", "")  # no git at all
     assert provenance.commit() == ""
 
 
-def test_commit_says_whether_the_library_was_changed(tmp_path, monkeypatch):
-    git = ["git", "-C", str(tmp_path), "-c", "user.name=t", "-c", "user.email=t@example.org"]
-
-    def do(*words):
+def repository(folder: Path) -> Path:
+    """A repository with one commit, of lib/a.py."""
+    git = ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    (folder / "lib").mkdir(parents=True)
+    (folder / "lib" / "a.py").write_text("A = 1\n")
+    for words in (["init"], ["add", "."], ["commit", "-m", folder.name]):
         subprocess.run([*git, *words], check=True, capture_output=True)
+    return folder
 
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "lib" / "a.py").write_text("A = 1\n")
-    do("init")
-    do("add", ".")
-    do("commit", "-m", "first")
+
+def test_commit_inside_the_repository_of_another_project_is_empty(tmp_path, monkeypatch):
+    """An archive of this project unpacked there, as a plain folder or as one that its repository tracks."""
+    unpacked = repository(tmp_path / "theirs") / "vendor" / "ours"
+    unpacked.mkdir(parents=True)
+    monkeypatch.setattr("lib.base.paths.ROOT", unpacked)
+    assert provenance.commit() == ""
+    repository(unpacked)  # now it is one of its own
+    assert len(provenance.commit()) == 10
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_commit_is_of_this_project_whatever_the_environment_says(inside, tmp_path, monkeypatch):
+    """As in a hook of git, which sets these, or where a user has set them for a repository of his own."""
+    theirs, ours = repository(tmp_path / "theirs"), tmp_path / "ours"
+    ours.mkdir()
+    monkeypatch.setattr("lib.base.paths.ROOT", repository(ours / "clone") if inside else ours)
+    expected = provenance.commit()
+    assert len(expected) == (10 if inside else 0)
+    monkeypatch.setenv("GIT_DIR", str(theirs / ".git"))
+    for variable in ("GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
+        for value in (theirs, ours, tmp_path / "nowhere"):
+            monkeypatch.setenv(variable, str(value))
+            assert provenance.commit() == expected
+
+
+def test_commit_of_a_linked_clone_and_a_link_to_it(tmp_path, monkeypatch):
+    """What `git worktree add` makes, whose .git is a file, and a project reached by a link."""
+    clone = repository(tmp_path / "clone")
+    subprocess.run(
+        ["git", "-C", str(clone), "worktree", "add", str(tmp_path / "second")],
+        check=True,
+        capture_output=True,
+    )
+    (tmp_path / "link").symlink_to(clone)
+    monkeypatch.setattr("lib.base.paths.ROOT", clone)
+    first = provenance.commit()
+    for place in ("second", "link"):
+        monkeypatch.setattr("lib.base.paths.ROOT", tmp_path / place)
+        assert provenance.commit() == first and len(first) == 10
+
+
+def test_commit_of_a_repository_without_one(tmp_path, monkeypatch):
+    subprocess.run(["git", "-C", str(tmp_path), "init"], check=True, capture_output=True)
+    monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)
+    assert provenance.commit() == ""
+
+
+def test_commit_says_whether_the_library_was_changed(tmp_path, monkeypatch):
+    repository(tmp_path / "clone")
+    tmp_path /= "clone"
     monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)
     clean = provenance.commit()
     assert len(clean) == 10 and int(clean, 16) >= 0

@@ -41,7 +41,7 @@ CONFIG_FIELDS = {
     "result.epochs_run": "epochs that were run; fewer than asked for when training diverged",
     "result.train_n": "images trained on, without those for validation",
     "result.seconds": "of training, all sessions of an interrupted one together",
-    "result.data": "fingerprint of the training split",
+    "result.data": "fingerprint of the training split, its order included",
     "provenance.version": "of this library",
     "provenance.commit": "of this repository; with + where lib/ differed from it",
     "provenance.torch": "version",
@@ -59,6 +59,8 @@ ENTRY_FIELDS = {
     "measurement": "of a table: which one",
     "settings": "of a table: the measurement's settings; their hash is in the file's name",
     "code": "of a table: digest of the code that decides it",
+    "images": "of a table: fingerprint of the test split that it was measured on, its order included; the "
+    "first tables do not say, and are about the test split beside `result.data`",
     "provenance": "of a table: when, where and how long it was measured; the fields of config.json without "
     "engine and code",
 }

@@ -63,6 +63,7 @@ def rerun(
         f"{len(grid) - len(missing)} cached, {len(missing)} to train"
     )
     if missing:
+        runs.check_images(grid, to_make=True)
         engine = best_engine(missing[0])
         # one network per way of training, since their costs differ
         first = {training.variant: training for training in reversed(missing)}

@@ -3,7 +3,17 @@ DATA_DIR).
 """
 
 from lib.data.cifar10 import download_cifar10
-from lib.data.datasets import DATASETS, SPLITS, fingerprint, image_side, load
+from lib.data.datasets import DATASETS, FINGERPRINTS, SPLITS, fingerprint, image_side, load
 from lib.data.images import Images, content
 
-__all__ = ["DATASETS", "Images", "SPLITS", "content", "download_cifar10", "fingerprint", "image_side", "load"]
+__all__ = [
+    "DATASETS",
+    "FINGERPRINTS",
+    "Images",
+    "SPLITS",
+    "content",
+    "download_cifar10",
+    "fingerprint",
+    "image_side",
+    "load",
+]

@@ -1,7 +1,19 @@
 """The cache: trained networks and the tables measured on them."""
 
 from lib.runs.epochs import snapshots
-from lib.runs.run import CONFIG, HISTORY, WEIGHTS, command, config, frozen, grid, load, make, missing
+from lib.runs.run import (
+    CONFIG,
+    HISTORY,
+    WEIGHTS,
+    check_images,
+    command,
+    config,
+    frozen,
+    grid,
+    load,
+    make,
+    missing,
+)
 from lib.runs.simulations import Simulation, simulated
 from lib.runs.tables import history, network_selectivity, summary, table, tables_at_hand
 from lib.training.recipe import Training
@@ -12,6 +24,7 @@ __all__ = [
     "Simulation",
     "Training",
     "WEIGHTS",
+    "check_images",
     "command",
     "config",
     "frozen",

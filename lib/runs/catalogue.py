@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.files import Unfit, there, unreadable
 from lib.base.files import damaged as files_damaged
-from lib.runs import equivalence, provenance, simulations, store, validity
+from lib.runs import equivalence, images, provenance, simulations, store, validity
 from lib.runs.run import config
 from lib.runs.tables import network_selectivity
 from lib.training.recipe import Training, described
@@ -302,3 +303,16 @@ def named(name: str) -> Training:
         if name.strip("/") in (training.name, training.name.split("/")[1], training.key):
             return training
     raise InputError(f"no run {name!r} in {paths.runs()}; python -m lib runs --csv lists those there are")
+
+
+def bases() -> list[images.Basis]:
+    """The images that the cached runs and their tables are about; runs that cannot be read are left out."""
+    found: list[images.Basis] = []
+    for folder in folders():
+        with suppress(InputError):
+            run = store.Folder(folder)
+            name, facts = str(folder.relative_to(paths.runs())), config(run)
+            found += images.of_run(name, facts)
+            tables = {file: entry for file, entry in run.files.items() if "measurement" in entry}
+            found += [images.of_table(name, facts, *table) for table in tables.items()]
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
@@ -18,18 +19,33 @@ from lib.training.recipe import Training
 
 
 def commit() -> str:
-    """Commit of the library, with a + if tracked files of lib/ differ from it; "" outside a checkout."""
-    git = ["git", "-C", str(paths.ROOT)]
+    """Commit of the library, with a + if tracked files of lib/ differ from it; "" outside a checkout.
+
+    A repository counts if this project's folder is its top: not one that an archive of the project was
+    unpacked in, nor one that the environment names.
+    """
     try:
-        head = subprocess.run(
-            [*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "--", "lib"], capture_output=True, text=True, check=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
+        if not os.path.samefile(_git("rev-parse", "--show-toplevel"), paths.ROOT):
+            return ""
+        head = _git("rev-parse", "--short=10", "HEAD")
+        changed = _git("status", "--porcelain", "--", "lib")
+    except (OSError, ValueError, subprocess.CalledProcessError):  # no git, no repository, no commit yet
         return ""
     return head + ("+" if changed else "")
+
+
+def _git(*words: str) -> str:
+    """What git prints about the repository that this project's folder lies in, whatever the environment."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    ran = subprocess.run(
+        ["git", "-C", str(paths.ROOT), *words],
+        capture_output=True,
+        check=True,
+        env=environment,
+        encoding="utf-8",
+        errors="surrogateescape",
+    )
+    return ran.stdout.removesuffix("\n")
 
 
 def provenance(kind: str, seconds: float) -> dict[str, object]:

@@ -21,7 +21,7 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.measurements.registry import EPOCH
 from lib.models.precision import exact
-from lib.runs import catalogue, equivalence, provenance, store, validity
+from lib.runs import catalogue, equivalence, images, provenance, store, validity
 from lib.runs.run import _network, _parquet, as_files, frozen, parent_weights
 from lib.runs.run import config as run_config
 from lib.runs.tables import measure
@@ -70,6 +70,13 @@ class _Member:
     @property
     def config(self) -> dict[str, dict]:
         return run_config(self.run)
+
+    @property
+    def basis(self) -> images.Basis:
+        """The images that the result is about."""
+        if self.file == validity.HISTORY:
+            return images.of_run(self.training.name, self.config)[0]
+        return images.of_table(self.training.name, self.config, self.file, self.run.files[self.file])
 
     def epochs(self, wanted: int) -> int:
         """Number of epochs to repeat."""
@@ -219,7 +226,8 @@ def _hindrance(group: Group, chosen: list[_Member]) -> str:
         return "the weights are not kept here"
     try:
         for member in chosen:
-            data.load(member.training.dataset, "test")
+            if (basis := member.basis).fingerprint not in ("", images.here(basis.part)):
+                return f"made on other images than those here: {basis.what} on {basis.fingerprint}"
             if group.kind == "training" and (engine := str(best_engine(member.training))) != group["engine"]:
                 return f"made with {group['engine']}, here it would be {engine}"
     except InputError as error:
@@ -303,9 +311,8 @@ def _trained(member: _Member, epochs: int) -> tuple[list[dict[str, object]], str
         return [*found, *({"what": what, "epochs": of, "of": of} for what in ("weights", "result"))], ""
     if validity.WEIGHTS in member.run:
         with exact(fastest=engine.captured):  # as in `train`
-            clean = accuracy(
-                _network(training, member.run).to(engine.device), data.load(training.dataset, "test")
-            )
+            test = data.load(training.dataset, "test").without(training.without)
+            clean = accuracy(_network(training, member.run).to(engine.device), test)
         if clean != result["clean_accuracy"]:
             return [], f"its accuracy on the test set, {result['clean_accuracy']} recorded, {clean} today"
         found.append({"what": "clean_accuracy"})

@@ -22,7 +22,7 @@ from lib.base.errors import InputError
 from lib.base.files import Unfit, damaged, there
 from lib.base.locks import lock
 from lib.models.precision import single_precision_by_default
-from lib.runs import provenance, store, validity
+from lib.runs import images, provenance, store, validity
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.training.engine import best_engine, compiled_if_possible
 from lib.training.loop import Trained, train
@@ -61,12 +61,39 @@ def missing(trainings: Iterable[Training]) -> list[Training]:
     """Trainings that are not cached. Every file of the cached ones is verified.
 
     Raises:
-        InputError: That names a damaged file.
+        InputError: That names a damaged file, or two runs that were not trained on the same images.
     """
     found = {training: _find(training) for training in trainings}
     for run in filter(None, found.values()):
         run.verify()
+    check_images(found)
     return [training for training, run in found.items() if run is None]
+
+
+def check_images(trainings: Iterable[Training], *, files: Sequence[str] = (), to_make: bool = False) -> None:
+    """Check that cached runs, and tables of them, are about the same images.
+
+    Args:
+        trainings: Networks that are to be shown together; those that are not cached say nothing.
+        files: Files of tables that are to be shown with them.
+        to_make: Whether what is missing would be made now: then it must be about the same images, too, which
+            reads the data set.
+
+    Raises:
+        InputError: Two of them are not, or a run is damaged.
+    """
+    known: list[images.Basis] = []
+    lacking: set[images.Part] = set()
+    for training in trainings:
+        run = _find(training)
+        if run:
+            facts = config(run)
+            known += images.of_run(training.name, facts)
+            tables = {file: run.files[file] for file in files if file in run.files}
+            known += [images.of_table(training.name, facts, file, entry) for file, entry in tables.items()]
+        splits = () if run and all(file in run.files for file in files) else ("test",) if run else data.SPLITS
+        lacking |= {images.Part(training.dataset, split, training.without) for split in splits}
+    images.check(known, to_make=sorted(lacking) if to_make else ())
 
 
 def command(training: Training) -> str:

@@ -17,8 +17,8 @@ from lib.base.files import Unfit, damaged
 from lib.base.locks import lock
 from lib.measurements import masking
 from lib.models.precision import exact, single_precision_by_default
-from lib.runs import provenance, store, validity
-from lib.runs.run import _network, _parquet, config, frozen, make
+from lib.runs import images, provenance, store, validity
+from lib.runs.run import _network, _parquet, check_images, config, frozen, make
 from lib.runs.run import missing as run_missing
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.training.recipe import Training, labels
@@ -72,9 +72,15 @@ def full_summary(summary: pd.DataFrame, trainings: list[Training]) -> pd.DataFra
     network has no such table.
     """
     tables = {}
+    shown = {
+        name: one.shown(trainings[0].dataset)
+        for name, one in measurements.MEASUREMENTS.items()
+        if one.columns
+    }
+    check_images(trainings, files=[measurements.file_name(name, shown[name]) for name in shown])
     for name, one in measurements.MEASUREMENTS.items():
         if one.columns:
-            tables[name] = cached(name, trainings, **one.shown(trainings[0].dataset))
+            tables[name] = cached(name, trainings, **shown[name])
             summary = one.columns(summary, tables[name])
     return masking.with_doubt(summary, *(tables[name] for name in ("attack", "transfer", "autoattack")))
 
@@ -113,10 +119,12 @@ def table(
         is about.
 
     Raises:
-        InputError: For an unknown measurement or setting, for what is missing under RUNS_FROZEN=1, and for
-            damaged files.
+        InputError: For an unknown measurement or setting, for what is missing under RUNS_FROZEN=1, for
+            damaged files, and for networks or tables that are not about the same images.
     """
-    settings = measurements.settled(measurement, settings)
+    settings, trainings = measurements.settled(measurement, settings), list(trainings)
+    file = measurements.file_name(measurement, settings)
+    check_images(trainings, files=[file], to_make=not frozen())  # before hours of training
     return _concat([_one_table(measurement, training, settings, progress) for training in trainings])
 
 
@@ -177,13 +185,12 @@ def measured(
     one, device = measurements.MEASUREMENTS[measurement], models.evaluated(network)
     given = dict(settings)
     if one.sources:
-        given["sources"] = {
-            other: _network(other, make(other, weights=True)).to(device)
-            for other in one.sources(training, settings)
-        }
+        sources = list(one.sources(training, settings))
+        check_images([training, *sources], to_make=not frozen())
+        given["sources"] = {other: _network(other, make(other, weights=True)).to(device) for other in sources}
     with exact(), single_precision_by_default():
-        images = data.load(training.dataset, "test").without(training.without)
-        return one.function(network, images, **given)
+        test = data.load(training.dataset, "test").without(training.without)
+        return one.function(network, test, **given)
 
 
 def _measure(measurement: str, training: Training, run: store.Folder, settings: dict[str, object]) -> None:
@@ -194,6 +201,7 @@ def _measure(measurement: str, training: Training, run: store.Folder, settings: 
         "measurement": measurement,
         "settings": settings,
         "code": provenance.table_digest(measurement, training.model),
+        images.FACT: images.here(images.Part(training.dataset, "test", training.without)),
         "provenance": provenance.provenance(device, time.monotonic() - start),
     }
     with lock(paths.runs(), f"{training.key}-manifest"):
@@ -212,7 +220,13 @@ def history(trainings: Iterable[Training], *, progress: bool | None = None) -> p
     Returns:
         A table whose columns, after those that name the network, are epoch, loss, selectivity (mean over the
         minibatches) and validation_accuracy.
+
+    Raises:
+        InputError: For what is missing under RUNS_FROZEN=1, for damaged files, and for networks that were not
+            trained on the same images.
     """
+    trainings = list(trainings)
+    check_images(trainings, to_make=not frozen())
     return _concat([_frame(training, make(training, progress=progress), HISTORY) for training in trainings])
 
 
@@ -227,8 +241,13 @@ def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> p
     """One row per network, after dataset, model, alpha, seed, recipe, variant and epochs: strength (of the
     attack it was trained on), clean_accuracy (share of the test set), mean_selectivity, live_selectivity
     (dead units left out), dead (share of all units), status, device and the key of the run.
+
+    Raises:
+        InputError: As `table`.
     """
-    rows = []
+    rows, trainings = [], list(trainings)
+    units = measurements.file_name("selectivity", {})
+    check_images(trainings, files=[units], to_make=not frozen())
     for training in trainings:
         units = table("selectivity", [training], progress=progress)
         facts = config(make(training))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ from lib.base.files import Unfit, parsed
 from lib.corruptions import dataset as corruptions_dataset
 from lib.measurements.measurement import FLOAT, PLACE, SHARE, Column, Kind
 from lib.models.precision import single_precision_by_default
+from lib.runs import images as basis
 from lib.runs import store
 from lib.training.recipe import LABELS, Training
 from lib.training.recipe import described as recipe_described
@@ -391,6 +393,10 @@ def run(name: str, contents: Mapping[str, bytes]) -> Training:
     for file, entry in files.items():
         if "measurement" in entry:
             _fit(f"{name}/{file}", table, entry["measurement"], contents[file], training)
+    about = basis.of_run(name, facts)
+    about += [basis.of_table(name, facts, *one) for one in files.items() if "measurement" in one[1]]
+    if len({one.fingerprint for one in about if one.part.split == "test"} - {""}) > 1:
+        raise Unfit(f"{name}, whose accuracy and tables are not all about the same images")
     if WEIGHTS in contents:
         _fit(f"{name}/{WEIGHTS}", weights, contents[WEIGHTS], training)
     return training
@@ -418,6 +424,8 @@ def _check_entry(run: str, file: str, entry: Mapping[str, Any]) -> None:
     if facts.pop("optional", None) is not None or not _text(facts.get("measurement")):
         raise wrong
     settings, made = facts.pop("settings", None), facts.pop("provenance", None)
+    if not re.fullmatch("[0-9a-f]{16}", str(facts.get(basis.FACT, "0" * 16))):
+        raise wrong
     if not isinstance(settings, dict) or not _text(facts.get("code")) or not all(map(_plain, facts.values())):
         raise wrong
     try:

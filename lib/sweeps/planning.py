@@ -135,7 +135,8 @@ def plan(sweep: Sweep, *, shard: tuple[int, int] = (1, 1)) -> Plan:
         shard: (i, n) for every n-th network of the whole sorted grid from the i-th on, whatever is cached.
 
     Raises:
-        InputError: For a damaged run or checkpoint, and for data that are needed and missing.
+        InputError: For a damaged run or checkpoint, for data that are needed and missing, and where what is
+            cached is not about the images that the rest would be made of.
     """
     i, n = parse_shard("/".join(map(str, shard)))
     part = sweep.trainings[i - 1 :: n]
@@ -149,6 +150,8 @@ def plan(sweep: Sweep, *, shard: tuple[int, int] = (1, 1)) -> Plan:
             again.append(training)
     begun = {training: done for training in (*missing, *again) if (done := _epochs_begun(training))}
     found = Plan(sweep, (i, n), part, missing, tuple(again), tuple(tables), begun)
+    if found.wanted and not runs.frozen():
+        runs.check_images(part, to_make=True)
     if found.to_measure and not runs.frozen():
         found = replace(found, each=durations.expected())
     return found if runs.frozen() or not found.training else _with_durations(found)
