@@ -15,6 +15,7 @@ import typer
 
 from lib.base import interrupt
 from lib.base.errors import InputError, unknown
+from lib.base.text import DECIMAL, WHOLE, printable, shortened
 
 KEPT = (
     "what was finished is kept, with the last checkpoint of a network at work; the same command "
@@ -46,10 +47,10 @@ Csv = Annotated[bool, typer.Option("--csv", help="comma-separated values on stdo
 
 
 def _number(text: str, kind: type[Number], name: str) -> Number:
-    try:
+    if (WHOLE if kind is int else DECIMAL).fullmatch(text.strip()):
         return kind(text)
-    except ValueError:
-        raise InputError(f"{name} must be a {'whole ' if kind is int else ''}number, got {text!r}") from None
+    many = " of at most 18 digits" if kind is int and text.strip().lstrip("+-").isdigit() else ""
+    raise InputError(f"{name} must be a {'whole ' if kind is int else ''}number{many}, got {text!r}")
 
 
 @app.callback()
@@ -319,7 +320,11 @@ def data(
                 f"{data_.DATASETS.get(name, ('', '', 'see python -m lib data'))[2]}"
             )
         print(f"CIFAR-10 is in {data_.download_cifar10()}")
-    cached = catalogue.bases()
+    try:
+        cached = catalogue.bases()
+    except InputError as error:  # which is no matter of the data
+        cached = []
+        print(f"not compared with cached runs: {error}", file=sys.stderr)
     for one in [name] if name else data_.DATASETS:
         try:
             splits = {split: data_.load(one, split) for split in data_.SPLITS}
@@ -413,7 +418,7 @@ def main() -> None:
     with interrupt.heard():
         code, message = _called()
         if code == 2:
-            print(f"error: {message}", file=sys.stderr)
+            print(f"error: {shortened(printable(message))}", file=sys.stderr)
         elif code == 130:
             code = interrupt.exit_code()
             print(f"{interrupt.reason()}; {KEPT}", file=sys.stderr)

@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import sys
+import time
 
 import pandas as pd
 import pytest
@@ -68,7 +69,7 @@ BAD = {
     "budget text": (["sweep", "sweeps/digits.yml", "--budget", "1h"], "budget must be a number, got '1h'"),
     "budget nan": (
         ["sweep", "sweeps/digits.yml", "--budget", "nan"],
-        "budget must be minutes above 0, got nan",
+        "budget must be a number, got 'nan'",
     ),
     "no budget": (
         ["sweep", "sweeps/digits.yml", "--budget", "0"],
@@ -127,6 +128,106 @@ BAD = {
     "unknown option": (["train", "--alfa", "1"], "--alfa"),
     "unknown command": (["trian"], "trian"),
 }
+
+
+# what is no number for any option, though Python or a careless pattern might take it for one
+NO_NUMBERS = {
+    "words": "high", "underscores": "1_0", "letters as digits": "\uff11", "digits of another script": "\u0661",
+    "a raised digit": "\u00b2", "hexadecimal": "0x10", "a comma": "1,5", "two points": "1.0.0", "a cut exponent": "1e",
+    "an exponent of 5 digits": "1e10000", "a zero byte": "\0", "two lines": "1\n2", "an escape": "\x1b[31m", "a sign": "-",
+    "no number": "nan", "infinity": "inf", "a fraction": "1/2",
+}  # fmt: skip
+WHOLE_NUMBERS = {"400 digits": "9" * 400, "5,000 digits": "9" * 5000, "below zero": "-" + "9" * 400, "a million digits": "1" * 100_000, "a decimal": "1.5", "an exponent": "1e3"}  # fmt: skip
+OPTIONS = {
+    "alpha": lambda text: ["train", "--dataset", "digits", f"--alpha={text}"],
+    "seed": lambda text: ["train", "--dataset", "digits", f"--seed={text}"],
+    "epochs": lambda text: ["train", "--dataset", "digits", f"--epochs={text}"],
+    "budget": lambda text: ["sweep", "sweeps/digits.yml", f"--budget={text}"],
+    "shard": lambda text: ["sweep", "sweeps/digits.yml", f"--shard={text}/2"],
+    "parts": lambda text: ["sweep", "sweeps/digits.yml", f"--shard=1/{text}"],
+    "steps of PGD": lambda text: ["train", "--dataset", "digits", f"--variant=pgd-{text}"],
+    "epochs of recheck": lambda text: ["runs", "recheck", f"--epochs={text}"],
+    "alpha of a rerun": lambda text: ["rerun", "approach", "--dataset", "digits", f"--alpha={text}"],
+    "seed of a rerun": lambda text: ["rerun", "approach", "--dataset", "digits", f"--seed={text}"],
+}
+FRACTIONS = ("alpha", "budget", "alpha of a rerun")  # of which 1.5 and 1e3 are values
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_no_option_takes_what_is_no_number(option, call, empty):
+    for kind, text in (NO_NUMBERS if option in FRACTIONS else NO_NUMBERS | WHOLE_NUMBERS).items():
+        code, _, err = call(*OPTIONS[option](text))
+        assert code == 2 and err.startswith("error: ") and err.count("\n") == 1, (kind, err)
+        assert err[:-1].isprintable() and len(err) < 700, (kind, err)
+        assert "RUNS_FROZEN" not in err and "not cached" not in err, f"{kind} was taken for a number"
+    assert not list(empty.glob("runs/*/*")), "nothing may be left behind"
+
+
+ANYTHING = {
+    "400 digits": "9" * 400, "nothing": "", "blanks": "  ", "a zero byte": "\0", "two lines": "a\nb", "an escape": "\x1b[31m",
+    "a path up": "../runs", "a path": "/etc/passwd", "a device": "/dev/zero", "half a character": "\udcff", "a script": "<script>",
+}  # fmt: skip
+PLACES = {
+    "data set": lambda text: ["train", f"--dataset={text}"],
+    "model": lambda text: ["train", "--dataset", "digits", "--model", text or "\0"],
+    "recipe": lambda text: ["train", "--dataset", "digits", f"--recipe={text}"],
+    "variant": lambda text: ["train", "--dataset", "digits", f"--variant={text}"],
+    "measurement": lambda text: ["table", text],
+    "data set of a look": lambda text: ["data", text or "\0"],
+    "chapter": lambda text: ["rerun", text],
+    "data set of a rerun": lambda text: ["rerun", "approach", f"--dataset={text}"],
+    "sweep file": lambda text: ["sweep", text],
+    "pack": lambda text: ["sweep", "sweeps/digits.yml", f"--pack={text or chr(0)}"],
+    "pack in a tar": lambda text: ["sweep", "sweeps/digits.yml", f"--pack=/dev/null/{text}.tar"],
+    "engine": lambda text: ["sweep", "sweeps/digits.yml", f"--engine={text}"],
+    "archive": lambda text: ["runs", "import", text],
+    "command": lambda text: [text or "trian"],
+    "command of runs": lambda text: ["runs", text or "imprt"],
+    "one argument more": lambda text: ["train", text],
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_place_takes_anything(place, call, empty):
+    for kind, text in ANYTHING.items():
+        start = time.monotonic()
+        code, _, err = call(*PLACES[place](text))
+        assert code == 2 and err.startswith("error: ") and err.count("\n") == 1, (kind, err)
+        assert err[:-1].isprintable() and len(err) < 1000 and time.monotonic() - start < 10, (kind, err)
+        assert "RUNS_FROZEN" not in err, f"{kind} was taken"
+    assert not list(empty.glob("runs/*/*")), "nothing may be left behind"
+
+
+SWEEPS = {
+    "a pipe": os.mkfifo,
+    "a folder": os.mkdir,
+    "zeros without end": lambda file: file.symlink_to("/dev/zero"),
+    "a link to itself": lambda file: file.symlink_to(file.name),
+    "256 gigabytes": lambda file: file.touch() or os.truncate(file, 2**38),
+    "nothing": lambda file: file.touch(),
+    "bytes": lambda file: file.write_bytes(bytes(range(256))),
+    "deep": lambda file: file.write_bytes(b"[" * 100_000),
+    "aliases of aliases": lambda file: file.write_text(
+        "a: &a [x,x,x,x,x,x,x,x]\n"
+        + "".join(
+            f"{b}: &{b} [{','.join([f'*{a}'] * 8)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+        )
+    ),
+    "a type of a number": lambda file: file.write_text(f"{SWEEP}alphas: [!!float '']\n"),
+    "epochs of 400 digits": lambda file: file.write_text(f"{SWEEP}alphas: [0]\nepochs: {'9' * 400}\n"),
+    "alphas of 400 digits": lambda file: file.write_text(f"{SWEEP}alphas: [{'9' * 400}]\n"),
+}
+SWEEP = "dataset: digits\nmodels: [resnet8]\nrecipe: fast\nseeds: [0]\n"
+
+
+@pytest.mark.parametrize("kind", SWEEPS)
+def test_what_is_no_sweep_file_is_one_line(kind, call, empty):
+    SWEEPS[kind](empty / "a.yml")
+    start = time.monotonic()
+    code, _, err = call("sweep", str(empty / "a.yml"))
+    assert code == 2 and err.startswith("error: ") and err.count("\n") == 1 and "a.yml" in err, err
+    assert err[:-1].isprintable() and len(err) < 1000 and time.monotonic() - start < 10, err
+    assert "RUNS_FROZEN" not in err and not list(empty.glob("runs/*/*"))
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -606,7 +606,10 @@ ODD = {
     "a folder": (lambda file: file.mkdir(), "is a folder, not a file"),
     "a pipe": (os.mkfifo, "is a pipe or a device, not a file"),
     "zeros without end": (lambda file: file.symlink_to("/dev/zero"), "is a pipe or a device, not a file"),
-    "a terabyte": (lambda file: file.touch() or os.truncate(file, 2**40), "has 1099511627776 bytes, not"),
+    "a terabyte": (
+        lambda file: file.touch() or os.truncate(file, 2**40),
+        "has 1,099,511,627,776 bytes, more than it can need",
+    ),
     "a link to itself": (lambda file: file.symlink_to(file.name), "cannot read .*Too many levels"),
 }
 

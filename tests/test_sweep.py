@@ -290,11 +290,11 @@ def test_a_file_that_is_not_there_names_those_that_are(tmp_path):
         match=r"no-such\.yml: no such sweep file; there are: .*sweeps/cifar10\.yml, .*sweeps/digits\.yml",
     ):
         sweeps.read(tmp_path / "no-such.yml")
-    with pytest.raises(InputError, match="cannot be read: Is a directory; give a sweep file"):
+    with pytest.raises(InputError, match="is a folder, not a file; give a sweep file"):
         sweeps.read(tmp_path)
     os.mkfifo(tmp_path / "pipe.yml")  # reading it would wait for ever
     for file in (tmp_path / "pipe.yml", Path("/dev/zero")):
-        with pytest.raises(InputError, match="is no ordinary file; give a sweep file"):
+        with pytest.raises(InputError, match="is a pipe or a device, not a file; give a sweep file"):
             sweeps.read(file)
 
 

@@ -82,28 +82,41 @@ def read_file(file: Path, *, most: int) -> bytes:
         InputError: It cannot be read.
     """
     try:
-        _check_regular(os.stat(file))
-        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
-            size = _check_regular(
-                os.fstat(opened.fileno())
-            )  # of what was opened, should the name lead elsewhere now
-            content = opened.read(most + 1) if size <= most else b""
+        return read_regular(file, most=most)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise unreadable(file, error) from error
-    if max(size, len(content)) > most:
-        raise Unfit(f"has {max(size, len(content))} bytes, not {most}")
+
+
+def read_regular(file: Path, *, most: int) -> bytes:
+    """`read_file` for those who have words of their own for what the system says.
+
+    Raises:
+        OSError: There is no such file, or it cannot be read.
+        Unfit: It is a folder, a pipe or a device, or is larger than that.
+    """
+    check_regular(os.stat(file), most)
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+        check_regular(os.fstat(opened.fileno()), most)  # what was opened, should the name lead elsewhere now
+        content = opened.read(most + 1)
+    if len(content) > most:
+        raise _too_large(len(content), most)
     return content
 
 
-def _check_regular(status: os.stat_result) -> int:
-    """The size of a regular file; raises Unfit for anything else."""
+def check_regular(status: os.stat_result, most: int | None = None) -> None:
+    """Raise Unfit unless this is the status of a regular file, of at most so many bytes."""
     if not stat.S_ISREG(status.st_mode):
         raise Unfit(
             "is a folder, not a file" if stat.S_ISDIR(status.st_mode) else "is a pipe or a device, not a file"
         )
-    return status.st_size
+    if most is not None and status.st_size > most:
+        raise _too_large(status.st_size, most)
+
+
+def _too_large(size: int, most: int) -> Unfit:
+    return Unfit(f"has {size:,} bytes, more than it can need ({most:,})")
 
 
 def parsed(content: bytes) -> Any:

@@ -29,7 +29,12 @@ def _place(variable: str, usual: str) -> Path:
             f"lib is installed in {ROOT}, outside its project: set {variable} to a folder of yours, "
             "or work in a clone, where `make env` sets everything up"
         )
-    return (ROOT / (given or usual)).resolve()
+    return _resolved(given or usual)
+
+
+def _resolved(place: str) -> Path:
+    """A place that may be relative to the project; one that leads in a circle stays as it is."""
+    return Path(os.path.realpath(ROOT / place))
 
 
 def hand_down() -> None:
@@ -67,7 +72,7 @@ def data() -> Path:
         InputError: If DATA_DIR is set and is not a folder.
     """
     given = os.environ.get("DATA_DIR")
-    folder = (ROOT / (given or "data")).resolve()
+    folder = _resolved(given or "data")
     if given and not folder.is_dir():
         raise InputError(
             f"DATA_DIR={given} is not a folder ({folder}); set it to the folder that holds the data "

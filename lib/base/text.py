@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+# Numbers as people write them. Python's own functions also take 1_0, nan, digits of other scripts, and
+# numbers of any length.
+WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
+
 
 def number(value: float, form: str = "g") -> str:
     """Format a number with a true minus sign in place of Python's hyphen, and without one if it rounds to 0.
@@ -19,6 +24,28 @@ def number(value: float, form: str = "g") -> str:
     if said.startswith("-") and not any(digit in said for digit in "123456789inf"):
         said = f"{0:{form}}"
     return said.replace("-", "−")
+
+
+def printable(text: str) -> str:
+    """Escape what cannot be printed in one line, as names of files and words of other libraries may hold.
+
+    Example:
+        >>> printable("a\\nb")
+        'a\\\\nb'
+    """
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def shortened(text: str, *, most: int = 300) -> str:
+    """Cut words that are longer than any that people write, and keep how they begin and end.
+
+    Example:
+        >>> shortened("got 123456789", most=8)
+        'got 12...89'
+    """
+    return re.sub(
+        rf"\S{{{most + 1},}}", lambda word: f"{word[0][: most // 4]}...{word[0][-most // 4 :]}", text
+    )
 
 
 def duration(seconds: float) -> str:

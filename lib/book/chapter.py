@@ -138,7 +138,7 @@ def _items(name: str, value: object, kind: type) -> tuple:
         try:
             if isinstance(item, bool) or kind(item) != float(item):
                 raise ValueError
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InputError(
                 f"parameter {name!r} must hold {'whole ' if kind is int else ''}numbers, got {item!r}"
             ) from None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
+from lib.base import files
 from lib.data.images import UnfitData
 
 
@@ -24,31 +26,31 @@ def listed(folder: Path, pattern: str) -> list[Path]:
         raise UnfitData(f"{folder} cannot be read: {error.strerror}") from error
 
 
-def check_regular(file: Path, limit: int | None = None) -> None:
-    """Check that a file can be opened without waiting for a writer, and is not larger than it can need to be.
-
-    Raises:
-        UnfitData: It is missing, a folder, a pipe or a device, or has more than `limit` bytes.
-    """
+@contextmanager
+def _unfit_data(file: Path) -> Iterator[None]:
+    """Turn what is wrong with a file into UnfitData."""
     try:
-        found = file.stat()
+        yield
+    except files.Unfit as error:
+        raise UnfitData(f"{file} {error}") from error
     except OSError as error:
         raise UnfitData(f"{file} cannot be read: {error.strerror}") from error
-    if not stat.S_ISREG(found.st_mode):
-        raise UnfitData(
-            f"{file} is {'a folder' if stat.S_ISDIR(found.st_mode) else 'a pipe or a device'}, not a file"
-        )
-    if limit is not None and found.st_size > limit:
-        raise UnfitData(f"{file} has {found.st_size:,} bytes, more than it can need ({limit:,})")
+
+
+def check_regular(file: Path) -> None:
+    """Check that a file can be opened without waiting for a writer.
+
+    Raises:
+        UnfitData: It is missing, a folder, a pipe or a device.
+    """
+    with _unfit_data(file):
+        files.check_regular(os.stat(file))
 
 
 def read_bytes(file: Path, limit: int) -> bytes:
     """Content of a file of at most `limit` bytes; raises UnfitData where it cannot be read."""
-    check_regular(file, limit)
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise UnfitData(f"{file} cannot be read: {error.strerror}") from error
+    with _unfit_data(file):
+        return files.read_regular(file, most=limit)
 
 
 def read_lines(file: Path, limit: int) -> list[str]:

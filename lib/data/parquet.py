@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from lib.base.text import printable
 from lib.data.files import check_regular
 from lib.data.images import Images, Published, UnfitData, check_counts, other_than_published
 from lib.data.pictures import _decode, largest_picture
@@ -67,7 +68,7 @@ def _parquet_errors(file: Path) -> Iterator[None]:
         raise
     except Exception as error:  # a damaged file makes pyarrow raise errors of many kinds
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UnfitData(f"{file} cannot be read as parquet: {reason[:200]}") from error
+        raise UnfitData(f"{file} cannot be read as parquet: {printable(reason[:200])}") from error
 
 
 @contextmanager

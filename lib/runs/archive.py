@@ -44,9 +44,9 @@ def checked(archive: Path) -> Path:
     """
     if archive.suffix != ".tar":
         raise InputError(f"an archive's name must end in .tar, got {archive}")
-    if archive.is_dir():
-        raise InputError(f"cannot write {archive}: it is a folder; give another name")
     try:
+        if archive.is_dir():
+            raise InputError(f"cannot write {archive}: it is a folder; give another name")
         archive.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(archive.parent, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -72,7 +72,8 @@ def pack(trainings: Iterable[Training], archive: Path, *, limit_bytes: int = 15 
         raise InputError(f"limit_bytes must be above 0, got {limit_bytes}")
     chosen = sorted(set(trainings), key=lambda training: training.name)
     left = missing(chosen)
-    finished = [training for training in chosen if training not in set(left)]
+    absent = set(left)
+    finished = [training for training in chosen if training not in absent]
     if not finished:
         raise InputError(
             f"nothing to pack: of {len(chosen)} runs asked for, none is finished in {paths.runs()}"

@@ -19,6 +19,7 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.files import Unfit, there, unreadable
 from lib.base.files import damaged as files_damaged
+from lib.base.text import printable
 from lib.runs import equivalence, images, provenance, simulations, store, validity
 from lib.runs.run import config
 from lib.runs.tables import network_selectivity
@@ -242,6 +243,8 @@ def catalogue() -> pd.DataFrame:
     known = [_status(folder) for folder in found]
     for folder, error in closed.items():
         known.append({"status": "damaged", "run": folder.name, "note": str(error)})
+    for row in known:  # names of folders may hold anything
+        row |= {name: printable(str(row[name])) for name in ("run", "note")}
     rows = pd.DataFrame(known, columns=COLUMNS)
     return rows.sort_values(
         ["dataset", "model", "recipe", "variant", "alpha", "seed", "run"], ignore_index=True

@@ -12,10 +12,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lib.base import paths
-from lib.base.files import damaged, write_atomically
+from lib.base.files import Unfit, damaged, parsed, read_file, there, write_atomically
 from lib.base.locks import lock
 
 NAME = "same-code.json"
+MOST_BYTES = 2**26  # of its file; each record takes about a kilobyte
 # kind, old, new; what it is valid for: model, variant, engine, device, ...; evidence, commit, date
 Record = dict[str, object]
 _read: dict[Path, tuple[tuple[int, int, int], list[Record]]] = {}  # file -> (its stamp, its records)
@@ -34,23 +35,37 @@ def records() -> list[Record]:
     """All records; none if there is no file.
 
     Raises:
-        InputError: If the file is cut or edited.
+        InputError: If the file is cut or edited, or cannot be read.
     """
     place = file()
-    try:
-        facts = os.stat(place)
-        stamp = facts.st_mtime_ns, facts.st_size, facts.st_ino  # a new version is a new file
-        if place in _read and _read[place][0] == stamp:
-            return _read[place][1]
-        sealed = json.loads(place.read_bytes())
-        found, seal = sealed["same"], sealed["seal"]
-    except FileNotFoundError:
+    if not there(place):
         return []
-    except (ValueError, TypeError, KeyError):
-        raise _damaged(place, "is not a list of records") from None
-    if seal != _seal(found):
-        raise _damaged(place, "was changed by hand")
+    facts = os.stat(place)
+    stamp = facts.st_mtime_ns, facts.st_size, facts.st_ino  # a new version is a new file
+    if place in _read and _read[place][0] == stamp:
+        return _read[place][1]
+    try:
+        found = _unsealed(read_file(place, most=MOST_BYTES))
+    except Unfit as error:
+        raise _damaged(place, str(error)) from None
     _read[place] = stamp, found
+    return found
+
+
+def _unsealed(content: bytes) -> list[Record]:
+    """The records in a file; raises Unfit for anything else."""
+    sealed = parsed(content)
+    if not isinstance(sealed, dict) or sealed.keys() != {"same", "seal"}:
+        raise Unfit("is not a list of records")
+    found = sealed["same"]
+    if sealed["seal"] != _seal(found):
+        raise Unfit("was changed by hand")
+    texts = isinstance(found, list) and all(
+        isinstance(record, dict) and all(isinstance(record.get(name), str) for name in ("kind", "old", "new"))
+        for record in found
+    )
+    if not texts:
+        raise Unfit("is not a list of records")
     return found
 
 

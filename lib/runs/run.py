@@ -66,7 +66,7 @@ def missing(trainings: Iterable[Training]) -> list[Training]:
     found = {training: _find(training) for training in trainings}
     for run in filter(None, found.values()):
         run.verify()
-    check_images(found)
+    check_images(training for training, run in found.items() if run)
     return [training for training, run in found.items() if run is None]
 
 
@@ -92,8 +92,9 @@ def check_images(trainings: Iterable[Training], *, files: Sequence[str] = (), to
             tables = {file: run.files[file] for file in files if file in run.files}
             known += [images.of_table(training.name, facts, file, entry) for file, entry in tables.items()]
         splits = () if run and all(file in run.files for file in files) else ("test",) if run else data.SPLITS
-        lacking |= {images.Part(training.dataset, split, training.without) for split in splits}
-    images.check(known, to_make=sorted(lacking) if to_make else ())
+        if to_make:
+            lacking.update(images.Part(training.dataset, split, training.without) for split in splits)
+    images.check(known, to_make=sorted(lacking))
 
 
 def command(training: Training) -> str:
@@ -194,6 +195,7 @@ def parent_weights(training: Training) -> State | None:
     """
     if training.start is None:
         return None
+    check_images([training.start, training], to_make=not frozen())
     return _network(training.start, make(training.start, weights=True)).state_dict()
 
 

@@ -21,6 +21,8 @@ from lib import measurements as measurements_
 from lib import runs
 from lib.base import paths
 from lib.base.errors import InputError, unknown
+from lib.base.files import Unfit, read_file
+from lib.base.text import DECIMAL, WHOLE
 from lib.measurements import Asked
 from lib.training.recipe import Training
 
@@ -29,9 +31,7 @@ OPTIONAL = ("variants", "epochs", "measurements")
 LISTS = ("models", "alphas", "seeds", "variants", "measurements")
 # keys whose values are numbers, with examples
 NUMBERS = {"alphas": "-1, 0.4 or 1e-3", "seeds": "0 or 12", "epochs": "8"}
-# at most 18 digits: a run's folder is named by its seed, and names have an end
-WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
+MOST_BYTES = 2**20  # of a sweep file
 FORM = "sweeps/digits.yml shows the form"
 
 
@@ -70,23 +70,30 @@ def read(file: Path | str) -> Sweep:
 Value = str | list[str] | list[str | dict[str, Any]]
 
 
+def content_of(file: Path) -> bytes:
+    """The bytes of a sweep file.
+
+    Raises:
+        FileNotFoundError: There is none.
+        InputError: It is no ordinary file, is too large for one, or cannot be read.
+    """
+    try:
+        return read_file(file, most=MOST_BYTES)
+    except Unfit as error:
+        raise InputError(f"{error}; give a sweep file such as sweeps/digits.yml") from None
+
+
 def _content(file: Path) -> dict[str, Value]:
     """The texts that stand in the file, by key."""
     try:
-        if not file.is_file() and file.exists() and not file.is_dir():  # a pipe would be waited for
-            raise InputError("is no ordinary file; give a sweep file such as sweeps/digits.yml")
         # BaseLoader is YAML's own failsafe schema, in which all values are text. Its nodes, unlike a
         # dictionary, know their lines, and keys that stand twice
-        root = yaml.compose(file.read_bytes(), yaml.BaseLoader)
+        root = yaml.compose(content_of(file), yaml.BaseLoader)
     except FileNotFoundError:
         known = ", ".join(
             str(found.relative_to(paths.ROOT)) for found in sorted(paths.ROOT.glob("sweeps/*.yml"))
         )
         raise InputError(f"no such sweep file; there are: {known or 'none in sweeps/'}") from None
-    except OSError as error:
-        raise InputError(
-            f"cannot be read: {error.strerror}; give a sweep file such as sweeps/digits.yml"
-        ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]

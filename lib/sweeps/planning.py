@@ -141,8 +141,8 @@ def plan(sweep: Sweep, *, shard: tuple[int, int] = (1, 1)) -> Plan:
     i, n = parse_shard("/".join(map(str, shard)))
     part = sweep.trainings[i - 1 :: n]
     missing = tuple(runs.missing(part))
-    tables, again = [], []
-    for training in (t for t in part if t not in set(missing)):
+    tables, again, absent = [], [], set(missing)
+    for training in (one for one in part if one not in absent):
         run = store.Folder(paths.runs() / training.name)
         lacking = [table for table in sweep.measurements if table.file not in run]
         tables += [(training, table) for table in lacking]

@@ -28,6 +28,7 @@ from lib.base import interrupt, paths
 from lib.base.errors import InputError
 from lib.base.files import write_atomically
 from lib.runs import store
+from lib.sweeps.file import content_of
 from lib.sweeps.planning import Outcome, Plan
 from lib.sweeps.report import closing, label, opening
 from lib.sweeps.work import run as work_run
@@ -64,9 +65,11 @@ def folder(plan: Plan, name: str) -> Path:
         InputError: The sweep file cannot be read, or the folder cannot be written.
     """
     try:
-        content = plan.sweep.file.read_bytes()
-    except OSError as error:
+        content = content_of(plan.sweep.file)
+    except FileNotFoundError as error:
         raise InputError(f"{plan.sweep.file}: cannot be read: {error.strerror}") from None
+    except InputError as error:
+        raise InputError(f"{plan.sweep.file}: {error}") from None
     write_atomically(place(name).parent / ".gitignore", b"*\n")
     write_atomically(place(name) / plan.sweep.file.name, content)
     return place(name)
@@ -138,9 +141,11 @@ def _found(training: Training) -> str:
 
 def outcome(plan: Plan, *, interrupted: bool) -> Outcome:
     """What became of a plan, as the store says."""
-    left = tuple(one for one in plan.trainings if one in set(plan.wanted) and not complete(plan, one))
-    made = tuple(one for one in plan.trainings if one in set(plan.training) and one not in left)
-    there = tuple(one for one in plan.trainings if one not in made and one not in left)
+    wanted, trained = set(plan.wanted), set(plan.training)
+    unfinished = {one for one in plan.trainings if one in wanted and not complete(plan, one)}
+    left = tuple(one for one in plan.trainings if one in unfinished)
+    made = tuple(one for one in plan.trainings if one in trained - unfinished)
+    there = tuple(one for one in plan.trainings if one not in trained | unfinished)
     diverged = tuple(one for one in made if _found(one).startswith("diverged"))
     return Outcome(made, there, left, diverged, interrupted, failed=bool(left) and not interrupted)
 

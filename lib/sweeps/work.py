@@ -75,7 +75,8 @@ def run(
     except InputError as error:
         trouble = error
     _clear(plan.trainings)
-    there = tuple(t for t in plan.trainings if t not in set(work.made + work.queue))
+    ours = {*work.made, *work.queue}
+    there = tuple(training for training in plan.trainings if training not in ours)
     outcome = Outcome(
         tuple(work.made),
         there,

@@ -70,6 +70,7 @@ AUGMENTATIONS = {
 }
 
 
+MOST = 10**18  # seeds and epochs are below it: they stand in a folder's name, which has at most 255 bytes
 NAMED_CLASSES = 3  # classes left out that a run's name says; of more, their number
 
 
@@ -130,6 +131,8 @@ class Training:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
+            if value >= MOST:
+                raise InputError(f"{name} must be a whole number of at most 18 digits, got {value!r}")
         if self.start is not None:
             _check_parent(self.start, self)
         object.__setattr__(self, "without", _left_out(self.without, self.dataset))
