@@ -10,6 +10,8 @@ UV := .venv/bin/uv
 # Tests run in so many processes; each works with one thread. A file's tests stay together, longest files first (tests/conftest.py).
 WORKERS ?= 2
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile
+# kernels as for a user without settings, as lib/book/kernels.py has them
+NOBODYS = IPYTHONDIR=$(CURDIR)/_build/ipython MATPLOTLIBRC=/dev/null PYTHONUTF8=1 PYTHONSTARTUP= MPLBACKEND=
 
 # make rerun CHAPTER=approach ALPHA=0.7 [DATASET=digits] [SEED=1] [RECIPE=paper]; lists in quotes: ALPHA="0.7 -0.7"
 RERUN = $(foreach a,$(ALPHA),--alpha=$(a)) $(foreach s,$(SEED),--seed=$(s)) $(if $(DATASET),--dataset=$(DATASET)) $(if $(RECIPE),--recipe=$(RECIPE))
@@ -32,6 +34,8 @@ env: .venv/synced
 .venv/synced: pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1); name another with PYTHON=python3.12" >&2; exit 2; }
 	test -x $(PY) || $(PYTHON) -m venv .venv
+	@# a .venv without pip, such as a system without ensurepip leaves behind, is mended or made anew
+	test -x $(UV) || $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv==0.13.8
 	UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact --quiet --extra autoattack --python $(PY)
 	touch $@
@@ -47,7 +51,7 @@ chapters: env
 
 test: env
 	$(PYTEST) --no-loadscope-reorder tests
-	RUNS_FROZEN=1 OMP_NUM_THREADS=1 $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=600 index.ipynb chapters
+	RUNS_FROZEN=1 OMP_NUM_THREADS=1 $(NOBODYS) $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=600 index.ipynb chapters
 
 lint: env
 	.venv/bin/ruff check lib tests benchmarks chapters

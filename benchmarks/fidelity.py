@@ -149,7 +149,7 @@ def main() -> None:
         "versions": versions,
         "cells": rows,
     }
-    Path(__file__).with_name("fidelity.json").write_text(json.dumps(facts, indent=1) + "\n")
+    Path(__file__).with_name("fidelity.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from myst_nb import glue
 
 figures.setup()
 source = "benchmarks/fidelity.json"
-facts = json.loads((paths.ROOT / source).read_text())
+facts = json.loads((paths.ROOT / source).read_text(encoding="utf-8"))
 cells = pd.DataFrame(facts["cells"])
 fixed, random = cells[cells.kind == "deterministic"], cells[cells.kind == "random"]
 gap, tolerance = 100 * (cells.accuracy - cells.reference_accuracy), 1.5

@@ -33,7 +33,7 @@ from lib.training.recipe import RECIPES
 
 figures.setup()
 source = "benchmarks/results.json"
-rows = pd.DataFrame(json.loads((paths.ROOT / source).read_text()))
+rows = pd.DataFrame(json.loads((paths.ROOT / source).read_text(encoding="utf-8")))
 measured = rows[rows.ratio.notna()]
 glue("machines", "; ".join(sorted({f"{one.machine} (torch {one.torch})" for one in measured.itertuples()})), display=False)
 single = measured.name.str.startswith("corruption: ")

@@ -5,6 +5,7 @@ Bad input is one line on stderr and exit code 2.
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import typer
 
 from lib.base import interrupt
 from lib.base.errors import InputError, unknown
-from lib.base.text import DECIMAL, WHOLE, printable, shortened
+from lib.base.text import MOST, in_words, parsed, printable, shortened
 
 KEPT = (
     "what was finished is kept, with the last checkpoint of a network at work; the same command "
@@ -47,10 +48,12 @@ Csv = Annotated[bool, typer.Option("--csv", help="comma-separated values on stdo
 
 
 def _number(text: str, kind: type[Number], name: str) -> Number:
-    if (WHOLE if kind is int else DECIMAL).fullmatch(text.strip()):
-        return kind(text)
-    many = " of at most 18 digits" if kind is int and text.strip().lstrip("+-").isdigit() else ""
-    raise InputError(f"{name} must be a {'whole ' if kind is int else ''}number{many}, got {text!r}")
+    try:
+        return parsed(text, kind)
+    except (ValueError, OverflowError) as error:
+        whole = "whole " if kind is int else ""
+        small = f" below {MOST}" if isinstance(error, OverflowError) else ""
+        raise InputError(f"{name} must be a {whole}number{small}, got {in_words(text)}") from None
 
 
 @app.callback()
@@ -413,6 +416,10 @@ def rerun(
 
 def main() -> None:
     """Run the command line; every InputError is one line on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # all text is UTF-8, whatever the locale; a terminal shows what it can
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("papermill").setLevel(logging.WARNING)  # it announces every notebook it looks at
     with interrupt.heard():

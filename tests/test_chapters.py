@@ -4,10 +4,14 @@ wrong.
 
 import ast
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -231,6 +235,11 @@ BAD = {
     "nan": ({"alphas": [float("nan")]}, "nan"),
     "bool": ({"alphas": [True]}, "True"),
     "half a seed": ({"seeds": [0.5]}, "whole numbers, got 0.5"),
+    "a number of 400 digits": ({"seeds": [10**400]}, f"whole numbers below {2**53}, got 1000000"),
+    "one of 5,000": ({"seeds": [10**5000]}, f"whole numbers below {2**53}, got a number too long"),
+    "alpha of 400 digits": ({"alphas": [10**400]}, "must hold numbers, got 1000000"),
+    "another script's digits": ({"alphas": ["１"]}, "must hold numbers, got"),
+    "an underscore": ({"alphas": ["1_0"]}, "must hold numbers, got '1_0'"),
     "negative seed": ({"seeds": [-1]}, "-1"),
     "data set": ({"dataset": "mnist"}, "unknown data set 'mnist'"),
     "data set's type": ({"dataset": 3}, "'dataset' must be a name, got 3"),
@@ -517,9 +526,9 @@ def little_book(tmp_path, monkeypatch):
     }
     (tmp_path / "_config.yml").write_text(json.dumps(config))
 
-    def build(source):
+    def build(source, **how):
         (tmp_path / "chapters" / "index.py").write_text(f"# %% [markdown]\n# # A page\n\n# %%\n{source}\n")
-        return site.build(tmp_path / "_build")
+        return site.build(tmp_path / "_build", **how)
 
     return build
 
@@ -540,6 +549,98 @@ def test_build_fails_with_one_line_and_again(case, little_book):
         with pytest.raises(InputError, match=message) as failed:
             little_book(source)
         assert "\n" not in str(failed.value)
+
+
+HARMLESS = {
+    "of a library": "import warnings\n\nwarnings.warn('watch out')",
+    "printed": "import sys\n\nprint('watch out', file=sys.stderr)",
+    "of Sphinx": "x = 1\n\n# %% [markdown]\n# {ref}`watch-out`",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", HARMLESS)
+def test_a_warning_does_not_fail_a_rerun(case, little_book, caplog):
+    """What stops a build of the book is told, and the page is there."""
+    html = (little_book(f"print(6 * 7)\n{HARMLESS[case]}", only="index") / "index.html").read_text(
+        encoding="utf-8"
+    )
+    assert "42" in html and "cell_output" in html
+    (said,) = [message for message in caplog.messages if "watch" in message]
+    assert "\n" not in said and (said.startswith("warning in chapter index: ") or "build.log" in said)
+
+
+def test_builds_into_one_folder_come_one_after_the_other(tmp_path, monkeypatch):
+    """Such as two reruns of one chapter at once: each gets a whole page, the last one's stays."""
+    inside, met = [], []
+
+    def executed(given, only, head):
+        inside.append(given["n"])
+        met.append(len(inside))
+        time.sleep(0.2)
+        return {}
+
+    def pages(source, target, *, strict):
+        (source / "pages").mkdir()
+        (source / "pages" / "index.html").write_text(str(inside.pop()), encoding="utf-8")
+        return source / "pages"
+
+    monkeypatch.setattr(site, "_executed", executed)
+    monkeypatch.setattr(site, "_jupyter_book", pages)
+    monkeypatch.setattr(site, "STATIC", ())
+    with ThreadPoolExecutor(4) as pool:
+        built = list(pool.map(lambda n: site.build(tmp_path / "same", {"n": n}, only="approach"), range(4)))
+    assert met == [1, 1, 1, 1] and set(built) == {tmp_path / "same" / "html"}
+    assert (built[0] / "index.html").read_text(encoding="utf-8") in "0123"
+    assert sorted(one.name for one in (tmp_path / "same").iterdir()) == [".locks", "book", "html"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("locale", ["POSIX", "latin-1"])
+def test_a_page_is_built_and_published_in_any_locale(tmp_path, locale):
+    """All that is said, in whatever letters, is written as UTF-8; and a page is published whole."""
+    project, text = tmp_path / "project", "α − é 日本"
+    shutil.copytree(paths.ROOT / "lib", project / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+    (project / "chapters").mkdir()
+    (project / "_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
+    settings = {"title": text, "only_build_toc_files": True, "execute": {"execute_notebooks": "off"}}
+    (project / "_config.yml").write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
+    source = f"# %% [markdown]\n# # {text} prose\n\n# %%\nprint('{text} printed')\n"
+    (project / "chapters" / "index.py").write_text(source, encoding="utf-8")
+    published = project / "index.ipynb"
+    published.write_text(f"{text} old", encoding="utf-8")
+    code = "from lib.book import notebooks, site\nfrom lib.base import paths\n"
+    code += "print(notebooks.publish()); print(notebooks.publish()); print(site.build(paths.BUILD))"
+    usual = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
+    environment = usual | {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(project)}
+    environment |= {"RUNS_DIR": str(tmp_path / "runs")} | posix_or_latin1(locale, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", code],
+        cwd=project, env=environment, capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, again, _ = done.stdout.splitlines()
+    assert str(published) in first and again == "[]"
+    notebook = nbformat.reads(published.read_bytes().decode("utf-8"), as_version=4)
+    assert notebook.cells[0].source == f"# {text} prose"
+    assert notebook.cells[1].outputs[0].text == f"{text} printed\n"
+    page = (project / "_build" / "html" / "index.html").read_bytes().decode("utf-8")
+    assert f"{text} prose" in page and f"{text} printed" in page and f"<title>{text} prose" in page
+
+
+def posix_or_latin1(locale: str, folder: Path) -> dict[str, str]:
+    """Environment variables for a locale that is not UTF-8."""
+    if locale == "POSIX":
+        return {"LC_ALL": "POSIX"}
+    name = "en_US.ISO-8859-1"
+    if not shutil.which("localedef"):
+        pytest.skip("no latin-1 locale can be made here: localedef is missing")
+    subprocess.run(
+        ["localedef", "-i", "en_US", "-f", "ISO-8859-1", folder / name], capture_output=True, check=False
+    )
+    if not (folder / name).is_dir():
+        pytest.skip("no latin-1 locale can be made here")
+    return {"LC_ALL": name, "LOCPATH": str(folder)}
 
 
 @pytest.mark.slow

@@ -51,6 +51,34 @@ BAD = {
     "alpha not a number": (["train", "--dataset", "digits", "--alpha", "nan"], "nan"),
     "alpha infinite": (["train", "--dataset", "digits", "--alpha=-inf"], "-inf"),
     "alpha text": (["train", "--dataset", "digits", "--alpha", "high"], "high"),
+    "alpha with an underscore": (
+        ["train", "--dataset", "digits", "--alpha", "1_0"],
+        "must be a number, got '1_0'",
+    ),
+    "alpha in other digits": (
+        ["train", "--dataset", "digits", "--alpha", "１"],
+        "must be a number, got '１'",
+    ),
+    "alpha of 400 digits": (
+        ["train", "--dataset", "digits", "--alpha", "9" * 400],
+        "must be a finite number",
+    ),
+    "seed with an underscore": (["rerun", "approach", "--seed", "1_0"], "must be a whole number, got '1_0'"),
+    "seed of 400 digits": (
+        ["train", "--seed", "9" * 400],
+        f"must be a whole number below {2**53}, got '999999",
+    ),
+    "seed of 5,000 digits": (["rerun", "approach", "--seed", "9" * 5000], f"below {2**53}, got '9999"),
+    "seed that is no number of its own": (["train", f"--seed={2**53}"], f"below {2**53}, got '{2**53}'"),
+    "epochs with an underscore": (["train", "--epochs", "1_6"], "must be a whole number, got '1_6'"),
+    "budget with an underscore": (
+        ["sweep", "sweeps/digits.yml", "--budget", "1_0"],
+        "must be a number, got '1_0'",
+    ),
+    "alpha of a rerun": (
+        ["rerun", "approach", "--dataset=digits", "--alpha", "9" * 400],
+        "finite number, got inf",
+    ),
     "negative seed": (["train", "--dataset", "digits", "--seed=-1"], "-1"),
     "broken seed": (["train", "--dataset", "digits", "--seed", "1.5"], "1.5"),
     "no epochs": (["train", "--dataset", "digits", "--epochs", "0"], "0"),

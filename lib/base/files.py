@@ -13,8 +13,8 @@ import stat
 import time
 import warnings
 import zipfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from io import BufferedIOBase
 from pathlib import Path
@@ -49,6 +49,27 @@ def unreadable(path: Path, error: OSError) -> InputError:
     """The error for what the system does not let us read."""
     reason = error.strerror or type(error).__name__
     return InputError(f"cannot read {path}: {reason}; mend its permissions or its disk, or move it away")
+
+
+@contextmanager
+def no_room(what: str) -> Iterator[None]:
+    """While open, a disk that is full or cannot be written to, or another error of the system, is one line.
+
+    Args:
+        what: What cannot be done then, as a verb: "build the book".
+
+    Raises:
+        InputError: In place of such an error.
+    """
+    try:
+        yield
+    except OSError as error:
+        # shutil.copytree collects what the system said as text
+        said = error.strerror or str(error)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in said
+        where = f" ({error.filename})" if error.filename else ""
+        reason = "the disk is full, free some room" if full else said.splitlines()[0][:300]
+        raise InputError(f"cannot {what}{where}: {reason}") from error
 
 
 def there(path: Path) -> bool:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TypeVar
+
+_Number = TypeVar("_Number", int, float)
+MOST = 2**53  # whole numbers from here on are no numbers of their own in float64 and JSON
 
 # Numbers as people write them. Python's own functions also take 1_0, nan, digits of other scripts, and
 # numbers of any length.
 WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+DIGITS = re.compile(r"[-+]?[0-9]+")  # the same, of any length and with zeros in front
 DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
 
 
@@ -46,6 +51,72 @@ def shortened(text: str, *, most: int = 300) -> str:
     return re.sub(
         rf"\S{{{most + 1},}}", lambda word: f"{word[0][: most // 4]}...{word[0][-most // 4 :]}", text
     )
+
+
+def parsed(text: str, kind: type[_Number]) -> _Number:
+    """The number that a text says, as people write numbers.
+
+    Python's own reading takes 1_0 for 10, and digits of other scripts.
+
+    Raises:
+        ValueError: It says none.
+        OverflowError: It says a whole number of `MOST` or above, which a float64 would round.
+    """
+    said = text.strip()
+    if not (DIGITS if kind is int else DECIMAL).fullmatch(said):
+        raise ValueError(text)
+    if kind is int and (not WHOLE.fullmatch(said) or abs(int(said)) >= MOST):
+        raise OverflowError(text)
+    return kind(said)
+
+
+def in_words(value: object) -> str:
+    """A value in Python's words, for a message: of what is long, its beginning.
+
+    Example:
+        >>> in_words("1_0")
+        "'1_0'"
+        >>> in_words(10**400)
+        '1000000000000000000000000000000000000000... (401 characters)'
+    """
+    try:
+        said = repr(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number too long to be written"
+    return said if len(said) <= 80 else f"{said[:40]}... ({len(said)} characters)"
+
+
+def without_html(markdown: str) -> str:
+    """Markdown in which nothing is taken for HTML, shown as it was written otherwise.
+
+    Example:
+        >>> without_html("1 < 2, <b>")
+        '1 < 2, &lt;b>'
+    """
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", markdown)
+
+
+def plain_markdown(value: object) -> str:
+    """Text, or a value in Python's words, as Markdown that shows it as it is, in one line.
+
+    Example:
+        >>> plain_markdown("[a]<i>")
+        '&#91;a&#93;&lt;i>'
+    """
+    said = " ".join(str(value).split()).replace("&", "&amp;")
+    return without_html(re.sub(r"[\\`*_\[\]{}$~|]", lambda found: f"&#{ord(found[0])};", said))
+
+
+def markdown_code(value: object) -> str:
+    """The same as code, between more backticks than the text has in a row.
+
+    Example:
+        >>> markdown_code("a"), markdown_code("a`b")
+        ('`a`', '`` a`b ``')
+    """
+    said = " ".join(str(value).split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", said)), default=0))
+    return f"{fence}{said}{fence}" if len(fence) == 1 else f"{fence} {said} {fence}"
 
 
 def duration(seconds: float) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from lib import runs
 from lib.base.errors import InputError
-from lib.base.text import number
+from lib.base.text import MOST, parsed, in_words
+from lib.base.text import number as text_number
 from lib.runs import provenance
 from lib.training import variants
 from lib.training.recipe import RECIPES, Training, usual_model
@@ -48,7 +49,7 @@ class Parameters:
         )
         if not self.variants:
             return f"{start}, {seeds} for each α"
-        alphas = ", ".join(map(number, self.alphas))
+        alphas = ", ".join(map(text_number, self.alphas))
         each = f"{seeds} for each way of training" + (" and α" if len(self.alphas) > 1 else "")
         fewer = (
             f", {_seeds(self.pgd_seeds)} of PGD training"
@@ -136,14 +137,29 @@ def _items(name: str, value: object, kind: type) -> tuple:
     items = []
     for item in value:
         try:
-            if isinstance(item, bool) or kind(item) != float(item):
+            if isinstance(item, bool):
                 raise ValueError
-        except (TypeError, ValueError, OverflowError):
+            number = parsed(item, kind) if isinstance(item, str) else kind(item)
+            if number != float(item):
+                raise ValueError
+            if kind is int and number >= MOST:
+                raise OverflowError
+        except (TypeError, ValueError, OverflowError) as error:
+            small = f" below {MOST}" if isinstance(error, OverflowError) and kind is int else ""
             raise InputError(
-                f"parameter {name!r} must hold {'whole ' if kind is int else ''}numbers, got {item!r}"
+                f"parameter {name!r} must hold {'whole ' if kind is int else ''}numbers{small}, "
+                f"got {in_words(item)}"
             ) from None
-        items.append(kind(item))
+        items.append(number)
     return tuple(dict.fromkeys(items))
+
+
+def _startup() -> Mapping[str, object]:
+    """What IPython's startup files, which a user may have, have put into the namespace of a notebook."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    return shell.user_ns_hidden if shell else {}
 
 
 def parameters(namespace: Mapping[str, Any]) -> Parameters:
@@ -160,10 +176,12 @@ def parameters(namespace: Mapping[str, Any]) -> Parameters:
     """
     known = namespace.get("__annotations__", {})
     own = {"In", "Out", "exit", "quit", "open", "get_ipython"}  # IPython's
+    started = _startup()
     for name, value in namespace.items():
         if (
             not name.startswith("_")
             and name not in own
+            and not (name in started and value is started[name])
             and name not in known
             and not isinstance(value, types.ModuleType)
         ):

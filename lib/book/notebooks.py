@@ -19,8 +19,11 @@ from nbformat import NotebookNode
 
 from lib.base import interrupt, paths
 from lib.base.errors import InputError, unknown
+from lib.base.files import no_room, write_atomically
+from lib.book import kernels
+from lib.runs import staleness
 
-KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
+KERNEL = {"name": kernels.NAME, "language": "python", "display_name": "Python 3"}
 # execution limit of one cell; jupyter-book's own default of 30 s is for notebooks that compute nothing
 CELL_SECONDS = 600
 
@@ -76,6 +79,17 @@ def declared(name: str) -> dict[str, str]:
 
 # ---- execution ---------------------------------------------------------------------------------------------
 
+STALE = "stale"  # where the metadata of an executed notebook have its stale results, by kind
+# a last cell, which is taken away again: it says which stale results the chapter has read
+_REPORTED = "cell-report"
+_REPORT = f"""import sys
+if "lib.runs.provenance" in sys.modules:
+    from IPython.display import display
+    from lib.runs import provenance, staleness
+    stale = staleness.named(staleness.of(provenance.so_far()))
+    display({{"text/plain": ""}}, raw=True, metadata={{"{STALE}": stale}})
+"""
+
 
 def execute(name: str, given: Mapping[str, object] | None = None, *, frozen: bool = False) -> NotebookNode:
     """Run a chapter with parameters in place of its defaults; two runs from the same cache are equal byte for
@@ -103,16 +117,20 @@ def execute_all(
                 raise InputError(
                     f"unknown parameter {parameter!r}; chapter {name!r} takes {', '.join(sorted(known))}"
                 )
-    setting = {"RUNS_FROZEN": "1" if frozen else os.environ.get("RUNS_FROZEN", ""), "PYTHONHASHSEED": "0"}
     done: dict[str, NotebookNode] = {}
-    with _environment(**setting), _kernels_to(paths.BUILD / "kernels.log"):
+    with (
+        no_room("run chapters"),
+        kernels.settled(),
+        kernels.environment(RUNS_FROZEN="1" if frozen else os.environ.get("RUNS_FROZEN", "")),
+        _kernels_to(paths.BUILD / "kernels.log"),
+    ):
         # as in Jupyter, a kernel starts in the folder of its notebook, which is the working folder of this
         # process; threads share it, so folders are done one after the other
         for folder in dict.fromkeys(published(name).parent for name in names):
             there = [name for name in names if published(name).parent == folder]
             with (
                 contextlib.chdir(folder),
-                ThreadPoolExecutor(os.cpu_count()) as pool,
+                ThreadPoolExecutor(kernels.most()) as pool,
                 interrupt.children_end(),
             ):
                 done |= zip(
@@ -120,36 +138,38 @@ def execute_all(
                     pool.map(lambda name: _run(name, given, seconds=CELL_SECONDS if frozen else None), there),
                     strict=True,
                 )
+    for kind, stale in staleness.merged(
+        notebook.metadata.get(STALE, {}) for notebook in done.values()
+    ).items():
+        staleness.tell(kind, stale)
     return {name: done[name] for name in names}
 
 
 def _run(name: str, given: Mapping[str, object], *, seconds: int | None) -> NotebookNode:
     import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    source, place = read(name), sources()[name].relative_to(paths.ROOT)
+    source.cells.append(nbformat.v4.new_code_cell(_REPORT, id=_REPORTED))
     try:
         notebook = papermill.execute_notebook(
-            read(name), None, given, kernel_name=KERNEL["name"], language=KERNEL["language"],
+            source, None, given, kernel_name=KERNEL["name"], language=KERNEL["language"],
             progress_bar=False, execution_timeout=seconds,
         )  # fmt: skip
     except PapermillExecutionError as error:
+        raise InputError(f"{place}, cell {error.exec_count}: {error.ename}: {error.evalue}") from None
+    except CellTimeoutError:
+        raise InputError(f"{place}: a cell took longer than {seconds} seconds") from None
+    # nbclient says RuntimeError of a kernel that ends before it has begun
+    except (DeadKernelError, RuntimeError) as error:
+        if not re.search(r"[Kk]ernel (died|didn't respond)", str(error)):
+            raise
         raise InputError(
-            f"{sources()[name].relative_to(paths.ROOT)}, cell {error.exec_count}: {error.ename}: "
-            f"{error.evalue}"
+            f"{place}: its kernel has died; most often the system kills one when memory runs out: free some, "
+            f"and run the same command again ({paths.BUILD / 'kernels.log'} has its last words)"
         ) from None
     return _clean(notebook)
-
-
-@contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    """Environment variables for the kernels that are started meanwhile."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
 @contextlib.contextmanager
@@ -159,8 +179,8 @@ def _kernels_to(log: Path) -> Iterator[None]:
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stderr.flush()
-    kept = os.dup(2)
     with log.open("a", encoding="utf-8") as out:
+        kept = os.dup(2)
         os.dup2(out.fileno(), 2)
     try:
         yield
@@ -175,7 +195,13 @@ def _clean(notebook: NotebookNode) -> NotebookNode:
     where MyST-NB reads it.
     """
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    report = notebook.cells.pop() if notebook.cells[-1].id == _REPORTED else NotebookNode(outputs=[])
+    for output in report.outputs:
+        if stale := output.get("metadata", {}).get(STALE):
+            notebook.metadata[STALE] = stale
     for cell in notebook.cells:
+        if "outputs" in cell:
+            cell.outputs = list(filter(None, map(_without_warnings, cell.outputs)))
         tags = [tag for tag in cell.metadata.get("tags", []) if tag != "papermill-error-cell-tag"]
         if "injected-parameters" in tags:
             cell["id"], tags = "cell-injected", [*tags, "hide-input"]
@@ -194,6 +220,14 @@ def _clean(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
+def _without_warnings(output: NotebookNode) -> NotebookNode | None:
+    """An output without the lines on stderr that say what is stale: the page says it at its head."""
+    if output.get("name") != "stderr":
+        return output
+    kept = [line for line in output.text.splitlines(keepends=True) if not line.startswith(staleness.WORD)]
+    return NotebookNode(output | {"text": "".join(kept)}) if kept else None
+
+
 def text(notebook: NotebookNode) -> str:
     """The notebook as it is written to a file."""
     return nbformat.writes(notebook) + "\n"
@@ -208,7 +242,8 @@ def publish(names: list[str] | None = None) -> list[Path]:
     changed = []
     for name, notebook in execute_all(names or list(sources()), frozen=True).items():
         file = published(name)
-        if not file.exists() or file.read_text() != text(notebook):
-            file.write_text(text(notebook))
+        content = text(notebook).encode()
+        if not file.exists() or file.read_bytes() != content:
+            write_atomically(file, content)
             changed.append(file)
     return changed

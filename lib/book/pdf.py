@@ -107,7 +107,7 @@ def combined(folder: Path, pages: list[str], *, title: str, author: str) -> str:
     """One HTML document from the pages of a built book, with a title page and contents; its place is a folder
     beside `folder`.
     """
-    texts = {page: (folder / f"{page}.html").read_text() for page in pages}
+    texts = {page: (folder / f"{page}.html").read_text(encoding="utf-8") for page in pages}
     titles = {
         page: found[1].strip() if (found := _TITLE.search(text)) else page for page, text in texts.items()
     }
@@ -124,7 +124,7 @@ def combined(folder: Path, pages: list[str], *, title: str, author: str) -> str:
     return f"""<!DOCTYPE html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{html.escape(title)}</title>
 {sheets}
-<style>{(Path(__file__).parent / "print.css").read_text()}</style>
+<style>{(Path(__file__).parent / "print.css").read_text(encoding="utf-8")}</style>
 {"".join(scripts)}</head><body>
 <header><p class="title">{html.escape(title)}</p><p>{html.escape(author)}</p></header>
 <nav><p class="contents">Contents</p><ol>{lines}</ol></nav>
@@ -145,11 +145,15 @@ def printed(target: Path, within: Browser | None = None) -> Path:
     Raises:
         InputError: If there is no browser, or a picture is missing.
     """
-    pages = whole(contents(yaml.safe_load((target / "book" / "_toc.yml").read_text())), target / "html")
-    config = yaml.safe_load((target / "book" / "_config.yml").read_text())
+    pages = whole(
+        contents(yaml.safe_load((target / "book" / "_toc.yml").read_text(encoding="utf-8"))), target / "html"
+    )
+    config = yaml.safe_load((target / "book" / "_config.yml").read_text(encoding="utf-8"))
     source = target / "pdf" / "book.html"
     source.parent.mkdir(exist_ok=True)
-    source.write_text(combined(target / "html", pages, title=config["title"], author=config["author"]))
+    source.write_text(
+        combined(target / "html", pages, title=config["title"], author=config["author"]), encoding="utf-8"
+    )
     with (
         nullcontext(within) if within else browser.chromium() as chromium,
         chromium.new_context(viewport={"width": WIDTH, "height": 1000}) as context,

@@ -18,7 +18,7 @@ from lib import measurements, runs
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.files import write_atomically
-from lib.base.text import number
+from lib.base.text import number, without_html
 from lib.book import chapter, notebooks, prose
 from lib.book.figures import style
 from lib.book.figures.headline import headline
@@ -34,7 +34,7 @@ BINDER = "https://mybinder.org"
 def repository() -> str:
     """The project's public address, from [project.urls] in pyproject.toml; "" while it is not filled in."""
     file = paths.ROOT / "pyproject.toml"
-    project = tomllib.loads(file.read_text())["project"] if file.exists() else {}
+    project = tomllib.loads(file.read_text(encoding="utf-8"))["project"] if file.exists() else {}
     return project.get("urls", {}).get("Repository", "").rstrip("/")
 
 
@@ -178,15 +178,18 @@ def made() -> dict[Path, bytes]:
         ``{file: its content}``.
     """
     drawn, described = figure()
-    text = (paths.ROOT / "README.md").read_text()
+    text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
     for name, block in {
         "binder": binder(),
-        "headline": f"![{described}]({FIGURE})\n\n*{described}*",
-        "claims": claims(),
+        "headline": without_html(f"![{described}]({FIGURE})\n\n*{described}*"),
+        "claims": without_html(claims()),
     }.items():
         text = _between(text, name, block)
     citation = re.sub(
-        r"^repository-code: .*\n", "", (paths.ROOT / "CITATION.cff").read_text(), flags=re.MULTILINE
+        r"^repository-code: .*\n",
+        "",
+        (paths.ROOT / "CITATION.cff").read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
     )
     if repository():
         citation = citation.replace("license: ", f"repository-code: {repository()}\nlicense: ", 1)

@@ -18,6 +18,7 @@ import typer
 from lib import measurements, runs
 from lib.base import paths
 from lib.base.files import write_atomically
+from lib.base.text import markdown_code, plain_markdown
 from lib.runs import catalogue, store
 from lib.training.recipe import Training
 from lib.training.recipe import labels as recipe_labels
@@ -183,8 +184,8 @@ def _columns(file: str, folders: list[store.Folder]) -> str:
         for name, kind in table.dtypes.items()
     }
     return (
-        f"{len(table):,} rows in `{run.path.name}`: "
-        + ", ".join(f"`{name}` {kind}" for name, kind in kinds.items())
+        f"{len(table):,} rows in {markdown_code(run.path.name)}: "
+        + ", ".join(f"{markdown_code(name)} {plain_markdown(kind)}" for name, kind in kinds.items())
         + "\n"
     )
 
@@ -193,9 +194,9 @@ def run_files() -> str:
     """The page about the files of a run, from the measurements' docstrings and from cached runs."""
     folders = [store.Folder(folder) for folder in catalogue.folders()]
     example = fields(runs.config(folders[0])) if folders else {}
-    shown = {name: f"`{json.dumps(value, ensure_ascii=False)}`" for name, value in example.items()}
+    shown = {name: markdown_code(json.dumps(value, ensure_ascii=False)) for name, value in example.items()}
     config = _rows(
-        ("field", "meaning", f"in `{folders[0].path.name}`" if folders else ""),
+        ("field", "meaning", f"in {markdown_code(folders[0].path.name)}" if folders else ""),
         [(f"`{name}`", text, shown.get(name, "")) for name, text in CONFIG_FIELDS.items()],
     )
     parts = [INTRODUCTION, "## config.json\n", config, "## manifest.json\n"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from lib import runs
 from lib.base import paths
-from lib.base.text import duration, number
+from lib.base.text import duration, number, plain_markdown
 from lib.book import chapter as book_chapter
 from lib.book import notebooks, site
 from lib.runs import catalogue, store
@@ -107,7 +107,9 @@ def marked(before: Mapping[Training, frozenset[str] | None]) -> str:
             f"| `{Path(training.name).name}` | {number(training.alpha)} | {training.seed} | "
             f"{'made now' if there is None else 'cached'} "
         )
-        (new if there is None or measured else old).append(f"{row}| {', '.join(measured) or 'cached'} |")
+        (new if there is None or measured else old).append(
+            f"{row}| {', '.join(map(plain_markdown, measured)) or 'cached'} |"
+        )
     trained = sum(there is None for there in before.values())
     counts = (
         f"Of its {len(before)} networks, {trained} {'was' if trained == 1 else 'were'} made now "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,11 +19,15 @@ from nbformat import NotebookNode
 
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.book import notebooks, readme, reference
+from lib.base.files import no_room
+from lib.base.locks import lock
+from lib.base.text import markdown_code
+from lib.book import kernels, notebooks, readme, reference
 from lib.book import sources as book_sources
-from lib.runs import catalogue
+from lib.runs import catalogue, staleness
 
 RUNS = Path(book_sources.RUNS_PAGE).stem  # the chapter that lists all runs
+_log = logging.getLogger(__name__)
 STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static", "reference")
 
 
@@ -58,10 +64,40 @@ def build(
             broken reference or a damaged run.
     """
     catalogue.refuse_damaged(catalogue.catalogue())
-    source = target / "book"
-    for old in (source, target / "html"):
-        shutil.rmtree(old, ignore_errors=True)
-    (source / "chapters").mkdir(parents=True)
+    # two builds into one folder, such as two reruns of a chapter, come one after the other
+    with no_room("build the book"), lock(target, "build"):
+        executed = _executed(given, only, head)
+        draft = target / "draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            _write_sources(executed, draft)
+            pages = _jupyter_book(draft, target, strict=not only)
+            _replace(target / "html", pages)
+            _replace(target / "book", draft)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return target / "html"
+
+
+def _replace(folder: Path, new: Path) -> None:
+    """Put a folder in the place of another, which stays until then."""
+    old = folder.with_name(f"{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _executed(
+    given: Mapping[str, object] | None, only: str | None, head: Callable[[], str] | None
+) -> dict[str, NotebookNode]:
+    """The chapters as they are shown, by name; see `build`."""
     if only:
         executed = {
             name: nbformat.read(notebooks.published(name), as_version=4)
@@ -71,15 +107,61 @@ def build(
         executed |= notebooks.execute_all([only], given, frozen=False)
         if only != RUNS and RUNS in executed:  # figures lead to the rows of runs that may be new
             executed |= notebooks.execute_all([RUNS], frozen=True)
+        for name in {only, RUNS} & executed.keys():
+            _say_warnings(name, executed[name])
         if head:
             executed[only].cells.insert(1, nbformat.v4.new_markdown_cell(head(), id="cell-head"))
     else:
         executed = notebooks.execute_all(list(notebooks.sources()), given, frozen=True)
+    for notebook in executed.values():
+        if stale := notebook.metadata.get(notebooks.STALE):
+            notebook.cells.insert(1, nbformat.v4.new_markdown_cell(stale_head(stale), id="cell-stale"))
+    return executed
+
+
+def stale_head(stale: Mapping[str, list[str]]) -> str:
+    """What a page says at its head where numbers on it come from stale results, as Markdown.
+
+    Args:
+        stale: {kind of result: names of runs}, from `staleness.named`.
+    """
+    lines = [
+        f"- {staleness.described(kind, names)}: {', '.join(map(markdown_code, names))}"
+        for kind, names in stale.items()
+    ]
+    return "\n".join([
+        "````{admonition} Numbers on this page are stale",
+        ":class: warning",
+        "They were made by other code than today's, which may give other numbers; "
+        "`python -m lib runs recheck` tells whether it does.",
+        "",
+        *lines,
+        "````",
+    ])
+
+
+def _say_warnings(name: str, notebook: NotebookNode) -> None:
+    """Take warnings out of a chapter that was rerun, and log the first line of each.
+
+    Of the published book, they would stop the build.
+    """
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":
+                first = next(iter(output.text.strip().splitlines()), "")
+                _log.warning("warning in chapter %s: %s", name, first)
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+
+
+def _write_sources(executed: Mapping[str, NotebookNode], source: Path) -> None:
+    """Write all that jupyter-book makes the pages of into a folder."""
+    (source / "chapters").mkdir(parents=True)
     for name, notebook in executed.items():
         file = notebooks.published(name).relative_to(paths.ROOT)
         if wrong := stored_errors(notebook):
             raise InputError(f"{file} holds an error: {wrong[0]}")
-        (source / file).write_text(page(notebook))
+        (source / file).write_text(page(notebook), encoding="utf-8")
     for name in STATIC:
         place = paths.ROOT / name
         if place.is_dir():
@@ -87,13 +169,13 @@ def build(
         elif place.exists():
             shutil.copy(place, source / name)
     if address := os.environ.get("BOOK_REPOSITORY") or readme.repository():
-        (source / "_config.yml").write_text(addressed((source / "_config.yml").read_text(), address))
+        config = source / "_config.yml"
+        config.write_text(addressed(config.read_text(encoding="utf-8"), address), encoding="utf-8")
     for text in paths.CHAPTERS.glob("*.md"):
         shutil.copy(text, source / "chapters")
     if (source / "reference").is_dir():
         for name, content in reference.pages().items():
-            (source / name).write_text(content)
-    return _jupyter_book(source, target)
+            (source / name).write_text(content, encoding="utf-8")
 
 
 def page(notebook: NotebookNode) -> str:
@@ -136,10 +218,29 @@ def addressed(config: str, address: str) -> str:
     return yaml.safe_dump(facts, allow_unicode=True, sort_keys=False)
 
 
+# what Sphinx and the interpreter take from a user's environment, and the book must not
+_NOT_SPHINX = {
+    "SOURCE_DATE_EPOCH",
+    "PYTHONWARNINGS",
+    "PYTHONOPTIMIZE",
+    "PYTHONSTARTUP",
+    "LANGUAGE",
+    "SPHINXOPTS",
+}
 _PROBLEM = re.compile(r"WARNING|ERROR|Exception|Traceback|Error:")
 
 
-def _jupyter_book(source: Path, target: Path) -> Path:
+def _jupyter_book(source: Path, target: Path, *, strict: bool) -> Path:
+    """Have jupyter-book make the pages.
+
+    Args:
+        source: What `_write_sources` has written.
+        target: Where the log goes.
+        strict: Whether a warning is an error; else it is logged.
+
+    Returns:
+        The folder of the pages.
+    """
     # --all: a second build over an old one does not repeat the warnings of the pages that it does not read
     # again
     command = [
@@ -147,29 +248,53 @@ def _jupyter_book(source: Path, target: Path) -> Path:
         str(Path(sysconfig.get_path("scripts"), "jupyter-book")),
         "build",
         str(source),
-        "-W",
+        *(["-W"] if strict else []),
         "-n",
         "--keep-going",
         "--all",
     ]
     # the reference is about this library, even where another one is installed
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_SPHINX}
+    environment |= kernels.text_is_utf8() | {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")])),
+        "LC_ALL": "C",  # so that what it warns of is in English, and can be told from the rest
     }
-    done = subprocess.run(
-        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, env=environment
-    )
+    with tempfile.TemporaryDirectory(prefix="sphinx-", ignore_cleanup_errors=True) as settings:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            check=False,
+            env=environment
+            | {"IPYTHONDIR": settings, "JUPYTER_CONFIG_DIR": settings, "MATPLOTLIBRC": os.devnull},
+        )
     log = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
-    (target / "build.log").write_text(log)
+    (target / "build.log").write_text(log, encoding="utf-8")
+    problems = [line.replace(f"{source}/", "") for line in log.splitlines() if _PROBLEM.search(line)]
     if done.returncode:
-        problems = [line for line in log.splitlines() if _PROBLEM.search(line)] or log.splitlines()[-1:]
-        first = problems[0].replace(f"{source}/", "")
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise InputError(f"the book does not build: {first}{more}; see {target / 'build.log'}")
+        raise InputError(
+            f"the book does not build: {_first(problems or log.splitlines()[-1:])}{_see(target)}"
+        )
+    if problems:
+        _log.warning(
+            "the page is built, and a build of the book would stop at: %s%s", _first(problems), _see(target)
+        )
     built = source / "_build" / "html"
     mend(built)
     scripts(built / "_static")
-    return built.rename(target / "html")
+    return built
+
+
+def _first(problems: list[str]) -> str:
+    return (problems or ["it says nothing"])[0] + (
+        f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    )
+
+
+def _see(target: Path) -> str:
+    return f"; see {target / 'build.log'}"
 
 
 def scripts(static: Path) -> None:
@@ -183,13 +308,13 @@ def scripts(static: Path) -> None:
     if own:
         from plotly.offline import get_plotlyjs
 
-        (static / "plotly.min.js").write_text(get_plotlyjs())
+        (static / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
 
 
 def fresh(target: Path) -> bool:
     """Whether `target`/html holds a book that is newer than all it is made from."""
     index = target / "html" / "index.html"
-    if not index.exists():
+    if not index.exists() or not (target / "book").is_dir():
         return False
     parts = [paths.runs(), *(paths.ROOT / name for name in STATIC), paths.ROOT / "lib", paths.CHAPTERS]
     sources = [file for part in parts for file in ([part, *part.rglob("*")] if part.is_dir() else [part])]
@@ -272,7 +397,7 @@ def _sized(page: Path, text: str) -> str:
 
     def one(found: re.Match) -> str:
         file = page.parent / found[3]
-        points = _WIDTH.search(file.read_text()[:2000]) if file.is_file() else None
+        points = _WIDTH.search(file.read_text(encoding="utf-8")[:2000]) if file.is_file() else None
         return (
             f'{found[1]}style="--drawn: {float(points[1]) / 0.75:.0f}px" {found[2]}' if points else found[0]
         )
@@ -295,4 +420,4 @@ def mend(folder: Path) -> None:
     """Repair every page of a built book, in place."""
     for page in sorted(folder.rglob("*.html")):
         if "_static" not in page.parts:
-            page.write_text(_sized(page, mended(page.read_text())))
+            page.write_text(_sized(page, mended(page.read_text(encoding="utf-8"))), encoding="utf-8")

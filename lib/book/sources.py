@@ -8,7 +8,7 @@ import hashlib
 import html
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +18,7 @@ from lib import runs
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.text import number
+from lib.runs import staleness
 from lib.runs.run import folder as run_folder
 from lib.training import variants
 from lib.training.recipe import Training
@@ -107,6 +108,14 @@ def sentence(read: Mapping[Training, tuple[str, ...]], source: str = "") -> str:
     return "from " + " and ".join(([count] if read else []) + ([source] if source else []))
 
 
+def stale_words(stale: Mapping[str, Collection[str]]) -> str:
+    """What `staleness.named` gives in words, for a page."""
+    return (
+        " and ".join(staleness.described(kind, names) for kind, names in stale.items())
+        + " made by other code than today's, which may give other numbers"
+    )
+
+
 def _checked(source: str) -> str:
     """The SHA-256 of a file of the project, shortened."""
     file = paths.ROOT / source
@@ -161,6 +170,8 @@ def bundle(name: str, read: Mapping[Training, tuple[str, ...]], *, source: str =
             f"<p>The file <code>{html.escape(source)}</code> of this project, SHA-256 "
             f"<code>{_checked(source)}</code>….</p>"
         )
+    stale = staleness.named(staleness.of(read))
+    warning = f"Stale: {stale_words(stale)}. " if stale else ""
     found = groups(read)
     for group in found:
         parts.append(f"<p><strong>{html.escape(group.name)}</strong>, trained {html.escape(group.made)}.</p>")
@@ -171,7 +182,9 @@ def bundle(name: str, read: Mapping[Training, tuple[str, ...]], *, source: str =
             f"<p>These are the runs that this page had read when the figure was drawn; each is listed "
             f'under <a href="{link}">Cached runs</a>.</p>'
         )
-    parts.append(f'<p>The code that draws it: <a href="#{name}-code">the cell above the figure</a>.</p>')
-    plain = words + "".join(f"; {group.name}, trained {group.made}" for group in found) + "."
-    markup = f"{MARK}<summary>{html.escape(words)}</summary>\n" + "\n".join(parts) + "\n</details>"
+    code = f"#{html.escape(name, quote=True)}-code"
+    parts.append(f'<p>The code that draws it: <a href="{code}">the cell above the figure</a>.</p>')
+    plain = warning + words + "".join(f"; {group.name}, trained {group.made}" for group in found) + "."
+    marked = f'<p class="stale">{html.escape(warning.strip())}</p>\n' if warning else ""
+    markup = f"{marked}{MARK}<summary>{html.escape(words)}</summary>\n" + "\n".join(parts) + "\n</details>"
     return {"text/html": markup, "text/plain": plain}

@@ -152,8 +152,13 @@ def _stale(run: store.Folder, training: Training | None, model: str) -> Iterator
     if training is None:
         yield "recipe"
     for one in results(run, training, model):
-        if not (one.new and equivalence.same(one.kind, one.old, one.new, **one.about)):
+        if not current(one):
             yield one.name
+
+
+def current(result: Result) -> bool:
+    """Whether today's code has made a result, or is known to give the same."""
+    return bool(result.new) and equivalence.same(result.kind, result.old, result.new, **result.about)
 
 
 def _of(made: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -106,7 +106,8 @@ def table(
 ) -> pd.DataFrame:
     """Tidy table of a measurement over several trainings.
 
-    Cached tables are read; missing ones are trained and measured now.
+    Cached tables are read; missing ones are trained and measured now. Tables, and networks, that other code
+    than today's has made are named on stderr, once a process and measurement.
 
     Args:
         measurement: Name of the measurement, such as "attack".
@@ -125,7 +126,15 @@ def table(
     settings, trainings = measurements.settled(measurement, settings), list(trainings)
     file = measurements.file_name(measurement, settings)
     check_images(trainings, files=[file], to_make=not frozen())  # before hours of training
-    return _concat([_one_table(measurement, training, settings, progress) for training in trainings])
+    rows = _concat([_one_table(measurement, training, settings, progress) for training in trainings])
+    _warn_of_stale(trainings, file)
+    return rows
+
+
+def _warn_of_stale(trainings: list[Training], file: str) -> None:
+    from lib.runs import staleness  # which judges by the catalogue, and that reads tables
+
+    staleness.warn({training: (file,) for training in trainings})
 
 
 def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -227,7 +236,9 @@ def history(trainings: Iterable[Training], *, progress: bool | None = None) -> p
     """
     trainings = list(trainings)
     check_images(trainings, to_make=not frozen())
-    return _concat([_frame(training, make(training, progress=progress), HISTORY) for training in trainings])
+    rows = _concat([_frame(training, make(training, progress=progress), HISTORY) for training in trainings])
+    _warn_of_stale(trainings, HISTORY)
+    return rows
 
 
 def network_selectivity(units: pd.DataFrame, by: list[str]) -> pd.Series:
@@ -245,11 +256,11 @@ def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> p
     Raises:
         InputError: As `table`.
     """
-    rows, trainings = [], list(trainings)
-    units = measurements.file_name("selectivity", {})
+    rows, trainings, settings = [], list(trainings), measurements.settled("selectivity", {})
+    units = measurements.file_name("selectivity", settings)
     check_images(trainings, files=[units], to_make=not frozen())
     for training in trainings:
-        units = table("selectivity", [training], progress=progress)
+        units = _one_table("selectivity", training, settings, progress)
         facts = config(make(training))
         provenance.note(training, CONFIG)
         result = facts["result"]
@@ -264,4 +275,5 @@ def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> p
             "device": facts["provenance"]["device"],
             "key": training.key,
         })
+    _warn_of_stale(trainings, measurements.file_name("selectivity", settings))
     return pd.DataFrame(rows)

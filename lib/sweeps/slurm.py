@@ -136,7 +136,13 @@ def outside() -> dict[str, str]:
 
 def _asked(*command: str, script: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, input=script, env=outside(), check=False, capture_output=True, text=True, errors="replace"
+        command,
+        input=script,
+        env=outside(),
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
     )
 
 

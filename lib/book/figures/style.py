@@ -5,12 +5,15 @@ nothing has changed.
 from __future__ import annotations
 
 import math
+import numbers
 import os
 import re
+import warnings
 from html import escape
 from typing import Any, NamedTuple
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -20,8 +23,9 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from lib import papers
+from lib.base import text
 from lib.base.text import number
-from lib.book import sources
+from lib.book import kernels, sources
 from lib.papers import statistics
 from lib.runs import provenance
 from lib.training import variants
@@ -51,8 +55,13 @@ _DASHES = ["", (4, 1.5), (1, 1), (3, 1, 1, 1)]
 
 def setup() -> None:
     """Set the style of all figures of a chapter and make them reproducible; call it once, before drawing."""
-    # 2020-10-14, the day of the paper's first version; read when a figure is saved
-    os.environ.setdefault("SOURCE_DATE_EPOCH", "1602633600")
+    os.environ["SOURCE_DATE_EPOCH"] = kernels.EPOCH  # read when a figure is saved
+    # from matplotlib's own defaults, whatever a matplotlibrc says; but figures may be open in the backend
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", matplotlib.MatplotlibDeprecationWarning)
+        for name, usual in matplotlib.rcParamsDefault.items():
+            if name not in ("backend", "interactive"):
+                matplotlib.rcParams[name] = usual
     sns.set_theme(context="notebook", style="ticks", font="DejaVu Sans", font_scale=0.95)
     matplotlib.rcParams |= {
         "svg.hashsalt": "selectivity-book",
@@ -86,12 +95,9 @@ def show(figure: Figure, *, name: str, alt: str, caption: str, source: str = "")
     from matplotlib import pyplot
 
     made = sources.bundle(name, provenance.so_far(), source=source)
-    display(
-        figure,
-        metadata={
-            "figure": {"name": name, "alt": " ".join(alt.split()), "caption": " ".join(caption.split())}
-        },
-    )
+    # captions are Markdown, which lets HTML through
+    words = {"alt": " ".join(alt.split()), "caption": text.without_html(" ".join(caption.split()))}
+    display(figure, metadata={"figure": {"name": name} | words})
     display(made, raw=True)
     pyplot.close(figure)
 
@@ -260,20 +266,24 @@ def show_table(rows: pd.DataFrame, *, anchors: bool = False) -> None:
     from IPython.display import HTML, display
 
     def markup(cell: object) -> object:
-        return (
-            cell.html()
-            if isinstance(cell, Link)
-            else escape(cell).replace("\n", "<br>")
-            if isinstance(cell, str)
-            else cell
-        )
+        if isinstance(cell, Link):
+            return cell.html()
+        if isinstance(cell, numbers.Number | np.bool_ | None):
+            return cell
+        if cell is pd.NA or cell is pd.NaT:
+            return None
+        return escape(str(cell)).replace("\n", "<br>")  # lists and dicts of files that were read, too
 
-    rows = rows.rename(columns=lambda name: escape(str(name))).map(markup)
-    text = rows.to_html(index=False, border=0, justify="left", na_rep="", classes=["table"], escape=False)
+    # a name of the index or of all columns would be a corner of the table
+    named = rows.rename_axis(index=None, columns=None).rename(columns=lambda name: escape(str(name)))
+    rows = named.map(markup)
+    markup_of_all = rows.to_html(
+        index=False, border=0, justify="left", na_rep="", classes=["table"], escape=False
+    )
     if anchors:
-        text = re.sub(
+        markup_of_all = re.sub(
             r"(<tr>\s*)<td>(\w+)</td>",
             lambda found: f'{found[1]}<td id="{sources.anchor(found[2])}">{found[2]}</td>',
-            text,
+            markup_of_all,
         )
-    display(HTML(text))
+    display(HTML(markup_of_all))

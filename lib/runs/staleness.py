@@ -1,0 +1,103 @@
+"""Results that are shown although other code than today's has made them: found among what was read, and said
+where they are shown.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+from lib.base import paths
+from lib.runs import catalogue, store
+from lib.training.recipe import Training
+
+WORD = "stale: "  # how the lines on stderr begin
+MOST_NAMES = 5  # runs that such a line names
+_log = logging.getLogger(__name__)
+_told: set[str] = set()  # kinds of results that this process has spoken of
+
+
+def of(read: Mapping[Training, Collection[str]]) -> dict[str, list[Training]]:
+    """The stale results among what was read of runs.
+
+    Args:
+        read: {training: names of files of its run}, such as `provenance.so_far` gives. Runs that are not
+            cached are passed over.
+
+    Returns:
+        {kind: the trainings that it is stale for}; a kind is the name of a measurement whose table was read,
+        or "training", of which everything in a run is made.
+    """
+    found: dict[str, list[Training]] = {}
+    for training, files in read.items():
+        for kind, file in _stale(paths.runs() / training.name, training):
+            if kind == "training" or file in files:
+                found.setdefault(kind, []).append(training)
+    return {kind: list(dict.fromkeys(trainings)) for kind, trainings in sorted(found.items())}
+
+
+def _stale(folder: Path, training: Training) -> tuple[tuple[str, str], ...]:
+    if not (folder / store.MANIFEST).is_file():
+        return ()
+    run = store.Folder(folder)
+    codes = tuple((file, str(entry.get("code", ""))) for file, entry in sorted(run.files.items()))
+    return _judged(folder, training, codes)
+
+
+@cache
+def _judged(
+    folder: Path, training: Training, codes: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """The kind and file of each stale result of a run, judged once for what its manifest says of code."""
+    return tuple(
+        (one.name, one.file)
+        for one in catalogue.results(store.Folder(folder), training, training.model)
+        if not catalogue.current(one)
+    )
+
+
+def named(stale: Mapping[str, Iterable[Training]]) -> dict[str, list[str]]:
+    """What `of` gives with names of runs in place of trainings, to be handed from a kernel to a build."""
+    return {kind: [training.name for training in trainings] for kind, trainings in stale.items()}
+
+
+def merged(found: Iterable[Mapping[str, Iterable[str]]]) -> dict[str, list[str]]:
+    """Several results of `named` as one, each run once."""
+    together: dict[str, dict[str, None]] = {}
+    for one in found:
+        for kind, names in one.items():
+            together.setdefault(kind, {}).update(dict.fromkeys(names))
+    return {kind: list(names) for kind, names in sorted(together.items())}
+
+
+def described(kind: str, names: Collection[str]) -> str:
+    """One kind of stale results in words: "table attack of 2 runs"."""
+    runs = "1 run" if len(names) == 1 else f"{len(names)} runs"
+    return f"{'the training' if kind == 'training' else f'table {kind}'} of {runs}"
+
+
+def tell(kind: str, names: Collection[str]) -> None:
+    """Say on stderr, once a process and kind, which results are stale.
+
+    Args:
+        kind: "training", or a measurement.
+        names: Names of runs.
+    """
+    if kind in _told or not names:
+        return
+    _told.add(kind)
+    first = ", ".join(list(names)[:MOST_NAMES])
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    _log.warning(
+        "%s%s was made by other code than today's, which may give other numbers: %s%s; "
+        "`python -m lib runs` lists all, `python -m lib runs recheck` tells whether the numbers are the same",
+        WORD, described(kind, names), first, more,
+    )  # fmt: skip
+
+
+def warn(read: Mapping[Training, Collection[str]]) -> None:
+    """Say on stderr what of this is stale, as `tell` does."""
+    for kind, names in named(of(read)).items():
+        tell(kind, names)
