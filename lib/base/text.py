@@ -12,7 +12,7 @@ MOST = 2**53  # whole numbers from here on are no numbers of their own in float6
 # Numbers as people write them. Python's own functions also take 1_0, nan, digits of other scripts, and
 # numbers of any length.
 WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-DIGITS = re.compile(r"[-+]?[0-9]+")  # the same, of any length and with zeros in front
+DIGITS = re.compile(r"[-+]?(0|[1-9][0-9]*)")  # the same, of any length
 DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lib import runs
 from lib.base.errors import InputError
-from lib.base.text import MOST, parsed, in_words
+from lib.base.text import MOST, in_words, parsed
 from lib.base.text import number as text_number
 from lib.runs import provenance
 from lib.training import variants
