@@ -422,14 +422,14 @@ DAMAGE = {
         lambda text: text.replace('"same": [', '"same": [{"kind": "table"}, '),
         "was changed by hand",
     ),
-    "cut": (lambda text: text[: len(text) // 2], "is not a list of records"),
-    "empty": (lambda text: "", "is not a list of records"),
+    "cut": (lambda text: text[: len(text) // 2], "is not JSON"),
+    "empty": (lambda text: "", "is not JSON"),
     "without a seal": (
         lambda text: json.dumps({"same": json.loads(text)["same"]}),
         "is not a list of records",
     ),
     "something else": (lambda text: "[]", "is not a list of records"),
-    "not text": (lambda text: b"\xff\xfe\x00", "is not a list of records"),
+    "not text": (lambda text: b"\xff\xfe\x00", "is not JSON"),
 }
 
 

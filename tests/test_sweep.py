@@ -357,7 +357,8 @@ def test_a_plan_names_missing_tables(own_store, write, trainings, steady):
     (own_store / trainings[0].name / WEIGHTS).unlink()
     file = write(epochs=EPOCHS, measurements="[selectivity, class_means]")
     plan = sweeps.plan(sweeps.read(file))
-    assert plan.missing == () and plan.tables == tuple((training, "class_means") for training in trainings)
+    wanted = measurements.Asked("class_means")
+    assert plan.missing == () and plan.tables == tuple((training, wanted) for training in trainings)
     assert plan.again == (trainings[0],)  # its weights are gone, so it must be trained again to be measured
     done = sweeps.run(plan, say=lambda line: None, live=False)
     assert done.made == (trainings[0],) and done.there == (trainings[1],) and done.left == ()
