@@ -18,7 +18,7 @@ from lib.measurements.attack import (
     RADII,
     SCORED,
     attack,
-    standing,
+    surviving,
 )
 from lib.measurements.attack_summary import by_strength
 from lib.measurements.autoattack import PARTS, autoattack
@@ -248,7 +248,7 @@ def test_autoattack_leaves_no_more_standing_than_our_own(network, images):
     left = table.groupby("part", sort=False).standing.sum()
     assert list(left.index) == [CLEAN, *PARTS] and left.is_monotonic_decreasing
     x, labels = models.to_unit(images.pixels[:12]), images.labels[:12]
-    own = standing(network, network, x, labels, epsilon=8 / 255, loss="margin").sum()
+    own = surviving(network, network, x, labels, epsilon=8 / 255, loss="margin").sum()
     assert left["square"] <= own + 1
 
 

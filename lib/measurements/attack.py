@@ -73,7 +73,7 @@ def batches(images: Images, device: torch.device) -> Iterator[tuple[slice, Tenso
 
 
 @torch.inference_mode()
-def recognised(network: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
+def is_correct(network: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
     """Which images are classified correctly, evaluated in float32 whatever precision the images were made in.
 
     Returns:
@@ -96,7 +96,7 @@ def _fgsm(network: nn.Module, x: Tensor, labels: Tensor) -> Iterator[tuple[Cell,
     for epsilon, found in zip(
         FGSM_EPSILONS, attacks.fgsm_grid(network, x, labels, FGSM_EPSILONS), strict=True
     ):
-        yield Cell("fgsm", epsilon, 1, epsilon), recognised(network, found, labels)
+        yield Cell("fgsm", epsilon, 1, epsilon), is_correct(network, found, labels)
 
 
 def _curve(
@@ -112,10 +112,10 @@ def _curve(
     )
     for steps, found in enumerate(path):
         if steps in curve.scored:
-            yield Cell(name, BUDGET, steps, curve.step_size), recognised(network, found, labels)
+            yield Cell(name, BUDGET, steps, curve.step_size), is_correct(network, found, labels)
 
 
-def standing(
+def surviving(
     network: nn.Module, copy: Network, x: Tensor, labels: Tensor, *, epsilon: float, **loss: Any
 ) -> Tensor:
     """Images still classified correctly after PGD (20 steps of ε/4, scored after 5, 10 and 20); misclassified
@@ -135,7 +135,7 @@ def standing(
             **loss,
         }  # type: dict[str, Any]
         *_, found = attacks.pgd_path(copy, x[there], labels[there], start=current, **how)
-        kept = recognised(network, found, labels[there])
+        kept = is_correct(network, found, labels[there])
         there, current, done = there[kept], found[kept], steps
         if not len(there):
             break
@@ -149,12 +149,14 @@ def _balls(
 
     An image misclassified in one counts as misclassified in all larger ones and is not attacked again.
     """
-    right = recognised(network, x, labels)
+    right = is_correct(network, x, labels)
     for epsilon in RADII:
         there = right.nonzero().flatten()
         if len(there):
             right = torch.zeros_like(right)
-            right[there] = standing(network, copy, x[there], labels[there], epsilon=epsilon, **IN_BALLS[name])
+            right[there] = surviving(
+                network, copy, x[there], labels[there], epsilon=epsilon, **IN_BALLS[name]
+            )
         yield Cell(name, epsilon, BALL_STEPS, epsilon / STEPS_PER_RADIUS), right
 
 
@@ -163,7 +165,7 @@ def _cells(network: nn.Module, copy: Network, x: Tensor, labels: Tensor) -> Iter
 
     PGD follows the gradients of the copy; the network itself scores the images.
     """
-    yield Cell(CLEAN), recognised(network, x, labels)
+    yield Cell(CLEAN), is_correct(network, x, labels)
     yield from _fgsm(network, x, labels)
     for name in CURVES:
         yield from _curve(network, copy, x, labels, name)

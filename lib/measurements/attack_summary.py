@@ -36,16 +36,16 @@ def by_strength(table: pd.DataFrame) -> pd.DataFrame:
     sums = sums.assign(
         confidence=groups.confidence.agg(lambda values: values.sum(skipna=False))
     ).reset_index()
-    clean = sums[sums.attack == CLEAN].set_index(LABELS).correct.rename("recognised")
+    clean = sums[sums.attack == CLEAN].set_index(LABELS).correct.rename("right")
     sums = sums.join(clean, on=LABELS)
-    known = sums.recognised.clip(lower=1)
+    known = sums.right.clip(lower=1)
     return sums.assign(
         accuracy=sums.correct / sums.images,
         unbroken=sums.unbroken / sums.images,
         zero_gradient=sums.zero_gradient / known,
         certain=sums.certain / known,
         confidence=sums.confidence / sums.images,
-    ).drop(columns=["correct", "recognised"])
+    ).drop(columns=["correct", "right"])
 
 
 def curve(rows: pd.DataFrame, attack: str) -> pd.DataFrame:

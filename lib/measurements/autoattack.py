@@ -9,7 +9,7 @@ from torch import nn
 from lib import models
 from lib.base.errors import InputError
 from lib.data.images import Images
-from lib.measurements.attack import CLEAN, recognised
+from lib.measurements.attack import CLEAN, is_correct
 from lib.measurements.attack_summary import at_epsilon
 from lib.measurements.measurement import COUNT, FLOAT, TEXT
 from lib.measurements.strengths import strengths_for
@@ -56,7 +56,7 @@ def autoattack(network: nn.Module, images: Images, *, limit: int, epsilon: float
     labels, classes = some.labels.to(device), len(some.classes)
     x = models.to_unit(some.pixels.to(device))
     sizes = some.labels.bincount(minlength=classes)
-    there = recognised(network, x, labels).nonzero().flatten()
+    there = is_correct(network, x, labels).nonzero().flatten()
     rows = []
     for part in (CLEAN, *PARTS):
         if part != CLEAN and len(there):
@@ -67,7 +67,7 @@ def autoattack(network: nn.Module, images: Images, *, limit: int, epsilon: float
             # it seeds the global generator
             with still(network), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                 found, _ = runner.run_standard_evaluation(x[there], labels[there], batch_size=250)
-            there = there[recognised(network, found, labels[there])]
+            there = there[is_correct(network, found, labels[there])]
         left = labels[there].bincount(minlength=classes).cpu()
         rows.append(
             pd.DataFrame({

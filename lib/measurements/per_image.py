@@ -31,8 +31,8 @@ from lib.measurements.attack import (
     STEPS_PER_RADIUS,
     Cell,
     batches,
-    recognised,
-    standing,
+    is_correct,
+    surviving,
 )
 from lib.measurements.attack_summary import BALL_COLUMNS, at_epsilon
 from lib.measurements.corruption import predictions, with_corrupted
@@ -157,10 +157,10 @@ def _counted(images: Images, device: torch.device, attack: object) -> Iterator[d
 
 def _single(network: nn.Module, x: Tensor, labels: Tensor) -> Iterator[tuple[Cell, Tensor]]:
     """The clean images, and FGSM at every strength."""
-    yield Cell(CLEAN), recognised(network, x, labels)
+    yield Cell(CLEAN), is_correct(network, x, labels)
     found = attacks.fgsm_grid(network, x, labels, FGSM_EPSILONS)
     for epsilon, pixels in zip(FGSM_EPSILONS, found, strict=True):
-        yield Cell("fgsm", epsilon, 1, epsilon), recognised(network, pixels, labels)
+        yield Cell("fgsm", epsilon, 1, epsilon), is_correct(network, pixels, labels)
 
 
 class _Iterated:
@@ -185,14 +185,14 @@ class _Iterated:
         )
         for steps, pixels in enumerate(path):
             if steps in STEPS:
-                yield Cell(CURVE, BUDGET, steps, step), recognised(network, pixels, labels)
+                yield Cell(CURVE, BUDGET, steps, step), is_correct(network, pixels, labels)
         for name, loss in IN_BALLS.items():
-            right = recognised(network, x, labels)
+            right = is_correct(network, x, labels)
             for epsilon in SMALL_RADII:
                 there = right.nonzero().flatten()
                 if len(there):  # what a smaller ball has broken is not attacked again
                     right = torch.zeros_like(right)
-                    right[there] = standing(network, low, x[there], labels[there], epsilon=epsilon, **loss)
+                    right[there] = surviving(network, low, x[there], labels[there], epsilon=epsilon, **loss)
                 yield Cell(name, epsilon, BALL_STEPS, epsilon / STEPS_PER_RADIUS), right
 
 
@@ -259,7 +259,7 @@ def image_transfer(
         for cell in cells:
             x = _crafted(source, other, some, cell, precision)
             right = torch.cat([
-                recognised(network, x[part], labels[part]) for part, _, _ in batches(some, device)
+                is_correct(network, x[part], labels[part]) for part, _, _ in batches(some, device)
             ])
             facts = {"source_seed": source.seed, "attack": cell.attack, "epsilon": cell.epsilon}
             rows.append(row(right, some, **facts))

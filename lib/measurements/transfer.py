@@ -19,7 +19,7 @@ from lib.base import fingerprint, paths
 from lib.base.errors import InputError
 from lib.base.files import kept
 from lib.data.images import Images
-from lib.measurements.attack import BALL_STEPS, IN_BALLS, RADII, STEPS_PER_RADIUS, Cell, batches, recognised
+from lib.measurements.attack import BALL_STEPS, IN_BALLS, RADII, STEPS_PER_RADIUS, Cell, batches, is_correct
 from lib.measurements.attack_summary import at_epsilon
 from lib.measurements.measurement import CORRECT, FLOAT, INT, TEXT
 from lib.measurements.strengths import strengths_for
@@ -121,7 +121,7 @@ def transfer(
     for source, other in sources.items():
         for cell, x in _crafted(source, other, some, precision):
             right = torch.cat([
-                recognised(network, x[part], labels[part]) for part, _, _ in batches(some, device)
+                is_correct(network, x[part], labels[part]) for part, _, _ in batches(some, device)
             ])
             correct = labels[right].bincount(minlength=classes).cpu()
             facts = {
