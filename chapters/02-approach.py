@@ -27,7 +27,7 @@ import pandas as pd
 
 from lib import papers, runs
 from lib.book import chapter, figures, prose, tables
-from lib.papers import verdicts
+from lib.papers import first_round
 
 here = chapter.parameters(globals())
 from myst_nb import glue
@@ -184,7 +184,7 @@ figures.show_table(tables.hyperparameters(here.trainings[0]))
 
 # %%
 glue("rule", papers.RULE, display=False)
-ledger = verdicts.ledger(summary)
+ledger = first_round.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
 figures.show_table(ledger.loc[ledger.id.isin(["LM-1", "LM-2", "LM-19"]), columns])
 

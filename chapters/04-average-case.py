@@ -29,7 +29,7 @@ recipe: str = "fast"  # fast or paper
 # %%
 from lib import data, papers, runs
 from lib.book import chapter, figures, prose, tables
-from lib.papers import statistics, verdicts
+from lib.papers import first_round, first_statistics
 
 here = chapter.parameters(globals())
 from myst_nb import glue
@@ -127,7 +127,7 @@ figures.show(
 # %% tags=["hide-input"]
 LABELS = {"corrupted_accuracy": "on corrupted images", "subset_accuracy": "on the same images, clean", "relative_accuracy": "corrupted over clean, %"}
 long = summary.melt(["alpha", "seed"], list(LABELS), "measure", "value")
-_, high_spared = statistics.spared(summary)
+_, high_spared = first_statistics.spared(summary)
 shown = tables.changes(long, "measure", "value", [(middle, low), (middle, high_spared), (middle, max(here.alphas))], scale=100)
 figures.show_table(shown.assign(measure=shown.measure.map(LABELS)).rename(columns={"measure": "accuracy, points"}))
 
@@ -167,7 +167,7 @@ figures.show(
     end at 10 points.""",
 )
 glue("improved", f"{(lowest > 0).sum()} of {len(lowest)}", display=False)
-gained = statistics.improved_corruptions(summary) + len(names) / 2
+gained = first_statistics.improved_corruptions(summary) + len(names) / 2
 glue("improved-seeds", ", ".join(f"{count:.0f}" for count in gained) or prose.number(float("nan")), display=False)
 glue("most", f"{lowest.idxmax().replace('_', ' ')} ({prose.number(lowest.max(), '+.1f')} points)", display=False)
 glue("least", f"{lowest.idxmin().replace('_', ' ')} ({prose.number(lowest.min(), '+.1f')} points)", display=False)
@@ -192,7 +192,7 @@ figures.show_table(tables.by_alpha(summary))
 
 # %%
 glue("rule", papers.RULE, display=False)
-ledger = verdicts.ledger(summary)
+ledger = first_round.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
 figures.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), columns])
 
@@ -210,7 +210,7 @@ small = chapter.on_digits()
 digits = full_summary(at_hand(small.trainings), small.trainings)
 glue("digits", f"{digits.corrupted_accuracy.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
-ledger = verdicts.ledger(digits)
+ledger = first_round.ledger(digits)
 figures.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), ["id", "claim", "verdict", "ours", "statistic"]])
 
 # %% [markdown]

@@ -36,7 +36,7 @@ import pandas as pd
 from lib import papers, runs
 from lib.book import chapter, figures, prose, tables
 from lib.measurements import masking
-from lib.papers import statistics, verdicts
+from lib.papers import first_round, first_statistics
 
 here = chapter.parameters(globals())
 from myst_nb import glue
@@ -64,7 +64,7 @@ networks = f"{len(summary)} networks ({here.setting}), the first {images:,} test
 means = summary.select_dtypes("number").groupby("alpha").mean()
 percent = means.filter(regex="accuracy|ball_|attacked|autoattack|^dead$").mul(100)
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
-low_spared, high_spared = statistics.spared(summary, "ball_worst")
+low_spared, high_spared = first_statistics.spared(summary, "ball_worst")
 glue("networks", networks, display=False)
 glue("devices", prose.machines(summary), display=False)
 places = {"middle": middle, "low": low, "high": high, "low-spared": low_spared, "high-spared": high_spared}
@@ -81,7 +81,7 @@ glue("transfer", f"{255 * at.transfer:g}/255", display=False)
 glue("ball-steps", f"{BALL_STEPS}", display=False)
 glue("temperature", f"{TEMPERATURE:g}", display=False)
 glue("flat", f"{round((summary.unmoved * images).sum())} of {images * summary.unmoved.notna().sum():,}", display=False)
-glue("spared-points", f"{100 * statistics.SPARED:g}", display=False)
+glue("spared-points", f"{100 * first_statistics.SPARED:g}", display=False)
 level = percent.reindex([low_spared, middle, high_spared])[["attacked_clean", "fgsm_accuracy"]].diff().iloc[1:]
 for side, (_, rise) in zip(("low", "high"), level.iterrows(), strict=True):
     glue(f"rise-{side}-clean", prose.number(rise.attacked_clean, "+.1f"), display=False)
@@ -244,7 +244,7 @@ figures.show(
 
 # %% tags=["remove-input"]
 beyond = percent.ball_cross_entropy - percent[["ball_margin", "ball_temperature"]].min(axis=1)
-surviving = verdicts.table(papers.SURVIVES, summary)
+surviving = first_round.table(papers.SURVIVES, summary)
 kinds = surviving.assign(attack=surviving.claim.str.removeprefix("the ordering of LM-8 under ")).groupby("verdict", sort=False).attack
 glue("survives", ", ".join(f"{verdict} ({'; '.join(names)})" for verdict, names in kinds), display=False)
 glue("beyond", ", ".join(f"{prose.number(value, '+.1f')} (α = {prose.number(alpha, 'g')})" for alpha, value in beyond.items()), display=False)
@@ -289,9 +289,9 @@ both = summary[summary.corrupted_accuracy.notna()]
 pairs = both.groupby("alpha")[["corrupted_accuracy", "ball_worst"]].mean()
 some = both[both.alpha.between(low_spared, high_spared)]
 for name, networks_there in (("all", both), ("spared", some)):
-    glue(f"rank-{name}", tables.estimate(statistics.rank_correlation(networks_there, "corrupted_accuracy", "ball_worst"), "+.2f"), display=False)
+    glue(f"rank-{name}", tables.estimate(first_statistics.rank_correlation(networks_there, "corrupted_accuracy", "ball_worst"), "+.2f"), display=False)
     glue(f"rank-{name}-alphas", f"{networks_there.alpha.nunique()}", display=False)
-glue("rank-auto", tables.estimate(statistics.rank_correlation(some, "corrupted_accuracy", "autoattack_accuracy"), "+.2f"), display=False)
+glue("rank-auto", tables.estimate(first_statistics.rank_correlation(some, "corrupted_accuracy", "autoattack_accuracy"), "+.2f"), display=False)
 corrupted = cached("corruption", here.trainings)
 tested = f"{corrupted.groupby([*LABELS, 'corruption', 'severity']).images.sum().max():,}" if len(corrupted) else "0"
 figures.show(
@@ -327,7 +327,7 @@ figures.show_table(tables.attacked_by_alpha(summary))
 
 # %%
 glue("rule", papers.RULE, display=False)
-ledger = verdicts.ledger(summary)
+ledger = first_round.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
 figures.show_table(ledger.loc[ledger.id.isin(["LM-7", "LM-8", "LM-9", "LM-10"]), columns])
 
@@ -357,10 +357,10 @@ glue("digits-setting", small.setting, display=False)
 glue("digits-steps", f"{standing.steps}", display=False)
 for name in ("fgsm", "ball", "transfer"):
     glue(f"digits-{name}", f"{255 * getattr(standing, name):g}/255", display=False)
-ledger = verdicts.ledger(digits)
+ledger = first_round.ledger(digits)
 own = ledger.loc[ledger.id.isin(["LM-7", "LM-8", "LM-9", "LM-10"]), ["id", "claim", "verdict", "ours"]]
 figures.show_table(own)
-figures.show_table(verdicts.table(papers.SURVIVES, digits)[["claim", "verdict", "ours"]])
+figures.show_table(first_round.table(papers.SURVIVES, digits)[["claim", "verdict", "ours"]])
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

@@ -33,7 +33,7 @@ import pandas as pd
 
 from lib import papers, runs
 from lib.book import chapter, figures, prose, tables
-from lib.papers import statistics, verdicts
+from lib.papers import first_round, first_statistics
 
 here = chapter.parameters(globals())
 from myst_nb import glue
@@ -62,9 +62,9 @@ percent = 100 * pd.DataFrame(
     }
 )
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
-low_spared, high_spared = statistics.spared(summary)
+low_spared, high_spared = first_statistics.spared(summary)
 glue("high-spared", prose.number(high_spared, "g"), display=False)
-glue("spared-points", f"{100 * statistics.SPARED:g}", display=False)
+glue("spared-points", f"{100 * first_statistics.SPARED:g}", display=False)
 glue("rarely", f"{RARELY}", display=False)
 glue("ceiling", f"{images**0.5:.1f}", display=False)
 glue("networks", networks, display=False)
@@ -180,7 +180,7 @@ figures.show(
 
 # %%
 glue("rule", papers.RULE, display=False)
-ledger = verdicts.ledger(summary)
+ledger = first_round.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
 figures.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), columns])
 
@@ -198,7 +198,7 @@ small = chapter.on_digits()
 digits = with_gradients(at_hand(small.trainings), cached("gradient", small.trainings))
 glue("digits", f"{digits.cv_samples.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
-ledger = verdicts.ledger(digits)
+ledger = first_round.ledger(digits)
 figures.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), ["id", "claim", "verdict", "ours"]])
 
 # %% [markdown]

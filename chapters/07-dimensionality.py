@@ -31,7 +31,7 @@ import pandas as pd
 
 from lib import papers, runs
 from lib.book import chapter, figures, prose, tables
-from lib.papers import statistics, verdicts
+from lib.papers import first_round, first_statistics
 
 here = chapter.parameters(globals())
 from myst_nb import glue
@@ -60,11 +60,11 @@ means = 100 * summary.groupby("alpha")[[f"dimension_{kind}" for kind in kinds]].
 twonn = summary.groupby("alpha")[["twonn_clean", "twonn_corruption", "twonn_attack"]].mean()
 whole = 100 * summary.groupby("alpha").agg(clean=("clean_accuracy", "mean"), dead=("dead", "mean"))
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
-low_spared, high_spared = statistics.spared(summary)
+low_spared, high_spared = first_statistics.spared(summary)
 glue("networks", networks, display=False)
 glue("devices", prose.machines(summary), display=False)
 glue("high-spared", prose.number(high_spared, "g"), display=False)
-glue("spared-points", f"{100 * statistics.SPARED:g}", display=False)
+glue("spared-points", f"{100 * first_statistics.SPARED:g}", display=False)
 glue("images", f"{images:,}", display=False)
 glue("everything", f"{everything:,}", display=False)
 glue("early", f"{early}", display=False)
@@ -211,7 +211,7 @@ figures.show(
 # %%
 glue("rule", papers.RULE, display=False)
 ids = ["LM-15", "LM-16", "LM-17", "LM-18"]
-ledger = verdicts.ledger(summary)
+ledger = first_round.ledger(summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
 figures.show_table(ledger.loc[ledger.id.isin(ids), columns])
 
@@ -229,7 +229,7 @@ small = chapter.on_digits()
 digits = with_dimensions(at_hand(small.trainings), cached("dimensionality", small.trainings))
 glue("digits", f"{digits.dimension_clean.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
-ledger = verdicts.ledger(digits)
+ledger = first_round.ledger(digits)
 figures.show_table(ledger.loc[ledger.id.isin(ids), ["id", "claim", "verdict", "ours"]])
 
 # %% [markdown]

@@ -20,7 +20,7 @@ recipe: str = "fast"  # fast or paper
 from lib import papers, runs
 from lib.book import chapter as book_chapter
 from lib.book import figures, prose
-from lib.papers import verdicts
+from lib.papers import first_round, statistics
 
 here = book_chapter.parameters(globals())
 from myst_nb import glue
@@ -30,7 +30,7 @@ from lib.runs.tables import at_hand, full_summary
 figures.setup()
 summary = full_summary(runs.summary(here.trainings), here.trainings)
 others = at_hand(here.with_variants.trainings)
-ledger = verdicts.ledger(summary, others)
+ledger = first_round.ledger(summary, others)
 networks = f"{len(summary)} networks ({here.setting}), trained on {prose.machines(summary)}"
 
 # %% tags=["remove-input"]
@@ -45,11 +45,11 @@ glue("others", f"{others.mean_selectivity.notna().sum()} of {len(others)} ({here
 glue("rule", papers.RULE, display=False)
 glue("seeds", f"{len(here.seeds)}", display=False)
 glue("least", f"{papers.LEAST_SEEDS}", display=False)
-smallest = verdicts.detectable(len(here.seeds))
-parts = verdicts.parts([*papers.CLAIMS, *papers.SURVIVES], summary, others)
+smallest = statistics.detectable(len(here.seeds))
+parts = first_round.parts([*papers.CLAIMS, *papers.SURVIVES], summary, others)
 decided = parts[parts.low.notna()]
 asked = decided[decided.claim != "LM-X2"].claim.nunique()
-glue("strictest", prose.number(verdicts.detectable(len(here.seeds), max(asked, 1)), ".0f"), display=False)
+glue("strictest", prose.number(statistics.detectable(len(here.seeds), max(asked, 1)), ".0f"), display=False)
 glue("decided", f"{len(decided)}", display=False)
 glue("agree", f"{int(((decided.above == decided.seeds) | (decided.below == decided.seeds)).sum())}", display=False)
 glue("clear", f"{int(((decided.low > 0) | (decided.high < 0)).sum())}", display=False)

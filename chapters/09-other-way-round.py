@@ -34,7 +34,7 @@ variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of 
 # %%
 from lib import papers, runs
 from lib.book import chapter, figures, prose, tables
-from lib.papers import verdicts
+from lib.papers import first_round
 
 here = chapter.parameters(globals())
 from myst_nb import glue
@@ -213,7 +213,7 @@ figures.show_table(tables.variant_settings(here.trainings))
 
 # %%
 glue("rule", papers.RULE, display=False)
-ledger = verdicts.ledger(variants=summary)
+ledger = first_round.ledger(variants=summary)
 columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
 figures.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), columns])
 
@@ -228,7 +228,7 @@ small = chapter.on_digits().with_variants
 digits = at_hand(small.trainings)
 glue("digits", f"{digits.mean_selectivity.notna().sum()} of {len(digits)}", display=False)
 glue("digits-setting", small.setting, display=False)
-ledger = verdicts.ledger(variants=digits)
+ledger = first_round.ledger(variants=digits)
 figures.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), ["id", "claim", "verdict", "ours", "statistic"]])
 
 # %% [markdown]

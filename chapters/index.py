@@ -19,7 +19,7 @@ recipe: str = "fast"  # fast or paper
 # %% tags=["remove-input"]
 from lib import papers, runs
 from lib.book import chapter, figures, prose
-from lib.papers import verdicts
+from lib.papers import first_round
 
 here = chapter.parameters(globals())
 from myst_nb import glue
@@ -46,7 +46,7 @@ figures.show(
 
 # %% tags=["remove-input"]
 others = at_hand(here.with_variants.trainings)
-ledger = verdicts.ledger(summary, others)
+ledger = first_round.ledger(summary, others)
 count = ledger.verdict.value_counts().reindex(papers.VERDICTS, fill_value=0)
 for verdict in papers.VERDICTS:
     glue(verdict.replace(" ", "-"), f"{count[verdict]}", display=False)

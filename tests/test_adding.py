@@ -22,7 +22,7 @@ from lib.data.datasets import _SOURCES, _load
 from lib.data.images import Images, Source
 from lib.measurements.measurement import COUNT, FLOAT, PLACE, SHARE, TEXT, Measurement
 from lib.measurements.selectivity import selectivity
-from lib.papers import verdicts
+from lib.papers import first_round
 from lib.papers.claim import Claim
 from lib.runs import validity
 from lib.runs.run import _parquet
@@ -130,14 +130,17 @@ def dead_share(summary: pd.DataFrame) -> pd.Series:
 
 def test_a_claim_is_decided_and_in_the_ledger(monkeypatch):
     one = Claim("LM-99", "units die at α = 1", "recalled", rule="share of dead units", statistic=dead_share)
-    for module in ("lib.papers.registry", "lib.papers.verdicts"):  # each has taken the one tuple by its name
+    for module in (
+        "lib.papers.registry",
+        "lib.papers.first_round",
+    ):  # each has taken the one tuple by its name
         monkeypatch.setattr(f"{module}.CLAIMS", (*papers.CLAIMS, one))
     assert papers.claim("LM-99") is one and papers.written().id.tolist().count("LM-99") == 1
     planted = pd.DataFrame({"alpha": [1.0] * 4, "seed": range(4), "dead": [0.2, 0.21, 0.19, 0.2]})
-    verdict = verdicts.decide(one, planted)
+    verdict = first_round.decide(one, planted)
     assert verdict.verdict == "reproduced" and verdict.seeds == 4 and verdict.estimate == pytest.approx(0.2)
-    assert verdicts.decide(one, planted.assign(dead=[0.5, -0.5, 0.4, -0.4])).verdict == "inconclusive"
-    ledger = verdicts.ledger().set_index("id")
+    assert first_round.decide(one, planted.assign(dead=[0.5, -0.5, 0.4, -0.4])).verdict == "inconclusive"
+    ledger = first_round.ledger().set_index("id")
     assert len(ledger) == len(papers.CLAIMS) + 1 and ledger.loc["LM-99", "verdict"] == "not tested"
 
 

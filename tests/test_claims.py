@@ -8,7 +8,7 @@ from lib import papers
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.book import tables
-from lib.papers import statistics, verdicts
+from lib.papers import first_round, first_statistics, statistics
 from lib.training.variants import variant as way_of_training
 
 
@@ -155,7 +155,7 @@ CASES = {
 @pytest.mark.parametrize("identifier", CASES)
 def test_flipping_the_data_flips_the_verdict(identifier):
     for summary, expected in zip(CASES[identifier], ("reproduced", "not reproduced"), strict=True):
-        assert verdicts.decide(papers.claim(identifier), summary).verdict == expected
+        assert first_round.decide(papers.claim(identifier), summary).verdict == expected
 
 
 def test_every_claim_that_can_be_decided_has_a_case():
@@ -176,28 +176,33 @@ def test_p_is_below_five_percent_exactly_where_the_interval_leaves_out_zero():
     for _ in range(200):
         values = pd.Series(random.normal(random.uniform(-1.5, 1.5), 1, int(random.integers(3, 8))))
         low, high = statistics.t_interval(values)
-        assert (verdicts._p(values) < 0.05) == (low > 0 or high < 0)
-    assert verdicts._p(pd.Series([2.0, 2.0, 2.0])) == 0 and verdicts._p(pd.Series([0.0, 0.0, 0.0])) == 1
+        assert (statistics.p_value(values) < 0.05) == (low > 0 or high < 0)
+    assert (
+        statistics.p_value(pd.Series([2.0, 2.0, 2.0])) == 0
+        and statistics.p_value(pd.Series([0.0, 0.0, 0.0])) == 1
+    )
 
 
 def test_many_claims_asked_together_need_more_than_one_alone():
-    strong = verdicts.decide(papers.claim("LM-1"), networks(RISING))
-    assert verdicts.corrected([strong])[0] == (pytest.approx(strong.p), "reproduced")
-    weak = verdicts.Verdict(papers.claim("LM-2"), "reproduced", 3, (verdicts.Part("", 1.0, 0.1, 1.9, 0.04),))
-    untested = verdicts.decide(papers.claim("LM-11"), networks(RISING))
-    (p, verdict), _, (none, left) = verdicts.corrected([weak, strong, untested])
+    strong = first_round.decide(papers.claim("LM-1"), networks(RISING))
+    assert first_round.corrected([strong])[0] == (pytest.approx(strong.p), "reproduced")
+    weak = first_round.Verdict(
+        papers.claim("LM-2"), "reproduced", 3, (first_round.Part("", 1.0, 0.1, 1.9, 0.04),)
+    )
+    untested = first_round.decide(papers.claim("LM-11"), networks(RISING))
+    (p, verdict), _, (none, left) = first_round.corrected([weak, strong, untested])
     assert p > weak.p and verdict == "inconclusive" and np.isnan(none) and left == "not tested"
-    assert verdicts.corrected([]) == []
+    assert first_round.corrected([]) == []
 
 
 def test_the_p_of_a_claim_with_parts_is_that_of_what_decided_it():
     parts = (
-        verdicts.Part("a", 1.0, 0.5, 1.5, 0.01),
-        verdicts.Part("b", -1.0, -1.9, -0.1, 0.03),
-        verdicts.Part("c", 1.0, 0.1, 1.9, 0.04),
+        first_round.Part("a", 1.0, 0.5, 1.5, 0.01),
+        first_round.Part("b", -1.0, -1.9, -0.1, 0.03),
+        first_round.Part("c", 1.0, 0.1, 1.9, 0.04),
     )
-    assert verdicts.Verdict(papers.claim("LM-16"), "not reproduced", 3, parts).p == pytest.approx(0.09)
-    assert verdicts.Verdict(papers.claim("LM-16"), "reproduced", 3, parts[::2]).p == 0.04
+    assert first_round.Verdict(papers.claim("LM-16"), "not reproduced", 3, parts).p == pytest.approx(0.09)
+    assert first_round.Verdict(papers.claim("LM-16"), "reproduced", 3, parts[::2]).p == 0.04
 
 
 def test_what_can_be_detected_is_where_the_interval_begins_to_leave_out_zero():
@@ -205,64 +210,69 @@ def test_what_can_be_detected_is_where_the_interval_begins_to_leave_out_zero():
         values = pd.Series(np.linspace(-1, 1, seeds))
         values /= values.std()
         for factor in (0.999, 1.001):
-            assert (statistics.t_interval(values + factor * verdicts.detectable(seeds))[0] > 0) == (
+            assert (statistics.t_interval(values + factor * statistics.detectable(seeds))[0] > 0) == (
                 factor > 1
             )
-    assert np.isnan(verdicts.detectable(1)) and verdicts.detectable(3, 1) == verdicts.detectable(3)
+    assert np.isnan(statistics.detectable(1)) and statistics.detectable(3, 1) == statistics.detectable(3)
 
 
 @pytest.mark.parametrize("factor", [0.99, 1.01])
 def test_the_only_claim_left_of_many_must_be_as_strong_as_said(factor):
-    values = pd.Series([-1.0, 0.0, 1.0]) + factor * verdicts.detectable(3, 4)
-    strong = verdicts.Verdict(
-        papers.claim("LM-1"), "reproduced", 3, (verdicts.Part("", 1.0, 0.5, 1.5, verdicts._p(values)),)
+    values = pd.Series([-1.0, 0.0, 1.0]) + factor * statistics.detectable(3, 4)
+    strong = first_round.Verdict(
+        papers.claim("LM-1"),
+        "reproduced",
+        3,
+        (first_round.Part("", 1.0, 0.5, 1.5, statistics.p_value(values)),),
     )
-    weak = verdicts.Verdict(
-        papers.claim("LM-2"), "inconclusive", 3, (verdicts.Part("", 1.0, -1.0, 3.0, 0.9),)
+    weak = first_round.Verdict(
+        papers.claim("LM-2"), "inconclusive", 3, (first_round.Part("", 1.0, -1.0, 3.0, 0.9),)
     )
-    assert verdicts.corrected([strong, weak, weak, weak])[0][1] == (
+    assert first_round.corrected([strong, weak, weak, weak])[0][1] == (
         "reproduced" if factor > 1 else "inconclusive"
     )
 
 
 def test_parts_say_on_which_side_of_zero_seeds_lie():
-    rows = verdicts.parts([papers.claim("LM-1")], networks(RISING, seeds=2))
+    rows = first_round.parts([papers.claim("LM-1")], networks(RISING, seeds=2))
     assert rows[["seeds", "above", "below"]].values.tolist() == [[2, 2, 0]] and rows.low.isna().all()
-    rows = verdicts.parts([papers.claim("LM-2")], networks(RISING, noise=0.2, seeds=5))
+    rows = first_round.parts([papers.claim("LM-2")], networks(RISING, noise=0.2, seeds=5))
     assert int(rows.above.iloc[0] + rows.below.iloc[0]) == 5 and 0 < rows.above.iloc[0] < 5
 
 
 def test_an_estimate_that_is_the_same_for_every_seed_says_so():
-    same = verdicts.decide(papers.claim("LM-2"), networks(RISING, noise=0.0, accuracy={-1.0: 0.9, 1.0: 0.8}))
-    assert same.verdict == "reproduced" and verdicts.describe(same) == "+10 points for every seed, 3 seeds"
+    same = first_round.decide(
+        papers.claim("LM-2"), networks(RISING, noise=0.0, accuracy={-1.0: 0.9, 1.0: 0.8})
+    )
+    assert same.verdict == "reproduced" and first_round.describe(same) == "+10 points for every seed, 3 seeds"
 
 
 def test_noise_that_hides_the_sign_is_inconclusive():
-    assert verdicts.decide(papers.claim("LM-2"), networks(RISING, noise=0.2)).verdict == "inconclusive"
+    assert first_round.decide(papers.claim("LM-2"), networks(RISING, noise=0.2)).verdict == "inconclusive"
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_few_seeds_give_an_estimate_but_no_verdict(seeds):
-    verdict = verdicts.decide(papers.claim("LM-1"), networks(RISING, seeds=seeds))
+    verdict = first_round.decide(papers.claim("LM-1"), networks(RISING, seeds=seeds))
     assert (verdict.verdict, verdict.seeds) == ("inconclusive", seeds)
     assert verdict.estimate == pytest.approx(0.15, abs=0.01) and np.isnan(verdict.low)
-    assert "seeds that an interval needs" in verdicts.describe(verdict)
+    assert "seeds that an interval needs" in first_round.describe(verdict)
 
 
 def test_one_flat_step_is_enough_against_monotony():
     flat = networks({-1.0: 0.2, 0.0: 0.35, 0.5: 0.30, 1.0: 0.8})
-    assert verdicts.decide(papers.claim("LM-1"), flat).verdict == "not reproduced"
+    assert first_round.decide(papers.claim("LM-1"), flat).verdict == "not reproduced"
 
 
 def test_seeds_that_lack_an_alpha_are_left_out():
     summary = networks(RISING, seeds=4)
     summary = summary[~((summary.seed == 3) & (summary.alpha == 0.0))]
-    assert verdicts.decide(papers.claim("LM-1"), summary).seeds == 3
-    assert verdicts.decide(papers.claim("LM-19"), summary[summary.alpha != 0.0]).reason
+    assert first_round.decide(papers.claim("LM-1"), summary).seeds == 3
+    assert first_round.decide(papers.claim("LM-19"), summary[summary.alpha != 0.0]).reason
 
 
 def test_one_strength_out_of_order_is_enough_against_a_rise():
-    assert verdicts.decide(papers.claim("LM-12"), varied(UP | {"pgd-2": 0.41})).verdict == "not reproduced"
+    assert first_round.decide(papers.claim("LM-12"), varied(UP | {"pgd-2": 0.41})).verdict == "not reproduced"
 
 
 @pytest.mark.parametrize("identifier", CASES)
@@ -273,7 +283,7 @@ def test_statistics_ignore_rows_of_the_other_kind(identifier):
         varied({"augmix": 0.9, "pgd-1": 0.1, "pgd-2": 0.0}),
     )
     others = plain if one.compares else varying
-    assert verdicts.decide(one, pd.concat([summary, others])) == verdicts.decide(one, summary)
+    assert first_round.decide(one, pd.concat([summary, others])) == first_round.decide(one, summary)
 
 
 @pytest.mark.parametrize("identifier", CASES)
@@ -281,7 +291,7 @@ def test_networks_of_different_length_are_never_compared(identifier):
     summary = CASES[identifier][0]
     mixed = pd.concat([summary[summary.seed > 0], summary[summary.seed == 0].assign(epochs=4)])
     with pytest.raises(InputError, match="of equal length, these were trained 4 and (8|16) epochs"):
-        verdicts.decide(papers.claim(identifier), mixed)
+        first_round.decide(papers.claim(identifier), mixed)
 
 
 MISSING = {
@@ -309,7 +319,7 @@ MISSING = {
 @pytest.mark.parametrize("case", MISSING)
 def test_missing_networks_give_no_verdict_but_the_reason(case):
     identifier, mean, verdict, reason = MISSING[case]
-    found = verdicts.decide(papers.claim(identifier), varied(mean))
+    found = first_round.decide(papers.claim(identifier), varied(mean))
     assert (found.verdict, found.seeds) == (verdict, 0)
     assert found.reason.endswith(reason)
 
@@ -320,13 +330,13 @@ def test_a_seed_that_lacks_a_network_is_left_out_of_the_claims_that_need_it():
         (summary.seed == 3) & (summary.variant == "pgd-2"), ["mean_selectivity", "live_selectivity"]
     ] = NONE
     assert (
-        verdicts.decide(papers.claim("LM-12"), summary).seeds,
-        verdicts.decide(papers.claim("LM-6"), summary).seeds,
+        first_round.decide(papers.claim("LM-12"), summary).seeds,
+        first_round.decide(papers.claim("LM-6"), summary).seeds,
     ) == (3, 4)
     scattered = varied(UP, seeds=2)
     scattered.loc[(scattered.seed == 0) & (scattered.variant == "augmix"), "mean_selectivity"] = NONE
     scattered.loc[(scattered.seed == 1) & (scattered.variant == "plain"), "mean_selectivity"] = NONE
-    assert verdicts.decide(papers.claim("LM-6"), scattered).reason.endswith(
+    assert first_round.decide(papers.claim("LM-6"), scattered).reason.endswith(
         "missing: augmix (seed 0), plain (seed 1)"
     )
 
@@ -335,24 +345,26 @@ def test_claims_on_corrupted_images_are_not_tested_before_they_are_measured():
     measured = corrupted({"fog": 0.7})
     for summary in (networks(RISING), measured.assign(corrupted_accuracy=NONE, relative_accuracy=NONE)):
         for identifier in ("LM-3", "LM-4", "LM-5"):
-            verdict = verdicts.decide(papers.claim(identifier), summary)
+            verdict = first_round.decide(papers.claim(identifier), summary)
             assert (verdict.verdict, verdict.reason) == ("not tested", "its networks are not measured yet")
     some = measured.copy()
     some.loc[some.seed == 2, ["corrupted_accuracy", "corrupted_fog"]] = NONE
     assert (
-        verdicts.decide(papers.claim("LM-3"), some).seeds
-        == verdicts.decide(papers.claim("LM-4"), some).seeds
+        first_round.decide(papers.claim("LM-3"), some).seeds
+        == first_round.decide(papers.claim("LM-4"), some).seeds
         == 2
     )
     # no α below 0
-    assert verdicts.decide(papers.claim("LM-3"), measured[measured.alpha >= 0]).verdict == "inconclusive"
+    assert first_round.decide(papers.claim("LM-3"), measured[measured.alpha >= 0]).verdict == "inconclusive"
 
 
 def test_statistics_on_corrupted_images_by_hand():
     summary = corrupted({"fog": 0.7, "snow": 0.51, "frost": 0.49}, clean=0.9)
-    assert statistics.corrupted_gain(summary).tolist() == pytest.approx([100 * (0.2 + 0.01 - 0.01) / 3] * 3)
-    assert statistics.improved_corruptions(summary).tolist() == [0.5] * 3  # two of three
-    assert statistics.relative_gain(summary).iloc[0] == pytest.approx(100 * 0.2 / 3 / 0.9)
+    assert first_statistics.corrupted_gain(summary).tolist() == pytest.approx(
+        [100 * (0.2 + 0.01 - 0.01) / 3] * 3
+    )
+    assert first_statistics.improved_corruptions(summary).tolist() == [0.5] * 3  # two of three
+    assert first_statistics.relative_gain(summary).iloc[0] == pytest.approx(100 * 0.2 / 3 / 0.9)
 
 
 def test_table_by_alpha():
@@ -373,14 +385,14 @@ def test_interval_is_students():
 
 
 def test_ledger_takes_both_kinds_of_networks_apart():
-    both = verdicts.ledger(networks(RISING), varied(DOWN)).set_index("id")
+    both = first_round.ledger(networks(RISING), varied(DOWN)).set_index("id")
     assert (both.verdict["LM-1"], both.verdict["LM-6"], both.verdict["LM-12"]) == (
         "reproduced",
         "not reproduced",
         "not reproduced",
     )
-    assert verdicts.ledger(networks(RISING)).set_index("id").verdict["LM-6"] == "not tested"
-    alone = verdicts.ledger(variants=varied(UP)).set_index("id")
+    assert first_round.ledger(networks(RISING)).set_index("id").verdict["LM-6"] == "not tested"
+    alone = first_round.ledger(variants=varied(UP)).set_index("id")
     assert (alone.verdict["LM-1"], alone.verdict["LM-12"]) == ("not tested", "reproduced")
 
 
@@ -444,7 +456,7 @@ def test_estimate_writes_a_true_minus():
 
 
 def test_ledger_has_every_claim_of_the_protocol():
-    ledger = verdicts.ledger(networks(RISING))
+    ledger = first_round.ledger(networks(RISING))
     assert list(ledger.id) == [f"LM-{number}" for number in range(1, 20)]
     assert set(ledger.verdict) <= set(papers.VERDICTS)
     assert ledger.certainty.str.match("established|recalled").all()

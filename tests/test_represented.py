@@ -20,7 +20,7 @@ from lib.measurements.gradient import gradient as gradient_gradient
 from lib.measurements.gradient import variability, with_gradients
 from lib.measurements.layers import CHANGES, dimensions, over_live_units, with_dimensions
 from lib.measurements.measurement import is_early
-from lib.papers import statistics, verdicts
+from lib.papers import first_round, first_statistics
 from lib.runs.tables import _label
 from lib.training.recipe import LABELS, Training
 
@@ -684,20 +684,20 @@ def holding() -> pd.DataFrame:
 @pytest.mark.parametrize("identifier", OURS)
 @pytest.mark.parametrize("seeds", [3, 4])
 def test_claims_are_reproduced_where_they_hold(identifier, seeds, holding):
-    found = verdicts.decide(papers.claim(identifier), holding[holding.seed < seeds])
+    found = first_round.decide(papers.claim(identifier), holding[holding.seed < seeds])
     assert (found.verdict, found.seeds) == ("reproduced", seeds) and all(part.low > 0 for part in found.parts)
 
 
 def test_claims_are_about_networks_and_not_the_order_of_rows(holding):
     shuffled = holding.sample(frac=1, random_state=1).reset_index(drop=True)
-    assert [verdicts.decide(papers.claim(one), shuffled) for one in OURS] == [
-        verdicts.decide(papers.claim(one), holding) for one in OURS
+    assert [first_round.decide(papers.claim(one), shuffled) for one in OURS] == [
+        first_round.decide(papers.claim(one), holding) for one in OURS
     ]
 
 
 def test_mirrored_networks_turn_the_verdicts():
     mirrored = summed(mirrored=True)
-    decided = {one: verdicts.decide(papers.claim(one), mirrored).verdict for one in OURS}
+    decided = {one: first_round.decide(papers.claim(one), mirrored).verdict for one in OURS}
     # which compares two changes of the same network
     assert decided == dict.fromkeys(OURS, "not reproduced") | {"LM-17": "reproduced"}
 
@@ -750,14 +750,14 @@ TURNED = [
     ids=[f"{one}, {part}, {place}" for place, (one, _, part) in enumerate(TURNED)],
 )
 def test_one_part_that_does_not_hold_is_enough(identifier, changes, part):
-    found = verdicts.decide(papers.claim(identifier), summed(**changes))
+    found = first_round.decide(papers.claim(identifier), summed(**changes))
     assert found.verdict == "not reproduced"
     assert part in {one.name for one in found.parts if one.high < 0}
 
 
 def test_every_part_of_every_claim_is_turned_once(holding):
     parts = {
-        identifier: {part.name for part in verdicts.decide(papers.claim(identifier), holding).parts}
+        identifier: {part.name for part in first_round.decide(papers.claim(identifier), holding).parts}
         for identifier in OURS
     }
     turned = {identifier: {part for one, _, part in TURNED if one == identifier} for identifier in OURS}
@@ -770,7 +770,7 @@ def test_every_part_of_every_claim_is_turned_once(holding):
 def test_dimensions_are_those_of_early_layers(holding):
     other = summed(late=lambda alpha: 0.5 + 0.1 * alpha)
     for identifier in ("LM-15", "LM-16", "LM-17"):
-        assert verdicts.decide(papers.claim(identifier), other) == verdicts.decide(
+        assert first_round.decide(papers.claim(identifier), other) == first_round.decide(
             papers.claim(identifier), holding
         )
 
@@ -784,7 +784,7 @@ def test_estimates_by_hand(holding):
         "LM-17": [10, 10, 10],
         "LM-18": [2, 1.6, 1.2, 2, 2, 4],
     }.items():
-        found = verdicts.decide(papers.claim(identifier), holding[holding.seed == 0])
+        found = first_round.decide(papers.claim(identifier), holding[holding.seed == 0])
         assert [part.estimate for part in found.parts] == pytest.approx(wanted), identifier
 
 
@@ -792,28 +792,34 @@ def test_estimates_by_hand(holding):
 def test_what_is_not_measured_is_not_tested(identifier, holding):
     one, bare = papers.claim(identifier), networks(ALPHAS, SEEDS)
     for summary in (bare, with_dimensions(with_gradients(bare, pd.DataFrame()), pd.DataFrame())):
-        assert (verdicts.decide(one, summary).verdict, verdicts.decide(one, summary).reason) == (
+        assert (first_round.decide(one, summary).verdict, first_round.decide(one, summary).reason) == (
             "not tested",
             "its networks are not measured yet",
         )
-    assert verdicts.decide(one, None).verdict == "not tested"
+    assert first_round.decide(one, None).verdict == "not tested"
     for some in (holding[holding.alpha >= 0], holding[holding.alpha != 0], holding[holding.alpha <= 0]):
-        assert (verdicts.decide(one, some).verdict, verdicts.decide(one, some).seeds) == ("inconclusive", 0)
-    few = verdicts.decide(one, holding[holding.seed < 2])
+        assert (first_round.decide(one, some).verdict, first_round.decide(one, some).seeds) == (
+            "inconclusive",
+            0,
+        )
+    few = first_round.decide(one, holding[holding.seed < 2])
     assert (few.verdict, few.seeds) == ("inconclusive", 2)
     holes = holding.copy()
     holes.loc[(holes.seed == 1) & (holes.alpha == 2), one.needs] = np.nan
-    assert verdicts.decide(one, holes).seeds == 3
+    assert first_round.decide(one, holes).seeds == 3
 
 
 def test_two_falls_are_compared_between_the_same_alphas():
     """Where the outermost α has one of the two columns alone, the next one is the end of both."""
     summary = networks((-2.0, 0.0, 1.0, 2.0), 3)
     summary = summary.assign(one=-summary.alpha, other=-summary.alpha.where(summary.alpha < 2))
-    assert statistics.fall("one")(summary).tolist() == [4.0] * 3
     assert (
-        statistics.fall("one", beyond="other")(summary).tolist()
-        == statistics.fall("other", beyond="one")(summary).tolist()
+        first_statistics.fall(summary, "one", *first_statistics.outermost(summary, "one")).tolist()
+        == [4.0] * 3
+    )
+    assert (
+        first_statistics.fall_beyond(summary, "one", "other").tolist()
+        == first_statistics.fall_beyond(summary, "other", "one").tolist()
         == [0.0] * 3
     )
-    assert statistics.fall("one", beyond="other")(summary[summary.alpha != 1.0]).empty
+    assert first_statistics.fall_beyond(summary[summary.alpha != 1.0], "one", "other").empty

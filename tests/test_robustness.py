@@ -2,6 +2,8 @@
 attack failed for another reason.
 """
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from lib.measurements.attack import BUDGET, CLEAN, CURVES
 from lib.measurements.attack_summary import with_attacked
 from lib.measurements.autoattack import PARTS, with_autoattack
 from lib.measurements.transfer import transferred, with_transferred
-from lib.papers import statistics, verdicts
+from lib.papers import first_round, first_statistics
 from lib.runs.tables import at_hand, cached, full_summary
 from lib.training.recipe import LABELS
 
@@ -237,33 +239,37 @@ def summary(rows: dict[float, tuple[float, float]], seeds: int = 3) -> pd.DataFr
 
 def test_an_ordering_needs_both_rises():
     rising = {-9.0: (0.6, 0.9), -2.0: (0.9, 0.1), 0.0: (0.9, 0.2), 0.4: (0.86, 0.25), 2.0: (0.5, 0.1)}
-    assert statistics.spared(summary(rising)) == (-2.0, 0.4)  # −9 and 2 cost too much clean accuracy
-    found = statistics.ordered("pgd_accuracy", scale=100)(summary(rising))
+    assert first_statistics.spared(summary(rising)) == (-2.0, 0.4)  # −9 and 2 cost too much clean accuracy
+    found = first_statistics.resists(summary(rising), "pgd_accuracy")
     assert found.to_dict("list") == {
         "from −2 to 0": pytest.approx([10.0, 10.2, 10.4]),
         "from 0 to 0.4": pytest.approx([5.0, 5.04, 5.08]),
     }
-    assert statistics.ordered("pgd_accuracy", ends="all")(summary(rising)).iloc[0].tolist() == pytest.approx([
+    assert first_statistics.rises(summary(rising), "pgd_accuracy").iloc[0].tolist() == pytest.approx([
         -0.7,
         -0.1,
     ])
-    assert statistics.ordered("pgd_accuracy", ends="all", falling=True)(summary(rising)).iloc[
-        0
-    ].tolist() == pytest.approx([0.7, 0.1])
-    reversed_too = statistics.ordered("pgd_accuracy", reverses=True, scale=100)(summary(rising))
+    assert first_statistics.falls(summary(rising), "pgd_accuracy").iloc[0].tolist() == pytest.approx([
+        0.7,
+        0.1,
+    ])
+    reversed_too = first_statistics.resists_fgsm(
+        summary(rising).rename(columns={"pgd_accuracy": "fgsm_accuracy"})
+    )
     assert reversed_too["clean, from 0.4 to −2"].tolist() == pytest.approx([4.0] * 3)
-    statistic = statistics.ordered("pgd_accuracy")
+    statistic = partial(first_statistics.resists, column="pgd_accuracy")
     assert statistic(summary({alpha: rising[alpha] for alpha in (0.0, 0.4)})).empty
     assert (
         statistic(summary({alpha: rising[alpha] for alpha in (-2.0, 0.0, 2.0)})).empty
-        and np.isnan(statistics.spared(summary({0.0: (1, 1)}))).all()
+        and np.isnan(first_statistics.spared(summary({0.0: (1, 1)}))).all()
     )
     # what the statistic does not use may be missing
     holes = summary(rising)
     holes.loc[holes.alpha.isin([-9.0, 2.0]), "pgd_accuracy"] = np.nan
-    assert len(statistic(holes)) == 3 and statistics.ordered("pgd_accuracy", ends="all")(
-        holes
-    ).columns.tolist() == ["from −2 to 0", "from 0 to 0.4"]
+    assert len(statistic(holes)) == 3 and first_statistics.rises(holes, "pgd_accuracy").columns.tolist() == [
+        "from −2 to 0",
+        "from 0 to 0.4",
+    ]
     holes.loc[(holes.alpha == 0.4) & (holes.seed == 1), "pgd_accuracy"] = np.nan
     assert statistic(holes).index.tolist() == [0, 2]
 
@@ -272,29 +278,31 @@ def test_rank_correlation_is_within_each_seed():
     rows = [(0, -1, 1, 9), (0, 0, 2, 5), (0, 1, 4, 1), (1, -1, 5, 2), (1, 0, 6, 1), (1, 1, 7, 3)]
     # two α, and two with both: too few
     rows += [(2, 0, 1, 1), (2, 1, 2, 2), (3, -1, 1, None), (3, 0, 2, 1), (3, 1, 3, 2)]
-    found = statistics.rank_correlation(
+    found = first_statistics.rank_correlation(
         pd.DataFrame(rows, columns=["seed", "alpha", "one", "other"]), "one", "other"
     )
     assert found[[0, 1]].tolist() == pytest.approx([-1.0, 0.5]) and found[[2, 3]].isna().all()
-    assert statistics.rank_correlation(pd.DataFrame(columns=["seed", "one", "other"]), "one", "other").empty
+    assert first_statistics.rank_correlation(
+        pd.DataFrame(columns=["seed", "one", "other"]), "one", "other"
+    ).empty
 
 
 def test_each_part_of_a_claim_has_its_interval():
     rising = {-2.0: (0.9, 0.1), 0.0: (0.9, 0.2), 0.4: (0.86, 0.25)}
     one = papers.claim("LM-8")
-    good = verdicts.decide(one, summary(rising))
+    good = first_round.decide(one, summary(rising))
     assert (
         good.verdict == "reproduced"
         and [part.name for part in good.parts] == ["from −2 to 0", "from 0 to 0.4"]
         and good.estimate == good.parts[1].estimate
     )
-    assert "from −2 to 0: +10.2 points, 95 % interval" in verdicts.describe(good) and verdicts.describe(
+    assert "from −2 to 0: +10.2 points, 95 % interval" in first_round.describe(good) and first_round.describe(
         good
     ).endswith("3 seeds")
-    assert verdicts.decide(one, summary(rising | {-2.0: (0.9, 0.3)})).verdict == "not reproduced"
-    assert verdicts.decide(one, summary(rising | {0.4: (0.86, 0.1996)})).verdict == "inconclusive"
-    assert verdicts.decide(one, summary(rising, seeds=2)).verdict == "inconclusive"
-    assert verdicts.decide(one, summary(rising).drop(columns="pgd_accuracy")).verdict == "not tested"
+    assert first_round.decide(one, summary(rising | {-2.0: (0.9, 0.3)})).verdict == "not reproduced"
+    assert first_round.decide(one, summary(rising | {0.4: (0.86, 0.1996)})).verdict == "inconclusive"
+    assert first_round.decide(one, summary(rising, seeds=2)).verdict == "inconclusive"
+    assert first_round.decide(one, summary(rising).drop(columns="pgd_accuracy")).verdict == "not tested"
     assert {claim.id for claim in papers.SURVIVES} == {"LM-X2"} and not {"LM-X2"} & {
         claim.id for claim in papers.CLAIMS
     }

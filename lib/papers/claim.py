@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lib.papers import statistics
+from lib.papers.first_statistics import Statistic
+from lib.papers.statistics import LEAST_SEEDS
 
 VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not tested")
-
-LEAST_SEEDS = 3  # fewer seeds give no useful interval, hence no verdict
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Claim:
     published: str = ""
     rule: str = ""  # the statistic in words
     unit: str = ""
-    statistic: statistics.Statistic | None = None
+    statistic: Statistic | None = None
     compares: tuple[str, ...] = ()
     needs: str = ""
     written: str = ""

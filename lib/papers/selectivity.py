@@ -1,10 +1,14 @@
-"""The paper's claims as data, and the rule that decides on each; `lib.papers.verdicts` applies it."""
+"""The paper's claims as data, and the first round's statistic of each; `lib.papers.first_round` decides by
+them, `lib.papers.second_round` by the rules written after it.
+"""
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
-from lib.papers import statistics
+from lib.papers import first_statistics as first
 from lib.papers.claim import Claim
 
 WRITTEN_FIRST = "2026-11-21, when of the CIFAR-10 networks only that of α = 0 had been trained"
@@ -34,7 +38,7 @@ CLAIMS = (
         "throughout (digitised)",
         "smallest rise of mean selectivity between neighbouring α",
         "",
-        statistics.smallest_step,
+        first.smallest_step,
         written=WRITTEN_FIRST,
         shown=("02-approach", "fig-selectivity"),
     ),
@@ -46,7 +50,7 @@ CLAIMS = (
         "paper); suffers far more from high (recalled)",
         "clean accuracy at the lowest α minus that at the highest",
         "points",
-        statistics.low_over_high,
+        first.low_over_high,
         written=WRITTEN_FIRST,
         shown=("02-approach", "fig-accuracy"),
         caution="reads the two ends alone: a collapse at the high end is enough, whether low "
@@ -60,7 +64,7 @@ CLAIMS = (
         "most about 3 % (established)",
         "mean accuracy on corrupted images at the lowest α minus that at α = 0",
         "points",
-        statistics.corrupted_gain,
+        first.corrupted_gain,
         needs="corrupted_accuracy",
         written=WRITTEN_CORRUPTED,
         shown=("04-average-case", "fig-corrupted"),
@@ -72,7 +76,7 @@ CLAIMS = (
         "ResNet20: 14 of 19; ResNet18: 15 of 15; ResNet50: 14 of 15 (established)",
         "number of corruptions on which the lowest α beats α = 0, minus half of all",
         "",
-        statistics.improved_corruptions,
+        first.improved_corruptions,
         needs="corrupted_accuracy",
         written=WRITTEN_CORRUPTED,
         shown=("04-average-case", "fig-by-corruption"),
@@ -84,7 +88,7 @@ CLAIMS = (
         "the gain of ResNet20 is larger after normalising",
         "corrupted over clean accuracy at the lowest α minus that at α = 0",
         "points",
-        statistics.relative_gain,
+        first.relative_gain,
         needs="relative_accuracy",
         written=WRITTEN_CORRUPTED,
         shown=("04-average-case", "fig-corrupted-clean"),
@@ -97,7 +101,7 @@ CLAIMS = (
         "like α between −0.1 and −0.2",
         "mean selectivity of the plain network minus that of the AugMix network",
         "",
-        statistics.augmix_lowers,
+        first.augmix_lowers,
         ("plain", "augmix"),
         written=WRITTEN_VARIANTS,
         shown=("09-other-way-round", "fig-augmix"),
@@ -110,7 +114,7 @@ CLAIMS = (
         "accuracy under FGSM at ε = 0.002: its rises, from low α to 0 and from 0 to high α; and the "
         "fall of clean accuracy from low to high α",
         "points",
-        statistics.ordered("fgsm_accuracy", reverses=True, scale=100),
+        first.resists_fgsm,
         needs="fgsm_accuracy",
         written=WRITTEN_ATTACKED,
         shown=("05-worst-case", "fig-strength"),
@@ -124,7 +128,7 @@ CLAIMS = (
         "ResNet20 agrees except at α = 0.7 and 1, whose clean accuracy is poor (recalled)",
         "accuracy under PGD, 40 steps of 0.0001: its rises, from low α to 0 and from 0 to high α",
         "points",
-        statistics.ordered("pgd_accuracy", scale=100),
+        partial(first.resists, column="pgd_accuracy"),
         needs="pgd_accuracy",
         written=WRITTEN_ATTACKED,
         shown=("05-worst-case", "fig-strength"),
@@ -137,7 +141,7 @@ CLAIMS = (
         "accuracy on PGD images of radius 8/255 made against α = 0: its rises, from low α to 0 and "
         "from 0 to high α",
         "points",
-        statistics.ordered("transfer_accuracy", scale=100),
+        partial(first.resists, column="transfer_accuracy"),
         needs="transfer_accuracy",
         written=WRITTEN_ATTACKED,
         shown=("05-worst-case", "fig-transfer"),
@@ -151,7 +155,7 @@ CLAIMS = (
         "direction only",
         "mean log10 norm: its falls, from the lowest α to 0 and from 0 to the highest",
         "",
-        statistics.ordered("log_jacobian", ends="all", falling=True),
+        partial(first.falls, column="log_jacobian"),
         needs="log_jacobian",
         written=WRITTEN_ATTACKED,
         shown=("05-worst-case", "fig-jacobian"),
@@ -172,7 +176,7 @@ CLAIMS = (
         "smallest rise of mean selectivity over live units between neighbouring strengths, plain "
         "training first",
         "",
-        statistics.smallest_strength_step,
+        first.smallest_strength_step,
         ("plain", "pgd"),
         written=WRITTEN_VARIANTS,
         shown=("09-other-way-round", "fig-pgd-steps"),
@@ -185,7 +189,7 @@ CLAIMS = (
         "mean over layers of the coefficient of variation over images: its rises, from the lowest α "
         "to 0 and from 0 to the highest",
         "",
-        statistics.ordered("cv_samples", ends="all"),
+        partial(first.rises, column="cv_samples"),
         needs="cv_samples",
         written=WRITTEN_INSIDE,
         shown=("06-gradients", "fig-gradients"),
@@ -199,11 +203,7 @@ CLAIMS = (
         "0 and from 0 to the highest; and the rise between "
         "these two in early layers minus that in late ones",
         "",
-        statistics.together(
-            all_layers=statistics.ordered("cv_units", ends="all"),
-            # a fall of late minus one of early is a rise of early minus one of late
-            early_beyond_late=statistics.fall("cv_units_late", beyond="cv_units_early"),
-        ),
+        first.varies_more_over_units,
         needs="cv_units",
         written=WRITTEN_INSIDE,
         shown=("06-gradients", "fig-gradients"),
@@ -216,7 +216,7 @@ CLAIMS = (
         "principal components for 95 % of the variance over units, mean over early layers: its falls, "
         "from the lowest α to 0 and from 0 to the highest",
         "% of units",
-        statistics.ordered("dimension_clean", ends="all", falling=True, scale=100),
+        partial(first.falls, column="dimension_clean", scale=100),
         needs="dimension_clean",
         written=WRITTEN_INSIDE,
         shown=("07-dimensionality", "fig-dimensions"),
@@ -231,14 +231,7 @@ CLAIMS = (
         "lowest α to 0 and from 0 to the highest; and how much more "
         "they fall between these two than that of the clean activations of the same images",
         "% of units",
-        statistics.together(
-            corruptions=statistics.ordered("dimension_corruption", ends="all", falling=True, scale=100),
-            PGD=statistics.ordered("dimension_attack", ends="all", falling=True, scale=100),
-            corruptions_beyond_clean=statistics.fall(
-                "dimension_corruption", beyond="dimension_same", scale=100
-            ),
-            PGD_beyond_clean=statistics.fall("dimension_attack", beyond="dimension_same", scale=100),
-        ),
+        first.changes_fall,
         needs="dimension_attack",
         written=WRITTEN_INSIDE,
         shown=("07-dimensionality", "fig-dimensions"),
@@ -250,7 +243,7 @@ CLAIMS = (
         "direction only",
         "the same for PGD minus for corruptions, at the lowest α, at 0 and at the highest",
         "% of units",
-        statistics.excess("dimension_attack", "dimension_corruption", scale=100),
+        first.attacks_beyond_corruptions,
         needs="dimension_attack",
         written=WRITTEN_INSIDE,
         shown=("07-dimensionality", "fig-changes-both"),
@@ -265,14 +258,7 @@ CLAIMS = (
         "activations and both changes; and at α = 0, PGD minus corruptions "
         "and each change minus clean",
         "dimensions",
-        statistics.together(
-            clean=statistics.fall("twonn_clean"),
-            corruptions=statistics.fall("twonn_corruption"),
-            PGD=statistics.fall("twonn_attack"),
-            PGD_beyond_corruptions=statistics.excess("twonn_attack", "twonn_corruption", everywhere=False),
-            corruptions_beyond_clean=statistics.excess("twonn_corruption", "twonn_clean", everywhere=False),
-            PGD_beyond_clean=statistics.excess("twonn_attack", "twonn_clean", everywhere=False),
-        ),
+        first.twonn_agrees,
         needs="twonn_attack",
         written=WRITTEN_INSIDE,
         shown=("07-dimensionality", "fig-twonn"),
@@ -284,7 +270,7 @@ CLAIMS = (
         "companion paper, direction only; ResNet18 has about none",
         "share of dead units at the highest α minus that at α = 0",
         "points",
-        statistics.dead_gain,
+        first.dead_gain,
         written=WRITTEN_FIRST,
         shown=("02-approach", "fig-dead"),
     ),
@@ -301,7 +287,7 @@ SURVIVES = tuple(
         "accuracy under it, at the radius that stands for the data set: its rises, from low α to 0 "
         "and from 0 to high α",
         "points",
-        statistics.ordered(column, scale=100),
+        partial(first.resists, column=column),
         needs=column,
         written=WRITTEN_ATTACKED,
         shown=("05-worst-case", "fig-survival"),

@@ -1,286 +1,343 @@
-"""Statistics behind the claims, one number per seed, positive if it speaks for the claim; and the interval of
-their mean.
+"""Statistics of plain numbers: intervals, verdicts, trends, resampling, many tests at once, spread over
+classes.
+
+Nothing here knows a network or a claim.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from lib.base.errors import InputError
-from lib.base.text import number
 
-# function of a summary: one number per seed, or a table of them with one column per part
-Statistic = Callable[[pd.DataFrame], pd.Series | pd.DataFrame]
+LEAST_SEEDS = 3  # fewer seeds give no useful interval, hence no verdict
+LEVEL = 0.05  # two-sided: intervals hold 95 %
+REPEATS = 2000  # of the bootstrap
+OUTCOMES = ("reproduced", "contradicted", "no effect", "undecided")
+_AT_ONCE = 100  # repeats of the bootstrap that are held in memory together
 
-LEAST_STRENGTHS = 2  # strengths of PGD training: a single one does not show how selectivity follows strength
-# share of clean accuracy: where accuracies under attack are compared, the outermost α that lose no more of it
-# stand for low and high selectivity
-SPARED = 0.05
+Floats = NDArray[np.float64]
+
+# ---- the mean over seeds -----------------------------------------------------------------------------------
 
 
-def _wide(summary: pd.DataFrame, column: str, across: str = "alpha") -> pd.DataFrame:
-    """One row per seed, one column per alpha in ascending order.
-
-    Seeds without a number for some alpha are left out.
+def intervals(values: ArrayLike, level: float = LEVEL) -> tuple[Floats, Floats]:
+    """Student's intervals of means.
 
     Args:
-        across: "alpha" for the plain networks; "variant", or "steps" for their strength, for those with
-            α = 0.
-
-    Raises:
-        InputError: If numbers of epochs are mixed.
-    """
-    return _pivot(summary, column, across).dropna()
-
-
-def _pivot(summary: pd.DataFrame, column: str, across: str = "alpha") -> pd.DataFrame:
-    """The same table with all seeds; missing numbers are NaN."""
-    rows = summary[summary.variant == "plain"] if across == "alpha" else summary[summary.alpha == 0]
-    if rows.epochs.nunique() > 1:
-        raise InputError(
-            f"a claim compares networks of equal length, these were trained "
-            f"{' and '.join(map(str, sorted(set(rows.epochs))))} epochs"
-        )
-    return rows.pivot(index="seed", columns=across, values=column).sort_index(axis=1)
-
-
-def smallest_step(summary: pd.DataFrame) -> pd.Series:
-    """For each seed, the smallest rise of mean selectivity from one alpha to the next; above 0 means strictly
-    monotone.
-    """
-    return _wide(summary, "mean_selectivity").diff(axis=1).iloc[:, 1:].min(axis=1)
-
-
-def low_over_high(summary: pd.DataFrame) -> pd.Series:
-    """For each seed, clean accuracy at the lowest alpha minus that at the highest, in points."""
-    wide = _wide(summary, "clean_accuracy")
-    return 100 * (wide.iloc[:, 0] - wide.iloc[:, -1])
-
-
-def dead_gain(summary: pd.DataFrame) -> pd.Series:
-    """For each seed, the share of dead units at the highest alpha minus that at alpha = 0, in points."""
-    wide = _wide(summary, "dead")
-    return 100 * (wide.iloc[:, -1] - wide[0.0]) if 0.0 in wide else pd.Series(dtype=float)
-
-
-# The two below and their rules: written 2026-11-21, before the first of these AugMix and PGD networks was
-# finished, on either data set. Of the plain ones that they are compared with, one was finished: CIFAR-10,
-# seed 0.
-
-
-def augmix_lowers(summary: pd.DataFrame) -> pd.Series:
-    """For each seed, mean selectivity of the plain network minus that of the AugMix network, both with
-    α = 0.
-    """
-    wide = _wide(summary[summary.variant.isin(["plain", "augmix"])], "mean_selectivity", "variant")
-    return wide.plain - wide.augmix if {"plain", "augmix"} <= set(wide) else pd.Series(dtype=float)
-
-
-def smallest_strength_step(summary: pd.DataFrame) -> pd.Series:
-    """For each seed, the smallest rise of live selectivity from one strength of PGD training to the next,
-    plain (no step) first, with α = 0.
-    """
-    wide = _wide(summary[summary.strength.notna()], "live_selectivity", "strength")
-    if 0.0 not in wide or wide.shape[1] < 1 + LEAST_STRENGTHS:
-        return pd.Series(dtype=float)
-    return wide.diff(axis=1).iloc[:, 1:].min(axis=1)
-
-
-# The three below and their rules: written 2026-11-21, when of all networks one had been measured on corrupted
-# images: digits, α = 0, seed 0. On the columns see lib/measurements/accuracy.py.
-
-
-def _lowest_over_zero(summary: pd.DataFrame, column: str) -> pd.Series:
-    """For each seed, a column at the lowest α minus the same at α = 0; empty where there is no α below 0, or
-    not 0 itself.
-    """
-    wide = _wide(summary, column)
-    return wide.iloc[:, 0] - wide[0.0] if 0.0 in wide and wide.columns[0] < 0 else pd.Series(dtype=float)
-
-
-def corrupted_gain(summary: pd.DataFrame) -> pd.Series:
-    """For each seed, mean accuracy on corrupted images at the lowest alpha minus that at alpha = 0, in
-    points.
-    """
-    return 100 * _lowest_over_zero(summary, "corrupted_accuracy")
-
-
-def improved_corruptions(summary: pd.DataFrame) -> pd.Series:
-    """For each seed, the number of corruptions on which the lowest alpha is more accurate than alpha = 0,
-    minus half of their number.
-    """
-    gains = [
-        _lowest_over_zero(summary, column)
-        for column in summary
-        if column.startswith("corrupted_") and column != "corrupted_accuracy"
-    ]
-    return sum((gain > 0) - 0.5 for gain in gains)
-
-
-def relative_gain(summary: pd.DataFrame) -> pd.Series:
-    """For each seed, corrupted over clean accuracy at the lowest alpha minus that at alpha = 0, in points."""
-    return 100 * _lowest_over_zero(summary, "relative_accuracy")
-
-
-# The ones below and their rules: written 2026-11-21. Of all networks, these had been attacked: digits,
-# α = −2, 0 and 2, seed 0, on 200 images; and CIFAR-10, α = 0 and 1, seed 0, on 100. Revised the same day,
-# when in review α = −2 and 0, seed 0, had been seen whole: the low end, too, must keep clean accuracy, each
-# of two rises has its own interval, and LM-7 counts the clean ordering. On the columns see
-# lib/measurements/robustness.py.
-
-
-def spared(summary: pd.DataFrame, column: str = "clean_accuracy") -> tuple[float, float]:
-    """The lowest and the highest α, among those with the column, whose networks lose at most SPARED of clean
-    accuracy against α = 0 of the same seeds.
+        values: (..., n) numbers, one a seed.
+        level: Share of intervals that miss the mean, both sides together: 0.05 for 95 % intervals.
 
     Returns:
-        The two values; NaN for an end without such an α.
+        Lower and upper ends, (...) each; the value itself where all n are equal, NaN where n is below 2.
     """
-    clean, there = _pivot(summary, "clean_accuracy"), _pivot(summary, column).notna()
-    if 0.0 not in clean:
-        return float("nan"), float("nan")
-    loss = -clean.sub(clean[0.0], axis=0).where(there.mul(there[0.0], axis=0)).mean()
-    kept = [alpha for alpha, value in loss.items() if value <= SPARED]
-    return min((alpha for alpha in kept if alpha < 0), default=float("nan")), max(
-        (alpha for alpha in kept if alpha > 0), default=float("nan")
-    )
+    numbers = np.asarray(values, dtype=float)
+    if numbers.shape[-1] < 2:
+        return np.full(numbers.shape[:-1], np.nan), np.full(numbers.shape[:-1], np.nan)
+    middle, error = numbers.mean(axis=-1), stats.sem(numbers, axis=-1)
+    equal = np.ptp(numbers, axis=-1) == 0
+    scale = np.where(equal, 1.0, error)
+    low, high = stats.t.interval(1 - level, numbers.shape[-1] - 1, loc=middle, scale=scale)
+    return np.where(equal, numbers[..., 0], low), np.where(equal, numbers[..., 0], high)
 
 
-def rank_correlation(summary: pd.DataFrame, one: str, other: str) -> pd.Series:
-    """For each seed, Spearman's rank correlation of two columns over α; NaN where fewer than three α have
-    both.
-
-    It decides no claim, since it was added after the results.
-    """
-    return pd.Series(
-        {
-            seed: rows[one].corr(rows[other], method="spearman", min_periods=3)
-            for seed, rows in summary.groupby("seed")
-        },
-        dtype=float,
-    )
-
-
-def ordered(
-    column: str, *, ends: str = "spared", falling: bool = False, reverses: bool = False, scale: float = 1.0
-) -> Statistic:
-    """Statistic of two rises of a column, from a low α to 0 and from 0 to a high α, each of which must hold.
-
-    It has one row per seed and one column per rise.
+def t_interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
+    """Student's interval of the mean over seeds; for equal values, that value twice.
 
     Args:
-        ends: "spared" for the outermost α that keep clean accuracy, since a network of low accuracy has
-            little to lose under attack, or "all" for the outermost α.
-        falling: Whether falls are meant in place of rises.
-        reverses: Whether there is a third part: clean accuracy falls from the low α to the high one.
+        values: (n,) one number a seed.
+        level: 0.05 for a 95 % interval.
+
+    Returns:
+        Lower and upper end; NaN twice for fewer than two values.
+
+    Example:
+        >>> [round(end, 2) for end in t_interval([1.0, 2.0, 3.0])]
+        [-0.48, 4.48]
     """
-
-    def statistic(summary: pd.DataFrame) -> pd.DataFrame:
-        """One row per seed, one column per part; no rows where an end is missing."""
-        wide, low, high = _ends(summary, column)
-        if ends == "spared":
-            low, high = spared(summary, column)
-        if wide.get(0.0, pd.Series(dtype=float)).isna().all() or not low < 0 < high:
-            return pd.DataFrame()
-        sign, parts = (-scale if falling else scale), {}
-        for one, other in ((low, 0.0), (0.0, high)):
-            parts[f"from {number(one)} to {number(other)}"] = sign * (wide[other] - wide[one])
-        if reverses:
-            clean = _pivot(summary, "clean_accuracy")
-            parts[f"clean, from {number(high)} to {number(low)}"] = scale * (clean[low] - clean[high])
-        return pd.DataFrame(parts).dropna()
-
-    return statistic
-
-
-# The ones below and their rules: written 2026-11-21, when the code had been tried on a few images of three
-# networks and no table had been made. That `fall` takes both columns between the same ends is younger; where
-# every α is measured it changes nothing. On the columns see lib/measurements/layers.py.
-
-
-def _ends(summary: pd.DataFrame, column: str) -> tuple[pd.DataFrame, float, float]:
-    """One row per seed, one column per alpha, and the outermost α with the column; 0 for an end without an α
-    on that side of 0.
-    """
-    wide = _pivot(summary, column)
-    there = wide.dropna(axis=1, how="all").columns
-    return wide, min(there, default=0.0), max(there, default=0.0)
-
-
-def fall(column: str, *, beyond: str | None = None, scale: float = 1.0) -> Statistic:
-    """Statistic with one number per seed: a column at the lowest α minus the same at the highest.
-
-    With `beyond`, another column's fall between the same two α is subtracted.
-    """
-
-    def statistic(summary: pd.DataFrame) -> pd.Series:
-        columns, values = [column, *([beyond] if beyond else [])], []
-        there = summary[columns].notna().all(axis=1)  # so that both falls are between the same two α
-        for one in columns:
-            wide, low, high = _ends(summary.assign(**{one: summary[one].where(there)}), one)
-            if not low < 0 < high:
-                return pd.Series(dtype=float)
-            values.append(scale * (wide[low] - wide[high]))
-        return (values[0] - values[1] if beyond else values[0]).dropna()
-
-    return statistic
-
-
-def excess(column: str, over: str, *, everywhere: bool = True, scale: float = 1.0) -> Statistic:
-    """Statistic with one column per α: how much larger one column is than another.
-
-    Args:
-        everywhere: Whether it must hold at the lowest α, at 0 and at the highest; otherwise at 0 alone.
-    """
-
-    def statistic(summary: pd.DataFrame) -> pd.DataFrame:
-        wide, low, high = _ends(summary, column)
-        other = _pivot(summary, over)
-        if 0.0 not in wide or (everywhere and not low < 0 < high):
-            return pd.DataFrame()
-        places = (low, 0.0, high) if everywhere else (0.0,)
-        return pd.DataFrame({
-            f"at {number(alpha)}": scale * (wide[alpha] - other[alpha]) for alpha in places
-        }).dropna()
-
-    return statistic
-
-
-def together(**statistics: Statistic) -> Statistic:
-    """Statistic whose parts are those of several statistics, each of which must hold; seeds without one of
-    them are left out.
-
-    `first_name=statistic` gives a part "first name", or parts "first name, ..." if the statistic has parts
-    itself.
-    """
-
-    def statistic(summary: pd.DataFrame) -> pd.DataFrame:
-        parts: dict[str, pd.Series] = {}
-        for name, one in statistics.items():
-            found, words = one(summary), name.replace("_", " ")
-            if found.empty:
-                return pd.DataFrame()
-            parts |= (
-                {words: found}
-                if isinstance(found, pd.Series)
-                else {f"{words}, {part}": found[part] for part in found}
-            )
-        return pd.DataFrame(parts).dropna()
-
-    return statistic
-
-
-def t_interval(values: pd.Series) -> tuple[float, float]:
-    """Student's 95 % interval of the mean over seeds; for equal values, that value twice.
-
-    At least two values are needed.
-    """
-    error = stats.sem(values)
-    if error == 0:
-        return float(values.iloc[0]), float(values.iloc[0])
-    low, high = stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=error)
+    low, high = intervals(values, level)
     return float(low), float(high)
+
+
+def p_values(values: ArrayLike) -> Floats:
+    """Two-sided p of Student's t test against a mean of 0: below a level exactly where the interval of that
+    level leaves out 0.
+
+    Args:
+        values: (..., n) numbers, one a seed.
+
+    Returns:
+        (...); for equal values 1 if they are 0, and else 0; NaN where n is below 2.
+    """
+    numbers = np.asarray(values, dtype=float)
+    seeds = numbers.shape[-1]
+    if seeds < 2:
+        return np.full(numbers.shape[:-1], np.nan)
+    middle, error = numbers.mean(axis=-1), stats.sem(numbers, axis=-1)
+    equal = np.ptp(numbers, axis=-1) == 0
+    p = 2 * stats.t.sf(np.abs(middle) / np.where(equal, 1.0, error), seeds - 1)
+    return np.where(equal, (numbers[..., 0] == 0).astype(float), p)
+
+
+def p_value(values: ArrayLike) -> float:
+    """`p_values` of the numbers of one statistic, (n,)."""
+    return float(p_values(values))
+
+
+# ---- verdicts ----------------------------------------------------------------------------------------------
+
+
+def outcomes(low: ArrayLike, high: ArrayLike, delta: float | None) -> NDArray[np.str_]:
+    """Verdicts that intervals give: (...) ends, positive numbers speaking for the claim.
+
+    *Reproduced* above 0, *contradicted* below 0, *no effect* inside ±`delta` otherwise, else *undecided*,
+    also where an end is NaN.
+
+    Raises:
+        InputError: For a `delta` that is not a positive number.
+    """
+    ends = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+    inside = within(*ends, delta)
+    return np.select([ends[0] > 0, ends[1] < 0, inside], OUTCOMES[:3], OUTCOMES[3])
+
+
+def within(low: ArrayLike, high: ArrayLike, delta: float | None) -> NDArray[np.bool_]:
+    """Whether intervals lie inside ±`delta`: an effect there, if any, is small; False for None.
+
+    Raises:
+        InputError: For a `delta` that is not a positive number.
+    """
+    below, above = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+    if delta is None:
+        return np.zeros(below.shape, dtype=bool)
+    if not 0 < delta < np.inf:
+        raise InputError(
+            f"delta must be a positive number, or None for a statistic without one, got {delta!r}"
+        )
+    return (below > -delta) & (above < delta)
+
+
+def verdict(values: Iterable[float], delta: float | None, *, level: float = LEVEL) -> str:
+    """Verdict of one statistic, by the interval of its mean over seeds.
+
+    Args:
+        values: One number a seed, positive if it speaks for the claim; NaN for a seed without one.
+        delta: Size below which an effect counts as none, in the unit of the values; None if there is no such
+            size.
+        level: 0.05 for 95 % intervals; smaller where a claim has several parts.
+
+    Returns:
+        "reproduced", "contradicted", "no effect" or "undecided"; always the last with fewer than three seeds.
+
+    Raises:
+        InputError: For a value that is infinite, a table in place of a list, a `delta` that is not positive,
+            or a level outside of 0 to 1.
+
+    Example:
+        >>> verdict([1.2, 0.9, 1.1, 1.4, 1.0], 0.5), verdict([0.1, -0.1, 0.0, 0.1, -0.1], 0.5)
+        ('reproduced', 'no effect')
+    """
+    if not 0 < level < 1:
+        raise InputError(f"level must lie between 0 and 1, got {level!r}")
+    there = seeds_there(values)
+    if len(there) < LEAST_SEEDS:
+        there = np.array([np.nan])
+    return str(outcomes(*intervals(there, level), delta))
+
+
+def seeds_there(values: Iterable[float]) -> Floats:
+    """The numbers of the seeds that have one, (n,) float.
+
+    Raises:
+        InputError: For an infinite number, or anything but a list of numbers.
+    """
+    given = np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=float)
+    if given.ndim != 1:
+        raise InputError(f"need one number a seed, got a table of shape {given.shape}")
+    if np.isinf(given).any():
+        raise InputError(f"need a finite number a seed, got {given[np.isinf(given)][0]}")
+    return given[~np.isnan(given)]
+
+
+# ---- a curve of one seed, and of several -------------------------------------------------------------------
+
+
+def fitted_change(x: ArrayLike, y: ArrayLike) -> Floats:
+    """Change of y along the least-squares line y = a + b·x, over the distance in x between the first point
+    and the last: from the lower x to the higher.
+
+    Args:
+        x: (..., points), points in the order of α.
+        y: (..., points).
+
+    Returns:
+        (...) in the unit of y; NaN where a number is missing, or where the ends have the same x.
+
+    Example:
+        >>> float(fitted_change([0.0, 1.0, 2.0], [5.0, 7.0, 9.0]))
+        4.0
+    """
+    across, up = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    moved = across - across.mean(axis=-1, keepdims=True)
+    distance = np.abs(across[..., -1] - across[..., 0])
+    spread = np.where(distance > 0, (moved**2).sum(axis=-1), np.nan)
+    return (moved * (up - up.mean(axis=-1, keepdims=True))).sum(axis=-1) / spread * distance
+
+
+def page_trend(table: ArrayLike, *, rising: bool = True) -> float:
+    """Exact p of Page's test that columns rise from left to right within rows, against no order at all.
+
+    Args:
+        table: (seeds, columns) numbers; rows with NaN are left out.
+        rising: False to test for a fall.
+
+    Returns:
+        One-sided p; NaN for fewer than two whole rows or three columns.
+    """
+    rows = np.asarray(table, dtype=float)
+    rows = rows[~np.isnan(rows).any(axis=1)]
+    if rows.shape[0] < 2 or rows.shape[1] < 3:
+        return float("nan")
+    return float(stats.page_trend_test(rows if rising else -rows, method="exact").pvalue)
+
+
+def bootstrap(
+    right: Mapping[tuple[int, float], NDArray[np.bool_]],
+    selectivity: Mapping[tuple[int, float], float],
+    alphas: Sequence[float],
+    *,
+    falling: bool = False,
+    repeats: int = REPEATS,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> tuple[float, float]:
+    """Percentile interval of the mean fitted change of an accuracy, over other seeds *and* other images.
+
+    Each repeat draws as many seeds and as many images as there are, with replacement; all networks are seen
+    on the same drawn images, as they were measured.
+
+    Args:
+        right: {(seed, α): (images,) bool, which images are right}; the images are the same for all.
+        selectivity: {(seed, α): mean class selectivity}.
+        alphas: Values of α of a side, ascending; seeds that lack one are left out.
+        falling: Whether the fall of accuracy with selectivity is wanted, not its rise.
+        repeats: Number of repeats.
+        seed: Seed of the draws.
+        level: 0.05 for a 95 % interval.
+
+    Returns:
+        Lower and upper end in points of accuracy; NaN twice for fewer than two seeds.
+
+    Raises:
+        InputError: If networks were seen on different numbers of images.
+    """
+    seeds = sorted({one for one, _ in right})
+    seeds = [one for one in seeds if all((one, a) in right and (one, a) in selectivity for a in alphas)]
+    if len(seeds) < 2:
+        return float("nan"), float("nan")
+    pixels = {len(right[one, alpha]) for one in seeds for alpha in alphas}
+    if len(pixels) > 1:
+        raise InputError(f"networks must be seen on the same images, got {sorted(pixels)} of them")
+    images = pixels.pop()
+    # (images, seeds · alphas): whole numbers below 2**24, so that sums are exact in any order
+    hits = np.stack([right[one, alpha] for one in seeds for alpha in alphas], axis=1).astype(np.float32)
+    x = np.array([[selectivity[one, alpha] for alpha in alphas] for one in seeds])
+    generator, found = np.random.default_rng(seed), []
+    for start in range(0, repeats, _AT_ONCE):
+        some = min(_AT_ONCE, repeats - start)
+        drawn = generator.integers(images, size=(some, images))
+        drawn += images * np.arange(some)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=some * images).reshape(some, images)
+        accuracy = (times.astype(np.float32) @ hits).astype(float) * (100 / images)
+        changes = fitted_change(x, accuracy.reshape(some, len(seeds), len(alphas)))  # (repeats, seeds)
+        chosen = generator.integers(len(seeds), size=changes.shape)
+        found.append(np.take_along_axis(changes, chosen, axis=1).mean(axis=1))
+    low, high = np.quantile(np.concatenate(found), [level / 2, 1 - level / 2])
+    return (-float(high), -float(low)) if falling else (float(low), float(high))
+
+
+# ---- many tests at once ------------------------------------------------------------------------------------
+
+
+def _controlled(p: ArrayLike, method: str) -> Floats:
+    given = np.asarray(p, dtype=float)
+    found, there = np.full(given.shape, np.nan), ~np.isnan(given)
+    if there.any():
+        found[there] = stats.false_discovery_control(given[there], method=method)
+    return found
+
+
+def benjamini_hochberg(p: ArrayLike) -> Floats:
+    """p of several tests, (n,), so corrected that taking those below a level keeps the expected share of
+    wrong ones among them below it, if the tests do not depend on each other or do so positively. NaN is no
+    test.
+    """
+    return _controlled(p, "bh")
+
+
+def benjamini_yekutieli(p: ArrayLike) -> Floats:
+    """The same whatever the dependence between the tests, at the price of larger p."""
+    return _controlled(p, "by")
+
+
+def detectable(seeds: int, claims: int = 1) -> float:
+    """Smallest distance of a mean from 0, in standard deviations between seeds, for its interval to leave out
+    0; NaN for fewer than two seeds.
+
+    Args:
+        seeds: Number of seeds.
+        claims: Number of claims that are tested together; the result is then what it takes to be the only one
+            left after Benjamini and Yekutieli's correction.
+    """
+    p = LEVEL / (claims * (1 / np.arange(1, claims + 1)).sum())
+    return float(stats.t.isf(p / 2, seeds - 1) / np.sqrt(seeds)) if seeds > 1 else float("nan")
+
+
+# ---- spread over classes -----------------------------------------------------------------------------------
+
+
+def _percent(accuracies: ArrayLike) -> Floats:
+    given = np.asarray(accuracies, dtype=float)
+    if given.ndim == 0 or given.shape[-1] == 0:
+        raise InputError(f"need accuracies of classes in the last axis, got an array of shape {given.shape}")
+    if (wrong := given[(given < 0) | (given > 100)]).size:
+        raise InputError(f"accuracies of classes must be percent, 0 to 100, got {wrong.flat[0]:g}")
+    return given
+
+
+def class_wise_variance(accuracies: ArrayLike) -> Floats:
+    """Mean squared deviation of the accuracies of classes from their mean (Tian et al., KDD 2021).
+
+    Args:
+        accuracies: (..., classes) in percent.
+
+    Returns:
+        (...) in points²; NaN where a class has no accuracy.
+
+    Raises:
+        InputError: For numbers outside of 0 to 100, or without a class.
+
+    Example:
+        >>> float(class_wise_variance([40.0, 60.0]))
+        100.0
+    """
+    return _percent(accuracies).var(axis=-1)
+
+
+def disparity(accuracies: ArrayLike) -> Floats:
+    """Largest accuracy of a class minus the smallest (Tian et al., KDD 2021).
+
+    Args:
+        accuracies: (..., classes) in percent.
+
+    Returns:
+        (...) in points; NaN where a class has no accuracy.
+
+    Raises:
+        InputError: For numbers outside of 0 to 100, or without a class.
+    """
+    return np.ptp(_percent(accuracies), axis=-1)

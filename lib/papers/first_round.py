@@ -1,5 +1,5 @@
-"""Verdicts on claims: the rule applied to the numbers of networks, for one claim alone and for all claims
-together, and the ledger.
+"""Verdicts of the first round (seeds 0 to 2): its rule applied to the numbers of networks, for one claim
+alone and for all claims together, and its ledger.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from lib.base.text import number
 from lib.papers.claim import LEAST_SEEDS, Claim
+from lib.papers.first_statistics import LEAST_STRENGTHS
 from lib.papers.selectivity import CLAIMS
-from lib.papers.statistics import LEAST_STRENGTHS, t_interval
-
-CONFIDENCE = 0.95
+from lib.papers.statistics import LEVEL, benjamini_yekutieli, p_value, t_interval
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def decide(one: Claim, summary: pd.DataFrame | None) -> Verdict:
             float(means[name]),
             *t_interval(values[name]),
             **_sides(values[name]),
-            p=_p(values[name]),
+            p=p_value(values[name]),
         )
         for name in values
     )
@@ -121,17 +119,6 @@ def _sides(values: pd.Series) -> dict[str, int]:
     return {"above": int((values > 0).sum()), "below": int((values < 0).sum())}
 
 
-def _p(values: pd.Series) -> float:
-    """Two-sided p of Student's t test against a mean of 0.
-
-    For values that are all equal it is 1 if they are 0, and else 0.
-    """
-    error = stats.sem(values)
-    if not error:
-        return float(values.iloc[0] == 0)
-    return float(2 * stats.t.sf(abs(values.mean()) / error, len(values) - 1))
-
-
 def corrected(verdicts: Iterable[Verdict]) -> list[tuple[float, str]]:
     """Correct verdicts for multiple testing: a verdict whose corrected p is 0.05 or more becomes
     inconclusive.
@@ -146,13 +133,8 @@ def corrected(verdicts: Iterable[Verdict]) -> list[tuple[float, str]]:
     verdicts = list(verdicts)
     asked = [place for place, one in enumerate(verdicts) if not np.isnan(one.p)]
     found = [(float("nan"), one.verdict) for one in verdicts]
-    if asked:
-        for place, p in zip(
-            asked,
-            stats.false_discovery_control([verdicts[place].p for place in asked], method="by"),
-            strict=True,
-        ):
-            found[place] = (float(p), verdicts[place].verdict if p < 1 - CONFIDENCE else "inconclusive")
+    for place, p in zip(asked, benjamini_yekutieli([verdicts[place].p for place in asked]), strict=True):
+        found[place] = (float(p), verdicts[place].verdict if p < LEVEL else "inconclusive")
     return found
 
 
@@ -171,18 +153,6 @@ def _without_a_seed(one: Claim, summary: pd.DataFrame) -> Verdict:
     return Verdict(
         one, verdict, reason=f"no seed has all the networks that the statistic needs; missing: {missing}"
     )
-
-
-def detectable(seeds: int, claims: int = 1) -> float:
-    """Smallest distance of a mean from 0, in standard deviations between seeds, for its interval to exclude
-    0; NaN for fewer than two seeds.
-
-    Args:
-        claims: Number of claims that are tested together; the result is then what it takes to be the only one
-            left after Benjamini and Yekutieli's correction.
-    """
-    p = (1 - CONFIDENCE) / (claims * (1 / np.arange(1, claims + 1)).sum())
-    return float(stats.t.isf(p / 2, seeds - 1) / np.sqrt(seeds)) if seeds > 1 else float("nan")
 
 
 # ---- The ledger --------------------------------------------------------------------------------------------
