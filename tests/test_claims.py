@@ -1,5 +1,7 @@
 """Verdicts follow the data and nothing else."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,9 @@ import pytest
 from lib import papers
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.book import tables
+from lib.book import readme, tables
 from lib.papers import first_round, first_statistics, statistics
+from lib.runs.tables import at_hand
 from lib.training.variants import variant as way_of_training
 
 
@@ -461,3 +464,26 @@ def test_ledger_has_every_claim_of_the_protocol():
     assert set(ledger.verdict) <= set(papers.VERDICTS)
     assert ledger.certainty.str.match("established|recalled").all()
     assert (ledger[ledger.verdict == "not tested"].ours != "").all()  # with the reason
+
+
+@pytest.mark.slow
+def test_the_first_round_is_as_it_was_published(monkeypatch):
+    """Estimates, intervals and verdicts of the published ledger, from the cached runs, as they were before the
+    second round's rules came beside its own.
+    """
+    monkeypatch.setenv("RUNS_FROZEN", "1")
+    golden = json.loads((paths.ROOT / "tests" / "golden_first_round.json").read_text(encoding="utf-8"))
+    summary, _ = readme.summary()
+    others = at_hand(readme.landing_page().with_variants.trainings)
+    found = first_round.parts([*papers.CLAIMS, *papers.SURVIVES], summary, others)
+    assert len(found) == len(golden["parts"])
+    for row, (claim, under, part, verdict, seeds, *numbers) in zip(
+        found.itertuples(), golden["parts"], strict=True
+    ):
+        assert (row.claim, row.part, row.verdict, row.seeds) == (claim, part, verdict, seeds)
+        assert row.statement.endswith(under)
+        wanted = [NONE if one is None else one for one in numbers]
+        assert [row.estimate, row.low, row.high] == pytest.approx(wanted, rel=1e-5, abs=1e-5, nan_ok=True)
+    ledger = first_round.ledger(summary, others)
+    assert dict(zip(ledger.id, ledger.verdict, strict=True)) == golden["verdicts"]
+    assert dict(zip(ledger.id, ledger["asked together"], strict=True)) == golden["together"]

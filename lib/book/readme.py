@@ -100,10 +100,15 @@ def claims() -> str:
 # ---- the figure --------------------------------------------------------------------------------------------
 
 
+def landing_page() -> chapter.Parameters:
+    """The parameters of the landing page, by default."""
+    defaults = {name: ast.literal_eval(value) for name, value in notebooks.declared("index").items()}
+    return chapter.parameters(defaults | {"__annotations__": dict.fromkeys(defaults)})
+
+
 def summary() -> tuple[pd.DataFrame, str]:
     """The networks of the landing page with all their measurements, and a description in words."""
-    defaults = {name: ast.literal_eval(value) for name, value in notebooks.declared("index").items()}
-    here = chapter.parameters(defaults | {"__annotations__": dict.fromkeys(defaults)})
+    here = landing_page()
     return full_summary(runs.summary(here.trainings), here.trainings), here.setting
 
 

@@ -165,7 +165,8 @@ def parts_of(
     for part in rule.parts:
         how = STATISTICS[rule.id][part.name]
         table = variants if how.varied else summary
-        found.append(_part(part, how, None if table is None else table[table.seed.isin(rule.seeds)]))
+        own = None if table is None or table.empty else table[table.seed.isin(rule.seeds)]
+        found.append(_part(part, how, own))
     return tuple(found)
 
 
