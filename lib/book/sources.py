@@ -35,9 +35,15 @@ def anchor(key: str) -> str:
     return f"run-{key}"
 
 
+def chapter_link(name: str) -> str:
+    """Relative link to a chapter, such as "06-gradients", from the notebook that is running."""
+    file = f"{name}.ipynb"
+    return os.path.relpath(paths.CHAPTERS / file) if Path.cwd().is_relative_to(paths.ROOT) else file
+
+
 def runs_page() -> str:
-    """Relative link to that chapter from the notebook that is running."""
-    return os.path.relpath(paths.CHAPTERS / RUNS_PAGE) if Path.cwd().is_relative_to(paths.ROOT) else RUNS_PAGE
+    """Relative link to the chapter that lists every run."""
+    return chapter_link(RUNS_PAGE.removesuffix(".ipynb"))
 
 
 @dataclass(frozen=True)
@@ -148,13 +154,16 @@ def _matrix(group: Group, link: str) -> str:
     )
 
 
-def bundle(name: str, read: Mapping[Training, tuple[str, ...]], *, source: str = "") -> dict[str, str]:
+def bundle(
+    name: str, read: Mapping[Training, tuple[str, ...]], *, source: str = "", linked: bool = True
+) -> dict[str, str]:
     """Fold-out of a figure by MIME type: HTML for pages and notebooks, one sentence for print.
 
     Args:
         name: Label of the figure, such as "fig-selectivity".
         read: Result of `readlog.so_far`.
         source: File of the project that the figure's numbers are from, if they are from no run.
+        linked: Whether the build gives the cell that draws it the id to link to, as it does for pictures.
 
     Raises:
         InputError: If there is neither, or if the file does not exist.
@@ -182,8 +191,9 @@ def bundle(name: str, read: Mapping[Training, tuple[str, ...]], *, source: str =
             f"<p>These are the runs that this page had read when the figure was drawn; each is listed "
             f'under <a href="{link}">Cached runs</a>.</p>'
         )
-    code = f"#{html.escape(name, quote=True)}-code"
-    parts.append(f'<p>The code that draws it: <a href="{code}">the cell above the figure</a>.</p>')
+    if linked:
+        code = f"#{html.escape(name, quote=True)}-code"
+        parts.append(f'<p>The code that draws it: <a href="{code}">the cell above the figure</a>.</p>')
     plain = warning + words + "".join(f"; {group.name}, trained {group.made}" for group in found) + "."
     marked = f'<p class="stale">{html.escape(warning.strip())}</p>\n' if warning else ""
     markup = f"{marked}{MARK}<summary>{html.escape(words)}</summary>\n" + "\n".join(parts) + "\n</details>"

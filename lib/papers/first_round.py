@@ -169,19 +169,20 @@ def ledger(alphas: pd.DataFrame | None = None, variants: pd.DataFrame | None = N
         variants: Such a table of networks trained in other ways, for claims that compare those; they may have
             another number of epochs.
     """
-    return _table(_decided(CLAIMS, alphas, variants))
+    return _table(decided(CLAIMS, alphas, variants))
 
 
 def table(some: Iterable[Claim], summary: pd.DataFrame | None) -> pd.DataFrame:
     """Rows of the ledger for some claims, all about the networks of one summary; only these are tested
     together.
     """
-    return _table(_decided(some, summary, summary))
+    return _table(decided(some, summary, summary))
 
 
-def _decided(
+def decided(
     some: Iterable[Claim], alphas: pd.DataFrame | None, variants: pd.DataFrame | None
 ) -> list[Verdict]:
+    """Verdicts on some claims; arguments as in `ledger`."""
     return [decide(one, variants if one.compares else alphas) for one in some]
 
 
@@ -219,7 +220,7 @@ def parts(
         }
         | {"estimate": part.estimate, "low": part.low, "high": part.high, "p": part.p}
         | {"seeds": verdict.seeds, "above": part.above, "below": part.below}
-        for verdict in _decided(some, alphas, variants)
+        for verdict in decided(some, alphas, variants)
         for part in verdict.parts
     ]
     return pd.DataFrame(

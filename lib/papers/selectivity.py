@@ -337,3 +337,24 @@ FGSM = pd.DataFrame(
     ],
     columns=["epsilon", "alpha", "accuracy"],
 )
+
+# Published numbers that stand on the axis of a part of the second round: {(claim, part): (number, whose)}.
+# Those of ResNet18 on Tiny ImageNet are another network's on other images; its accuracies are the middle of
+# lowest and highest.
+_BY_ALPHA = RESNET18_TINY_IMAGENET.set_index("alpha")
+_MIDDLE = (_BY_ALPHA.lowest_accuracy + _BY_ALPHA.highest_accuracy) / 2
+_ELSEWHERE = "ResNet18 on Tiny ImageNet"
+PUBLISHED = {
+    ("LM-1", "smallest step"): (
+        round(float(_BY_ALPHA.selectivity[[-2.0, -1.0, 0.0, 0.2, 0.4, 1.0]].diff().min()), 3),
+        f"{_ELSEWHERE} (digitised)",
+    ),
+    ("LM-2", "low end"): (
+        1.0,
+        "ResNet20: no loss where selectivity is cut 2.5 times (established), which is 1 here",
+    ),
+    ("LM-2", "high end"): (round(float(_MIDDLE[0.0] - _MIDDLE[1.0]), 2), f"{_ELSEWHERE} (digitised)"),
+    ("LM-3", "lowering"): (3.5, f"{_ELSEWHERE}-C, from −2 to 0 (recalled)"),
+    ("LM-4", "lowering"): (round(14 / 19 - 0.5, 3), "ResNet20: 14 of 19 (recalled)"),
+    ("LM-7", "lowering"): (4.8, f"{_ELSEWHERE}, ε = 0.004, from −2 to 0 (established)"),
+}

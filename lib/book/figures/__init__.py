@@ -9,8 +9,9 @@ from lib.book.figures.average import (
     corrupted_examples,
 )
 from lib.book.figures.explore import explored, explorer, interactive, show_interactive
+from lib.book.figures.forest import forest
 from lib.book.figures.inside import by_layer, change_and_change, dimensions_by_layer
-from lib.book.figures.inside import ledger as ledger_of_parts
+from lib.book.figures.ledger import show_ledger
 from lib.book.figures.selectivity import (
     accuracy_and_selectivity,
     dead_units,
@@ -71,9 +72,9 @@ __all__ = [
     "example_units",
     "explored",
     "explorer",
+    "forest",
     "interactive",
     "jacobian_and_alpha",
-    "ledger_of_parts",
     "ratios",
     "scale_of_selectivity",
     "selectivity_and_alpha",
@@ -82,6 +83,7 @@ __all__ = [
     "setup",
     "show",
     "show_interactive",
+    "show_ledger",
     "show_table",
     "survival",
     "transferred_and_alpha",

@@ -126,36 +126,3 @@ def change_and_change(rows: pd.DataFrame, column: str, *, label: str, scale: flo
     alpha_legend(axes, rows.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.tight_layout()
     return figure
-
-
-def ledger(rows: pd.DataFrame) -> Figure:
-    """Every part of every decided claim: mean over seeds and interval, in units of the interval's half width,
-    so that all share one axis.
-
-    Args:
-        rows: One row per part with claim (id), part, estimate, low, high and verdict; positive numbers speak
-            for the claim, and an interval without 0 decides.
-    """
-    # colour is reserved for α: a full dot speaks for a claim, a hollow square against it, and a pale mark
-    # decides nothing
-    looks = {1: ("0.1", "o", "0.1"), -1: ("0.1", "s", "white"), 0: ("0.65", "o", "0.65")}
-    figure = Figure(figsize=(8.4, 0.9 + 0.28 * len(rows)))
-    axes = figure.subplots()
-    for place, one in enumerate(rows.itertuples()):
-        line, marker, face = looks[(one.low > 0) - (one.high < 0)]
-        width = (one.high - one.low) / 2
-        middle = (
-            max(min(one.estimate / width, 12.0), -12.0)
-            if width > 0
-            else 12.0 * ((one.estimate > 0) - (one.estimate < 0))
-        )
-        axes.hlines(place, middle - 1, middle + 1, color=line, linewidth=2, zorder=1)
-        axes.plot([middle], [place], marker=marker, markersize=5, color=line, markerfacecolor=face, zorder=2)
-    axes.axvline(0, color="0.5", linewidth=1, zorder=0)
-    axes.set_yticks(
-        range(len(rows)), [f"{one.claim}  {one.part}".strip() for one in rows.itertuples()], fontsize=8
-    )
-    axes.invert_yaxis()
-    axes.set_xlabel("against the claim   ←   in half widths of the 95 % interval   →   for the claim")
-    figure.tight_layout()
-    return figure

@@ -1,0 +1,268 @@
+"""The ledger as a figure: every claim and part is in it, escaped, in words as well as in colour, on any screen."""
+
+import dataclasses
+import io
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+
+from lib import papers
+from lib.book import browser, rounds
+from lib.book.chapter import Parameters
+from lib.book.figures import forest, style
+from lib.book.figures import ledger as figure
+from lib.papers import first_round, ledger, second_round
+from lib.papers.claim import VERDICTS
+from lib.papers.rules import rules
+from lib.papers.second_statistics import COLUMNS, STATISTICS
+from lib.papers.selectivity import PUBLISHED
+
+PARTS = {(rule.id, part.name) for rule in rules().claims for part in rule.parts}
+NAN = float("nan")
+
+
+def second(kind="reproduced", *, seeds=5):
+    """Second-round verdicts in which every part is of a kind, its numbers on the scale of its δ."""
+    middle = {"reproduced": 4.0, "contradicted": -4.0, "no effect": 0.1, "undecided": 1.0}.get(kind, NAN)
+    width = {"undecided": 3.0}.get(kind, 0.5)
+    found = []
+    for rule in rules().claims:
+        parts = []
+        for part in rule.parts:
+            size = part.delta or 0.05
+            values = () if np.isnan(middle) else tuple(size * (middle + 0.1 * step) for step in range(seeds))
+            ends = (size * (middle - width), size * (middle + width)) if seeds > 2 else (NAN, NAN)
+            parts.append(second_round.Part(part, kind, values, *ends, 0.01, 0.02))
+        found.append(second_round.Verdict(rule, kind if parts else "not tested", tuple(parts)))
+    return found
+
+
+FIRST = first_round.decided([*papers.CLAIMS, *papers.SURVIVES], None, None)
+
+
+def entries(kind="reproduced", **more):
+    return ledger.entries(second(kind, **more), FIRST)
+
+
+# ---- what is in it -----------------------------------------------------------------------------------------
+
+
+def test_every_claim_and_part_has_its_place():
+    made = entries()
+    assert [one.claim.id for one in made] == list(STATISTICS)
+    assert {(one.claim.id, row.part.rule.name) for one in made for row in one.rows} == PARTS
+    named = [name for ids in ledger.UNITS.values() for name in ids]
+    assert sorted(named) == sorted(STATISTICS) and len(set(named)) == len(named)
+    assert set(ledger.SAME) <= PARTS and set(PUBLISHED) <= PARTS and set(ledger.CAUTIONS) <= set(STATISTICS)
+    assert not set(ledger.SAME) & {
+        ("LM-9", "transfer"),
+        ("LM-17", "PGD beyond corruptions"),
+    }  # other statistics
+
+
+def test_units_of_a_claim_fit_its_group():
+    for unit, ids in ledger.UNITS.items():
+        units = {part.unit for name in ids for part in rules().claim(name).parts}
+        assert len(units) <= 1 or unit == "% of units", unit  # dead units are counted in points of all units
+
+
+def test_tables_give_columns_that_statistics_read():
+    read = {name for parts in STATISTICS.values() for how in parts.values() for name in how.reads}
+    for table in rounds.TABLES:
+        assert set(table.columns) <= read & set(COLUMNS)
+        assert table.settings["limit"] in rules().images.values()
+    assert read - {"strength"} <= set(COLUMNS)
+
+
+def summary(seeds=3):
+    random = np.random.default_rng(0)
+    return pd.DataFrame([
+        {"alpha": alpha, "seed": seed, "variant": "plain", "strength": 0.0, "epochs": 16, "clean_accuracy": 0.9 - 0.01 * (alpha > 0.5),
+         "pgd_accuracy": 0.3 + 0.02 * alpha + 0.001 * random.standard_normal(), "mean_selectivity": 0.4 + 0.1 * alpha, "dead": 0.0}
+        for seed in range(seeds) for alpha in (-2.0, -1.0, 0.0, 0.4, 1.0)
+    ])  # fmt: skip
+
+
+def test_the_first_round_stands_beside_where_it_measured_the_same():
+    first = first_round.decided([*papers.CLAIMS, *papers.SURVIVES], summary(), None)
+    made = {one.claim.id: one for one in ledger.entries(second_round.ledger(None), first)}
+    low, high = made["LM-8"].rows
+    assert (
+        low.first.estimate == pytest.approx(4, abs=0.5)
+        and low.first.low < low.first.estimate < low.first.high
+    )
+    assert high.first is None  # from 0 to 1 here, and the side ends at 0.4
+    assert made["LM-8"].first_verdict == "reproduced" and made["LM-X2"].first_verdict == "not tested"
+    assert made["LM-9"].rows[0].first is None
+    said = ledger.in_words(list(made.values()))
+    assert said.startswith(
+        "The second round (seeds 3 to 7) says nothing yet: its networks are not trained yet. First round: "
+    )
+
+
+def test_findings_in_words():
+    assert ledger.in_words(entries()).startswith(
+        "Of 19 claims, by the second round's rules: 18 reproduced (LM-1, "
+    )
+    assert "1 not tested (LM-11). First round:" in ledger.in_words(entries("contradicted"))
+    assert set(ledger.first_counts(entries())) == set(VERDICTS)
+    assert sum(map(len, ledger.counts(entries()).values())) == len(papers.CLAIMS)
+
+
+def test_networks_of_another_kind_are_not_the_second_rounds():
+    here = Parameters("digits", "resnet8", (0.0,), (0,), "fast")
+    made = rounds.entries(here, None, None, only=["LM-3", "LM-11"])
+    assert [one.claim.id for one in made] == ["LM-3", "LM-11"]
+    assert made[0].verdict.verdict == "not tested" and made[0].verdict.reason.startswith(
+        "it is about resnet20 on cifar10"
+    )
+    assert "says nothing yet: it is about resnet20 on cifar10" in ledger.in_words(made)
+
+
+# ---- as HTML -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["reproduced", "contradicted", "no effect", "undecided", "not tested"])
+def test_verdicts_are_words_as_well_as_colours(kind):
+    drawn = figure.drawn(entries(kind))
+    words = re.sub(r"<style>.*?</style>|<[^>]+>", " ", drawn, flags=re.DOTALL)
+    assert words.count(kind) > len(PARTS) and "first round: not tested" in words
+    for claim in papers.CLAIMS:
+        assert claim.id in drawn and figure.escape(claim.statement) in drawn
+    assert drawn.count('class="row"') == len(PARTS) and drawn.count("<details>") == len(STATISTICS)
+    assert drawn == figure.drawn(entries(kind)) and "nan" not in words
+
+
+def test_few_seeds_say_so():
+    drawn = figure.drawn(entries(seeds=3))
+    assert "provisional: 3 of 5 seeds" in drawn and "provisional: 3 of 3" not in drawn
+    assert ", 2 seeds<" in figure.drawn(entries("undecided", seeds=2))
+    assert "provisional" not in figure.drawn(entries())
+
+
+def test_what_is_written_is_escaped():
+    made = entries()
+    bad = "<script>alert('x')</script> & \"more\""
+    claim = dataclasses.replace(
+        made[0].claim, statement=bad, published=bad, rule=bad, caution=bad, written=bad
+    )
+    rule = dataclasses.replace(made[0].rows[0].part.rule, name=bad, statistic=bad, unit=bad)
+    row = dataclasses.replace(
+        made[0].rows[0], part=dataclasses.replace(made[0].rows[0].part, rule=rule), published=(1.0, bad)
+    )
+    verdict = dataclasses.replace(made[0].verdict, reason=bad)
+    one = dataclasses.replace(made[0], claim=claim, rows=(row,), verdict=verdict)
+    drawn = figure.drawn([one], caption=bad)
+    assert "<script>" not in drawn and drawn.count("&lt;script&gt;") >= 8
+
+
+def luminance(colour):
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+def test_colours_can_be_read():
+    for ground, ink in figure.COLOURS.values():
+        dark, light = sorted((luminance(ground), luminance(ink)))
+        assert (light + 0.05) / (dark + 0.05) > 4.5
+    for stroke in (figure.NEUTRAL, figure.FIRST):
+        assert 1.05 / (luminance(stroke) + 0.05) > 3
+
+
+# ---- axes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("delta", "end"), [(0.5, 50.0), (0.5, 1.3), (0.005, 0.07), (1.0, 41.0), (0.02, 9.9), (0.2, 3.2)]
+)
+def test_axes_are_alike_on_both_sides_and_labelled(delta, end):
+    axes = figure.Axis(delta, end)
+    values = np.linspace(-end, end, 201)
+    places = np.array([axes.place(value) for value in values])
+    assert (np.diff(places) > 0).all() and places + places[::-1] == pytest.approx(np.ones(201))
+    assert (axes.place(0), axes.place(end), axes.place(9 * end), axes.place(-9 * end)) == (0.5, 1.0, 1.0, 0.0)
+    ticks = axes.ticks
+    assert (
+        0.0 in ticks
+        and ticks == sorted(ticks)
+        and ticks == [-one for one in reversed(ticks)]
+        and len(ticks) >= 3
+    )
+    assert min(np.diff([axes.place(tick) for tick in ticks])) > 0.085 and ticks[-1] <= end
+
+
+def test_an_axis_holds_all_numbers_of_its_unit():
+    for unit, ids in ledger.UNITS.items():
+        some = [one for one in entries() if one.unit == unit]
+        axes = figure.axis(some)
+        assert (axes is None) == (ids == ("LM-11",))
+        for one in some:
+            for row in one.rows:
+                assert 0 < axes.place(row.part.low) < axes.place(row.part.high) < 1
+
+
+# ---- as a picture ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("kind", ["reproduced", "not tested"])
+def test_the_picture_is_the_same_each_time_and_not_too_long(narrow, kind):
+    style.setup()
+
+    def bytes_of():
+        buffer = io.BytesIO()
+        forest(entries(kind), narrow=narrow).savefig(
+            buffer, format="svg", metadata={"Date": None, "Creator": None}
+        )
+        return buffer.getvalue()
+
+    assert bytes_of() == bytes_of()
+    width, height = forest(entries(kind), narrow=narrow).get_size_inches()
+    assert height / width < (11 if narrow else 1.9)  # 1.9: three laptop screens of 800 pixels, 1,280 wide
+
+
+# ---- in a browser ------------------------------------------------------------------------------------------
+
+PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>ledger</title>
+<meta name="viewport" content="width=device-width"></head><body style="font-family: sans-serif; margin: 8px">{}</body></html>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(browser.missing()), reason=str(browser.missing()))
+@pytest.mark.parametrize(("width", "most"), [(1280, 2400), (746, 2800), (390, 5200)])
+def test_it_fits_the_screen_and_can_be_read(tmp_path, width, most):
+    file = tmp_path / "ledger.html"
+    file.write_text(PAGE.format(figure.drawn(entries("undecided", seeds=3))), encoding="utf-8")
+    with (
+        browser.chromium() as chromium,
+        chromium.new_context(viewport={"width": width, "height": 800}) as context,
+    ):
+        page = context.new_page()
+        page.goto(file.as_uri())
+        size = page.evaluate(
+            "[document.documentElement.scrollWidth, document.querySelector('.ledger').offsetHeight]"
+        )
+        assert size[0] <= width and size[1] <= most
+        letters = page.evaluate(
+            "[...document.querySelectorAll('.ledger *')].filter(one => [...one.childNodes].some(node => node.nodeType == 3 "
+            "&& node.data.trim())).map(one => parseFloat(getComputedStyle(one).fontSize))"
+        )
+        assert min(letters) >= 12
+        # nothing of a row lies over anything else of it
+        over = page.evaluate(
+            """[...document.querySelectorAll('.ledger .row')].filter(row => {
+                const boxes = ['.part', '.strip', '.chip'].map(one => row.querySelector(one).getBoundingClientRect());
+                return boxes.some((a, i) => boxes.some((b, j) => i < j && a.left < b.right - 1 && b.left < a.right - 1
+                    && a.top < b.bottom - 1 && b.top < a.bottom - 1));
+            }).length"""
+        )
+        assert over == 0
+        page.locator("summary").first.click()
+        assert (
+            page.locator(".more").first.is_visible()
+            and "By seed:" in page.locator(".more").first.inner_text()
+        )
