@@ -26,8 +26,7 @@ recipe: str = "fast"  # fast or paper
 import pandas as pd
 
 from lib import papers, runs
-from lib.book import chapter, figures, prose, tables
-from lib.papers import first_round
+from lib.book import chapter, figures, prose, rounds, tables
 
 here = chapter.parameters(globals())
 from myst_nb import glue
@@ -180,13 +179,11 @@ figures.show_table(tables.hyperparameters(here.trainings[0]))
 # %% [markdown]
 # ## Verdict
 #
-# The rule (when it was written, and what was known by then: {doc}`08-discussion`): {glue:text}`rule`
+# The rules of the second round, and when each was written: {doc}`08-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
 
 # %%
 glue("rule", papers.RULE, display=False)
-ledger = first_round.ledger(summary)
-columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-figures.show_table(ledger.loc[ledger.id.isin(["LM-1", "LM-2", "LM-19"]), columns])
+figures.show_ledger(rounds.entries(here, summary, only=["LM-1", "LM-2", "LM-19"]), name="fig-verdicts")
 
 # %% [markdown]
 # LM-2's statistic compares the two ends: that accuracy *survives* low selectivity, it does not test. So here is what lowering selectivity costs (mean over seeds and

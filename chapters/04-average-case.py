@@ -28,7 +28,7 @@ recipe: str = "fast"  # fast or paper
 
 # %%
 from lib import data, papers, runs
-from lib.book import chapter, figures, prose, tables
+from lib.book import chapter, figures, prose, rounds, tables
 from lib.papers import first_round, first_statistics
 
 here = chapter.parameters(globals())
@@ -188,13 +188,11 @@ figures.show_table(tables.by_alpha(summary))
 #
 # ## Verdict
 #
-# The rule (when it was written, and what was known by then: {doc}`08-discussion`): {glue:text}`rule`
+# The rules of the second round, and when each was written: {doc}`08-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
 
 # %%
 glue("rule", papers.RULE, display=False)
-ledger = first_round.ledger(summary)
-columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-figures.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), columns])
+figures.show_ledger(rounds.entries(here, summary, only=["LM-3", "LM-4", "LM-5"]), name="fig-verdicts")
 
 # %% [markdown]
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of

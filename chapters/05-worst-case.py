@@ -34,7 +34,7 @@ recipe: str = "fast"  # fast or paper
 import pandas as pd
 
 from lib import papers, runs
-from lib.book import chapter, figures, prose, tables
+from lib.book import chapter, figures, prose, rounds, tables
 from lib.measurements import masking
 from lib.papers import first_round, first_statistics
 
@@ -323,13 +323,11 @@ figures.show_table(tables.attacked_by_alpha(summary))
 #
 # ## Verdict
 #
-# The rule, as written: {glue:text}`rule`
+# The rules of the second round, and when each was written: {doc}`08-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
 
 # %%
 glue("rule", papers.RULE, display=False)
-ledger = first_round.ledger(summary)
-columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-figures.show_table(ledger.loc[ledger.id.isin(["LM-7", "LM-8", "LM-9", "LM-10"]), columns])
+figures.show_ledger(rounds.entries(here, summary, only=["LM-7", "LM-8", "LM-9", "LM-10", "LM-X2"]), name="fig-verdicts")
 
 # %% [markdown]
 # And the question that the paper did not ask, by the same rule: does the ordering hold under attacks that do not depend on how sure a network is? The first row,

@@ -32,7 +32,7 @@ recipe: str = "fast"  # fast or paper
 import pandas as pd
 
 from lib import papers, runs
-from lib.book import chapter, figures, prose, tables
+from lib.book import chapter, figures, prose, rounds, tables
 from lib.papers import first_round, first_statistics
 
 here = chapter.parameters(globals())
@@ -176,13 +176,11 @@ figures.show(
 #
 # ## Verdict
 #
-# The rule, as written: {glue:text}`rule`
+# The rules of the second round, and when each was written: {doc}`08-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
 
 # %%
 glue("rule", papers.RULE, display=False)
-ledger = first_round.ledger(summary)
-columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-figures.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), columns])
+figures.show_ledger(rounds.entries(here, summary, only=["LM-13", "LM-14"]), name="fig-verdicts")
 
 # %% [markdown]
 # What this does not show: that variable gradients make a network robust or vulnerable. α was set by us, so differences between networks are its effect; the

@@ -30,7 +30,7 @@ recipe: str = "fast"  # fast or paper
 import pandas as pd
 
 from lib import papers, runs
-from lib.book import chapter, figures, prose, tables
+from lib.book import chapter, figures, prose, rounds, tables
 from lib.papers import first_round, first_statistics
 
 here = chapter.parameters(globals())
@@ -206,14 +206,12 @@ figures.show(
 #
 # ## Verdict
 #
-# The rule, as written: {glue:text}`rule`
+# The rules of the second round, and when each was written: {doc}`08-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
 
 # %%
 glue("rule", papers.RULE, display=False)
 ids = ["LM-15", "LM-16", "LM-17", "LM-18"]
-ledger = first_round.ledger(summary)
-columns = ["id", "claim", "verdict", "ours", "statistic", "published", "certainty"]
-figures.show_table(ledger.loc[ledger.id.isin(ids), columns])
+figures.show_ledger(rounds.entries(here, summary, only=ids), name="fig-verdicts")
 
 # %% [markdown]
 # What this does not show: that dimensionality makes a network robust or vulnerable. The authors do not claim it either: α changes robustness, and it changes

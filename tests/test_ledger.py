@@ -10,6 +10,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from lib import papers
+from lib.base import paths
 from lib.book import browser, rounds
 from lib.book.chapter import Parameters
 from lib.book.figures import forest, style
@@ -128,11 +129,11 @@ def test_networks_of_another_kind_are_not_the_second_rounds():
 @pytest.mark.parametrize("kind", ["reproduced", "contradicted", "no effect", "undecided", "not tested"])
 def test_verdicts_are_words_as_well_as_colours(kind):
     drawn = figure.drawn(entries(kind))
-    words = re.sub(r"<style>.*?</style>|<[^>]+>", " ", drawn, flags=re.DOTALL)
+    words = re.sub(r"<[^>]+>", " ", drawn)
     assert words.count(kind) > len(PARTS) and "first round: not tested" in words
     for claim in papers.CLAIMS:
         assert claim.id in drawn and figure.escape(claim.statement) in drawn
-    assert drawn.count('class="row"') == len(PARTS) and drawn.count("<details>") == len(STATISTICS)
+    assert drawn.count('class="part-row"') == len(PARTS) and drawn.count("<details>") == len(STATISTICS)
     assert drawn == figure.drawn(entries(kind)) and "nan" not in words
 
 
@@ -163,6 +164,18 @@ def luminance(colour):
     rgb = np.array(to_rgb(colour))
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return linear @ [0.2126, 0.7152, 0.0722]
+
+
+SHEET = (paths.ROOT / "_static" / "ledger.css").read_text(encoding="utf-8")
+
+
+def test_the_sheet_has_the_colours_of_verdicts():
+    found = re.findall(r"\.chip\.([\w-]+) \{ background: (\S+); color: (\S+); \}", SHEET)
+    assert {name.replace("-", " "): tuple(both) for name, *both in found} == figure.COLOURS
+    assert all(colour in SHEET for colour in (figure.NEUTRAL, figure.FIRST, figure.BAND))
+    # every class of the figure has its style, but those that only name something
+    used = {name for some in re.findall(r'class="([^"]+)"', figure.drawn(entries())) for name in some.split()}
+    assert {name for name in used if f".{name}" not in SHEET} <= {"entry", "minor", "value"}
 
 
 def test_colours_can_be_read():
@@ -228,7 +241,7 @@ def test_the_picture_is_the_same_each_time_and_not_too_long(narrow, kind):
 # ---- in a browser ------------------------------------------------------------------------------------------
 
 PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>ledger</title>
-<meta name="viewport" content="width=device-width"></head><body style="font-family: sans-serif; margin: 8px">{}</body></html>"""
+<meta name="viewport" content="width=device-width"><style>{}</style></head><body style="font-family: sans-serif; margin: 8px">{}</body></html>"""
 
 
 @pytest.mark.slow
@@ -236,7 +249,7 @@ PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>ledg
 @pytest.mark.parametrize(("width", "most"), [(1280, 2400), (746, 2800), (390, 5200)])
 def test_it_fits_the_screen_and_can_be_read(tmp_path, width, most):
     file = tmp_path / "ledger.html"
-    file.write_text(PAGE.format(figure.drawn(entries("undecided", seeds=3))), encoding="utf-8")
+    file.write_text(PAGE.format(SHEET, figure.drawn(entries("undecided", seeds=3))), encoding="utf-8")
     with (
         browser.chromium() as chromium,
         chromium.new_context(viewport={"width": width, "height": 800}) as context,
@@ -254,7 +267,7 @@ def test_it_fits_the_screen_and_can_be_read(tmp_path, width, most):
         assert min(letters) >= 12
         # nothing of a row lies over anything else of it
         over = page.evaluate(
-            """[...document.querySelectorAll('.ledger .row')].filter(row => {
+            """[...document.querySelectorAll('.ledger .part-row')].filter(row => {
                 const boxes = ['.part', '.strip', '.chip'].map(one => row.querySelector(one).getBoundingClientRect());
                 return boxes.some((a, i) => boxes.some((b, j) => i < j && a.left < b.right - 1 && b.left < a.right - 1
                     && a.top < b.bottom - 1 && b.top < a.bottom - 1));

@@ -288,6 +288,25 @@ def test_what_does_not_concern_a_claim_does_not_move_it():
         assert decide(claim, others, variants) == decide(claim, summary, variants)
 
 
+def test_images_kept_one_by_one_stand_beside_the_verdict():
+    summary, _ = planted({"low": {FGSM: 0.1}, "high": {FGSM: 0.1}})
+    hard = (np.arange(1000) + 0.5) / 1000
+    places = zip(summary.seed, summary.alpha, summary[FGSM], strict=True)
+    right = {FGSM: {(seed, alpha): hard < accuracy for seed, alpha, accuracy in places}}
+    right[FGSM] |= {(0, alpha): hard < 0 for alpha in SELECTIVITY}  # of the first round: no seed that decides
+    found, bare = decide("LM-7", summary, right=right), decide("LM-7", summary)
+    for part, other in zip(found.parts, bare.parts, strict=True):
+        low, high = part.over_images
+        assert low < 10 < high and high - low > part.high - part.low and np.isnan(other.over_images).all()
+    assert (found.verdict, found.p) == (bare.verdict, bare.p)
+    assert np.isnan(decide("LM-8", summary, right=right).parts[0].over_images).all()
+    fall = {"corrupted_accuracy": {place: ~answers for place, answers in right[FGSM].items()}}
+    low, high = (
+        decide("LM-3", planted({"low": {"corrupted_accuracy": -0.1}})[0], right=fall).parts[0].over_images
+    )
+    assert low < 10 < high
+
+
 # ---- what is missing ---------------------------------------------------------------------------------------
 
 

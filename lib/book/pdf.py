@@ -119,7 +119,7 @@ def combined(folder: Path, pages: list[str], *, title: str, author: str) -> str:
     ]
     sheets = "\n".join(
         f'<link rel="stylesheet" href="../html/_static/{name}">'
-        for name in ("pygments.css", "sphinx-design.min.css")
+        for name in ("pygments.css", "sphinx-design.min.css", "ledger.css")
     )
     return f"""<!DOCTYPE html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{html.escape(title)}</title>

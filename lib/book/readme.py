@@ -11,7 +11,7 @@ import re
 import tomllib
 from pathlib import Path
 
-import nbformat
+import matplotlib
 import pandas as pd
 
 from lib import measurements, runs
@@ -19,13 +19,18 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.files import write_atomically
 from lib.base.text import number, without_html
-from lib.book import chapter, notebooks, prose
+from lib.book import chapter, notebooks, prose, rounds
 from lib.book.figures import style
+from lib.book.figures.forest import forest
 from lib.book.figures.headline import headline
 from lib.measurements.attack import CURVES
 from lib.measurements.strengths import strengths_for
+from lib.papers import first_round, ledger
+from lib.papers.claim import RULE
+from lib.papers.ledger import Entry
+from lib.papers.rules import rules
 from lib.papers.selectivity import CLAIMS
-from lib.runs.tables import full_summary
+from lib.runs.tables import at_hand, full_summary
 
 FIGURE = Path("_static", "headline.svg")
 BINDER = "https://mybinder.org"
@@ -40,61 +45,72 @@ def repository() -> str:
 
 # ---- the claims --------------------------------------------------------------------------------------------
 
-
-def glued(notebook: nbformat.NotebookNode) -> dict[str, str]:
-    """The strings that a published notebook glues."""
-    found = {}
-    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
-        text = output.get("data", {}).get("application/papermill.record/text/plain")
-        if text is not None:
-            found[output.metadata.scrapbook.name] = ast.literal_eval(text)
-    return found
+LEDGER = {"wide": Path("_static", "ledger.svg"), "narrow": Path("_static", "ledger-narrow.svg")}
+# text stays text in these pictures; Verdana is as wide as the letters it was laid out for
+_DRAWN, _SHOWN = b"font-family: 'DejaVu Sans'", b"font-family: 'DejaVu Sans', Verdana, sans-serif"
 
 
-def rows(notebook: nbformat.NotebookNode, column: str) -> list[dict[str, str]]:
-    """The rows of the one table of a published notebook that has this column."""
-    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
-        table = output.get("data", {}).get("text/html", "")
-        names, *lines = [
-            [
-                html.unescape(re.sub(r"<[^>]+>", "", cell.replace("<br>", " ")))
-                for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)
-            ]
-            for row in re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.DOTALL)
-        ] or [[]]
-        if column in names:
-            return [dict(zip(names, line, strict=True)) for line in lines]
-    raise InputError(
-        f"no table with the column {column!r} in the published notebook; run python -m lib chapters"
-    )
+def ledger_of(here: chapter.Parameters, networks: pd.DataFrame) -> list[Entry]:
+    """The ledger of the landing page, given its networks over α."""
+    return rounds.entries(here, networks, at_hand(here.with_variants.trainings))
 
 
-def claims() -> str:
-    """The claims and their verdicts as Markdown, as the published landing page has them."""
-    page = nbformat.read(notebooks.published("index"), as_version=4)
-    said, table = glued(page), rows(page, "verdict")
-    counts = (
-        f"{said['reproduced']} reproduced, {said['not-reproduced']} not reproduced, "
-        f"{said['inconclusive']} inconclusive, {said['not-tested']} not tested"
-    )
-    left = (
-        f"Asked together (corrected after Benjamini and Yekutieli), {said['left-reproduced']} "
-        f"reproduced and {said['left-not-reproduced']} not are left"
-    )
-    lines = [
-        f"Of {said['claims']} claims, on {said['networks']}: **{counts}**. {left}: with so few seeds, "
-        f"little can be. {said['rule']}",
-        "",
-    ]
-    others = " and ".join(one.id for one in CLAIMS if one.compares)
-    lines += [f"{others} are about networks trained in other ways, of which {said['others']} are cached.", ""]
-    lines += ["| | claim | ours | verdict |", "| --- | --- | --- | --- |"]
-    lines += [
-        "| " + " | ".join(row[name].replace("|", "\\|") for name in ("id", "claim", "ours", "verdict")) + " |"
-        for row in table
-    ]
+def pictures(entries: list[Entry]) -> dict[Path, bytes]:
+    """The ledger as pictures for wide and narrow screens, equal byte for byte when nothing changed."""
+    style.setup()
+    made = {}
+    for name, file in LEDGER.items():
+        buffer = io.BytesIO()
+        with matplotlib.rc_context({"svg.fonttype": "none"}):
+            forest(entries, narrow=name == "narrow").savefig(
+                buffer, format="svg", metadata={"Date": None, "Creator": None}
+            )
+        made[paths.ROOT / file] = buffer.getvalue().replace(_DRAWN, _SHOWN)
+    return made
+
+
+def claims(entries: list[Entry], setting: str) -> str:
+    """The ledger as Markdown: picture, findings in words, and the first round below a fold.
+
+    Args:
+        entries: Result of `rounds.entries`.
+        setting: The first round's networks in words.
+    """
+    found = html.escape(ledger.in_words(entries))
     care = "; ".join(f"{one.id}: {one.caution}" for one in CLAIMS if one.caution)
-    return "\n".join([*lines, "", f"To be read with care: {care}."])
+    first = [
+        (one.claim.id, one.claim.statement, first_round.describe(one), one.verdict)
+        for entry in entries
+        for one in entry.first
+        if entry.claim.id != ledger.OURS.id
+    ]
+    table = [
+        "| " + " | ".join(without_html(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
+        for row in first
+    ]
+    return "\n".join([
+        "<picture>",
+        f'<source media="(max-width: 600px)" srcset="{LEDGER["narrow"]}">',
+        f'<img src="{LEDGER["wide"]}" alt="A row a claim and part, with mean and 95 % interval over seeds. '
+        f'{found}">',
+        "</picture>",
+        "",
+        f"{found} The second round's verdicts come from networks of fresh seeds, by rules written on "
+        f"{rules().written}, before any of them existed ([reasons](lib/papers/rules-second-round.md)); "
+        f"{rounds.seeds_at_hand()} are here. On the book's page *Discussion* each claim folds out.",
+        "",
+        f"<details><summary>The first round, {html.escape(setting)}, by its own rule</summary>",
+        "",
+        RULE,
+        "",
+        "| | claim | ours | verdict |",
+        "| --- | --- | --- | --- |",
+        *table,
+        "",
+        f"To be read with care: {care}.",
+        "",
+        "</details>",
+    ])
 
 
 # ---- the figure --------------------------------------------------------------------------------------------
@@ -112,10 +128,14 @@ def summary() -> tuple[pd.DataFrame, str]:
     return full_summary(runs.summary(here.trainings), here.trainings), here.setting
 
 
-def figure() -> tuple[bytes, str]:
-    """The headline figure as SVG, equal byte for byte when nothing changed; and its description."""
+def figure(networks: pd.DataFrame, setting: str) -> tuple[bytes, str]:
+    """The headline figure as SVG, equal byte for byte when nothing changed; and its description.
+
+    Args:
+        networks: Networks of the landing page with all their measurements.
+        setting: What they are, in words.
+    """
     style.setup()
-    networks, setting = summary()
     at = strengths_for(networks.dataset.iloc[0])
     panels = {
         "corrupted_accuracy": ("subset_accuracy", "average case", "accuracy on corrupted images (%)"),
@@ -177,17 +197,19 @@ def _between(text: str, name: str, made: str) -> str:
 
 
 def made() -> dict[Path, bytes]:
-    """Make the figure, the README with its blocks, and CITATION.cff with the address.
+    """Make the figures, the README with its blocks, and CITATION.cff with the address.
 
     Returns:
         ``{file: its content}``.
     """
-    drawn, described = figure()
+    networks, setting = summary()
+    entries = ledger_of(landing_page(), networks)
+    drawn, described = figure(networks, setting)
     text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
     for name, block in {
         "binder": binder(),
         "headline": without_html(f"![{described}]({FIGURE})\n\n*{described}*"),
-        "claims": without_html(claims()),
+        "claims": claims(entries, setting),
     }.items():
         text = _between(text, name, block)
     citation = re.sub(
@@ -200,13 +222,14 @@ def made() -> dict[Path, bytes]:
         citation = citation.replace("license: ", f"repository-code: {repository()}\nlicense: ", 1)
     return {
         paths.ROOT / FIGURE: drawn,
+        **pictures(entries),
         paths.ROOT / "README.md": text.encode(),
         paths.ROOT / "CITATION.cff": citation.encode(),
     }
 
 
 def write() -> list[Path]:
-    """Write the files that have changed. The landing page must have been published before.
+    """Write the files that have changed.
 
     Returns:
         The files that were written.

@@ -4,11 +4,12 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lib.papers import rules as written
 from lib.papers.second_statistics import STATISTICS, Statistic, wide
@@ -17,6 +18,7 @@ from lib.papers.statistics import (
     LEVEL,
     benjamini_hochberg,
     benjamini_yekutieli,
+    bootstrap,
     outcomes,
     p_value,
     page_trend,
@@ -27,6 +29,8 @@ from lib.papers.statistics import (
 
 VERDICTS = ("reproduced", "contradicted", "no effect", "split", "undecided", "not tested")
 NAN = float("nan")
+# {column: {(seed, alpha): (images,) bool}}
+Right = Mapping[str, Mapping[tuple[int, float], NDArray[np.bool_]]]
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Part:
         p: Two-sided p of Student's t test against 0.
         trend: One-sided p of Page's test in the paper's direction, which decides nothing; NaN where there is
             none.
+        over_images: Interval of a bootstrap over seeds and images, which decides nothing either; NaN where
+            images are not kept one by one.
         reason: Why there is no verdict, where there is none.
     """
 
@@ -52,6 +58,7 @@ class Part:
     high: float = NAN
     p: float = NAN
     trend: float = NAN
+    over_images: tuple[float, float] = (NAN, NAN)
     reason: str = ""
 
     @property
@@ -135,7 +142,23 @@ def combined_p(found: Sequence[str], p: Sequence[float]) -> float:
     return largest
 
 
-def _part(part: written.Part, how: Statistic, summary: pd.DataFrame | None) -> Part:
+def _over_images(how: Statistic, summary: pd.DataFrame, right: Right) -> tuple[float, float]:
+    """The bootstrap's interval of a part that is the fit of an accuracy kept image by image."""
+    if not how.side or how.trend is None or how.trend[0] not in right:
+        return NAN, NAN
+    column, rising = how.trend
+    plain = summary[summary.variant == "plain"]
+    places = zip(plain.seed, plain.alpha, plain.mean_selectivity, strict=True)
+    selectivity = {(int(seed), float(alpha)): float(x) for seed, alpha, x in places if not np.isnan(x)}
+    return bootstrap(
+        {place: answers for place, answers in right[column].items() if place in selectivity},
+        selectivity,
+        written.rules().sides[how.side],
+        falling=not rising,
+    )
+
+
+def _part(part: written.Part, how: Statistic, summary: pd.DataFrame | None, right: Right) -> Part:
     """What some networks, all of seeds that decide, say on a part."""
     if summary is None or summary.empty or summary.mean_selectivity.isna().all():
         return Part(part, "not tested", reason="its networks are not trained yet")
@@ -154,23 +177,32 @@ def _part(part: written.Part, how: Statistic, summary: pd.DataFrame | None) -> P
         return Part(part, "undecided", given, trend=trend, reason=reason)
     low, high = t_interval(values)
     verdict = str(outcomes(low, high, part.delta))
-    return Part(part, verdict, given, low, high, p_value(values), trend)
+    images = _over_images(how, summary, right)
+    return Part(part, verdict, given, low, high, p_value(values), trend, images)
 
 
 def parts_of(
-    rule: written.Rule, summary: pd.DataFrame | None, variants: pd.DataFrame | None = None
+    rule: written.Rule,
+    summary: pd.DataFrame | None,
+    variants: pd.DataFrame | None = None,
+    right: Right | None = None,
 ) -> tuple[Part, ...]:
-    """What the networks of the seeds that decide say on each part of a claim."""
+    """What the networks of the seeds that decide say on each part of a claim; arguments as in `decide`."""
     found = []
     for part in rule.parts:
         how = STATISTICS[rule.id][part.name]
         table = variants if how.varied else summary
         own = None if table is None or table.empty else table[table.seed.isin(rule.seeds)]
-        found.append(_part(part, how, own))
+        found.append(_part(part, how, own, right or {}))
     return tuple(found)
 
 
-def decide(identifier: str, summary: pd.DataFrame | None, variants: pd.DataFrame | None = None) -> Verdict:
+def decide(
+    identifier: str,
+    summary: pd.DataFrame | None,
+    variants: pd.DataFrame | None = None,
+    right: Right | None = None,
+) -> Verdict:
     """Apply the rule of a claim.
 
     Args:
@@ -178,11 +210,13 @@ def decide(identifier: str, summary: pd.DataFrame | None, variants: pd.DataFrame
         summary: One row a network of the sample over α, with the columns of `second_statistics.COLUMNS` that
             are measured; rows of seeds that do not decide are left out. None if there is no network.
         variants: Such a table of networks trained in other ways, which LM-6 and LM-12 are about.
+        right: For accuracies whose images are kept one by one, {column: {(seed, α): (images,) bool, which are
+            right}}: intervals over other images, too, stand beside the verdict.
     """
     rule = written.rules().claim(identifier)
     if not rule.parts:
         return Verdict(rule, "not tested", reason=f"needs {rule.needs}")
-    parts = parts_of(rule, summary, variants)
+    parts = parts_of(rule, summary, variants, right)
     verdict = combine([part.verdict for part in parts], [part.p for part in parts])
     reason = next((part.reason for part in parts if part.reason), "")
     if identifier == "LM-4" and verdict == "reproduced":
@@ -195,9 +229,11 @@ def decide(identifier: str, summary: pd.DataFrame | None, variants: pd.DataFrame
     return Verdict(rule, verdict, parts, reason)
 
 
-def ledger(summary: pd.DataFrame | None, variants: pd.DataFrame | None = None) -> list[Verdict]:
+def ledger(
+    summary: pd.DataFrame | None, variants: pd.DataFrame | None = None, right: Right | None = None
+) -> list[Verdict]:
     """Verdicts on all claims, in the order of the rule file; arguments as in `decide`."""
-    return [decide(rule.id, summary, variants) for rule in written.rules().claims]
+    return [decide(rule.id, summary, variants, right) for rule in written.rules().claims]
 
 
 def together(verdicts: Iterable[Verdict]) -> pd.DataFrame:

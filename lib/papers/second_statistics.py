@@ -61,12 +61,14 @@ class Statistic:
         trend: Column of Page's test beside the verdict, and whether the paper has it rising with α; None
             where no order over α is claimed.
         varied: Whether it compares ways of training and not values of α.
+        side: The side whose networks are fitted; "" for a statistic that is no fit.
     """
 
     function: Function
     reads: tuple[str, ...]
     trend: tuple[str, bool] | None = None
     varied: bool = False
+    side: str = ""
 
 
 def wide(summary: pd.DataFrame, column: str, alphas: Iterable[float]) -> pd.DataFrame:
@@ -115,7 +117,7 @@ def difference(
 def _fit(column: str, side: str, *, rising: bool, scale: float = 1.0) -> Statistic:
     sign = scale if rising else -scale
     return Statistic(
-        lambda summary: fitted(summary, column, side, scale=sign), (column,), trend=(column, rising)
+        lambda summary: fitted(summary, column, side, scale=sign), (column,), (column, rising), side=side
     )
 
 

@@ -166,7 +166,7 @@ class _Canvas:
             self.strip(row, across, height)
             self.text(0.2, row.part.rule.name)
             if layout.value is not None:
-                said = value or (f"first: {before}" if before else "")
+                said = value or (f"○ {before}" if before else "")
                 self.text(layout.value, said, color=INK if value else NEUTRAL)
             if row.part.verdict != one.verdict.verdict or len(one.rows) > 1:
                 self.chip(row.part.verdict, more=", small" if row.part.small else "")

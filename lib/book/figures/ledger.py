@@ -1,5 +1,6 @@
 """The ledger of claims as a figure: a forest plot whose rows are HTML, so that it is read on a phone, by a
-screen reader and on paper; what is behind a verdict folds out. `forest` draws the same as a picture.
+screen reader and on paper; what is behind a verdict folds out. `_static/ledger.css` is its style; `forest`
+draws the same as a picture.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import chain
-from pathlib import Path
 
 from lib.base.text import number
 from lib.book import sources
@@ -33,7 +33,6 @@ SIGNS = {"reproduced": "✓", "contradicted": "✗", "split": "◐", "no effect"
 # strokes of the first round, of what decides nothing, and the band of ±δ
 FIRST, NEUTRAL, BAND = "#8a929e", "#55606e", "#e3e6ea"
 _NAMES = {name: name.replace(" ", "-") for name in COLOURS}
-_SHEET = Path(__file__).parents[1] / "ledger.css"
 
 
 @dataclass(frozen=True)
@@ -133,10 +132,12 @@ def numbers(row: Row) -> tuple[str, str]:
 def _row(row: Row, axes: Axis) -> str:
     part = row.part
     value, before = numbers(row)
-    said = f'<span class="before">first: {escape(before)}</span>' if before and not value else escape(value)
+    # where there is no number of the second round, that of the first stands in its place, grey
+    named = '<span class="unseen">first round: </span><span aria-hidden="true">○</span>'
+    said = f'<span class="before">{named} {escape(before)}</span>' if before and not value else escape(value)
     chip = _chip(part.verdict, ", small" if part.small else "")
     return (
-        f'<div class="row"><span class="part">{escape(part.rule.name)}</span>{_strip(row, axes)}'
+        f'<div class="part-row"><span class="part">{escape(part.rule.name)}</span>{_strip(row, axes)}'
         f'<span class="value">{said}</span>{chip}</div>'
     )
 
@@ -160,6 +161,9 @@ def _behind(one: Entry) -> str:
             words += f"; p = {part.p:.2g}"
         if not math.isnan(part.trend):
             words += f"; Page's trend over α (not deciding): p = {part.trend:.2g}"
+        if not math.isnan(part.over_images[0]):
+            ends = " to ".join(number(end, "+.2g") for end in part.over_images)
+            words += f"; over other seeds and other images (bootstrap, not deciding): {ends}"
         if row.published:
             words += f". Published: {number(row.published[0], '+.3g')}, {escape(row.published[1])}"
         if row.first:
@@ -243,7 +247,7 @@ def _key() -> str:
         _mark("", "published"): "published",
     }
     drawn = "".join(
-        f'<span><span class="mark" style="--ink:#16191f" aria-hidden="true">{mark}</span> {words}</span>'
+        f'<span><span class="swatch" style="--ink:#16191f" aria-hidden="true">{mark}</span> {words}</span>'
         for mark, words in marks.items()
     )
     return (
@@ -259,19 +263,11 @@ def drawn(entries: Sequence[Entry], *, caption: str = "") -> str:
         entries: Claims, in any number; those of a unit share an axis.
         caption: Words below it, where the finding in words is not enough.
     """
-    chips = "".join(
-        f"\n.ledger .chip.{_NAMES[verdict]} {{ background: {ground}; color: {ink}; }}"
-        for verdict, (ground, ink) in COLOURS.items()
-    )
-    style = _SHEET.read_text(encoding="utf-8").rstrip() + chips
     groups = "".join(
         _group(unit, some) for unit in ledger.UNITS if (some := [one for one in entries if one.unit == unit])
     )
     words = escape(" ".join(f"{ledger.in_words(entries)} {caption}".split()))
-    return (
-        f"<style>\n{style}\n.ledger .chip.not-tested {{ border: 1px dashed {NEUTRAL}; }}\n</style>"
-        f'<figure class="ledger">{_key()}{groups}<figcaption>{words}</figcaption></figure>'
-    )
+    return f'<figure class="ledger">{_key()}{groups}<figcaption>{words}</figcaption></figure>'
 
 
 def show_ledger(entries: Sequence[Entry], *, name: str, caption: str = "") -> None:
