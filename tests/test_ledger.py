@@ -9,17 +9,20 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from lib import papers
+from lib import measurements, papers
 from lib.base import paths
 from lib.book import browser, rounds
 from lib.book.chapter import Parameters
 from lib.book.figures import forest, style
 from lib.book.figures import ledger as figure
+from lib.corruptions import NAMES
+from lib.measurements.attack import FGSM_EPSILONS, IN_BALLS
 from lib.papers import first_round, ledger, second_round
 from lib.papers.claim import VERDICTS
 from lib.papers.rules import rules
-from lib.papers.second_statistics import COLUMNS, STATISTICS
+from lib.papers.second_statistics import COLUMNS, FGSM, STATISTICS
 from lib.papers.selectivity import PUBLISHED
+from lib.training.recipe import LABELS, labels
 
 PARTS = {(rule.id, part.name) for rule in rules().claims for part in rule.parts}
 NAN = float("nan")
@@ -70,12 +73,88 @@ def test_units_of_a_claim_fit_its_group():
         assert len(units) <= 1 or unit == "% of units", unit  # dead units are counted in points of all units
 
 
-def test_tables_give_columns_that_statistics_read():
+def test_tables_give_all_columns_that_statistics_read():
+    every = {"mean_selectivity", "clean_accuracy", "dead", "live_selectivity"}
     read = {name for parts in STATISTICS.values() for how in parts.values() for name in how.reads}
-    for table in rounds.TABLES:
-        assert set(table.columns) <= read & set(COLUMNS)
-        assert table.settings["limit"] in rules().images.values()
-    assert read - {"strength"} <= set(COLUMNS)
+    given = [name for table in rounds.TABLES for name in table.columns]
+    assert sorted(given) == sorted(read - every) and read <= set(COLUMNS)
+
+
+def test_tables_are_made_of_as_many_images_as_the_rules_say():
+    whole = rules().images
+    limits = {
+        table.measurement: measurements.settled(table.measurement, table.settings) for table in rounds.TABLES
+    }
+    wanted = {
+        "image_attack": {"wide": 0, "limit": whole["pgd"]},  # 0: all of them
+        "image_corruption": {"limit": whole["corruption"]},
+        "image_transfer": {"limit": 0, "epsilon": 4 / 255, "sources": [0, 1, 2]},
+        "jacobian": {"limit": whole["jacobian"]},
+        "gradient": {"limit": whole["gradient"]},
+        "dimensionality": {"limit": whole["dimensionality_change"]},
+    }
+    assert {name: limits[name] | one for name, one in wanted.items()} == limits
+
+
+def test_what_is_cached_of_the_sample_becomes_columns_and_images(monkeypatch):
+    """Tables of a few images by hand, for two of the networks."""
+    random, there = np.random.default_rng(0), [(3, 0.0), (3, -2.0)]
+
+    def packed(accuracy):
+        right = np.zeros(100, bool)
+        right[: round(100 * accuracy)] = True
+        return {
+            "images": 100,
+            "right": np.packbits(right).tobytes(),
+            "labels": bytes(100),
+            "classes": b"a\nb",
+        }
+
+    def labelled(rows):
+        networks = [
+            dict(zip(LABELS, ("cifar10", "resnet20", a, s, "fast", "plain", 16), strict=True))
+            for s, a in there
+        ]
+        return pd.DataFrame([network | row for network in networks for row in rows(network["alpha"])])
+
+    tables = {
+        "image_attack": labelled(lambda alpha: [
+            {"attack": name, "epsilon": epsilon, "step_size": 0.0, "steps": steps} | packed(0.5 + alpha / 10)
+            for name, epsilon, steps in [
+                *(("fgsm", one, 1) for one in FGSM_EPSILONS), ("pgd", 16 / 255, 40), *((one, 1 / 255, 20) for one in IN_BALLS)
+            ]
+        ]),
+        "image_corruption": labelled(lambda alpha: [
+            {"corruption": name, "severity": severity} | packed(0.9 if name == "clean" else 0.6)
+            for name, severity in [("clean", 0), *((name, 1) for name in NAMES)]
+        ]),
+        "image_transfer": labelled(lambda alpha: [
+            {"source_seed": seed, "attack": "ball-cross-entropy", "epsilon": 4 / 255} | packed(0.1 * seed) for seed in (0, 1, 2)
+        ]),
+    }  # fmt: skip
+    asked = [
+        labels(one)
+        | {
+            "strength": 0.0,
+            "mean_selectivity": 0.3 + 0.01 * random.random(),
+            "clean_accuracy": 0.9,
+            "dead": 0.0,
+        }
+        for one in rounds.sample().trainings
+    ]
+    monkeypatch.setattr(rounds, "at_hand", lambda trainings: pd.DataFrame(asked))
+    monkeypatch.setattr(rounds, "cached", lambda name, trainings, **_: tables.get(name, pd.DataFrame()))
+    read = {name for parts in STATISTICS.values() for how in parts.values() for name in how.reads}
+    found, right = rounds.networks(read)
+    assert len(found) == 30 and "log_jacobian" not in found
+    one = found[(found.seed == 3) & (found.alpha == -2.0)].iloc[0]
+    for column in (FGSM, "pgd_accuracy", "ball_margin", "ball_temperature"):
+        assert one[column] == pytest.approx(0.3) and right[column][3, -2.0].mean() == pytest.approx(0.3)
+    assert one.ball_worst == pytest.approx(0.3) and "ball_worst" not in right
+    assert one.transfer_accuracy == pytest.approx(0.1)
+    assert one.corrupted_accuracy == pytest.approx(0.6) == right["corrupted_accuracy"][3, -2.0].mean()
+    assert found.pgd_accuracy.notna().sum() == 2 and set(right["pgd_accuracy"]) == set(there)
+    assert set(rounds.networks({"dead"})[1]) == set()
 
 
 def summary(seeds=3):

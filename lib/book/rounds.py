@@ -4,37 +4,86 @@ both.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
-from lib import measurements, papers, runs
+from lib import papers, runs
 from lib.book.chapter import Parameters
+from lib.measurements import per_image
+from lib.measurements.attack_summary import at_epsilon
+from lib.measurements.gradient import with_gradients
+from lib.measurements.jacobian import with_jacobian
+from lib.measurements.layers import with_dimensions
+from lib.measurements.strengths import strengths_for
 from lib.papers import first_round, ledger, second_round
 from lib.papers.rules import Rules, rules
-from lib.papers.second_statistics import STATISTICS
+from lib.papers.second_round import Right
+from lib.papers.second_statistics import FGSM, STATISTICS
 from lib.runs.tables import at_hand, cached
 
 
 @dataclass(frozen=True)
 class Table:
-    """Where columns of a summary come from: a measurement with the settings that the rules name."""
+    """Where columns of a summary come from.
+
+    Attributes:
+        measurement: Name of the measurement.
+        settings: Those that the rules name and that are not the measurement's own.
+        add: Adds the columns to a summary, from the measurement's table.
+        columns: Those that statistics of the second round read.
+        right: From the table, {column: {(seed, α): (images,) which are right, or in which share of the
+            rows}}, where that is kept image by image.
+    """
 
     measurement: str
     settings: dict[str, object]
+    add: Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
     columns: tuple[str, ...]
+    right: Callable[[pd.DataFrame], Right] = lambda table: {}
 
 
-# Selectivity, clean accuracy and dead units come with every summary. A column that no table here gives is not
-# measured: tables of attacks, per image, are none yet.
+def _attacked(table: pd.DataFrame) -> Right:
+    # the lowest of three accuracies is no accuracy of images
+    at = strengths_for(table.dataset.iloc[0])
+    rows = {
+        FGSM: at_epsilon(table[table.attack == "fgsm"], 0.004),
+        "pgd_accuracy": table[(table.attack == per_image.CURVE) & (table.steps == 40)],
+        "ball_margin": at_epsilon(table[table.attack == "ball-margin"], at.ball),
+        "ball_temperature": at_epsilon(table[table.attack == "ball-temperature"], at.ball),
+    }
+    return {column: per_image.shares(some) for column, some in rows.items()}
+
+
+def _corrupted(table: pd.DataFrame) -> Right:
+    return {"corrupted_accuracy": per_image.shares(table[table.severity > 0])}
+
+
+# Selectivity, clean accuracy and dead units come with every summary.
 TABLES = (
-    Table("corruption", {"limit": 2000}, ("corrupted_accuracy", "relative_accuracy")),
-    Table("jacobian", {"limit": 2000}, ("log_jacobian",)),
-    Table("gradient", {"limit": 300}, ("cv_samples", "cv_units")),
+    Table(
+        "image_attack",
+        {},
+        per_image.with_image_attack,
+        (FGSM, "pgd_accuracy", "ball_margin", "ball_temperature", "ball_worst"),
+        _attacked,
+    ),
+    Table(
+        "image_corruption",
+        {},
+        per_image.with_image_corruption,
+        ("corrupted_accuracy", "relative_accuracy"),
+        _corrupted,
+    ),
+    Table("image_transfer", {}, per_image.with_image_transfer, ("transfer_accuracy",)),
+    Table("jacobian", {"limit": 2000}, with_jacobian, ("log_jacobian",)),
+    Table("gradient", {"limit": 300}, with_gradients, ("cv_samples", "cv_units")),
     Table(
         "dimensionality",
-        {"limit": 500},
+        {},
+        with_dimensions,
         (
             "dimension_clean",
             "dimension_corruption",
@@ -53,20 +102,26 @@ def sample() -> Parameters:
     return Parameters(asked.dataset, asked.model, asked.alphas, asked.seeds, asked.recipe)
 
 
-def networks(columns: Collection[str]) -> pd.DataFrame:
-    """Summary of the second round's networks, one row each, with what is cached of these columns; without
-    numbers for a network that is not there. Nothing is made.
+def networks(columns: Collection[str]) -> tuple[pd.DataFrame, Right]:
+    """The second round's networks with what is cached of some columns. Nothing is made.
+
+    Args:
+        columns: Names of columns that statistics read.
+
+    Returns:
+        Their summary, one row each, without numbers for a network that is not there; and for accuracies that
+        are kept image by image, {column: {(seed, α): (images,) which are right}}.
     """
     trainings = sample().trainings
+    right: dict[str, Mapping[tuple[int, float], Any]] = {}
     summary = at_hand(trainings)
     for table in TABLES:
         if set(table.columns) & set(columns):
-            add = measurements.MEASUREMENTS[table.measurement].columns
-            assert add is not None, table.measurement
             found = cached(table.measurement, trainings, **table.settings)
-            # columns of a table that is not there are not added, and so not measured
-            summary = add(summary, found) if len(found) else summary
-    return summary
+            if len(found):  # columns of a table that is not there are not added, and so not measured
+                summary = table.add(summary, found)
+                right |= table.right(found)
+    return summary, right
 
 
 def varied() -> pd.DataFrame:
@@ -99,9 +154,9 @@ def entries(
     wanted = [rule.id for rule in asked.claims if not only or rule.id in only]
     if is_about(here, asked):
         parts = [how for name in wanted for how in STATISTICS[name].values()]
-        summary = networks({column for how in parts for column in how.reads}) if parts else None
+        summary, right = networks({column for how in parts for column in how.reads})
         others = varied() if any(how.varied for how in parts) else None
-        second = [second_round.decide(name, summary, others) for name in wanted]
+        second = [second_round.decide(name, summary, others, right) for name in wanted]
     else:
         reason = f"it is about {asked.model} on {asked.dataset}, {asked.recipe} recipe, and these are others"
         second = [replace(second_round.decide(name, None), reason=reason) for name in wanted]

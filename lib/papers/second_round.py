@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,8 +30,8 @@ from lib.papers.statistics import (
 
 VERDICTS = ("reproduced", "contradicted", "no effect", "split", "undecided", "not tested")
 NAN = float("nan")
-# {column: {(seed, alpha): (images,) bool}}
-Right = Mapping[str, Mapping[tuple[int, float], NDArray[np.bool_]]]
+# {column: {(seed, alpha): (images,) which are right, bool; or in which share of several rows}}
+Right = Mapping[str, Mapping[tuple[int, float], NDArray[Any]]]
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ def decide(
         summary: One row a network of the sample over α, with the columns of `second_statistics.COLUMNS` that
             are measured; rows of seeds that do not decide are left out. None if there is no network.
         variants: Such a table of networks trained in other ways, which LM-6 and LM-12 are about.
-        right: For accuracies whose images are kept one by one, {column: {(seed, α): (images,) bool, which are
+        right: For accuracies whose images are kept one by one, {column: {(seed, α): (images,) which are
             right}}: intervals over other images, too, stand beside the verdict.
     """
     rule = written.rules().claim(identifier)

@@ -7,6 +7,7 @@ Nothing here knows a network or a claim.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -206,7 +207,7 @@ def page_trend(table: ArrayLike, *, rising: bool = True) -> float:
 
 
 def bootstrap(
-    right: Mapping[tuple[int, float], NDArray[np.bool_]],
+    right: Mapping[tuple[int, float], NDArray[Any]],
     selectivity: Mapping[tuple[int, float], float],
     alphas: Sequence[float],
     *,
@@ -221,7 +222,8 @@ def bootstrap(
     on the same drawn images, as they were measured.
 
     Args:
-        right: {(seed, α): (images,) bool, which images are right}; the images are the same for all.
+        right: {(seed, α): (images,) bool, which images are right}, or float from 0 to 1 for the share of
+            several answers that is; the images are the same for all.
         selectivity: {(seed, α): mean class selectivity}.
         alphas: Values of α of a side, ascending; seeds that lack one are left out.
         falling: Whether the fall of accuracy with selectivity is wanted, not its rise.
@@ -243,7 +245,7 @@ def bootstrap(
     if len(pixels) > 1:
         raise InputError(f"networks must be seen on the same images, got {sorted(pixels)} of them")
     images = pixels.pop()
-    # (images, seeds · alphas): whole numbers below 2**24, so that sums are exact in any order
+    # (images, seeds · alphas): of bool, whole numbers below 2**24, so that sums are exact in any order
     hits = np.stack([right[one, alpha] for one in seeds for alpha in alphas], axis=1).astype(np.float32)
     x = np.array([[selectivity[one, alpha] for alpha in alphas] for one in seeds])
     generator, found = np.random.default_rng(seed), []
