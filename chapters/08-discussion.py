@@ -41,6 +41,9 @@ asked = second_round.together([one.verdict for one in entries])
 glue("found", ledger.in_words(entries), display=False)
 glue("second", rounds.seeds_at_hand(), display=False)
 glue("dated", f"{rules().written}", display=False)
+glue("level", f"{rules().level:g}", display=False)
+for side, alphas_of_side in rules().sides.items():
+    glue(side, ", ".join(prose.number(alpha, "g") for alpha in alphas_of_side), display=False)
 glue("decided-second", f"{int(asked.verdict.isin(['reproduced', 'contradicted']).sum())}", display=False)
 for correction in ("bh", "by"):
     glue(f"left-{correction}", f"{second_round.standing(asked, correction)}", display=False)
@@ -77,7 +80,7 @@ figures.show_ledger(entries, name="fig-ledger")
 
 # %% [markdown]
 # A row is a part of a claim: for most, what lowering selectivity does and what raising it does. Positive numbers speak for the paper. An axis is about linear near 0
-# and goes by factors beyond, so that a tenth of a point and ten points can both be read on it. A claim folds out: its statistic and its values seed by seed, what was
+# and goes by factors beyond, so that small and large effects can both be read on it. A claim folds out: its statistic and its values seed by seed, what was
 # published, how sure it is that the paper says so (*established* was read in the authors' own words, figures or replies to reviewers; *recalled* is from general
 # knowledge of the paper and is not vouched for), the first round's result, and the figure that shows it.
 #
@@ -86,11 +89,11 @@ figures.show_ledger(entries, name="fig-ledger")
 # Its rules were written on {glue:text}`dated`, when the first round had been looked at in every way and no network of a later seed existed
 # (`lib/papers/rules-second-round.md`, with the reasons; the same as data in `lib/papers/rules_second_round.toml`). {glue:text}`second` of its networks are here.
 #
-# - *Lowering* is α = −2, −1 and 0, *raising* is 0, 0.2 and 0.4: all of them cost little clean accuracy. For each seed, a line is fitted to the three networks against
+# - *Lowering* is α = {glue:text}`lowering`, *raising* is {glue:text}`raising`: all of them cost little clean accuracy. For each seed, a line is fitted to the three networks against
 #   their mean selectivity; its change over that distance is the seed's number.
 # - A part is *reproduced* where the 95 % t interval of the mean over seeds lies above 0, *contradicted* where it lies below, *no effect* where it lies inside ±δ, a size
 #   that was written down with the claim, and *undecided* otherwise.
-# - A claim is *reproduced*, *contradicted* or *no effect* where every part is; it is *contradicted*, too, where one part is at the level 0.05 over the number of parts;
+# - A claim is *reproduced*, *contradicted* or *no effect* where every part is; it is *contradicted*, too, where one part is at the level {glue:text}`level` over the number of parts;
 #   *split* where some parts are reproduced and others contradicted or without effect.
 # - With fewer than five seeds a verdict is *provisional*, and says of how many.
 #

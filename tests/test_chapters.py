@@ -123,7 +123,7 @@ DEFINED = {
         "ResNet18's 17 layers": "another network's", "up to the 9th": "what the paper is recalled to say",
     },
     "08-discussion": {
-        "95 %": "the kind of interval", "95 percent": "the kind of interval", "Beyond 12, at 12": "where the axis ends", "20 seeds": "the paper's",
+        "95 %": "the kind of interval", "20 seeds": "the paper's",
     },
     "09-other-way-round": {"(95 %, t)": "the kind of interval"},
     "10-corruptions": {
