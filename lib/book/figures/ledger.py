@@ -201,13 +201,13 @@ def _behind(one: Entry) -> str:
 
 
 def _entry(one: Entry, axes: Axis | None) -> str:
-    standing = f'<span class="standing">{one.verdict.standing}</span>' if one.verdict.standing else ""
+    standing = f'<span class="standing">{escape(one.verdict.standing)}</span>' if one.verdict.standing else ""
     chips = (
         f'<span class="chips">{_chip(one.verdict.verdict)}{standing}'
         f'<span class="chip first">first round: {escape(one.first_verdict)}</span></span>'
     )
     head = (
-        f'<span class="head"><span class="id">{one.claim.id}</span>'
+        f'<span class="head"><span class="id">{escape(one.claim.id)}</span>'
         f'<span class="statement">{escape(one.claim.statement)}</span>{chips}</span>'
     )
     rows = "".join(_row(row, axes) for row in one.rows) if axes else ""
