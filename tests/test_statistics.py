@@ -1,6 +1,7 @@
 """Statistics of plain numbers, against cases by hand, other routes to the same number, and simulation."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -206,3 +207,25 @@ def test_spread_over_classes():
             function([50.0, 101.0])
         with pytest.raises(InputError, match=r"array of shape \(2, 0\)"):
             function(np.empty((2, 0)))
+
+
+# ---- the α of a change -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("selectivity", "change", "alpha"),
+    [
+        ({-0.4: 0.1, 0.0: 0.2}, -0.025, -0.1),
+        ({0.0: 0.2, -0.4: 0.1, -1.0: 0.05, 1.0: 0.6}, -0.125, -0.7),
+        ({-0.4: 0.1, 0.0: 0.2, 0.4: 0.4}, 0.1, 0.2),
+        ({-0.4: 0.1, 0.0: 0.2}, 0.0, 0.0),
+        ({-0.4: 0.1, 0.0: 0.2}, -0.2, float("nan")),
+        ({-0.4: 0.1, 0.4: 0.2}, -0.05, float("nan")),
+        ({-0.4: float("nan"), 0.0: 0.2}, -0.05, float("nan")),
+        ({-1.0: 0.1, -0.4: 0.1, 0.0: 0.2}, -0.1, -0.4),
+        ({}, -0.1, float("nan")),
+    ],
+)
+def test_the_alpha_of_a_change(selectivity, change, alpha):
+    found = statistics.alpha_of_change(pd.Series(selectivity, dtype=float), change)
+    assert found == pytest.approx(alpha, nan_ok=True)

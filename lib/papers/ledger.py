@@ -14,6 +14,7 @@ from lib.papers import first_round, second_round
 from lib.papers.claim import VERDICTS, Claim
 from lib.papers.rules import rules
 from lib.papers.selectivity import CLAIMS, PUBLISHED, SURVIVES
+from lib.papers.statistics import LEAST_SEEDS
 
 OURS = Claim(
     "LM-X2",
@@ -190,9 +191,12 @@ def in_words(made: Sequence[Entry]) -> str:
     """The findings of the ledger in a sentence or two, for those who do not see it."""
     said = counts(made)
     reasons = [one.verdict.reason for one in made if one.verdict.rule.parts and one.verdict.reason]
-    if not any(one.verdict.seeds for one in made):
+    most = max((one.verdict.seeds for one in made), default=0)
+    if most < LEAST_SEEDS:
         seeds = f"{rules().seeds[0]} to {rules().seeds[-1]}"
-        start = f"The second round (seeds {seeds}) says nothing yet: {(reasons or ['no claim'])[0]}. "
+        lacking = f"{most} of the {LEAST_SEEDS} seeds that an interval needs" if most else ""
+        why = lacking or (reasons or ["no claim"])[0]
+        start = f"The second round (seeds {seeds}) says nothing yet: {why}. "
     else:
         start = f"Of {sum(map(len, said.values()))} claims, by the second round's rules: {_listed(said)}. "
     return start + f"First round: {_listed(first_counts(made))}."

@@ -6,10 +6,12 @@ Nothing here knows a network or a claim.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
@@ -165,6 +167,28 @@ def seeds_there(values: Iterable[float]) -> Floats:
 
 
 # ---- a curve of one seed, and of several -------------------------------------------------------------------
+
+
+def alpha_of_change(selectivity: pd.Series, change: float) -> float:
+    """The α at which mean selectivity differs from that of α = 0 by a change, on straight lines between α.
+
+    Args:
+        selectivity: Mean selectivity by α, ascending or not; NaN where it is not known.
+        change: The difference looked for; below 0 for a fall.
+
+    Returns:
+        The α nearest to 0 with that change; NaN where no pair of neighbours encloses it, or 0 is not there.
+    """
+    known = selectivity.dropna().sort_index()
+    if 0.0 not in known.index:
+        return float("nan")
+    differences = known - known[0.0] - change
+    crossings = [
+        low + (high - low) * left / (left - right) if left != right else low
+        for (low, left), (high, right) in itertools.pairwise(differences.items())
+        if min(left, right) <= 0 <= max(left, right)
+    ]
+    return min(crossings, key=abs, default=float("nan"))
 
 
 def fitted_change(x: ArrayLike, y: ArrayLike) -> Floats:
