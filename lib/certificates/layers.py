@@ -24,7 +24,7 @@ class Affine:
 
     Attributes:
         apply: x to W x + b.
-        spread: A half-width r >= 0 to |W| r, with the absolute value of each weight.
+        spread: A half-width r >= 0 to ``|W| r``, with the absolute value of each weight.
     """
 
     apply: Map
