@@ -32,13 +32,13 @@ epochs: int = 0  # 0: half of the recipe's own in the fast recipe, all of them i
 variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of training; pgd-K is PGD training with K steps
 
 # %%
-from dataclasses import replace
-
 from lib import papers, runs
 from lib.book import chapter, figures, prose, rounds, tables
 from lib.papers import first_round, statistics
 
 here = chapter.parameters(globals())
+from dataclasses import replace
+
 from myst_nb import glue
 
 from lib.measurements.strengths import strengths_for
