@@ -146,6 +146,12 @@ def test_a_function_that_gives_other_columns_is_found_before_anything_is_kept(mo
     assert not list(paths.runs().rglob("*.json"))
 
 
+@pytest.mark.parametrize("name", ["steps", "seed", "simulation"])
+def test_a_column_with_the_name_of_a_setting_is_refused_at_once(toy, name):
+    with pytest.raises(ValueError, match=f"column {name} of table path has the name of a setting"):
+        Kind(walk, "a random walk", {"path": {"step": COUNT, name: FLOAT}}, toy.settings)
+
+
 def test_damage_is_named():
     one = Simulation("walk")
     run = simulations.make(one)

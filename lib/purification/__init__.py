@@ -1,0 +1,42 @@
+"""Feature purification: the world of Allen-Zhu and Li's theorem, at a finite size, and what adversarial
+training removes from weights.
+"""
+
+from lib.purification.measures import (
+    angle,
+    chance_angle,
+    change_energy,
+    dense_mixture,
+    live,
+    low_rank,
+    relative_change,
+    top_atom_energy,
+)
+from lib.purification.networks import Linear, SmoothedKernel, Symmetric, TargetRule
+from lib.purification.perturbations import fgm, pgd, universal
+from lib.purification.simulation import theorem
+from lib.purification.sparse_coding import World, samples, world
+from lib.purification.training import train
+
+__all__ = [
+    "Linear",
+    "SmoothedKernel",
+    "Symmetric",
+    "TargetRule",
+    "World",
+    "angle",
+    "chance_angle",
+    "change_energy",
+    "dense_mixture",
+    "fgm",
+    "live",
+    "low_rank",
+    "pgd",
+    "relative_change",
+    "samples",
+    "theorem",
+    "top_atom_energy",
+    "train",
+    "universal",
+    "world",
+]
