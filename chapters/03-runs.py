@@ -3,7 +3,8 @@
 #
 # Every figure and number of the book is made from the runs listed here; nothing is trained or measured while the book is built. A run's name ends in the
 # hash of everything that determines it. Its folder below `runs/` holds its configuration and provenance (`config.json`), its history, a table for each
-# measurement, and for seed 0, and α = 0 of seed 1, its weights; `manifest.json` holds the SHA-256 of each file, which is checked on every reading.
+# measurement, and for seed 0, and α = 0 of seed 1, its weights; `manifest.json` holds the SHA-256 of each file, which is checked on every reading. A
+# simulation is a run without images and without a network: its tables alone.
 #
 # *Run time: seconds.*
 
@@ -40,6 +41,9 @@ shown = cached.assign(
     id=cached.run.str.rsplit("-", n=1).str[-1],
 )
 columns = ["id", "variant", "alpha", "seed", "epochs", "accuracy", "SI", "minutes", "engine", "device", "torch", "commit", "date", "status", "tables"]
-for (dataset, model, recipe), rows in shown.groupby(["dataset", "model", "recipe"]):
+for (dataset, model, recipe), rows in shown[shown.dataset != "simulations"].groupby(["dataset", "model", "recipe"]):
     print(f"{model} on {dataset}, {recipe} recipe: {len(rows)} runs")
     figures.show_table(rows[columns], anchors=True)
+for kind, rows in shown[shown.dataset == "simulations"].groupby("model"):
+    print(f"simulation {kind}: {len(rows)} runs")
+    figures.show_table(rows[["id", "variant", "seed", "minutes", "device", "torch", "commit", "date", "status", "tables"]], anchors=True)

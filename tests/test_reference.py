@@ -23,6 +23,7 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.book import notebooks, reference, sphinx
 from lib.runs import images, provenance
+from lib.runs.simulations import SIMULATIONS
 from lib.training.recipe import Training
 
 REFERENCE = paths.ROOT / "reference"
@@ -359,7 +360,8 @@ def test_fields_are_those_of_the_cached_runs():
             for name in entry
         }
     entries |= {images.FACT}  # of tables from now on; the first do not say
-    assert found == set(reference.CONFIG_FIELDS) and entries == set(reference.ENTRY_FIELDS)
+    assert found == {*reference.CONFIG_FIELDS, *reference.SIMULATION_FIELDS}
+    assert entries == set(reference.ENTRY_FIELDS)
 
 
 def test_tables_are_described_with_their_columns():
@@ -369,7 +371,12 @@ def test_tables_are_described_with_their_columns():
         r"`layer` text, .*`selectivity` float32, `dead` bool, ",
         page.split("### selectivity\n")[1].split("###")[0],
     )
-    assert all(f"`{name}`" in page for name in reference.CONFIG_FIELDS)
+    assert all(f"`{name}`" in page for name in (*reference.CONFIG_FIELDS, *reference.SIMULATION_FIELDS))
+    toy = page.split("## Simulations\n")[1]
+    assert (
+        "`purification`, by {py:func}`lib.purification.simulation.theorem`: " in toy and "tau = 0.15" in toy
+    )
+    assert all(f"`{table}`" in toy for table in SIMULATIONS["purification"].tables)
 
 
 def test_an_empty_store_has_a_page_too(empty_store):

@@ -19,7 +19,7 @@ from lib import measurements, runs
 from lib.base import paths
 from lib.base.files import write_atomically
 from lib.base.text import markdown_code, plain_markdown
-from lib.runs import catalogue, store
+from lib.runs import catalogue, simulations, store
 from lib.training.recipe import Training
 from lib.training.recipe import labels as recipe_labels
 
@@ -53,6 +53,11 @@ CONFIG_FIELDS = {
     "provenance.engine": "device, precision and compilation of the arithmetic",
     "provenance.code": "digest of the code that decides the network; another one today makes the run stale",
 }
+SIMULATION_FIELDS = {
+    "simulation.simulation": "which kind",
+    "simulation.seed": "source of all its random numbers",
+    "simulation.settings": "all settings of the kind, by name",
+}
 ENTRY_FIELDS = {
     "bytes": "size of the file",
     "sha256": "of its content, checked on every reading",
@@ -79,6 +84,9 @@ reading: a file that the manifest does not name does not count.
 | `weights.safetensors` | weights of the best epoch, matrices in float16, vectors in float32; may be absent |
 | `MEASUREMENT-HASH.parquet` | a table for each measurement and its settings |
 | `manifest.json` | size and SHA-256 of each of the others, and for tables where they come from |
+
+A simulation, a run without images and without a network, is a folder `runs/simulations/KIND-NAME-KEY/` with
+`config.json`, `manifest.json` and its tables as `TABLE.parquet`.
 
 `runs/same-code.json` keeps the evidence that changed code gives equal results. Folders whose names begin with
 a dot are locks and unfinished runs.
@@ -215,7 +223,28 @@ def run_files() -> str:
             f"```{{eval-rst}}\n.. autofunction:: {made_by}\n   :no-index:\n```\n"  # indexed with its module
         )
         parts += [f"### {name}\n", f"{about}\n", described, _columns(file, folders)]
+    parts += ["## Simulations\n", _rows(("field", "meaning"), _simulation_fields())]
+    parts += [_simulation(name, one) for name, one in simulations.SIMULATIONS.items()]
     return "\n".join(parts)
+
+
+def _simulation_fields() -> Iterator[tuple[str, str]]:
+    yield from ((f"`{name}`", text) for name, text in SIMULATION_FIELDS.items())
+    yield "`provenance`", "as of a trained network, without an engine"
+
+
+def _simulation(name: str, one: simulations.Kind) -> str:
+    """What a kind of simulation is, its settings with their defaults, and the columns of its tables."""
+    settings = ", ".join(f"{setting} = {value!r}" for setting, value in one.settings.items())
+    made_by = f"{one.function.__module__}.{one.function.__qualname__}"
+    tables = [
+        (f"`{table}`", ", ".join(f"`{column}`" for column in columns))
+        for table, columns in one.tables.items()
+    ]
+    return (
+        f"`{name}`, by {{py:func}}`{made_by}`: {one.summary}. Settings: `{settings}`.\n\n"
+        f"{_rows(('table', 'columns'), tables)}"
+    )
 
 
 def pages() -> dict[str, str]:

@@ -35,6 +35,9 @@ def _pair(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
 def angle(a: Tensor, b: Tensor) -> Tensor:
     """Absolute cosine between the rows of two matrices, theta in the paper.
 
+    >>> angle(torch.tensor([[1.0, 0.0], [3.0, 4.0]]), torch.tensor([[0.0, 2.0], [-3.0, -4.0]]))
+    tensor([0., 1.], dtype=torch.float64)
+
     Args:
         a: (n, d) float.
         b: (n, d) float.
@@ -44,9 +47,6 @@ def angle(a: Tensor, b: Tensor) -> Tensor:
 
     Raises:
         InputError: For matrices of different shapes.
-
-    >>> angle(torch.tensor([[1.0, 0.0], [3.0, 4.0]]), torch.tensor([[0.0, 2.0], [-3.0, -4.0]]))
-    tensor([0., 1.], dtype=torch.float64)
     """
     first, second = (one / torch.linalg.vector_norm(one, dim=1, keepdim=True) for one in _pair(a, b))
     return (first * second).sum(1).abs().clamp(max=1)
@@ -74,7 +74,7 @@ def coefficients(weights: Tensor, dictionary: Tensor) -> Tensor:
         dictionary: (d, d) float, orthonormal; its columns are the atoms.
 
     Returns:
-        (m, d) float64: entry ij is the part of atom j in row i.
+        (m, d) float64, entry ij the part of atom j in row i.
 
     Raises:
         InputError: If the dictionary is not (d, d).
@@ -168,8 +168,7 @@ def change_energy(before: Tensor, after: Tensor) -> Tensor:
         after: (m, d) float.
 
     Returns:
-        (min(m, d),) float64, rising to 1: entry r - 1 is the share of the r strongest; NaN if nothing
-        changed.
+        (min(m, d),) float64, rising to 1, entry r - 1 the share of the r strongest; NaN if nothing changed.
 
     Raises:
         InputError: For matrices of different shapes.

@@ -75,7 +75,7 @@ def labels(codes: Tensor, target: Tensor) -> Tensor:
         target: (d,) float.
 
     Returns:
-        (n,) float: -1, 1, or 0 for a tie.
+        (n,) float, -1 or 1, or 0 for a tie.
     """
     votes = codes @ target
     return torch.where(votes.abs() < _TIE, 0.0, votes.sign())

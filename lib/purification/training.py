@@ -79,7 +79,7 @@ def train(
         noise: Standard deviation of the noise in each pre-activation of the network, drawn in each step.
 
     Returns:
-        The trained classifier, and its history: step, mean loss and accuracy of the batch, every 100 steps.
+        The trained classifier; and step, mean loss and accuracy of the batch, every 100 steps.
 
     Raises:
         InputError: For a number of steps below 0.
