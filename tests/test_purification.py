@@ -386,7 +386,7 @@ def test_a_seed_is_kept_and_read(empty_store):
     }
     listed = catalogue.catalogue()
     assert listed.status.tolist() == ["ok"] and listed.variant[0].startswith(
-        "adversarial_steps=300, batch=64, "
+        "adversarial_steps=800, batch=64, "
     )
     folder = paths.runs() / Simulation("purification", 0, tuple(TINY.items())).name
     assert sum(file.stat().st_size for file in folder.iterdir()) < 60_000
