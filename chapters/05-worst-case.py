@@ -83,6 +83,8 @@ glue("ball-steps", f"{BALL_STEPS}", display=False)
 glue("temperature", f"{TEMPERATURE:g}", display=False)
 glue("flat", f"{round((summary.unmoved * images).sum())} of {images * summary.unmoved.notna().sum():,}", display=False)
 glue("spared-points", f"{100 * first_statistics.SPARED:g}", display=False)
+
+# %% tags=["remove-input"]
 # the smallest radius at which the strongest PGD leaves next to nothing of every network that spares clean accuracy
 strongest = rows[rows.attack.isin(IN_BALLS)].groupby(["alpha", "seed", "epsilon"]).accuracy.min()
 left = strongest.groupby(["alpha", "epsilon"]).mean().unstack("alpha").loc[:, low_spared:high_spared].max(axis=1)

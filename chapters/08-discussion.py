@@ -47,6 +47,8 @@ for side, alphas_of_side in rules().sides.items():
 glue("decided-second", f"{int(asked.verdict.isin(['reproduced', 'contradicted']).sum())}", display=False)
 for correction in ("bh", "by"):
     glue(f"left-{correction}", f"{second_round.standing(asked, correction)}", display=False)
+
+# %% tags=["remove-input"]
 glue("errors", simulation.sentence(simulation.false_verdicts()), display=False)
 count = first.verdict.value_counts().reindex(papers.VERDICTS, fill_value=0)
 left = first["asked together"].value_counts().reindex(papers.VERDICTS, fill_value=0)

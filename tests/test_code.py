@@ -479,9 +479,15 @@ def digests() -> dict[str, str]:
 ALL_TRAININGS = {f"training {model} {variant}" for model in MODELS for variant in VARIANTS}
 ALL_SELECTIVITY = {f"selectivity {model}" for model in MODELS}
 ALL_CLASS_MEANS = {f"class_means {model}" for model in MODELS}
-ALL_CORRUPTION = {f"{table} {model}" for table in ("corruption", "corruption_examples") for model in MODELS}
+ALL_CORRUPTION = {
+    f"{table} {model}"
+    for table in ("corruption", "corruption_examples", "image_corruption")
+    for model in MODELS
+}
 ALL_ATTACKS = {
-    f"{table} {model}" for table in ("attack", "transfer", "jacobian", "autoattack") for model in MODELS
+    f"{table} {model}"
+    for table in ("attack", "transfer", "image_attack", "image_transfer", "jacobian", "autoattack")
+    for model in MODELS
 }
 ALL_INSIDE = {f"{table} {model}" for table in ("gradient", "dimensionality") for model in MODELS}
 ALL = ALL_TRAININGS | ALL_SELECTIVITY | ALL_CLASS_MEANS | ALL_CORRUPTION | ALL_ATTACKS | ALL_INSIDE
@@ -521,16 +527,16 @@ EDITS = {
     "the step of an attack": (("attacks/ascent", "found + step_size", "found - step_size"), of("pgd-3")),
     "the step of PGD": (
         ("attacks/ascent", "x + step_size * ball", "x - step_size * ball"),
-        tables("attack", "transfer", "dimensionality"),
+        tables("attack", "transfer", "image_attack", "image_transfer", "dimensionality"),
     ),
     "the gradient of an attack": (
         ("attacks/gradient", "nan_to_num_(0, 0, 0)", "nan_to_num_(1, 0, 0)"),
-        tables("attack", "transfer", "dimensionality"),
+        tables("attack", "transfer", "image_attack", "image_transfer", "dimensionality"),
     ),
     "AutoAttack": (("measurements/autoattack", "batch_size=250", "batch_size=200"), tables("autoattack")),
     "a ball": (
         ("attacks/norms", "return gradient.sign()", "return -gradient.sign()"),
-        tables("attack", "transfer", "dimensionality"),
+        tables("attack", "transfer", "image_attack", "image_transfer", "dimensionality"),
     ),
     "a loss": (
         ("attacks/losses", "_others(logits, labels).amax(1)", "logits.amax(1)"),
@@ -542,7 +548,7 @@ EDITS = {
     ),
     "the stand-in": (
         ("models/fuse", "PROBES = 3", "PROBES = 4"),
-        tables("attack", "transfer", "jacobian") | ALL_INSIDE,
+        tables("attack", "transfer", "image_attack", "image_transfer", "jacobian") | ALL_INSIDE,
     ),
     "a gate": (("gradients", "return x * mask", "return 2 * x * mask"), tables("gradient")),
     "how components are counted": (

@@ -185,7 +185,9 @@ def test_the_first_round_stands_beside_where_it_measured_the_same():
 
 def test_seeds_that_are_too_few_for_an_interval_say_nothing_in_words():
     said = ledger.in_words(entries(seeds=2))
-    assert said.startswith("The second round (seeds 3 to 7) says nothing yet: 2 of the 3 seeds that an interval needs. ")
+    assert said.startswith(
+        "The second round (seeds 3 to 7) says nothing yet: 2 of the 3 seeds that an interval needs. "
+    )
 
 
 def test_findings_in_words():

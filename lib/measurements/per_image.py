@@ -245,7 +245,7 @@ def image_transfer(
         sources: Networks on which images are crafted.
 
     Returns:
-        A table with the columns of TRANSFER_TABLE: FGSM and PGD of that radius for each source.
+        A table with the columns of TRANSFER_TABLE, in which each source has FGSM and PGD of that radius.
     """
     if not sources:
         raise InputError("image_transfer needs a network of another seed; give one in its setting `sources`")

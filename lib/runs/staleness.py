@@ -27,8 +27,8 @@ def of(read: Mapping[Training, Collection[str]]) -> dict[str, list[Training]]:
             cached are passed over.
 
     Returns:
-        {kind: the trainings that it is stale for}; a kind is the name of a measurement whose table was read,
-        or "training", of which everything in a run is made.
+        The trainings that each kind of result is stale for. A kind is the name of a measurement whose table
+        was read, or "training", of which everything in a run is made.
     """
     found: dict[str, list[Training]] = {}
     for training, files in read.items():

@@ -119,8 +119,8 @@ def train(
     cores. Where another machine or version of torch goes on, the result says so.
 
     Args:
-        parent: Parameters and buffers of the network of `training.start`, where it has one.
         engine: How the arithmetic is done; `engines.best_engine` is the usual choice.
+        parent: Parameters and buffers of the network of `training.start`, where it has one.
         checkpoint: File that is written at the end of epochs, and from which the training goes on if it
             exists; the caller removes it.
         progress: Whether to show a bar on stderr; None shows it on a terminal only.
