@@ -537,7 +537,7 @@ def test_summary_counts_dead_units_apart(store_dir, trainings, monkeypatch):
         "selectivity": [0.8, 0.0, 0.4, 0.2],
         "dead": [False, True, False, False],
     })
-    monkeypatch.setattr("lib.runs.tables.table", lambda name, trainings, progress=None: units)
+    monkeypatch.setattr("lib.runs.tables._one_table", lambda *given: units)
     row = runs.summary(trainings[:1]).iloc[0]
     assert row.mean_selectivity == pytest.approx((0.4 + 0.3) / 2)
     assert row.live_selectivity == pytest.approx((0.8 + 0.3) / 2)

@@ -226,6 +226,7 @@ def test_a_book_is_fresh_until_a_source_of_it_changes(tmp_path, monkeypatch):
     monkeypatch.setenv("RUNS_DIR", str(tmp_path / "no runs"))
     assert not book_site.fresh(tmp_path / "_build")
     (tmp_path / "_build" / "html").mkdir(parents=True)
+    (tmp_path / "_build" / "book").mkdir()
     index = tmp_path / "_build" / "html" / "index.html"
     index.write_text("")
     os.utime(index, (2000, 2000))

@@ -18,7 +18,7 @@ import pytest
 from lib import runs
 from lib.base import paths
 from lib.book import notebooks, readme, site, sources
-from lib.runs import provenance, staleness, store
+from lib.runs import equivalence, provenance, staleness, store
 from lib.training.recipe import Training
 
 UNITS = "selectivity"
@@ -212,3 +212,15 @@ def test_only_lines_about_stale_results_are_taken_from_stderr():
     )
     printed = nbformat.v4.new_output("stream", name="stdout", text=f"{staleness.WORD}x")
     assert notebooks._without_warnings(printed) is printed
+
+
+def test_damaged_evidence_holds_nobody_up(own_store, trainings, caplog, monkeypatch):
+    monkeypatch.setattr(staleness, "_told", set())
+    (own_store / equivalence.NAME).write_text("[]", encoding="utf-8")
+    staleness._judged.cache_clear()
+    monkeypatch.setattr("lib.runs.provenance.table_digest", lambda *given: "2:" + "0" * 12)
+    for _ in range(2):
+        assert len(runs.table("selectivity", trainings))
+    said = [one.getMessage() for one in caplog.records if "cannot be told" in one.getMessage()]
+    assert len(said) == 1 and "same-code.json" in said[0] and "\n" not in said[0]
+    staleness._judged.cache_clear()

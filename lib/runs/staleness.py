@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from lib.base import paths
+from lib.base.errors import InputError
 from lib.runs import catalogue, store
 from lib.training.recipe import Training
 
@@ -17,6 +18,7 @@ WORD = "stale: "  # how the lines on stderr begin
 MOST_NAMES = 5  # runs that such a line names
 _log = logging.getLogger(__name__)
 _told: set[str] = set()  # kinds of results that this process has spoken of
+UNKNOWN = "unknown"  # in _told: that it could not be told
 
 
 def of(read: Mapping[Training, Collection[str]]) -> dict[str, list[Training]]:
@@ -98,6 +100,16 @@ def tell(kind: str, names: Collection[str]) -> None:
 
 
 def warn(read: Mapping[Training, Collection[str]]) -> None:
-    """Say on stderr what of this is stale, as `tell` does."""
-    for kind, names in named(of(read)).items():
+    """Say on stderr what of this is stale, as `tell` does, or once a process why that cannot be told.
+
+    A table or a training is not held up by damaged evidence about code.
+    """
+    try:
+        found = named(of(read))
+    except InputError as error:
+        if UNKNOWN not in _told:
+            _told.add(UNKNOWN)
+            _log.warning("it cannot be told what was made by other code than today's: %s", error)
+        return
+    for kind, names in found.items():
         tell(kind, names)
