@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -236,7 +237,11 @@ def _simulation_fields() -> Iterator[tuple[str, str]]:
 def _simulation(name: str, one: simulations.Kind) -> str:
     """What a kind of simulation is, its settings with their defaults, and the columns of its tables."""
     settings = ", ".join(f"{setting} = {value!r}" for setting, value in one.settings.items())
-    made_by = f"{one.function.__module__}.{one.function.__qualname__}"
+    # where the reference describes it: on its package's page, if that names it
+    module, made = one.function.__module__, one.function.__qualname__
+    package = module.rpartition(".")[0]
+    at_face = getattr(sys.modules[package], made, None) is one.function
+    made_by = f"{package if at_face else module}.{made}"
     tables = [
         (f"`{table}`", ", ".join(f"`{column}`" for column in columns))
         for table, columns in one.tables.items()

@@ -108,7 +108,7 @@ def top_atom_energy(weights: Tensor, dictionary: Tensor) -> Tensor:
 
 def dense_mixture(weights: Tensor, dictionary: Tensor, target: Tensor) -> Tensor:
     """How far a row, its strongest atom apart, points along the common direction of all labels:
-    |<a_i without its top entry, w*>| / (sqrt(d - 1) ||a_i||).
+    ``|<a_i without its top entry, w*>| / (sqrt(d - 1) ||a_i||)``.
 
     Args:
         weights: (m, d) float.

@@ -174,7 +174,7 @@ class Linear:
 @dataclass(frozen=True)
 class TargetRule:
     """The rule that a network with pure features would find: each atom votes if it is seen clearly enough,
-    f(x) = sum_i w*_i <M_i, x> 1[|<M_i, x>| >= threshold].
+    ``f(x) = sum_i w*_i <M_i, x> 1[|<M_i, x>| >= threshold]``.
 
     Attributes:
         dictionary: (d, d) float; its columns are the atoms.
