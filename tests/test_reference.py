@@ -373,9 +373,7 @@ def test_tables_are_described_with_their_columns():
     )
     assert all(f"`{name}`" in page for name in (*reference.CONFIG_FIELDS, *reference.SIMULATION_FIELDS))
     toy = page.split("## Simulations\n")[1]
-    assert (
-        "`purification`, by {py:func}`lib.purification.theorem`: " in toy and "tau = 0.15" in toy
-    )
+    assert "`purification`, by {py:func}`lib.purification.theorem`: " in toy and "tau = 0.15" in toy
     assert all(f"`{table}`" in toy for table in SIMULATIONS["purification"].tables)
 
 
