@@ -13,7 +13,7 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.seeds import derived_seed
 from lib.data.images import Images
-from lib.runs import catalogue, store
+from lib.runs import catalogue, images, store
 from lib.runs import run as runs_run
 from lib.runs.validity import CONFIG, WEIGHTS
 from lib.training import augmentation, seeds
@@ -177,6 +177,8 @@ def test_a_network_trained_again_for_its_tables_must_be_the_recorded_one(few, mo
     before = runs.make(LONG)
     runs.snapshots("selectivity", [LONG], epochs=[1], progress=False)
     again = store.Folder(before.path)
+    (made,) = [entry for entry in again.files.values() if "measurement" in entry]
+    assert made[images.FACT] == few["test"].fingerprint and made["settings"]["epoch"] == 1
     assert again.files[WEIGHTS] == before.files[WEIGHTS] and len(again.files) == len(before.files) + 1
     real = runs_run.as_files
     monkeypatch.setattr(

@@ -13,11 +13,9 @@ import pandas as pd
 from lib import papers, runs
 from lib.book.chapter import Parameters
 from lib.measurements import per_image
-from lib.measurements.attack_summary import at_epsilon
 from lib.measurements.gradient import with_gradients
 from lib.measurements.jacobian import with_jacobian
 from lib.measurements.layers import with_dimensions
-from lib.measurements.strengths import strengths_for
 from lib.papers import first_round, ledger, second_round
 from lib.papers.rules import Rules, rules
 from lib.papers.second_round import Right
@@ -45,16 +43,13 @@ class Table:
     right: Callable[[pd.DataFrame], Right] = lambda table: {}
 
 
+ATTACKED = (FGSM, "pgd_accuracy", "ball_margin", "ball_temperature", "ball_worst")
+
+
 def _attacked(table: pd.DataFrame) -> Right:
+    rows = per_image.attacked(table)
     # the lowest of three accuracies is no accuracy of images
-    at = strengths_for(table.dataset.iloc[0])
-    rows = {
-        FGSM: at_epsilon(table[table.attack == "fgsm"], 0.004),
-        "pgd_accuracy": table[(table.attack == per_image.CURVE) & (table.steps == 40)],
-        "ball_margin": at_epsilon(table[table.attack == "ball-margin"], at.ball),
-        "ball_temperature": at_epsilon(table[table.attack == "ball-temperature"], at.ball),
-    }
-    return {column: per_image.shares(some) for column, some in rows.items()}
+    return {column: per_image.shares(rows[column]) for column in ATTACKED if column in rows}
 
 
 def _corrupted(table: pd.DataFrame) -> Right:
@@ -67,7 +62,7 @@ TABLES = (
         "image_attack",
         {},
         per_image.with_image_attack,
-        (FGSM, "pgd_accuracy", "ball_margin", "ball_temperature", "ball_worst"),
+        ATTACKED,
         _attacked,
     ),
     Table(

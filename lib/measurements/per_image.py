@@ -6,7 +6,7 @@ is measured twice.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ CORRUPTION_TABLE = {"corruption": TEXT, "severity": SEVERITY, **IMAGES}
 TRANSFER_TABLE = {"source_seed": INT, "attack": TEXT, "epsilon": FLOAT, **IMAGES}
 
 CURVE = "pgd"  # PGD of the paper's kind, from the image itself
-STEPS = (1, 2, 5, 10, 20, 40)  # of CURVE, after which images are scored; 40 is recalled
+STEPS = (1, 2, 5, 10, 20, 40)  # of CURVE, after which images are scored; the last is recalled
 SMALL_RADII = RADII[:4]  # 0.5 to 4 of 255: beyond, nothing is left
 
 
@@ -144,11 +144,15 @@ def image_attack(
     ])
 
 
-def _counted(images: Images, device: torch.device, attack: object) -> Iterator[dict[str, object]]:
+def _counted(
+    images: Images,
+    device: torch.device,
+    attack: Callable[[Tensor, Tensor], Iterator[tuple[Cell, Tensor]]],
+) -> Iterator[dict[str, object]]:
     """One row per attack and strength."""
     found: dict[Cell, list[Tensor]] = {}
     for _, x, labels in batches(images, device):
-        for cell, right in attack(x, labels):  # type: ignore[operator]
+        for cell, right in attack(x, labels):
             found.setdefault(cell, []).append(right.cpu())
     for cell, parts in found.items():
         facts = {name: getattr(cell, name) for name in ("attack", "epsilon", "step_size", "steps")}
@@ -285,6 +289,19 @@ def _crafted(source: Training, network: nn.Module, images: Images, cell: Cell, p
 # ---- for summaries -----------------------------------------------------------------------------------------
 
 
+def attacked(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of an `image_attack` table, one a network, that each column of a summary is made of."""
+    radius = strengths_for(table.dataset.iloc[0]).ball
+    parts = {
+        f"fgsm_accuracy_{epsilon:.4g}": at_epsilon(table[table.attack == "fgsm"], epsilon)
+        for epsilon in FGSM_EPSILONS
+    }
+    parts["pgd_accuracy"] = table[(table.attack == CURVE) & (table.steps == max(STEPS))]
+    return parts | {
+        column: at_epsilon(table[table.attack == name], radius) for name, column in BALL_COLUMNS.items()
+    }
+
+
 def with_image_attack(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """Add accuracies of an `image_attack` table to a summary of networks; NaN for those not in the table.
 
@@ -292,19 +309,12 @@ def with_image_attack(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFram
         The summary with these columns added.
 
         - `fgsm_accuracy_EPSILON`: Accuracy under FGSM at each strength, such as fgsm_accuracy_0.004.
-        - `pgd_accuracy`: Accuracy under PGD of the paper's kind with the data set's reference steps.
+        - `pgd_accuracy`: Accuracy under PGD of the paper's kind, all its steps.
         - `ball_cross_entropy, ball_margin, ball_temperature`: Accuracies under PGD in the ball of the data
           set's reference radius, for each loss.
         - `ball_worst`: The lowest of these three.
     """
-    at = strengths_for(table.dataset.iloc[0])
-    rows = table.assign(accuracy=accuracy(table))
-    parts = {
-        f"fgsm_accuracy_{epsilon:.4g}": at_epsilon(rows[rows.attack == "fgsm"], epsilon)
-        for epsilon in FGSM_EPSILONS
-    }
-    parts["pgd_accuracy"] = rows[(rows.attack == CURVE) & (rows.steps == 40)]
-    parts |= {column: at_epsilon(rows[rows.attack == name], at.ball) for name, column in BALL_COLUMNS.items()}
+    parts = attacked(table.assign(accuracy=accuracy(table)))
     facts = pd.DataFrame({name: part.set_index(LABELS).accuracy for name, part in parts.items()})
     facts["ball_worst"] = facts[[*BALL_COLUMNS.values()]].min(axis=1)
     return summary.merge(facts.reset_index(), on=LABELS, how="left")

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from lib.base.errors import InputError
 from lib.runs import equivalence, provenance
 from lib.runs.recheck import Group, found_groups
 from lib.runs.run import frozen
+from lib.training.engine import threads_of
 
 IMAGES, EPOCHS = 1200, 2  # of a repeated training; the learning rate runs through its whole schedule
 
@@ -98,18 +98,9 @@ def against(revision: str, *, say: Callable[[str], None] = print, alpha: float =
             said = (
                 f"training by the code of commit {revision} and by today's on one machine, equal to the bit"
             )
-            about = {
-                name: group[name] for name in ("model", "variant", "recipe", "engine", "device", "torch")
-            }
-            equivalence.add({
-                "kind": "training",
-                "old": theirs["digest"],
-                "new": group.new,
-                **about,
-                "evidence": [{"what": said, "images": IMAGES, "epochs": EPOCHS, "alpha": alpha}],
-                "commit": commit,
-                "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-            })
+            about = dict(group.facts)
+            evidence = [{"what": said, "images": IMAGES, "epochs": EPOCHS, "alpha": alpha}]
+            equivalence.settle("training", theirs["digest"], group.new, about, evidence, commit)
             say(
                 f"the same: {group} and by today's"
                 if group.recorded()
@@ -148,7 +139,8 @@ def _hindrance(group: Group) -> str:
 def _asked(group: Group, dataset: str, alpha: float) -> dict[str, Any]:
     """What the program is asked to train for a group."""
     device, precision, how, *captured = group["engine"].split()
-    last = group["device"].rsplit(", ", 1)[-1].split()
+    with threads_of(group["device"]):
+        threads = torch.get_num_threads()
     return {
         "dataset": dataset,
         "model": group["model"],
@@ -158,7 +150,7 @@ def _asked(group: Group, dataset: str, alpha: float) -> dict[str, Any]:
         "seed": 0,
         "epochs": EPOCHS,
         "images": IMAGES,
-        "threads": int(last[0]) if last[1:] == ["threads"] else torch.get_num_threads(),
+        "threads": threads,
         "engine": {
             "device": device,
             "low_precision": precision == "bfloat16",

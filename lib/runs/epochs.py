@@ -20,9 +20,11 @@ from lib.base.files import there, write_atomically
 from lib.base.locks import lock
 from lib.measurements.registry import EPOCH
 from lib.runs import provenance, store
-from lib.runs.run import WEIGHTS, _find, _parquet, _train, frozen
-from lib.runs.tables import _concat, _frame, measured
+from lib.runs.run import WEIGHTS, _find, _parquet, _train, check_images, frozen
+from lib.runs.tables import _concat, _frame, keep, measured, warn_of_stale
 from lib.training.recipe import Training
+
+SECONDS = "seconds.json"  # how long each table took, beside those of an unfinished training
 
 
 def snapshots(
@@ -50,21 +52,29 @@ def snapshots(
 
     Raises:
         InputError: For an unknown measurement or setting, an epoch that a training has not, what is missing
-            under RUNS_FROZEN=1, a network that comes out other than recorded, and damaged files.
+            under RUNS_FROZEN=1, a network that comes out other than recorded, damaged files, and networks or
+            tables that are not about the same images.
     """
-    settings = measurements.settled(measurement, settings)
-    return _concat([
-        _along(measurement, training, sorted(set(epochs)), settings, progress) for training in trainings
-    ])
+    settings, trainings = measurements.settled(measurement, settings), list(trainings)
+    for training in trainings:
+        _check(epochs, training.settings.epochs)
+    wanted = sorted(set(epochs))
+    names = [measurements.file_name(measurement, settings | {EPOCH: epoch}) for epoch in wanted]
+    check_images(trainings, files=names, to_make=not frozen())  # before hours of training
+    rows = _concat([_along(measurement, training, wanted, settings, progress) for training in trainings])
+    warn_of_stale(trainings, *names)
+    return rows
+
+
+def _check(epochs: Iterable[object], most: int) -> None:
+    for epoch in epochs:
+        if isinstance(epoch, bool) or not isinstance(epoch, int) or not 0 <= epoch <= most:
+            raise InputError(f"epochs of snapshots are whole numbers from 0 to {most} here, got {epoch!r}")
 
 
 def _along(
     measurement: str, training: Training, epochs: list[int], settings: dict[str, Any], progress: bool | None
 ) -> pd.DataFrame:
-    most = training.settings.epochs
-    for epoch in epochs:
-        if isinstance(epoch, bool) or not isinstance(epoch, int) or not 0 <= epoch <= most:
-            raise InputError(f"epochs of snapshots are whole numbers from 0 to {most} here, got {epoch!r}")
     files = {epoch: measurements.file_name(measurement, settings | {EPOCH: epoch}) for epoch in epochs}
     run = _find(training)
     if run is None or any(file not in run for file in files.values()):
@@ -99,7 +109,7 @@ def _made(
         wanted = {epoch: file for epoch, file in files.items() if run is None or file not in run}
         seconds = _seconds(partial / SECONDS)
 
-        def keep(epoch: int, network: nn.Module) -> None:
+        def note(epoch: int, network: nn.Module) -> None:
             start = time.monotonic()
             rows = measured(measurement, training, network, settings)
             write_atomically(partial / wanted[epoch], _parquet(rows))
@@ -113,28 +123,19 @@ def _made(
             suffix="-" + "-".join(map(str, wanted)),
             progress=progress,
             snapshots=wanted,
-            on_snapshot=keep,
+            on_snapshot=note,
         )
         if run is None:
             run = store.create(root / training.name, made, optional=(WEIGHTS,))
         else:
             run.refuse_other(WEIGHTS, made[WEIGHTS])
         kind = "cuda" if torch.cuda.is_available() else "cpu"
-        with lock(root, f"{training.key}-manifest"):
-            for epoch, file in wanted.items():
-                if there(partial / file):  # a training that diverged has no later ones
-                    facts = {
-                        "measurement": measurement,
-                        "settings": settings | {EPOCH: epoch},
-                        "code": code,
-                        "provenance": provenance.provenance(kind, seconds.get(str(epoch), 0.0)),
-                    }
-                    run.add(file, (partial / file).read_bytes(), **facts)
+        for epoch, file in wanted.items():
+            if there(partial / file):  # a training that diverged has no later ones
+                content, took = (partial / file).read_bytes(), seconds.get(str(epoch), 0.0)
+                keep(measurement, training, run, settings | {EPOCH: epoch}, content, kind, took)
         shutil.rmtree(partial, ignore_errors=True)
     return run
-
-
-SECONDS = "seconds.json"  # how long each table took, beside them
 
 
 def _seconds(file: Path) -> dict[str, float]:

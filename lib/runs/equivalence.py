@@ -7,8 +7,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from lib.base import paths
@@ -117,6 +118,28 @@ def add(record: Record) -> None:
     """Write one more record to the file at once, so that an interruption loses none that was added before."""
     with _lock():
         _write([*records(), record])
+
+
+def settle(
+    kind: str,
+    old: str,
+    new: str,
+    about: Mapping[str, object],
+    evidence: list[dict[str, object]],
+    commit: str,
+) -> None:
+    """Record that code of two digests gives the same results.
+
+    Args:
+        kind: "training" or "table".
+        old: Digest of the older code.
+        new: Digest of the newer code.
+        about: What it holds for: model, device, engine and so on.
+        evidence: What was found equal.
+        commit: Commit of the newer code.
+    """
+    facts = {"evidence": evidence, "commit": commit, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
+    add({"kind": kind, "old": old, "new": new, **about, **facts})
 
 
 def keep(asked: set[tuple[str, str, str]]) -> None:

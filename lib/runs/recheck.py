@@ -11,7 +11,6 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import pandas as pd
 import torch
@@ -139,14 +138,7 @@ def recheck(*, say: Callable[[str], None] = print, epochs: int = 1) -> bool:
             doubt |= group.kind == "training" and _whole(group, chosen, epochs)
             say(f"differs: {group}: {difference}; {_count(open_groups[group])} stale")
             continue
-        facts = {"evidence": evidence, "commit": commit, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
-        equivalence.add({
-            "kind": group.kind,
-            "old": group.old,
-            "new": group.new,
-            **dict(group.facts),
-            **facts,
-        })
+        equivalence.settle(group.kind, group.old, group.new, dict(group.facts), evidence, commit)
         say(f"the same: {group} and by today's, {group.new}")
         settled += 1
     for line in lost:

@@ -127,14 +127,15 @@ def table(
     file = measurements.file_name(measurement, settings)
     check_images(trainings, files=[file], to_make=not frozen())  # before hours of training
     rows = _concat([_one_table(measurement, training, settings, progress) for training in trainings])
-    _warn_of_stale(trainings, file)
+    warn_of_stale(trainings, file)
     return rows
 
 
-def _warn_of_stale(trainings: list[Training], file: str) -> None:
+def warn_of_stale(trainings: list[Training], *files: str) -> None:
+    """Say on stderr which of these files, and which of the trainings, other code than today's has made."""
     from lib.runs import staleness  # which judges by the catalogue, and that reads tables
 
-    staleness.warn({training: (file,) for training in trainings})
+    staleness.warn(dict.fromkeys(trainings, files))
 
 
 def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -206,15 +207,28 @@ def _measure(measurement: str, training: Training, run: store.Folder, settings: 
     start = time.monotonic()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     made = measure(measurement, training, run, settings, device)
+    keep(measurement, training, run, settings, _parquet(made), device, time.monotonic() - start)
+
+
+def keep(
+    measurement: str,
+    training: Training,
+    run: store.Folder,
+    settings: dict[str, object],
+    content: bytes,
+    device: str,
+    seconds: float,
+) -> None:
+    """Put a table that was made now into its run, with what its manifest says of every table."""
     facts = {
         "measurement": measurement,
         "settings": settings,
         "code": provenance.table_digest(measurement, training.model),
         images.FACT: images.here(images.Part(training.dataset, "test", training.without)),
-        "provenance": provenance.provenance(device, time.monotonic() - start),
+        "provenance": provenance.provenance(device, seconds),
     }
     with lock(paths.runs(), f"{training.key}-manifest"):
-        run.add(measurements.file_name(measurement, settings), _parquet(made), **facts)
+        run.add(measurements.file_name(measurement, settings), content, **facts)
 
 
 def _label(rows: pd.DataFrame, training: Training) -> pd.DataFrame:
@@ -237,7 +251,7 @@ def history(trainings: Iterable[Training], *, progress: bool | None = None) -> p
     trainings = list(trainings)
     check_images(trainings, to_make=not frozen())
     rows = _concat([_frame(training, make(training, progress=progress), HISTORY) for training in trainings])
-    _warn_of_stale(trainings, HISTORY)
+    warn_of_stale(trainings, HISTORY)
     return rows
 
 
@@ -275,5 +289,5 @@ def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> p
             "device": facts["provenance"]["device"],
             "key": training.key,
         })
-    _warn_of_stale(trainings, measurements.file_name("selectivity", settings))
+    warn_of_stale(trainings, measurements.file_name("selectivity", settings))
     return pd.DataFrame(rows)
