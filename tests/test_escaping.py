@@ -15,8 +15,8 @@ from markdown_it import MarkdownIt
 from matplotlib.figure import Figure
 
 from lib import runs
-from lib.base import paths, text
-from lib.book import figures, notebooks, reference, rerun, site, sources
+from lib.base import paths
+from lib.book import figures, markdown, notebooks, reference, rerun, site, sources
 from lib.runs import provenance, store
 from lib.training.recipe import Training
 
@@ -156,17 +156,17 @@ def rendered(markdown: str) -> str:
 
 
 @pytest.mark.parametrize("before", ["", *BREAKS])
-@pytest.mark.parametrize("write", [text.plain_markdown, text.markdown_code, text.without_html])
+@pytest.mark.parametrize("write", [markdown.plain_markdown, markdown.markdown_code, markdown.without_html])
 def test_no_markdown_is_html(write, before):
     said = write(f"{before}{EVIL}{before}{EVIL}")
     assert harmless(rendered(f"words {said} words"))
-    if write is not text.without_html:
+    if write is not markdown.without_html:
         assert "\n" not in said
 
 
 def test_markdown_says_the_same():
     for value in ["a_b*c", "α < 1", "`x`", "a & b", "[x](y)", "5 % of $2"]:
-        (shown,) = re.findall("<p>(.*)</p>", rendered(text.plain_markdown(value)))
+        (shown,) = re.findall("<p>(.*)</p>", rendered(markdown.plain_markdown(value)))
         assert shown.replace("&lt;", "<").replace("&amp;", "&").replace("&gt;", ">") == value
 
 

@@ -25,7 +25,7 @@ import lib
 from lib.__main__ import main
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.book import browser, pdf
+from lib.book import browser, mending, pdf
 from lib.book import site as book_site
 
 NO_BROWSER = browser.missing()
@@ -194,14 +194,14 @@ def test_each_mend_is_of_something_that_is_still_written_and_leaves_the_rest():
         '<details><summary aria-label="Pages below this one"><span class="toctree-toggle" '
         'role="presentation"></span></summary></details>'
     )
-    assert book_site.mended(page).strip() == kept
-    assert book_site.mended("<p>α < 0</p>") == "<p>α < 0</p>"
+    assert mending.mended(page).strip() == kept
+    assert mending.mended("<p>α < 0</p>") == "<p>α < 0</p>"
     maths = (
         '<script>window.MathJax = {}</script><script defer="defer" '
         'src="_static/mathjax/tex-chtml.js"></script>'
     )
-    assert book_site.mended(maths + "<p>α</p>") == "<p>α</p>"
-    assert book_site.mended(maths + '<span class="math">') == maths + '<span class="math">'
+    assert mending.mended(maths + "<p>α</p>") == "<p>α</p>"
+    assert mending.mended(maths + '<span class="math">') == maths + '<span class="math">'
 
 
 def test_a_book_is_fresh_until_a_source_of_it_changes(tmp_path, monkeypatch):

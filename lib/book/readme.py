@@ -18,11 +18,12 @@ from lib import measurements, runs
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.files import write_atomically
-from lib.base.text import number, without_html
+from lib.base.text import number
 from lib.book import chapter, notebooks, prose, rounds
 from lib.book.figures import style
 from lib.book.figures.forest import forest
 from lib.book.figures.headline import headline
+from lib.book.markdown import without_html
 from lib.measurements.attack import CURVES
 from lib.measurements.strengths import strengths_for
 from lib.papers import first_round, ledger

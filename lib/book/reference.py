@@ -19,7 +19,7 @@ import typer
 from lib import measurements, runs
 from lib.base import paths
 from lib.base.files import write_atomically
-from lib.base.text import markdown_code, plain_markdown
+from lib.book.markdown import markdown_code, plain_markdown
 from lib.runs import catalogue, simulations, store
 from lib.training.recipe import Training
 from lib.training.recipe import labels as recipe_labels

@@ -12,9 +12,10 @@ from typing import Any
 
 from lib import runs
 from lib.base import paths
-from lib.base.text import duration, number, plain_markdown
+from lib.base.text import duration, number
 from lib.book import chapter as book_chapter
 from lib.book import notebooks, site
+from lib.book.markdown import plain_markdown
 from lib.runs import catalogue, store
 from lib.training import variants
 from lib.training.engine import best_engine

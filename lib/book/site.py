@@ -21,9 +21,9 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.files import no_room
 from lib.base.locks import lock
-from lib.base.text import markdown_code
-from lib.book import kernels, notebooks, readme, reference
+from lib.book import kernels, mending, notebooks, readme, reference
 from lib.book import sources as book_sources
+from lib.book.markdown import markdown_code
 from lib.runs import catalogue, staleness
 
 RUNS = Path(book_sources.RUNS_PAGE).stem  # the chapter that lists all runs
@@ -282,7 +282,7 @@ def _jupyter_book(source: Path, target: Path, *, strict: bool) -> Path:
             "the page is built, and a build of the book would stop at: %s%s", _first(problems), _see(target)
         )
     built = source / "_build" / "html"
-    mend(built)
+    mending.mend(built)
     scripts(built / "_static")
     return built
 
@@ -326,98 +326,3 @@ def fresh(target: Path) -> bool:
         if file.is_file() and not any(part.endswith(made) for part in file.parts)
     )
     return index.stat().st_mtime > newest
-
-
-# (reason, pattern of what is written, replacement), for what no setting of Jupyter Book, Sphinx or the theme
-# changes
-MENDS = (
-    (
-        "live code is off, yet its constants are declared twice (a script error), with the address of "
-        "a server",
-        r"<script>const THEBE_JS_URL.*?</script>",
-        "",
-    ),
-    ("its script", r"<script[^>]*sphinx-thebe\.js[^>]*></script>", ""),
-    (
-        "its settings",
-        r'<script type="text/x-thebe-config">.*?</script>\s*<script>kernelName[^<]*</script>',
-        "",
-    ),
-    (
-        "1.5 MB for fifteen icons; book.css takes them from the theme's own font",
-        r"<script[^>]*scripts/fontawesome\.js[^>]*></script>",
-        "",
-    ),
-    (
-        "no colour mode is a warning on the console",
-        r'(localStorage\.getItem\("mode"\) \|\| |data-default-mode=)""',
-        r'\1"auto"',
-    ),
-    (
-        "what folds pages below others away has no name",
-        r'<summary>(?=<span class="toctree-toggle")',
-        '<summary aria-label="Pages below this one">',
-    ),
-    (
-        "an empty place for advertisements",
-        r'<div class="sidebar-primary-item">\s*<div id="ethical-ad-placement"[^>]*>\s*</div>\s*</div>',
-        "",
-    ),
-    (
-        "title and search lie in no landmark",
-        r'<div id="pst-primary-sidebar"',
-        '<div id="pst-primary-sidebar" role="navigation" aria-label="Book"',
-    ),
-    ("the corner of a table heads nothing", r"<th[^>]*>(?:<p></p>)?</th>", "<td></td>"),
-    (
-        "a list whose children are no items",
-        r'<div role="list" class="citation-list">',
-        '<div class="citation-list">',
-    ),
-    ("a deprecated role", r' role="doc-biblioentry"', ""),
-    (
-        "cells of text stay wide enough to be read, in a table that scrolls",
-        r"<td>([^<]{30,})</td>",
-        r'<td class="prose">\1</td>',
-    ),
-)
-
-# 1.2 MB
-_MATHS = re.compile(r"<script>window\.MathJax.*?</script>|<script[^>]*/mathjax/[^>]*></script>", re.DOTALL)
-
-_FIGURE = re.compile(r'(<img alt="[^"]*" )(src="([^"]+\.svg)")')
-
-_WIDTH = re.compile(r'<svg[^>]*\swidth="([\d.]+)pt"')
-
-
-def _sized(page: Path, text: str) -> str:
-    """Write into each figure how wide it was drawn, so that labels stay readable on a phone (see
-    book.css).
-    """
-
-    def one(found: re.Match) -> str:
-        file = page.parent / found[3]
-        points = _WIDTH.search(file.read_text(encoding="utf-8")[:2000]) if file.is_file() else None
-        return (
-            f'{found[1]}style="--drawn: {float(points[1]) / 0.75:.0f}px" {found[2]}' if points else found[0]
-        )
-
-    return _FIGURE.sub(one, text)
-
-
-def mended(text: str) -> str:
-    """HTML of one page without the faults listed in `MENDS`, and without MathJax if the page has no
-    formula.
-    """
-    if 'class="math' not in text:
-        text = _MATHS.sub("", text)
-    for _, pattern, replacement in MENDS:
-        text = re.sub(pattern, replacement, text, flags=re.DOTALL)
-    return text
-
-
-def mend(folder: Path) -> None:
-    """Repair every page of a built book, in place."""
-    for page in sorted(folder.rglob("*.html")):
-        if "_static" not in page.parts:
-            page.write_text(_sized(page, mended(page.read_text(encoding="utf-8"))), encoding="utf-8")

@@ -20,7 +20,7 @@ from lib.base.errors import InputError
 from lib.base.files import Unfit, there, unreadable
 from lib.base.files import damaged as files_damaged
 from lib.base.text import printable
-from lib.runs import equivalence, images, provenance, simulations, store, validity
+from lib.runs import columns, equivalence, images, provenance, simulations, store, validity
 from lib.runs.run import config
 from lib.runs.tables import network_selectivity
 from lib.training.recipe import Training, described
@@ -103,7 +103,7 @@ def _facts(run: store.Folder) -> dict[str, object]:
 
 def _frame(run: store.Folder, file: str) -> pd.DataFrame:
     try:
-        return validity.frame(run.read(file))
+        return columns.frame(run.read(file))
     except Unfit as error:
         raise files_damaged(run.path / file, str(error)) from None
 

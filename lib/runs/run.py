@@ -19,10 +19,11 @@ from torch import nn
 from lib import data, models
 from lib.base import malloc, paths
 from lib.base.errors import InputError
-from lib.base.files import Unfit, damaged, there
+from lib.base.files import Unfit, damaged
 from lib.base.locks import lock
 from lib.models.precision import single_precision_by_default
-from lib.runs import images, provenance, store, validity
+from lib.runs import fields, images, provenance, store, validity
+from lib.runs.named import find
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.training.engine import best_engine, compiled_if_possible
 from lib.training.loop import Trained, train
@@ -116,13 +117,7 @@ def _parquet(table: pd.DataFrame) -> bytes:
 
 
 def _find(training: Training) -> store.Folder | None:
-    folder = paths.runs() / training.name
-    if not there(folder):
-        return None
-    run = store.Folder(folder)
-    if config(run)["training"] != json.loads(json.dumps(training.canonical())):
-        raise damaged(folder / CONFIG, "describes another training than the folder's name: it was renamed")
-    return run
+    return find(training, lambda run: config(run)["training"], "training")
 
 
 def folder(training: Training) -> store.Folder:
@@ -258,7 +253,7 @@ def _in_turn(machines: Sequence[dict[str, Any]], name: str) -> str:
     ]
     words = [first[name], *(f"from epoch {one['from_epoch']} {one[name]}" for one in others)]
     said = ", then ".join(words)
-    return said if len(said) <= validity.TEXT_LENGTH else f"{first[name]}, then {len(others)} others"
+    return said if len(said) <= fields.TEXT_LENGTH else f"{first[name]}, then {len(others)} others"
 
 
 def config(run: store.Folder) -> dict[str, dict[str, Any]]:

@@ -17,19 +17,21 @@ import pandas as pd
 
 from lib.base import fingerprint, malloc, paths
 from lib.base.errors import InputError, unknown
-from lib.base.files import Unfit, damaged, parsed, there
+from lib.base.files import Unfit, damaged, parsed
 from lib.base.locks import lock
 from lib.measurements.measurement import COUNT, FLOAT, PLACE, SHARE, TEXT, Column
 from lib.models.precision import exact, single_precision_by_default
 from lib.purification.simulation import theorem
-from lib.runs import provenance, store
+from lib.runs import named, provenance, store
+from lib.runs.columns import checked_frame
+from lib.runs.fields import MADE, check_fields, is_count, is_plain, is_text
 from lib.runs.run import _parquet, frozen
-from lib.runs.validity import CONFIG, MADE, _check_fields, _checked_frame, _count, _plain, _text
+from lib.runs.validity import CONFIG
 
 NAMED = {
-    "simulation": _text,
-    "seed": _count,
-    "settings": lambda value: isinstance(value, dict) and all(map(_plain, value.values())),
+    "simulation": is_text,
+    "seed": is_count,
+    "settings": lambda value: isinstance(value, dict) and all(map(is_plain, value.values())),
 }
 GROUP = "simulations"  # the folder of all of them in the store
 Setting = bool | int | float | str
@@ -236,19 +238,13 @@ def find(one: Simulation) -> store.Folder | None:
     Raises:
         InputError: It is damaged, or of another simulation than its name says.
     """
-    folder = paths.runs() / one.name
-    if not there(folder):
-        return None
-    run = store.Folder(folder)
-    if config(run)["simulation"] != json.loads(json.dumps(one.canonical())):
-        raise damaged(folder / CONFIG, "describes another simulation than the folder's name: it was renamed")
-    return run
+    return named.find(one, lambda run: config(run)["simulation"], "simulation")
 
 
 def _rows(one: Simulation, table: str) -> pd.DataFrame:
     run, file = make(one), f"{table}.parquet"
     try:
-        rows = _checked_frame(run.read(file), SIMULATIONS[one.kind].tables[table])
+        rows = checked_frame(run.read(file), SIMULATIONS[one.kind].tables[table])
     except Unfit as error:
         raise damaged(run.path / file, str(error)) from None
     for place, (name, value) in enumerate(
@@ -272,9 +268,9 @@ def config(run: store.Folder) -> dict[str, dict[str, Any]]:
     try:
         facts = parsed(run.read(CONFIG))
         parts = dict.fromkeys(("simulation", "provenance"), lambda value: isinstance(value, dict))
-        _check_fields("the file", facts, parts)
-        _check_fields("simulation", facts["simulation"], NAMED)
-        _check_fields("provenance", facts["provenance"], MADE | {"code": _text})
+        check_fields("the file", facts, parts)
+        check_fields("simulation", facts["simulation"], NAMED)
+        check_fields("provenance", facts["provenance"], MADE | {"code": is_text})
     except Unfit as error:
         raise damaged(run.path / CONFIG, str(error)) from None
     return facts
@@ -297,14 +293,14 @@ def row(run: store.Folder) -> dict[str, object]:
     """
     run.verify()
     facts = config(run)
-    named, made = facts["simulation"], facts["provenance"]
-    one = described(named)
+    about, made = facts["simulation"], facts["provenance"]
+    one = described(about)
     tables = sorted(file.removesuffix(".parquet") for file in run.files if file != CONFIG)
     found: dict[str, object] = {
         "dataset": GROUP,
-        "model": named["simulation"],
+        "model": about["simulation"],
         "alpha": math.nan,
-        "seed": named["seed"],
+        "seed": about["seed"],
         "recipe": "",
         "variant": one.words if one else "",
         "epochs": 0,

@@ -17,7 +17,7 @@ from lib.base.files import Unfit, damaged
 from lib.base.locks import lock
 from lib.measurements import masking
 from lib.models.precision import exact, single_precision_by_default
-from lib.runs import images, provenance, store, validity
+from lib.runs import columns, images, provenance, store
 from lib.runs.run import _network, _parquet, check_images, config, frozen, make
 from lib.runs.run import missing as run_missing
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
@@ -96,7 +96,7 @@ def _frame(training: Training, run: store.Folder, file: str) -> pd.DataFrame:
     """The rows of a table of a run, verified, noted as read, and labelled with the training."""
     content = _read(training, run, file)
     try:
-        return _label(validity.frame(content), training)
+        return _label(columns.frame(content), training)
     except Unfit as error:
         raise damaged(run.path / file, str(error)) from None
 

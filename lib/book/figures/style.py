@@ -23,9 +23,8 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from lib import papers
-from lib.base import text
 from lib.base.text import number
-from lib.book import kernels, sources
+from lib.book import kernels, markdown, sources
 from lib.papers import statistics
 from lib.runs import provenance
 from lib.training import variants
@@ -96,7 +95,7 @@ def show(figure: Figure, *, name: str, alt: str, caption: str, source: str = "")
 
     made = sources.bundle(name, provenance.so_far(), source=source)
     # captions are Markdown, which lets HTML through
-    words = {"alt": " ".join(alt.split()), "caption": text.without_html(" ".join(caption.split()))}
+    words = {"alt": " ".join(alt.split()), "caption": markdown.without_html(" ".join(caption.split()))}
     display(figure, metadata={"figure": {"name": name} | words})
     display(made, raw=True)
     pyplot.close(figure)

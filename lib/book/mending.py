@@ -1,0 +1,100 @@
+"""Faults of built pages that no setting of Jupyter Book, Sphinx or the theme changes, and their repair."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+# (reason, pattern of what is written, replacement), for what no setting of Jupyter Book, Sphinx or the theme
+# changes
+MENDS = (
+    (
+        "live code is off, yet its constants are declared twice (a script error), with the address of "
+        "a server",
+        r"<script>const THEBE_JS_URL.*?</script>",
+        "",
+    ),
+    ("its script", r"<script[^>]*sphinx-thebe\.js[^>]*></script>", ""),
+    (
+        "its settings",
+        r'<script type="text/x-thebe-config">.*?</script>\s*<script>kernelName[^<]*</script>',
+        "",
+    ),
+    (
+        "1.5 MB for fifteen icons; book.css takes them from the theme's own font",
+        r"<script[^>]*scripts/fontawesome\.js[^>]*></script>",
+        "",
+    ),
+    (
+        "no colour mode is a warning on the console",
+        r'(localStorage\.getItem\("mode"\) \|\| |data-default-mode=)""',
+        r'\1"auto"',
+    ),
+    (
+        "what folds pages below others away has no name",
+        r'<summary>(?=<span class="toctree-toggle")',
+        '<summary aria-label="Pages below this one">',
+    ),
+    (
+        "an empty place for advertisements",
+        r'<div class="sidebar-primary-item">\s*<div id="ethical-ad-placement"[^>]*>\s*</div>\s*</div>',
+        "",
+    ),
+    (
+        "title and search lie in no landmark",
+        r'<div id="pst-primary-sidebar"',
+        '<div id="pst-primary-sidebar" role="navigation" aria-label="Book"',
+    ),
+    ("the corner of a table heads nothing", r"<th[^>]*>(?:<p></p>)?</th>", "<td></td>"),
+    (
+        "a list whose children are no items",
+        r'<div role="list" class="citation-list">',
+        '<div class="citation-list">',
+    ),
+    ("a deprecated role", r' role="doc-biblioentry"', ""),
+    (
+        "cells of text stay wide enough to be read, in a table that scrolls",
+        r"<td>([^<]{30,})</td>",
+        r'<td class="prose">\1</td>',
+    ),
+)
+
+# 1.2 MB
+_MATHS = re.compile(r"<script>window\.MathJax.*?</script>|<script[^>]*/mathjax/[^>]*></script>", re.DOTALL)
+
+_FIGURE = re.compile(r'(<img alt="[^"]*" )(src="([^"]+\.svg)")')
+
+_WIDTH = re.compile(r'<svg[^>]*\swidth="([\d.]+)pt"')
+
+
+def _sized(page: Path, text: str) -> str:
+    """Write into each figure how wide it was drawn, so that labels stay readable on a phone (see
+    book.css).
+    """
+
+    def one(found: re.Match) -> str:
+        file = page.parent / found[3]
+        points = _WIDTH.search(file.read_text(encoding="utf-8")[:2000]) if file.is_file() else None
+        return (
+            f'{found[1]}style="--drawn: {float(points[1]) / 0.75:.0f}px" {found[2]}' if points else found[0]
+        )
+
+    return _FIGURE.sub(one, text)
+
+
+def mended(text: str) -> str:
+    """HTML of one page without the faults listed in `MENDS`, and without MathJax if the page has no
+    formula.
+    """
+    if 'class="math' not in text:
+        text = _MATHS.sub("", text)
+    for _, pattern, replacement in MENDS:
+        text = re.sub(pattern, replacement, text, flags=re.DOTALL)
+    return text
+
+
+def mend(folder: Path) -> None:
+    """Repair every page of a built book, in place."""
+    for page in sorted(folder.rglob("*.html")):
+        if "_static" not in page.parts:
+            page.write_text(_sized(page, mended(page.read_text(encoding="utf-8"))), encoding="utf-8")
