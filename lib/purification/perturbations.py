@@ -100,7 +100,7 @@ def withstands(
     generator: torch.Generator,
     norm: str = "l2",
 ) -> Tensor:
-    """Which samples are recognised as they are, after every fifth step of PGD and after its last.
+    """Which samples are classified correctly as they are, after every fifth step of PGD and after its last.
 
     The arguments are those of `pgd`.
 

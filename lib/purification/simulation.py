@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import pandas as pd
 import torch
@@ -102,60 +103,35 @@ def theorem(
 
     histories: dict[str, list[tuple[int, float, float]]] = {}
 
-    def network(
-        name: str,
-        before: Symmetric,
-        steps: int,
-        rate: float,
-        attack: Attack | None = None,
-        done: tuple[float, float] = (1.0, 1.0),
-    ) -> Symmetric:
-        trained, histories[name] = train(
-            before,
-            source,
-            steps=steps,
-            rate=rate,
-            generator=draws(name),
-            batch=batch,
-            penalty=1e-5,
-            attack=attack,
-            rule=rule,
-            done=done,
-            noise=neuron_noise,
-        )
-        return trained
+    def trained(name: str, before: Trainable, **how: Any) -> Any:
+        found, histories[name] = train(before, source, generator=draws(name), batch=batch, **how)
+        return found
 
-    def fixed(name: str, before: Trainable, attack: Attack | None = None) -> Trainable:
-        trained, histories[name] = train(
-            before,
-            source,
-            steps=kernel_steps,
-            rate=KERNEL_RATE,
-            generator=draws(name),
-            batch=batch,
-            attack=attack,
-        )
-        return trained
+    # what the networks have that classifiers with fixed gates have not
+    neurons = {"penalty": 1e-5, "rule": rule, "noise": neuron_noise}
+    further = {"steps": adversarial_steps, "rate": 1e-3, **neurons}
+    fixed = {"steps": kernel_steps, "rate": KERNEL_RATE}
 
     first = 1e-3 * torch.randn(m, d, generator=draws("weights"), dtype=torch.float32)
     start = Symmetric(first, rule(first, 0.0))
-    clean = network("clean", start, clean_steps, 2e-3, done=(0.0, 1.0))
-    control = network("more clean", clean, adversarial_steps, 1e-3)
-    adversarial = network(
-        "adversarial", clean, adversarial_steps, 1e-3, attack=against("network", attack_steps)
-    )
+    clean = trained("clean", start, steps=clean_steps, rate=2e-3, done=(0.0, 1.0), **neurons)
+    control = trained("more clean", clean, **further)
+    adversarial = trained("adversarial", clean, attack=against("network", attack_steps), **further)
     networks = {"start": start, "clean": clean, "more clean": control, "adversarial": adversarial}
 
     gates = F.normalize(torch.randn(m, d, generator=draws("gates"), dtype=torch.float32), dim=1)
     gate_threshold = GATE_SHARE * cut * source.weak
-    kernel = fixed("kernel", SmoothedKernel(torch.zeros_like(gates), gates, gate_threshold, GATE_NOISE))
-    linear = fixed("linear", Linear(torch.zeros_like(gates[:1])))
+    blank = SmoothedKernel(torch.zeros_like(gates), gates, gate_threshold, GATE_NOISE)
+    kernel = trained("kernel", blank, **fixed)
+    linear = trained("linear", Linear(torch.zeros_like(gates[:1])), **fixed)
     one_step = partial(fgm, tau=tau, norm=norm)  # the worst there is, for a linear classifier
     others: dict[str, Classifier] = {
         "kernel": kernel,
-        "kernel, adversarial": fixed("kernel, adversarial", kernel, against("kernel", KERNEL_ATTACK_STEPS)),
+        "kernel, adversarial": trained(
+            "kernel, adversarial", kernel, attack=against("kernel", KERNEL_ATTACK_STEPS), **fixed
+        ),
         "linear": linear,
-        "linear, adversarial": fixed("linear, adversarial", linear, one_step),
+        "linear, adversarial": trained("linear, adversarial", linear, attack=one_step, **fixed),
     }
     others["target rule"] = TargetRule(source.dictionary, source.target, source.weak / 2)
     for rank in RANKS:
