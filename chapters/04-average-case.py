@@ -29,14 +29,13 @@ recipe: str = "fast"  # fast or paper
 # %%
 from lib import data, papers, runs
 from lib.book import chapter, figures, prose, rounds, tables
-from lib.papers import first_round, first_statistics
+from lib.papers import first_statistics
 
 here = chapter.parameters(globals())
 from myst_nb import glue
 
 from lib.corruptions.severities import TABLES
 from lib.measurements.corruption import by_corruption, by_severity, counted, with_corrupted
-from lib.runs.tables import at_hand, full_summary
 
 figures.setup()
 table = runs.table("corruption", here.trainings)
@@ -198,18 +197,4 @@ figures.show_ledger(rounds.entries(here, summary, only=["LM-3", "LM-4", "LM-5"])
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of
 # the things it changes.
 #
-# ## The same on the digits
-#
-# A second, small data set, from the cache alone: {glue:text}`digits` networks ({glue:text}`digits-setting`). The rule and the statistics are the same. The
-# claims are about the paper's data sets, so this table enters no ledger.
-
-# %%
-small = chapter.on_digits()
-digits = full_summary(at_hand(small.trainings), small.trainings)
-glue("digits", f"{digits.corrupted_accuracy.notna().sum()} of {len(digits)}", display=False)
-glue("digits-setting", small.setting, display=False)
-ledger = first_round.ledger(digits)
-figures.show_table(ledger.loc[ledger.id.isin(["LM-3", "LM-4", "LM-5"]), ["id", "claim", "verdict", "ours", "statistic"]])
-
-# %% [markdown]
-# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.
+# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

@@ -46,7 +46,7 @@ from lib.measurements.attack_summary import BALL_COLUMNS, by_strength, curve
 from lib.measurements.strengths import strengths_for
 from lib.measurements.transfer import transferred
 from lib.papers.selectivity import FGSM
-from lib.runs.tables import at_hand, cached, full_summary
+from lib.runs.tables import cached, full_summary
 from lib.training.recipe import LABELS
 
 NEXT_TO_NOTHING = 0.02  # share of the images
@@ -352,25 +352,4 @@ figures.show_table(surviving[["claim", "verdict", "ours", "statistic"]])
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of
 # the things it changes.
 #
-# ## The same on the digits
-#
-# A second, small data set, from the cache alone: {glue:text}`digits` networks ({glue:text}`digits-setting`). Its images take larger changes: FGSM at
-# {glue:text}`digits-fgsm`, {glue:text}`digits-steps` steps of 1/255 of PGD, balls of {glue:text}`digits-ball`, images of others at
-# {glue:text}`digits-transfer`; the statistics are otherwise the same. The claims are about the paper's data sets, so this table enters no ledger.
-
-# %%
-small = chapter.on_digits()
-digits = full_summary(at_hand(small.trainings), small.trainings)
-standing = strengths_for("digits")
-glue("digits", f"{digits.ball_worst.notna().sum()} of {len(digits)}", display=False)
-glue("digits-setting", small.setting, display=False)
-glue("digits-steps", f"{standing.steps}", display=False)
-for name in ("fgsm", "ball", "transfer"):
-    glue(f"digits-{name}", f"{255 * getattr(standing, name):g}/255", display=False)
-ledger = first_round.ledger(digits)
-own = ledger.loc[ledger.id.isin(["LM-7", "LM-8", "LM-9", "LM-10"]), ["id", "claim", "verdict", "ours"]]
-figures.show_table(own)
-figures.show_table(first_round.table(papers.SURVIVES, digits)[["claim", "verdict", "ours"]])
-
-# %% [markdown]
-# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.
+# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

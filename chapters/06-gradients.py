@@ -33,14 +33,13 @@ import pandas as pd
 
 from lib import papers, runs
 from lib.book import chapter, figures, prose, rounds, tables
-from lib.papers import first_round, first_statistics
+from lib.papers import first_statistics
 
 here = chapter.parameters(globals())
 from myst_nb import glue
 
 from lib.measurements.gradient import variability, with_gradients
 from lib.measurements.measurement import is_early
-from lib.runs.tables import at_hand, cached
 
 figures.setup()
 table = runs.table("gradient", here.trainings)
@@ -186,18 +185,4 @@ figures.show_ledger(rounds.entries(here, summary, only=["LM-13", "LM-14"]), name
 # What this does not show: that variable gradients make a network robust or vulnerable. α was set by us, so differences between networks are its effect; the
 # gradients are one of the things it changes.
 #
-# ## The same on the digits
-#
-# A second, small data set, from the cache alone: {glue:text}`digits` networks ({glue:text}`digits-setting`). The claims are about the paper's data sets, so this
-# table enters no ledger.
-
-# %%
-small = chapter.on_digits()
-digits = with_gradients(at_hand(small.trainings), cached("gradient", small.trainings))
-glue("digits", f"{digits.cv_samples.notna().sum()} of {len(digits)}", display=False)
-glue("digits-setting", small.setting, display=False)
-ledger = first_round.ledger(digits)
-figures.show_table(ledger.loc[ledger.id.isin(["LM-13", "LM-14"]), ["id", "claim", "verdict", "ours"]])
-
-# %% [markdown]
-# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.
+# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

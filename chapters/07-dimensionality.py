@@ -31,7 +31,7 @@ import pandas as pd
 
 from lib import papers, runs
 from lib.book import chapter, figures, prose, rounds, tables
-from lib.papers import first_round, first_statistics
+from lib.papers import first_statistics
 
 here = chapter.parameters(globals())
 from myst_nb import glue
@@ -40,7 +40,6 @@ from lib.measurements.attack import CURVES
 from lib.measurements.dimensionality import ATTACK_STEPS, NONE
 from lib.measurements.layers import dimensions, over_live_units, with_dimensions
 from lib.measurements.measurement import is_early
-from lib.runs.tables import at_hand, cached
 
 figures.setup()
 table = runs.table("dimensionality", here.trainings)
@@ -217,18 +216,4 @@ figures.show_ledger(rounds.entries(here, summary, only=ids), name="fig-verdicts"
 # What this does not show: that dimensionality makes a network robust or vulnerable. The authors do not claim it either: α changes robustness, and it changes
 # dimensionality.
 #
-# ## The same on the digits
-#
-# A second, small data set, from the cache alone: {glue:text}`digits` networks ({glue:text}`digits-setting`). PGD's steps are the same, though these images
-# take larger changes. The claims are about the paper's data sets, so this table enters no ledger.
-
-# %%
-small = chapter.on_digits()
-digits = with_dimensions(at_hand(small.trainings), cached("dimensionality", small.trainings))
-glue("digits", f"{digits.dimension_clean.notna().sum()} of {len(digits)}", display=False)
-glue("digits-setting", small.setting, display=False)
-ledger = first_round.ledger(digits)
-figures.show_table(ledger.loc[ledger.id.isin(ids), ["id", "claim", "verdict", "ours"]])
-
-# %% [markdown]
-# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.
+# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

@@ -34,7 +34,7 @@ variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of 
 # %%
 from lib import papers, runs
 from lib.book import chapter, figures, prose, rounds, tables
-from lib.papers import first_round, statistics
+from lib.papers import statistics
 
 here = chapter.parameters(globals())
 from dataclasses import replace
@@ -225,18 +225,4 @@ glue("rule", papers.RULE, display=False)
 figures.show_ledger(rounds.entries(here, variants=summary, only=["LM-6", "LM-12"]), name="fig-verdicts")
 
 # %% [markdown]
-# ## The same on the digits
-#
-# A second, small data set, from the cache alone: {glue:text}`digits` networks ({glue:text}`digits-setting`). The rule and the statistics are the same. The
-# claims are about the paper's data sets, so this table enters no ledger.
-
-# %%
-small = chapter.on_digits().with_variants
-digits = at_hand(small.trainings)
-glue("digits", f"{digits.mean_selectivity.notna().sum()} of {len(digits)}", display=False)
-glue("digits-setting", small.setting, display=False)
-ledger = first_round.ledger(variants=digits)
-figures.show_table(ledger.loc[ledger.id.isin(["LM-6", "LM-12"]), ["id", "claim", "verdict", "ours", "statistic"]])
-
-# %% [markdown]
-# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.
+# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.

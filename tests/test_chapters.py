@@ -113,7 +113,7 @@ DEFINED = {
         "severity 3": "which images are shown", "(95 %, t)": "the kind of interval", "95 % t": "the kind of interval", "10 points": "where the colours end"
     },
     "05-worst-case": {
-        "0.002": "the paper's ε", "0.0001": "the paper's step", "steps of 1/255": "of the curve on digits", "95 % t": "the kind of interval",
+        "0.002": "the paper's ε", "0.0001": "the paper's step", "95 % t": "the kind of interval",
         "400 training": "images that the temperature was tuned on", "base 10": "of the logarithm",
     },
     "06-gradients": {"95 % t": "the kind of interval"},
@@ -131,6 +131,7 @@ DEFINED = {
             "tests", "mean over 20 of its seeds": "the reference kept in the tests",
         "severity 3": "a quirk of the original", "OpenCV 4": "a version", "OpenCV 5": "a version",
     },
+    "11-digits": {"steps of 1/255": "of the curve on digits"},
     "11-speed": {"A ratio of 2": "explains a ratio", "(target: 8)": "a target", "23 α, 20 seeds and 200 epochs": "the paper's study, as assumed"},
     "12-rerun": {"α = 0.7": "of the command below it"},
     "13-explorer": {"95 %": "the share of variance that defines the measure"},

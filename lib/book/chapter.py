@@ -91,13 +91,6 @@ def _seeds(seeds: tuple[int, ...]) -> str:
     return "1 seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
 
 
-def on_digits() -> Parameters:
-    """The small networks that chapters show beside the others: all that `sweeps/digits.yml` makes."""
-    return Parameters(
-        "digits", "resnet8", alphas=(-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0), seeds=(0, 1, 2), recipe="fast"
-    )
-
-
 def _epochs(dataset: str, model: str, recipe: str, chosen: object) -> int | None:
     """Number of epochs as a Training has it, None for the recipe's own. 0 means half of the recipe's epochs
     in the fast recipe, where PGD takes long, and all of them in the paper's.
