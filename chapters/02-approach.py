@@ -41,7 +41,7 @@ glue("setting", here.setting, display=False)
 glue("devices", prose.machines(summary), display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`03-runs`.*
+# *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`13-runs`.*
 #
 # ## The index
 #
@@ -179,7 +179,7 @@ figures.show_table(tables.hyperparameters(here.trainings[0]))
 # %% [markdown]
 # ## Verdict
 #
-# The rules of the second round, and when each was written: {doc}`08-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
+# The rules of the second round, and when each was written: {doc}`07-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
 
 # %%
 glue("rule", papers.RULE, display=False)
@@ -199,4 +199,4 @@ figures.show_table(pd.concat(costs, ignore_index=True).rename(columns={"measure"
 
 # %% [markdown]
 # LM-2's clause on ResNet20 alone, and the leaky ReLU of LM-19, are not tested. Sources are listed under {doc}`references`; the runs behind every figure
-# under {doc}`03-runs`.
+# under {doc}`13-runs`.

@@ -60,7 +60,7 @@ means = central.groupby("variant", sort=False)[columns].mean()
 glue("middle", prose.number(middle, "g"), display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`03-runs`. Numbers in the text are
+# *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`13-runs`. Numbers in the text are
 # means over the seeds at α = {glue:text}`middle`; PGD training is compared with plain networks of its own seeds.*
 #
 # ## AugMix
@@ -176,7 +176,7 @@ glue("least", f"{papers.LEAST_SEEDS}", display=False)
 # ## Are these networks robust?
 #
 # Only then is the way back a way back. So here is their accuracy on corrupted images, which AugMix is for, and under attack, which PGD training is for, measured
-# as in {doc}`04-average-case` and {doc}`05-worst-case`, where it has been measured. No claim is about it, and nothing is judged.
+# as in {doc}`03-average-case` and {doc}`04-worst-case`, where it has been measured. No claim is about it, and nothing is judged.
 
 # %% tags=["hide-input"]
 tested = full_summary(summary, here.trainings)
@@ -216,7 +216,7 @@ figures.show_table(tables.variant_settings(here.trainings))
 # %% [markdown]
 # ## Verdict
 #
-# The rules of the second round, and when each was written: {doc}`08-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule` LM-6 and LM-12 are decided on the networks with α = 0. The statistic of LM-12 asks for a rise at every
+# The rules of the second round, and when each was written: {doc}`07-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule` LM-6 and LM-12 are decided on the networks with α = 0. The statistic of LM-12 asks for a rise at every
 # step; it does not ask whether the rise is proportional. It is strict: where two strengths do not differ, noise alone makes the smallest rise negative. On CIFAR-10
 # the later seeds of AugMix were made when the first was known to speak for LM-6; neither the rule nor the number of seeds that it asks for was changed.
 
@@ -225,4 +225,4 @@ glue("rule", papers.RULE, display=False)
 figures.show_ledger(rounds.entries(here, variants=summary, only=["LM-6", "LM-12"]), name="fig-verdicts")
 
 # %% [markdown]
-# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.
+# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.

@@ -43,7 +43,7 @@ for name in ("fgsm", "ball", "transfer"):
 glue("rule", papers.RULE, display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`03-runs`. Of these were measured: {glue:text}`measured`. LM-6 and LM-12 are
+# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`13-runs`. Of these were measured: {glue:text}`measured`. LM-6 and LM-12 are
 # about networks trained in other ways, of which {glue:text}`others` are cached.*
 #
 # These images take larger changes than CIFAR-10's: FGSM at {glue:text}`fgsm`, {glue:text}`steps` steps of 1/255 of PGD, balls of {glue:text}`ball`, images made for others
@@ -54,11 +54,11 @@ ledger = first_round.ledger(summary, others)
 figures.show_table(ledger.assign(ours=ledger.ours.str.replace("; ", "\n"))[["id", "claim", "verdict", "ours"]])
 
 # %% [markdown]
-# And the question that the paper did not ask ({doc}`05-worst-case`): does the ordering of LM-8 hold under attacks that do not depend on how sure a network is?
+# And the question that the paper did not ask ({doc}`04-worst-case`): does the ordering of LM-8 hold under attacks that do not depend on how sure a network is?
 
 # %% tags=["hide-input"]
 surviving = first_round.table(papers.SURVIVES, summary)
 figures.show_table(surviving.assign(ours=surviving.ours.str.replace("; ", "\n"))[["claim", "verdict", "ours"]])
 
 # %% [markdown]
-# Sources are listed under {doc}`references`; the runs behind every table under {doc}`03-runs`.
+# Sources are listed under {doc}`references`; the runs behind every table under {doc}`13-runs`.

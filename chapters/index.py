@@ -7,7 +7,7 @@
 # the two.
 #
 # They published no code. This book reproduces the paper section by section, with code that anyone can rerun. Every figure, and every number in the
-# text, comes from a cached run that can be named ({doc}`chapters/03-runs`). A claim that does not reproduce is a result, and is printed as one.
+# text, comes from a cached run that can be named ({doc}`chapters/13-runs`). A claim that does not reproduce is a result, and is printed as one.
 
 # %% tags=["parameters", "remove-input"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
@@ -63,7 +63,7 @@ glue("rule", papers.RULE, display=False)
 # There are two rounds. The first explored, on {glue:text}`networks`, and has the verdicts of its own rules. The second confirms: its verdicts come from networks of
 # fresh seeds alone, by rules written on {glue:text}`dated`, before any of these existed; {glue:text}`second` of them are here. Each claim folds out: what was
 # computed, seed by seed, what the paper has, how sure it is that the paper says so, and what to read with care. How the rules decide, and when each was written:
-# {doc}`chapters/08-discussion`.
+# {doc}`chapters/07-discussion`.
 
 # %% tags=["remove-input"]
 figures.show_ledger(entries, name="fig-ledger")

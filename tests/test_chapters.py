@@ -39,7 +39,7 @@ FIGURES = [
 
 
 def test_the_chapters_are_there():
-    assert NAMES[0] == "index" and {"01-introduction", "02-approach", "03-runs", "09-other-way-round"} <= set(
+    assert NAMES[0] == "index" and {"01-introduction", "02-approach", "13-runs", "09-other-way-round"} <= set(
         NAMES
     )
     assert len(FIGURES) >= 6
@@ -49,6 +49,12 @@ def test_the_chapters_are_there():
 def test_every_chapter_is_published_and_in_the_contents(name):
     assert name in PUBLISHED, "run: python -m lib chapters"
     assert name in (paths.ROOT / "_toc.yml").read_text()
+
+
+def test_files_are_numbered_in_the_order_of_the_contents():
+    listed = re.findall(r"file: chapters/((\d+)-[\w-]+)", (paths.ROOT / "_toc.yml").read_text())
+    assert [name for name, _ in listed] == NAMES[1:]
+    assert [int(number) for _, number in listed] == list(range(1, len(listed) + 1))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -97,9 +103,9 @@ def test_figures_are_described(name, cell):
 
 
 def test_every_run_that_a_figure_names_is_in_the_list_of_runs():
-    listed = set(re.findall(r'id=\\"run-(\w+)\\"', notebooks.published("03-runs").read_text()))
+    listed = set(re.findall(r'id=\\"run-(\w+)\\"', notebooks.published("13-runs").read_text()))
     for name, notebook in PUBLISHED.items():
-        assert set(re.findall(r"03-runs\.ipynb#run-(\w+)", notebooks.text(notebook))) <= listed, name
+        assert set(re.findall(r"13-runs\.ipynb#run-(\w+)", notebooks.text(notebook))) <= listed, name
 
 
 # ---- no number is typed ------------------------------------------------------------------------------------
@@ -109,20 +115,20 @@ def test_every_run_that_a_figure_names_is_in_the_list_of_runs():
 # entry that its chapter does not use any more is an error too.
 DEFINED = {
     "02-approach": {"20 seeds": "of the published curve", "(95 %, t)": "the kind of interval", "95 % t": "the kind of interval"},
-    "04-average-case": {
+    "03-average-case": {
         "severity 3": "which images are shown", "(95 %, t)": "the kind of interval", "95 % t": "the kind of interval", "10 points": "where the colours end"
     },
-    "05-worst-case": {
+    "04-worst-case": {
         "0.002": "the paper's ε", "0.0001": "the paper's step", "95 % t": "the kind of interval",
         "400 training": "images that the temperature was tuned on", "base 10": "of the logarithm",
     },
-    "06-gradients": {"95 % t": "the kind of interval"},
-    "07-dimensionality": {
+    "05-gradients": {"95 % t": "the kind of interval"},
+    "06-dimensionality": {
         "95 % t": "the kind of interval", "95 %": "the share of variance that defines the measure",
         "With 90 % and 99 %": "the other shares", "first 9/17": "the definition of early",
         "ResNet18's 17 layers": "another network's", "up to the 9th": "what the paper is recalled to say",
     },
-    "08-discussion": {
+    "07-discussion": {
         "95 %": "the kind of interval", "20 seeds": "the paper's",
     },
     "09-other-way-round": {"(95 %, t)": "the kind of interval"},
@@ -132,9 +138,9 @@ DEFINED = {
         "severity 3": "a quirk of the original", "OpenCV 4": "a version", "OpenCV 5": "a version",
     },
     "11-digits": {"steps of 1/255": "of the curve on digits"},
-    "11-speed": {"A ratio of 2": "explains a ratio", "(target: 8)": "a target", "23 α, 20 seeds and 200 epochs": "the paper's study, as assumed"},
+    "14-speed": {"A ratio of 2": "explains a ratio", "(target: 8)": "a target", "23 α, 20 seeds and 200 epochs": "the paper's study, as assumed"},
     "12-rerun": {"α = 0.7": "of the command below it"},
-    "13-explorer": {"95 %": "the share of variance that defines the measure"},
+    "08-explorer": {"95 %": "the share of variance that defines the measure"},
 }  # fmt: skip
 NUMBER = re.compile(r"(?<![\w./-])[−+-]?\d+(?:[.,/]\d+)*(?:e-?\d+)?(?!\w)")
 _COUNT = """two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand half

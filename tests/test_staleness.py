@@ -188,7 +188,7 @@ def test_a_reruns_page_is_marked_where_its_numbers_are_stale(tmp_path, monkeypat
     assert len(made) >= 4 and all("Stale: table selectivity of 2 runs" in one for one in made)
     assert not any(output.get("name") == "stderr" for output in outputs)
     # a page that shows what is not stale stays as it is
-    other = nbformat.read(tmp_path / "source" / "chapters" / "05-worst-case.ipynb", as_version=4)
+    other = nbformat.read(tmp_path / "source" / "chapters" / "04-worst-case.ipynb", as_version=4)
     assert "cell-stale" not in [cell.id for cell in other.cells]
 
 

@@ -24,7 +24,7 @@ from lib.training import variants
 from lib.training.recipe import Training
 
 # the chapter that lists every run; `lib.book.site` turns the link into one to its page
-RUNS_PAGE = "03-runs.ipynb"
+RUNS_PAGE = "13-runs.ipynb"
 MARK = '<details class="made-from">'  # begin of the fold-out
 # files that are no tables
 _KINDS = {runs.CONFIG: "configuration and result", runs.HISTORY: "history", runs.WEIGHTS: "weights"}
@@ -36,7 +36,7 @@ def anchor(key: str) -> str:
 
 
 def chapter_link(name: str) -> str:
-    """Relative link to a chapter, such as "06-gradients", from the notebook that is running."""
+    """Relative link to a chapter, such as "05-gradients", from the notebook that is running."""
     file = f"{name}.ipynb"
     return os.path.relpath(paths.CHAPTERS / file) if Path.cwd().is_relative_to(paths.ROOT) else file
 

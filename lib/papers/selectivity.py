@@ -67,7 +67,7 @@ CLAIMS = (
         first.corrupted_gain,
         needs="corrupted_accuracy",
         written=WRITTEN_CORRUPTED,
-        shown=("04-average-case", "fig-corrupted"),
+        shown=("03-average-case", "fig-corrupted"),
     ),
     Claim(
         "LM-4",
@@ -79,7 +79,7 @@ CLAIMS = (
         first.improved_corruptions,
         needs="corrupted_accuracy",
         written=WRITTEN_CORRUPTED,
-        shown=("04-average-case", "fig-by-corruption"),
+        shown=("03-average-case", "fig-by-corruption"),
     ),
     Claim(
         "LM-5",
@@ -91,7 +91,7 @@ CLAIMS = (
         first.relative_gain,
         needs="relative_accuracy",
         written=WRITTEN_CORRUPTED,
-        shown=("04-average-case", "fig-corrupted-clean"),
+        shown=("03-average-case", "fig-corrupted-clean"),
         caution="divides by clean accuracy: where LM-3 does not hold, there is no gain for it to explain",
     ),
     Claim(
@@ -117,7 +117,7 @@ CLAIMS = (
         first.resists_fgsm,
         needs="fgsm_accuracy",
         written=WRITTEN_ATTACKED,
-        shown=("05-worst-case", "fig-strength"),
+        shown=("04-worst-case", "fig-strength"),
         caution="a rise under attack may have been there before it; clean accuracy is that of the "
         "whole test set, accuracy under attack of its first images",
     ),
@@ -131,7 +131,7 @@ CLAIMS = (
         partial(first.resists, column="pgd_accuracy"),
         needs="pgd_accuracy",
         written=WRITTEN_ATTACKED,
-        shown=("05-worst-case", "fig-strength"),
+        shown=("04-worst-case", "fig-strength"),
     ),
     Claim(
         "LM-9",
@@ -144,7 +144,7 @@ CLAIMS = (
         partial(first.resists, column="transfer_accuracy"),
         needs="transfer_accuracy",
         written=WRITTEN_ATTACKED,
-        shown=("05-worst-case", "fig-transfer"),
+        shown=("04-worst-case", "fig-transfer"),
         caution="decided at one large radius, where networks without a defence recognise next to "
         "nothing: some tenths of a point are a few images",
     ),
@@ -158,7 +158,7 @@ CLAIMS = (
         partial(first.falls, column="log_jacobian"),
         needs="log_jacobian",
         written=WRITTEN_ATTACKED,
-        shown=("05-worst-case", "fig-jacobian"),
+        shown=("04-worst-case", "fig-jacobian"),
     ),
     Claim(
         "LM-11",
@@ -192,7 +192,7 @@ CLAIMS = (
         partial(first.rises, column="cv_samples"),
         needs="cv_samples",
         written=WRITTEN_INSIDE,
-        shown=("06-gradients", "fig-gradients"),
+        shown=("05-gradients", "fig-gradients"),
     ),
     Claim(
         "LM-14",
@@ -206,7 +206,7 @@ CLAIMS = (
         first.varies_more_over_units,
         needs="cv_units",
         written=WRITTEN_INSIDE,
-        shown=("06-gradients", "fig-gradients"),
+        shown=("05-gradients", "fig-gradients"),
     ),
     Claim(
         "LM-15",
@@ -219,7 +219,7 @@ CLAIMS = (
         partial(first.falls, column="dimension_clean", scale=100),
         needs="dimension_clean",
         written=WRITTEN_INSIDE,
-        shown=("07-dimensionality", "fig-dimensions"),
+        shown=("06-dimensionality", "fig-dimensions"),
     ),
     Claim(
         "LM-16",
@@ -234,7 +234,7 @@ CLAIMS = (
         first.changes_fall,
         needs="dimension_attack",
         written=WRITTEN_INSIDE,
-        shown=("07-dimensionality", "fig-dimensions"),
+        shown=("06-dimensionality", "fig-dimensions"),
     ),
     Claim(
         "LM-17",
@@ -246,7 +246,7 @@ CLAIMS = (
         first.attacks_beyond_corruptions,
         needs="dimension_attack",
         written=WRITTEN_INSIDE,
-        shown=("07-dimensionality", "fig-changes-both"),
+        shown=("06-dimensionality", "fig-changes-both"),
     ),
     Claim(
         "LM-18",
@@ -261,7 +261,7 @@ CLAIMS = (
         first.twonn_agrees,
         needs="twonn_attack",
         written=WRITTEN_INSIDE,
-        shown=("07-dimensionality", "fig-twonn"),
+        shown=("06-dimensionality", "fig-twonn"),
     ),
     Claim(
         "LM-19",
@@ -290,7 +290,7 @@ SURVIVES = tuple(
         partial(first.resists, column=column),
         needs=column,
         written=WRITTEN_ATTACKED,
-        shown=("05-worst-case", "fig-survival"),
+        shown=("04-worst-case", "fig-survival"),
     )
     for name, column in {
         "PGD on the cross-entropy": "ball_cross_entropy",

@@ -246,7 +246,7 @@ class Link(NamedTuple):
     """Cell of a table that links to another place of the book."""
 
     text: str
-    # relative to the page: "06-gradients.ipynb#fig-gradients", which the build turns into the page
+    # relative to the page: "05-gradients.ipynb#fig-gradients", which the build turns into the page
     target: str
 
     def html(self) -> str:

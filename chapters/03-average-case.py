@@ -61,7 +61,7 @@ for name, text in prose.numbers_at(places, (means, ".1f"), (change, "+.1f")):
     glue(name, text, display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`03-runs`. Severities are those of {glue:text}`table`.*
+# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`13-runs`. Severities are those of {glue:text}`table`.*
 #
 # ```{admonition} Other images than the published ones
 # :class: warning
@@ -187,7 +187,7 @@ figures.show_table(tables.by_alpha(summary))
 #
 # ## Verdict
 #
-# The rules of the second round, and when each was written: {doc}`08-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
+# The rules of the second round, and when each was written: {doc}`07-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
 
 # %%
 glue("rule", papers.RULE, display=False)
@@ -197,4 +197,4 @@ figures.show_ledger(rounds.entries(here, summary, only=["LM-3", "LM-4", "LM-5"])
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of
 # the things it changes.
 #
-# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.
+# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.

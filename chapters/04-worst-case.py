@@ -97,8 +97,8 @@ for side, (_, rise) in zip(("low", "high"), level.iterrows(), strict=True):
     glue(f"rise-{side}-fgsm", prose.number(rise.fgsm_accuracy, "+.1f"), display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`03-runs`. Pixels are in [0, 1]. Images that PGD makes follow
-# gradients in bfloat16 and are scored in float32; the tests and the page {doc}`11-speed` compare with float32 throughout.*
+# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`13-runs`. Pixels are in [0, 1]. Images that PGD makes follow
+# gradients in bfloat16 and are scored in float32; the tests and the page {doc}`14-speed` compare with float32 throughout.*
 #
 # **First of all: none of these networks is robust.** Under the strongest PGD in a ball {glue:text}`nothing` still classified correctly, by any network that
 # keeps its clean accuracy. What follows compares networks at smaller strengths, where something is left.
@@ -291,7 +291,7 @@ figures.show_table(flagged)
 
 # %% [markdown]
 # *{glue:text}`flagged` networks trip some check; the second table says which, at which α and on which attacks. The limits were written {glue:text}`limits`. The
-# rules below, too, were written before these tables were whole; what was known by then stands in {doc}`08-discussion`. A verdict below may rest on a flagged
+# rules below, too, were written before these tables were whole; what was known by then stands in {doc}`07-discussion`. A verdict below may rest on a flagged
 # network: the table says at which α and seeds.*
 #
 # ## Average case against worst case
@@ -335,7 +335,7 @@ figures.show_table(tables.attacked_by_alpha(summary))
 #
 # ## Verdict
 #
-# The rules of the second round, and when each was written: {doc}`08-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
+# The rules of the second round, and when each was written: {doc}`07-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
 
 # %%
 glue("rule", papers.RULE, display=False)
@@ -352,4 +352,4 @@ figures.show_table(surviving[["claim", "verdict", "ours", "statistic"]])
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of
 # the things it changes.
 #
-# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.
+# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.

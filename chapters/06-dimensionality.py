@@ -76,7 +76,7 @@ for name, text in prose.numbers_at({"middle": middle, "low": low, "high": high},
     glue(name, text, display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`03-runs`.*
+# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`13-runs`.*
 #
 # ## What is measured
 #
@@ -205,7 +205,7 @@ figures.show(
 #
 # ## Verdict
 #
-# The rules of the second round, and when each was written: {doc}`08-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
+# The rules of the second round, and when each was written: {doc}`07-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
 
 # %%
 glue("rule", papers.RULE, display=False)
@@ -216,4 +216,4 @@ figures.show_ledger(rounds.entries(here, summary, only=ids), name="fig-verdicts"
 # What this does not show: that dimensionality makes a network robust or vulnerable. The authors do not claim it either: α changes robustness, and it changes
 # dimensionality.
 #
-# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.
+# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.

@@ -147,7 +147,7 @@ figures.show_table(papers.written())
 # - **Attacks, gradients and dimensions are measured on the first test images**, as each chapter says; corruptions too. All networks see the same, so that the intervals
 #   hold what other seeds would change, and not what other images would.
 # - **The ends of the α range decide** most claims of the first round. Where an end ruins clean accuracy, comparisons of accuracy under attack take the outermost α that spare it
-#   ({doc}`05-worst-case`). Those of gradients, dimensions and the Jacobian do not; their chapters show clean accuracy beside them, and for gradients and
+#   ({doc}`04-worst-case`). Those of gradients, dimensions and the Jacobian do not; their chapters show clean accuracy beside them, and for gradients and
 #   dimensions also dead units and the same change up to the α that spares accuracy.
 # - **"Semantic" is not shown.** A brightness or a fog that lies evenly over all classes is a change that selectivity need not care about.
 # - **Some verdicts say less than they seem to**, or can come about for another reason:
@@ -161,17 +161,17 @@ figures.show_table(papers.cautions())
 # The authors set α and see robustness change: in that sense they speak of a causal link, which is one from α to robustness. They do not claim that
 # dimensionality, or the gradients, *cause* the difference; these change with α too, as many other things do. Nor does setting α show that selectivity is
 # what acts: the regulariser also changes how sure a network is, how many units are dead, and how well it does on clean images. The chapters show the
-# last two beside their results for that reason, and {doc}`05-worst-case` the first.
+# last two beside their results for that reason, and {doc}`04-worst-case` the first.
 #
 # ## What the authors were asked, and where to look
 #
 # | a reviewer's objection | here |
 # |---|---|
-# | the differences under attack look marginal | intervals over seeds, and stronger attacks: {doc}`05-worst-case` |
-# | average and worst case are not on one axis | {doc}`05-worst-case`, last figure; dimensions of both changes on one axis: {doc}`07-dimensionality` |
-# | only principal components | TwoNN: {doc}`07-dimensionality` |
-# | is it gradient masking? | transferred attacks, and losses that do not depend on scale: {doc}`05-worst-case` |
+# | the differences under attack look marginal | intervals over seeds, and stronger attacks: {doc}`04-worst-case` |
+# | average and worst case are not on one axis | {doc}`04-worst-case`, last figure; dimensions of both changes on one axis: {doc}`06-dimensionality` |
+# | only principal components | TwoNN: {doc}`06-dimensionality` |
+# | is it gradient masking? | transferred attacks, and losses that do not depend on scale: {doc}`04-worst-case` |
 #
 # The objections are established; what answers them here is ours.
 #
-# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.
+# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.

@@ -10,7 +10,7 @@
 # *Run time: seconds from the cache.*
 #
 # **Question.** The paper's claims are about what happens to several measures of a network when α is changed {cite}`leavitt2020linking`. What does that look like
-# for one network at a time? The verdicts are those of the chapters, not of this page: {doc}`04-average-case`, {doc}`05-worst-case`.
+# for one network at a time? The verdicts are those of the chapters, not of this page: {doc}`03-average-case`, {doc}`04-worst-case`.
 
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
@@ -38,7 +38,7 @@ glue("networks", networks, display=False)
 glue("counts", f"{count['corrupted']} of them tested on corrupted images, {count['attacked']} attacked, {count['dimension']} measured for dimensionality", display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`networks`, {glue:text}`counts`; each is listed in {doc}`03-runs`.*
+# *Shown here: {glue:text}`networks`, {glue:text}`counts`; each is listed in {doc}`13-runs`.*
 #
 # ## The slider
 
@@ -48,7 +48,7 @@ figures.show_interactive(shown)
 # %% [markdown]
 # Dimensionality is the number of principal components that hold 95 % of the variance, over the number of units; of clean activations, and of what corruptions or
 # PGD change in them, on the same images. In the table it is the mean over the early layers. Accuracy under attack is the lowest of those under three attacks;
-# hollow where for one of the networks checks say that all three may have failed ({doc}`05-worst-case`).
+# hollow where for one of the networks checks say that all three may have failed ({doc}`04-worst-case`).
 # Selectivity is that of all units, dead ones counting as 0. Values are means over the networks that have the measurement.
 #
 # ## The same on paper
@@ -78,4 +78,4 @@ figures.show(
 )
 
 # %% [markdown]
-# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`03-runs`.
+# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.
