@@ -357,6 +357,18 @@ def chapters() -> None:
     print("\n".join(f"written: {file}" for file in changed) or "nothing changed")
 
 
+@app.command()
+def numbers(
+    notebook: Annotated[Path, typer.Argument(help="a chapter that papermill or Jupyter executed")],
+) -> None:
+    """Write the numbers of an executed chapter into the sentences of its notebook: papermill and Jupyter renew
+    figures and tables alone.
+    """
+    from lib.book import notebooks
+
+    print(f"written: {notebook}, chapter {notebooks.write_numbers(notebook)}")
+
+
 @app.command("book")
 def build_book() -> None:
     """Build the book from cached runs, warnings as errors: _build/html/index.html."""

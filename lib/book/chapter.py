@@ -4,6 +4,7 @@ text.
 
 from __future__ import annotations
 
+import os
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from lib import runs
 from lib.base.errors import InputError
 from lib.base.text import MOST, in_words, parsed
 from lib.base.text import number as text_number
+from lib.book import filled
 from lib.runs import provenance
 from lib.training import variants
 from lib.training.recipe import RECIPES, Training, usual_model
@@ -155,6 +157,22 @@ def _startup() -> Mapping[str, object]:
     return shell.user_ns_hidden if shell else {}
 
 
+_INJECTED = "# Parameters"  # papermill's first line of a cell with parameters
+
+
+def _warn_of_text() -> None:
+    """Say that papermill cannot change the numbers in the sentences of a published notebook."""
+    from IPython.display import Markdown, display
+
+    display(
+        Markdown(
+            "**Figures and tables below are of the parameters given; the numbers in the sentences are still "
+            "those of the published chapter.** `python -m lib numbers NOTEBOOK` writes them anew, "
+            "`make rerun` does so by itself."
+        )
+    )
+
+
 def parameters(namespace: Mapping[str, Any]) -> Parameters:
     """Check a chapter's parameters; called with globals() in the cell after the tagged one.
 
@@ -201,5 +219,9 @@ def parameters(namespace: Mapping[str, Any]) -> Parameters:
             f"compared with, got {alone[0]}; give both"
         )
     _ = given.trainings  # raises for what does not fit together
+    if not os.environ.get(filled.BY_US) and any(
+        cell.startswith(_INJECTED) for cell in namespace.get("In", ())
+    ):
+        _warn_of_text()
     provenance.start()
     return given

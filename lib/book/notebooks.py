@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 from lib.base import interrupt, paths
 from lib.base.errors import InputError, unknown
 from lib.base.files import no_room, write_atomically
-from lib.book import kernels
+from lib.book import filled, kernels
 from lib.runs import staleness
 
 KERNEL = {"name": kernels.NAME, "language": "python", "display_name": "Python 3"}
@@ -77,6 +77,48 @@ def declared(name: str) -> dict[str, str]:
         return {parameter: facts["default"] for parameter, facts in papermill.inspect_notebook(file).items()}
 
 
+def chapter_of(notebook: NotebookNode) -> str | None:
+    """The chapter that a notebook is an execution of, by its code; None for another notebook."""
+    code = [
+        cell.source
+        for cell in notebook.cells
+        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+    for name in sources():
+        if [cell.source for cell in read(name).cells if cell.cell_type == "code"] == code:
+            return name
+    return None
+
+
+def write_numbers(file: Path) -> str:
+    """Write the numbers of an executed notebook, which papermill or Jupyter made of a chapter, into its text.
+
+    Returns:
+        The chapter that it was made of.
+
+    Raises:
+        InputError: For a file that is no notebook, one that is no chapter with today's code, and one in which
+            a number of the text is missing, because a cell was not executed.
+    """
+    try:
+        notebook = nbformat.read(file, as_version=4)
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, nbformat.ValidationError) as error:
+        raise InputError(
+            f"cannot read a notebook from {file}: {' '.join(str(error).split())[:200]}"
+        ) from None
+    name = chapter_of(notebook)
+    if name is None:
+        raise InputError(
+            f"{file} is no execution of a chapter as they are today; known are {', '.join(sources())}"
+        )
+    try:
+        filled.filled(notebook, read(name))
+    except InputError as error:
+        raise InputError(f"{file}: {error}; run all its cells first") from None
+    write_atomically(file, text(notebook).encode())
+    return name
+
+
 # ---- execution ---------------------------------------------------------------------------------------------
 
 STALE = "stale"  # where the metadata of an executed notebook have its stale results, by kind
@@ -121,7 +163,9 @@ def execute_all(
     with (
         no_room("run chapters"),
         kernels.settled(),
-        kernels.environment(RUNS_FROZEN="1" if frozen else os.environ.get("RUNS_FROZEN", "")),
+        kernels.environment(
+            RUNS_FROZEN="1" if frozen else os.environ.get("RUNS_FROZEN", ""), **{filled.BY_US: "1"}
+        ),
         _kernels_to(paths.BUILD / "kernels.log"),
     ):
         # as in Jupyter, a kernel starts in the folder of its notebook, which is the working folder of this
@@ -169,7 +213,10 @@ def _run(name: str, given: Mapping[str, object], *, seconds: int | None) -> Note
             f"{place}: its kernel has died; most often the system kills one when memory runs out: free some, "
             f"and run the same command again ({paths.BUILD / 'kernels.log'} has its last words)"
         ) from None
-    return _clean(notebook)
+    try:
+        return filled.filled(_clean(notebook))
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
 
 
 @contextlib.contextmanager

@@ -97,7 +97,12 @@ def _stroke(axes: Axis, middle: float, low: float, high: float, kind: str) -> st
     return marks
 
 
-def _chip(verdict: str, more: str = "") -> str:
+def chip(verdict: str, more: str = "") -> str:
+    """A verdict of the second round as HTML: coloured and in words.
+
+    Args:
+        more: Words after it.
+    """
     sign = SIGNS.get(verdict, "")
     words = f"{verdict}{' yet' if verdict == 'not tested' else ''}{more}"
     mark = f'<span aria-hidden="true">{sign}</span> ' if sign else ""
@@ -135,7 +140,7 @@ def _row(row: Row, axes: Axis) -> str:
     # where there is no number of the second round, that of the first stands in its place, grey
     named = '<span class="unseen">first round: </span><span aria-hidden="true">○</span>'
     said = f'<span class="before">{named} {escape(before)}</span>' if before and not value else escape(value)
-    chip = _chip(part.verdict, ", small" if part.small else "")
+    chip = chip(part.verdict, ", small" if part.small else "")
     return (
         f'<div class="part-row"><span class="part">{escape(part.rule.name)}</span>{_strip(row, axes)}'
         f'<span class="value">{said}</span>{chip}</div>'
@@ -203,7 +208,7 @@ def _behind(one: Entry) -> str:
 def _entry(one: Entry, axes: Axis | None) -> str:
     standing = f'<span class="standing">{escape(one.verdict.standing)}</span>' if one.verdict.standing else ""
     chips = (
-        f'<span class="chips">{_chip(one.verdict.verdict)}{standing}'
+        f'<span class="chips">{chip(one.verdict.verdict)}{standing}'
         f'<span class="chip first">first round: {escape(one.first_verdict)}</span></span>'
     )
     head = (
@@ -239,7 +244,7 @@ def _mark(across: str, point: str) -> str:
 
 
 def _key() -> str:
-    chips = "".join(_chip(verdict) for verdict in second_round.VERDICTS)
+    chips = "".join(chip(verdict) for verdict in second_round.VERDICTS)
     marks = {
         _mark("line", "dot"): "mean over seeds, 95 % interval",
         _mark("band", "zero"): "0 and ±δ, inside of which there is no effect",

@@ -1,0 +1,223 @@
+"""What was found, in sentences: for each part of a claim, the words for a rise, a fall and neither, and the
+numbers of the round that decides.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lib.base.text import number
+from lib.papers import first_round, second_round
+from lib.papers.ledger import Entry, Row
+from lib.papers.statistics import LEAST_SEEDS
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a part of a claim is told. `{size}` stands for the size of the change with its interval.
+
+    Attributes:
+        up: Where its number is above 0, which speaks for the paper.
+        down: Where it is below 0.
+        neither: Where its interval holds 0; the size then has a sign.
+        unit: Unit of the size, with a blank or sign before it.
+        turned: Whether that sign is the opposite of the number's, since the quantity falls where the number
+            is above 0.
+    """
+
+    up: str
+    down: str
+    neither: str
+    unit: str = ""
+    turned: bool = False
+
+
+def _effect(cause: str, what: str, *, rises: bool, unit: str = " points") -> Words:
+    """Words on a cause that changes a quantity.
+
+    Args:
+        rises: Whether a number above 0 says that the quantity rises.
+    """
+    up, down = ("raises", "lowers") if rises else ("lowers", "raises")
+    return Words(
+        f"{cause} {up} {what} by {{size}}",
+        f"{cause} {down} {what} by {{size}}",
+        f"{cause} does not clearly change {what}: {{size}}",
+        unit,
+        not rises,
+    )
+
+
+def _both(what: str, *, falls: bool, unit: str = " points", before: str = "") -> dict[str, Words]:
+    """Words on both sides of a claim that says how a quantity changes as selectivity rises.
+
+    Args:
+        falls: Whether a number above 0 says that it falls as selectivity rises.
+        before: Start of the parts' names.
+    """
+    return {
+        f"{before}lowering": _effect("lowering selectivity", what, rises=falls, unit=unit),
+        f"{before}raising": _effect("raising selectivity", what, rises=not falls, unit=unit),
+    }
+
+
+_UNITS, _TWONN = " % of the units", " dimensions"
+_CLEAN = "the number of dimensions of early layers"
+_CHANGED = "the number of dimensions of the change that {} make"
+WORDS: dict[str, dict[str, Words]] = {
+    "LM-1": {
+        "smallest step": Words(
+            "selectivity rises with α at every step, by {size} at least",
+            "selectivity does not rise with α at every step: the smallest is {size}",
+            "whether selectivity rises with α at every step is not clear: the smallest is {size}",
+        )
+    },
+    "LM-2": {
+        "low end": Words(
+            "at α = −1 less than a point of clean accuracy is lost, with {size} to spare",
+            "at α = −1 more than a point of clean accuracy is lost, by {size}",
+            "whether α = −1 costs more than a point of clean accuracy is not clear: {size} from there",
+            " points",
+        ),
+        "high end": Words(
+            "α = 1 costs {size} of clean accuracy",
+            "α = 1 gains {size} of clean accuracy",
+            "whether α = 1 costs clean accuracy is not clear: {size}",
+            " points",
+        ),
+    },
+    "LM-3": _both("accuracy on corrupted images", falls=True),
+    "LM-4": {
+        "lowering": Words(
+            "more corruptions gain than lose when selectivity is lowered, by {size} of all beyond half",
+            "fewer corruptions gain than lose when selectivity is lowered, by {size} of all short of half",
+            "about as many corruptions gain as lose when selectivity is lowered: {size} of all from half",
+        )
+    },
+    "LM-5": {
+        "over clean accuracy, lowering": _effect(
+            "lowering selectivity", "corrupted over clean accuracy", rises=True
+        )
+    },
+    "LM-6": {
+        "AugMix": _effect("training on AugMix", "mean selectivity", rises=False, unit=""),
+    },
+    "LM-7": _both("accuracy under FGSM", falls=False),
+    "LM-8": _both("accuracy under PGD", falls=False),
+    "LM-9": {
+        "transfer": Words(
+            "networks of high selectivity withstand images made against others better, by {size}",
+            "networks of high selectivity withstand images made against others worse, by {size}",
+            "images made against others do not tell low from high selectivity: {size}",
+            " points",
+        )
+    },
+    "LM-10": _both("the Jacobian's norm", falls=True, unit=" in log10"),
+    "LM-12": {
+        "strength": _effect(
+            "each stronger step of adversarial training", "mean selectivity", rises=True, unit=""
+        )
+    },
+    "LM-13": _both("the variation of a unit's gradient over images", falls=False, unit=""),
+    "LM-14": _both("the variation of gradients over units", falls=False, unit=""),
+    "LM-15": _both(_CLEAN, falls=True, unit=_UNITS),
+    "LM-16": {
+        **_both(_CHANGED.format("corruptions"), falls=True, unit=_UNITS, before="corruptions, "),
+        **_both(_CHANGED.format("attacks"), falls=True, unit=_UNITS, before="PGD, "),
+    },
+    "LM-17": {
+        "PGD beyond corruptions": Words(
+            "an attack's change has more dimensions than that of corruptions, by {size}",
+            "an attack's change has fewer dimensions than that of corruptions, by {size}",
+            "an attack's change has about as many dimensions as that of corruptions: {size}",
+            _UNITS,
+        )
+    },
+    "LM-18": {
+        **_both("the intrinsic dimension (TwoNN) of early layers", falls=True, unit=_TWONN, before="clean, "),
+        **{
+            f"{name} beyond clean": Words(
+                f"by TwoNN the change that {makes} has more dimensions than the activations, by {{size}}",
+                f"by TwoNN the change that {makes} has fewer dimensions than the activations, by {{size}}",
+                f"by TwoNN the change that {makes} has about as many dimensions as the activations: {{size}}",
+                _TWONN,
+            )
+            for name, makes in (("corruptions", "corruptions make"), ("PGD", "PGD makes"))
+        },
+    },
+    "LM-19": {
+        "dead units": Words(
+            "α = 1 adds {size} of dead units",
+            "α = 1 takes away {size} of dead units",
+            "whether α = 1 adds dead units is not clear: {size}",
+            " points",
+        )
+    },
+    "LM-X2": _both(
+        "accuracy under the strongest of three attacks", falls=False, before="strongest of three, "
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is said on a part.
+
+    Attributes:
+        sentence: Words without a capital or a full stop.
+        round: "second" or "first": the round whose numbers these are.
+        clear: Whether the interval leaves out 0.
+    """
+
+    sentence: str
+    round: str
+    clear: bool
+
+
+def _size(words: Words, middle: float, low: float, high: float, *, signed: bool) -> str:
+    """Size of a change with its interval in words: without a sign where the verb says the direction."""
+    if (signed and words.turned) or (not signed and middle < 0):
+        middle, low, high = -middle, -high, -low
+    form = "+.2g" if signed else ".2g"
+    return f"{number(middle, form)}{words.unit} ({number(low, form)} to {number(high, form)})"
+
+
+def finding(row: Row, claim: str) -> Finding | None:
+    """What a row of the ledger says: by the second round where that has an interval, else by the first where
+    it measured the same. None where neither has an interval.
+
+    Args:
+        claim: Id of the row's claim.
+    """
+    words = WORDS.get(claim, {}).get(row.part.rule.name)
+    if words is None:
+        return None
+    numbers: second_round.Part | first_round.Part = row.part
+    which = "second"
+    if row.part.seeds < LEAST_SEEDS and row.first is not None:
+        numbers, which = row.first, "first"
+    if math.isnan(numbers.low):
+        return None
+    clear = numbers.low > 0 or numbers.high < 0
+    form = words.neither if not clear else words.up if numbers.low > 0 else words.down
+    size = _size(words, numbers.estimate, numbers.low, numbers.high, signed=not clear)
+    return Finding(form.format(size=size), which, clear)
+
+
+def findings(entry: Entry) -> list[Finding]:
+    """What the parts of a claim say, in their order, without those that say nothing."""
+    return [one for row in entry.rows if (one := finding(row, entry.claim.id))]
+
+
+def decides(entry: Entry) -> tuple[str, str]:
+    """The round whose verdict on a claim the book gives first, "second" or "first", and the verdict."""
+    if entry.verdict.seeds >= LEAST_SEEDS or not entry.first:
+        return "second", entry.verdict.verdict
+    return "first", entry.first_verdict
+
+
+def sentences(entry: Entry) -> str:
+    """The findings of a claim as sentences; "" where there are none."""
+    said = [one.sentence for one in findings(entry)]
+    return " ".join(f"{one[0].upper()}{one[1:]}." for one in said)
