@@ -65,6 +65,17 @@ for place, alpha in (("lowest", means.index.min()), ("highest", means.index.max(
 glue("networks", f"{len(summary)}", display=False)
 glue("setting", here.setting, display=False)
 
+# %% tags=["hide-input"]
+by_alpha = means.mean_selectivity
+figures.show(
+    figures.scale_of_selectivity(summary),
+    name="fig-question",
+    alt=f"""A horizontal scale of mean class selectivity with one dot a network. The lowest, at {by_alpha.min():.2f}, has α = {prose.number(by_alpha.idxmin(), "g")}; the
+    highest, at {by_alpha.max():.2f}, has α = {prose.number(by_alpha.idxmax(), "g")}. Words at the low end say robust to corruptions, at the high end robust to attacks.""",
+    caption=f"""The scale on which the paper places its networks, with ours on it: {len(summary)} networks ({here.setting}), trained on {prose.machines(summary)}. α
+    scales the selectivity term of the loss: negative values lower selectivity, 0 is plain cross-entropy, positive values raise it.""",
+)
+
 # %% [markdown]
 # The {glue:text}`networks` networks behind the first chapters ({glue:text}`setting`) span mean selectivities from {glue:text}`lowest-si`
 # (α = {glue:text}`lowest-alpha`, clean test accuracy {glue:text}`lowest-accuracy`) to {glue:text}`highest-si` (α = {glue:text}`highest-alpha`,

@@ -1,19 +1,24 @@
 # %% [markdown]
 # # Approach
 #
-# **Key points**
+# **What was found**
 #
-# - The class selectivity index compares a unit's mean activation for its best class with the mean over the other classes.
-# - One scalar α in the loss moves the mean index of a whole network. This chapter shows how far, layer by layer, and what it costs.
-# - Units that never fire have an index of 0 by definition. They are counted, and mean selectivity is shown with and without them.
+# {glue:md}`found`
+#
+# In brackets: 95 % intervals over seeds.
+#
+# **How it was measured.** The class selectivity index compares a unit's mean activation for its best class with the mean over the other classes. One scalar α in the
+# loss moves the mean index of a whole network. Units that never fire have an index of 0 by definition; they are counted, and means are shown with and without
+# them.
+#
+# **Question.** Does α control class selectivity, and does clean accuracy survive it? The paper says that selectivity rises with α (LM-1), that clean accuracy survives
+# low selectivity and suffers from high (LM-2), and its companion paper that ResNet20 gains dead units as α grows (LM-19)
+# {cite}`leavitt2020linking,leavitt2020selectivity`.
+#
+# Against it would count: selectivity that does not follow α, accuracy that falls just as much towards negative α, or a rise of selectivity that only dead units make.
 #
 # *Run time: seconds from the cache, with or without a GPU. A new α on digits takes about a minute; on CIFAR-10 the rerun command says how long before it
 # starts.*
-#
-# **Question.** Does α control class selectivity, and does clean accuracy survive it? The paper says that selectivity rises with α (LM-1), that clean
-# accuracy survives low selectivity and suffers from high (LM-2), and its companion paper that ResNet20 gains dead units as α grows (LM-19)
-# {cite}`leavitt2020linking,leavitt2020selectivity`. Against it would count: selectivity that does not follow α, accuracy that falls just as much towards
-# negative α, or a rise of selectivity that only dead units make.
 
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
@@ -26,7 +31,7 @@ recipe: str = "fast"  # fast or paper
 import pandas as pd
 
 from lib import papers, runs
-from lib.book import chapter, figures, prose, rounds, tables
+from lib.book import answer, chapter, figures, prose, rounds, tables
 
 here = chapter.parameters(globals())
 from myst_nb import glue
@@ -37,6 +42,8 @@ figures.setup()
 summary = runs.summary(here.trainings)
 units = runs.table("selectivity", here.trainings)
 glue("n", f"{len(summary)}", display=False)
+entries = rounds.entries(here, summary, only=["LM-1", "LM-2", "LM-19"])
+glue("found", answer.key_points(entries), display=False)
 glue("setting", here.setting, display=False)
 glue("devices", prose.machines(summary), display=False)
 
@@ -102,9 +109,10 @@ for name, alpha in (("low", by_alpha.index[0]), ("high", by_alpha.index[-1])):
         glue(f"{name}-{column.split('_')[0]}", f"{by_alpha[column][alpha]:.3f}", display=False)
 
 # %% [markdown]
-# Over the {glue:text}`n` networks ({glue:text}`setting`), mean selectivity goes from {glue:text}`low-mean` at α = {glue:text}`low-alpha` to
-# {glue:text}`high-mean` at α = {glue:text}`high-alpha`, rising {glue:text}`order`. With dead units left out, from {glue:text}`low-live` to
-# {glue:text}`high-live`, rising {glue:text}`live-order`. It does not show why: α acts on minibatches, the figure is measured on the whole test set.
+# Mean selectivity goes from {glue:text}`low-mean` at α = {glue:text}`low-alpha` to {glue:text}`high-mean` at α = {glue:text}`high-alpha`, rising
+# {glue:text}`order`. With dead units left out, it goes from {glue:text}`low-live` to {glue:text}`high-live`, rising {glue:text}`live-order`.
+#
+# This does not show why: α acts on minibatches, the figure is measured on the whole test set.
 #
 # ## Layer by layer
 
@@ -144,9 +152,8 @@ glue("dead-most", f"{percent.max():.1f} %", display=False)
 glue("dead-most-alpha", prose.number(percent.idxmax(), "g"), display=False)
 
 # %% [markdown]
-# {glue:text}`dead-low` of the units are dead at α = {glue:text}`low-alpha`, {glue:text}`dead-high` at α = {glue:text}`high-alpha`; the most,
-# {glue:text}`dead-most`, at α = {glue:text}`dead-most-alpha`. A dead unit counts as 0 in the mean index, so dead units pull the mean *down* where α pushes
-# it up. That is why both versions are shown.
+# The most units are dead, {glue:text}`dead-most`, at α = {glue:text}`dead-most-alpha`; at α = {glue:text}`low-alpha` they are {glue:text}`dead-low`. A dead unit counts as 0
+# in the mean index, so dead units pull the mean *down* where α pushes it up. That is why both versions are shown.
 #
 # ## The price in clean accuracy
 
@@ -164,14 +171,13 @@ for name, value in (("low", accuracy.iloc[0]), ("high", accuracy.iloc[-1]), ("be
 glue("accuracy-best-alpha", prose.number(accuracy.idxmax(), "g"), display=False)
 
 # %% [markdown]
-# The best mean clean accuracy is {glue:text}`accuracy-best`, at α = {glue:text}`accuracy-best-alpha`. It is {glue:text}`accuracy-low` at α =
-# {glue:text}`low-alpha` and {glue:text}`accuracy-high` at α = {glue:text}`high-alpha`. Later chapters therefore show robustness both raw and relative to
-# clean accuracy.
+# The best mean clean accuracy is {glue:text}`accuracy-best`, at α = {glue:text}`accuracy-best-alpha`. It is {glue:text}`accuracy-low` at α = {glue:text}`low-alpha`.
+#
+# At α = {glue:text}`high-alpha` it is {glue:text}`accuracy-high`. Later chapters therefore show robustness both raw and relative to clean accuracy.
 #
 # ## Recipe
 #
-# What was done, and how sure we are that the paper did the same: *established* was read in the authors' words or in the code base they name, *recalled* is
-# unverified, *choice* is ours.
+# What was done, and how sure we are that the paper did the same ({doc}`16-certainty` explains the words):
 
 # %% tags=["hide-input"]
 figures.show_table(tables.hyperparameters(here.trainings[0]))
@@ -179,15 +185,15 @@ figures.show_table(tables.hyperparameters(here.trainings[0]))
 # %% [markdown]
 # ## Verdict
 #
-# The rules of the second round, and when each was written: {doc}`07-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
+# How the rules decide: {doc}`07-discussion`. The first round's rule: {glue:text}`rule`
 
 # %%
 glue("rule", papers.RULE, display=False)
-figures.show_ledger(rounds.entries(here, summary, only=["LM-1", "LM-2", "LM-19"]), name="fig-verdicts")
+figures.show_ledger(entries, name="fig-verdicts")
 
 # %% [markdown]
-# LM-2's statistic compares the two ends: that accuracy *survives* low selectivity, it does not test. So here is what lowering selectivity costs (mean over seeds and
-# 95 % t interval; not judged):
+# In the first round LM-2's statistic compares the two ends: that accuracy *survives* low selectivity, it does not test. So here is what lowering selectivity costs
+# (mean over seeds and 95 % t interval; not judged):
 
 # %% tags=["hide-input"]
 ends = [(0.0, alpha) for alpha in sorted(here.alphas) if alpha < 0]
@@ -198,5 +204,5 @@ costs = [
 figures.show_table(pd.concat(costs, ignore_index=True).rename(columns={"measure": ""}))
 
 # %% [markdown]
-# LM-2's clause on ResNet20 alone, and the leaky ReLU of LM-19, are not tested. Sources are listed under {doc}`references`; the runs behind every figure
-# under {doc}`13-runs`.
+# LM-2's clause on ResNet20 alone, and the leaky ReLU of LM-19, are not tested. The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`;
+# the runs behind every figure under {doc}`13-runs`.

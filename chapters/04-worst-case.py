@@ -1,14 +1,17 @@
 # %% [markdown]
 # # Worst-case robustness
 #
-# **Key points**
+# **What was found**
 #
-# - Every network is attacked with images made against itself (FGSM, PGD) and, as a control, with images made against others.
-# - The paper says that high class selectivity helps here: accuracy under attack rises with α.
-# - α also changes how sure a network is of its answers. So the attacks are repeated with losses that do not depend on that, and every attack is checked
-#   for signs that it failed for reasons other than robustness. The answer stands under *Does it survive?* below.
+# - None of these networks is robust. Under the strongest PGD in a ball {glue:text}`nothing` still classified correctly, by any network that keeps its clean
+#   accuracy. The rest of this page compares networks at smaller strengths, where something is left.
+# {glue:md}`found`
 #
-# *Run time: seconds from the cache. A CIFAR-10 network not attacked yet takes about five minutes on one CPU core, one not trained yet its training too.*
+# In brackets: 95 % intervals over seeds.
+#
+# **How it was measured.** Every network is attacked with images made against itself (FGSM, PGD) and, as a control, with images made against others. α also changes
+# how sure a network is of its answers. So the attacks are repeated with losses that do not depend on that, and every attack is checked for signs that it failed
+# for reasons other than robustness.
 #
 # **Question.** Is a network whose units are more selective for classes harder to fool by small changes of the pixels, chosen to fool it
 # {cite}`leavitt2020linking`?
@@ -18,10 +21,9 @@
 # | **why** | A unit that answers to one class alone is moved by few directions in the space of images. | What is spread over many units cannot be changed in all of them by little. |
 # | **accuracy under attack** | *rises* with α | *falls* as α rises |
 #
-# The words in the table are ours. That the ordering by α on clean images turns around under FGSM by ε = 0.002 is *established*, as is the direction of what
-# follows on the Jacobian, and PGD for ResNet50. The paper's step of 0.0001, that the strength of PGD is its number of steps, and the control with others' images
-# are *recalled*: from general knowledge of the paper, not vouched for. Which number of steps decides is *our choice*, and so are the scale of the pixels, [0, 1],
-# on which every ε depends, the norm of the Jacobian, no random start, and that pixels are clipped.
+# The paper says that it helps {glue:md}`established`: clean accuracy falls as α rises, and under FGSM that ordering turns around.
+#
+# *Run time: seconds from the cache. A CIFAR-10 network not attacked yet takes about five minutes on one CPU core, one not trained yet its training too.*
 
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
@@ -34,7 +36,7 @@ recipe: str = "fast"  # fast or paper
 import pandas as pd
 
 from lib import papers, runs
-from lib.book import chapter, figures, prose, rounds, tables
+from lib.book import answer, chapter, figures, prose, rounds, tables
 from lib.measurements import masking
 from lib.papers import first_round, first_statistics
 
@@ -66,6 +68,8 @@ means = summary.select_dtypes("number").groupby("alpha").mean()
 percent = means.filter(regex="accuracy|ball_|attacked|autoattack|^dead$").mul(100)
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
 low_spared, high_spared = first_statistics.spared(summary, "ball_worst")
+entries = rounds.entries(here, summary, only=["LM-7", "LM-8", "LM-9", "LM-10", "LM-X2"])
+glue("found", answer.key_points(entries), display=False)
 glue("networks", networks, display=False)
 glue("devices", prose.machines(summary), display=False)
 places = {"middle": middle, "low": low, "high": high, "low-spared": low_spared, "high-spared": high_spared}
@@ -100,14 +104,12 @@ for side, (_, rise) in zip(("low", "high"), level.iterrows(), strict=True):
 # *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`13-runs`. Pixels are in [0, 1]. Images that PGD makes follow
 # gradients in bfloat16 and are scored in float32; the tests and the page {doc}`14-speed` compare with float32 throughout.*
 #
-# **First of all: none of these networks is robust.** Under the strongest PGD in a ball {glue:text}`nothing` still classified correctly, by any network that
-# keeps its clean accuracy. What follows compares networks at smaller strengths, where something is left.
-#
 # ## As the paper attacks: FGSM and PGD
 #
 # FGSM {cite}`goodfellow2015explaining` moves every pixel once, by ε, along the sign of the loss's gradient. PGD {cite}`madry2018towards` takes small steps of that
-# kind, here of {glue:text}`step`, from the image itself; its strength is the number of steps. Every number of steps is read off one attack. It may go as far as
-# {glue:text}`budget` (recalled), which does not bind: {glue:text}`steps` steps reach {glue:text}`reach` at most.
+# kind, here of {glue:text}`step` {glue:md}`recalled`, from the image itself {glue:md}`ours`. Its strength is the number of steps {glue:md}`recalled`, and every
+# number of steps is read off one attack. It may go as far as {glue:text}`budget` {glue:md}`recalled`, which does not bind: {glue:text}`steps` steps reach
+# {glue:text}`reach` at most.
 
 # %% tags=["hide-input"]
 fgsm = curve(rows, "fgsm")
@@ -130,22 +132,17 @@ figures.show(
 )
 
 # %% [markdown]
-# Without an attack, accuracy on these images is {glue:text}`low-attacked_clean` % at α = {glue:text}`low`, {glue:text}`middle-attacked_clean` % at
-# {glue:text}`middle` and {glue:text}`high-attacked_clean` % at {glue:text}`high`. Under FGSM with ε = {glue:text}`fgsm` these become
-# {glue:text}`low-fgsm_accuracy` %, {glue:text}`middle-fgsm_accuracy` % and {glue:text}`high-fgsm_accuracy` %; after {glue:text}`steps` steps of PGD,
-# {glue:text}`low-pgd_accuracy` %, {glue:text}`middle-pgd_accuracy` % and {glue:text}`high-pgd_accuracy` %. A network that recognises few clean images cannot
-# recognise many under attack. So where accuracies are compared, low and high α are the outermost that cost at most {glue:text}`spared-points` points of clean
-# accuracy against α = 0: here {glue:text}`low-spared` and {glue:text}`high-spared`. At these two, accuracy without an attack is
-# {glue:text}`low-spared-attacked_clean` % and {glue:text}`high-spared-attacked_clean` %, under FGSM {glue:text}`low-spared-fgsm_accuracy` % and
-# {glue:text}`high-spared-fgsm_accuracy` %, after PGD {glue:text}`low-spared-pgd_accuracy` % and {glue:text}`high-spared-pgd_accuracy` %.
+# A network that is often wrong on clean images cannot be right under attack. So low and high α are compared at the outermost values that cost at most
+# {glue:text}`spared-points` points of clean accuracy: here {glue:text}`low-spared` and {glue:text}`high-spared`.
 #
-# In the paper, clean accuracy falls as α rises, and the attack turns that around. Here, from α = {glue:text}`low-spared` to {glue:text}`middle`, accuracy on these
-# images changes by {glue:text}`rise-low-clean` points without an attack and by {glue:text}`rise-low-fgsm` under FGSM; from {glue:text}`middle` to
-# {glue:text}`high-spared`, by {glue:text}`rise-high-clean` and {glue:text}`rise-high-fgsm`. Where it does not fall without an attack, there is nothing to turn
-# around, and a rise under attack may be that of clean accuracy. (The part of LM-7 that is about clean images reads the whole test set.)
+# In the paper, clean accuracy falls as α rises, and the attack turns that around {glue:md}`established`. Here, from α = {glue:text}`low-spared` to
+# {glue:text}`middle`, accuracy changes by {glue:text}`rise-low-clean` points without an attack and by {glue:text}`rise-low-fgsm` under FGSM.
 #
-# Where the ordering turns is another question for another network and other pixels than the paper's. So here are the same differences at every strength of FGSM;
-# the first row, without an attack, says how much of a rise was there before. Only ε = {glue:text}`fgsm` decides, the other rows are shown and not judged:
+# From {glue:text}`middle` to {glue:text}`high-spared`, it changes by {glue:text}`rise-high-clean` and {glue:text}`rise-high-fgsm`. Where accuracy does not fall
+# without an attack, there is nothing to turn around, and a rise under attack may be that of clean accuracy.
+#
+# The ordering may turn at another strength on another network and other images. So here are the same differences at every strength. The first row, without an
+# attack, says how much of a rise was there before. Only ε = {glue:text}`fgsm` decides; the other rows are shown and not judged:
 
 # %% tags=["hide-input"]
 strengths = fgsm.assign(epsilon=fgsm.epsilon.fillna(0))
@@ -159,9 +156,11 @@ figures.show_table(steps.assign(epsilon=[f"{epsilon:.3g}" for epsilon in steps.e
 # ## How far an image's logits can be moved
 #
 # The norm of the Jacobian of the logits with respect to the pixels says how much a small change can do. It also grows with the scale of the logits, which α
-# changes. So it is shown plainly (we take the logits and the Frobenius norm; which the paper took is not known to us), and divided by the spread of the image's own
-# logits. The claim is decided by the mean of its logarithm, which is our choice too: a few images with a very large norm would decide the plain mean. An image
-# of norm 0, which no small change moves at all, has no logarithm and is left out of it: {glue:text}`flat` images, all networks together.
+# changes. So it is shown plainly, and divided by the spread of the image's own logits.
+#
+# The claim is decided by the mean of the norm's logarithm {glue:md}`ours`: a few images with a very large norm would decide the plain mean. An image of norm 0,
+# which no small change moves at all, has no logarithm and is left out: {glue:text}`flat` images, all networks together. Logits and the Frobenius norm are our
+# choice too {glue:md}`ours`.
 
 # %% tags=["hide-input"]
 figures.show(
@@ -175,11 +174,8 @@ figures.show(
 )
 
 # %% [markdown]
-# At α = {glue:text}`low` the norm is {glue:text}`low-jacobian`, at {glue:text}`middle` it is {glue:text}`middle-jacobian`, at {glue:text}`high` it is
-# {glue:text}`high-jacobian`; divided by the spread, {glue:text}`low-relative_jacobian`, {glue:text}`middle-relative_jacobian` and
-# {glue:text}`high-relative_jacobian`; the mean of its logarithm to base 10 is {glue:text}`low-log_jacobian`, {glue:text}`middle-log_jacobian` and
-# {glue:text}`high-log_jacobian`. Nothing passes through units that never fire: on the whole test set, {glue:text}`low-dead` %, {glue:text}`middle-dead` % and
-# {glue:text}`high-dead` % of all units.
+# Nothing passes through units that never fire. On the whole test set these are {glue:text}`low-dead` % of all units at α = {glue:text}`low`, {glue:text}`middle-dead` %
+# at {glue:text}`middle` and {glue:text}`high-dead` % at {glue:text}`high`.
 #
 # ## Images made against others
 #
@@ -201,11 +197,8 @@ figures.show(
 )
 
 # %% [markdown]
-# At radius {glue:text}`transfer`: {glue:text}`low-transfer_accuracy` % at α = {glue:text}`low`, {glue:text}`middle-transfer_accuracy` % at {glue:text}`middle`,
-# {glue:text}`high-transfer_accuracy` % at {glue:text}`high`, where {glue:text}`high-attacked_clean` % of the clean images are recognised. At the α that decide,
-# {glue:text}`low-spared` and {glue:text}`high-spared`: {glue:text}`low-spared-transfer_accuracy` % and {glue:text}`high-spared-transfer_accuracy` %, and at
-# {glue:text}`middle` {glue:text}`middle-transfer_accuracy` %. Where next to nothing is recognised, a change of some tenths of a point is a few images. So, as for
-# FGSM, the same differences at every radius; only {glue:text}`transfer` decides, the other rows are shown and not judged:
+# Where almost every image fools the network, a change of some tenths of a point is a few images. So, as for FGSM, here are the same differences at every radius. Only
+# {glue:text}`transfer` decides; the other rows are shown and not judged:
 
 # %% tags=["hide-input"]
 radii = tables.changes(theirs.sort_values("epsilon"), "epsilon", "accuracy", [(low_spared, middle), (middle, high_spared)], scale=100)
@@ -217,14 +210,15 @@ figures.show_table(radii.assign(epsilon=[f"{255 * epsilon:.3g}/255" for epsilon 
 #
 # ## Does it survive?
 #
-# The gradient of the cross-entropy vanishes where a network is sure of the right class, and an attack along it then fails for a reason that is not robustness.
-# The *margin* {cite}`carlini2017towards`, the strongest wrong logit minus the right one, has no such limit. *Temperature-PGD* follows all wrong classes, weighted by a softmax of
-# temperature {glue:text}`temperature`, counted in spreads of the image's logits: multiplying all logits changes neither attack. Its formula is our reconstruction
-# of an attack by {cite:t}`tian2021analysis`; that the temperature is counted so is our choice, and its value was the strongest of those tried on 400 training
-# images of the networks with α = 0 and 1; the other losses have nothing to tune. All take {glue:text}`ball-steps` steps of a quarter of the radius
-# {glue:text}`ball`. An image counts as standing only if it is recognised each time it is looked at on the way, here and in all smaller balls. AutoAttack
-# {cite}`croce2020reliable` is shown where it has been run, on fewer images: its standard version, which is APGD on the cross-entropy, APGD on targets, FAB, and
-# Square, which sees no gradient.
+# The gradient of the cross-entropy vanishes where a network is sure of the right class. An attack along it then fails for a reason that is not robustness. The
+# *margin* {cite}`carlini2017towards`, the strongest wrong logit minus the right one, has no such limit.
+#
+# *Temperature-PGD* follows all wrong classes, weighted by a softmax of temperature {glue:text}`temperature`, counted in spreads of the image's logits: multiplying
+# all logits changes neither attack. Its formula is our reconstruction of an attack by {cite:t}`tian2021analysis` {glue:md}`ours`. Its temperature was the
+# strongest of those tried on training images.
+#
+# All take {glue:text}`ball-steps` steps of a quarter of the radius {glue:text}`ball`. An image counts as surviving only if no step, at this or any smaller radius,
+# fooled the network. AutoAttack {cite}`croce2020reliable` is shown where it has been run, on fewer images. It ends in Square, which sees no gradient.
 
 # %% tags=["hide-input"]
 shown = {"ball_cross_entropy": "PGD, cross-entropy", "ball_margin": "PGD, margin", "ball_temperature": "Temperature-PGD"}
@@ -266,19 +260,17 @@ for name, value in (100 * relative.groupby("alpha").mean().reindex([middle]).ilo
     glue(f"relative-{name}", prose.number(value, ".1f"), display=False)
 
 # %% [markdown]
-# On the margin, {glue:text}`low-ball_margin` % stand at α = {glue:text}`low`, {glue:text}`middle-ball_margin` % at {glue:text}`middle`,
-# {glue:text}`high-ball_margin` % at {glue:text}`high`; on the cross-entropy, {glue:text}`low-ball_cross_entropy` %, {glue:text}`middle-ball_cross_entropy` % and
-# {glue:text}`high-ball_cross_entropy` %. {glue:text}`autoattack`.
+# {glue:text}`autoattack`.
 #
-# **Did the cross-entropy mislead?** In points of accuracy, PGD on it leaves this much more standing than the stronger of the other two losses:
-# {glue:text}`beyond`. Where that is 0 or below, the cross-entropy's gradient was no obstacle, and an ordering under it is not made by it; where it is above, a part
-# of what stands under the cross-entropy is not robustness. How sure the networks are of the same images unattacked, as the mean of the largest softmax:
-# {glue:text}`sure`.
+# **Did the cross-entropy mislead?** PGD on it leaves this many more points of accuracy than the stronger of the other two losses: {glue:text}`beyond`. At 0 or
+# below, the gradient of the cross-entropy was no obstacle. Above, part of what survives it is not robustness.
 #
-# **How strong are these attacks?** Of the images that a network with α = {glue:text}`middle` recognises unattacked, the strongest of the three leaves
-# {glue:text}`relative-three` % standing, AutoAttack {glue:text}`relative-auto` % (of fewer images).
+# **How sure are the networks?** The mean of the largest softmax on the same images, unattacked: {glue:text}`sure`.
 #
-# **Does the ordering survive?** By the rule under *Verdict*, that accuracy rises from low α to 0 and from 0 to high α is {glue:text}`survives`.
+# **How strong are these attacks?** Of the images that a network with α = {glue:text}`middle` classifies correctly, the strongest of the three leaves
+# {glue:text}`relative-three` %, AutoAttack {glue:text}`relative-auto` % (of fewer images).
+#
+# **Does the ordering survive?** That accuracy rises from low α to 0 and from 0 to high α is, by the first round's rule, {glue:text}`survives`.
 #
 # ### Checks on the attacks themselves
 
@@ -290,9 +282,8 @@ glue("flagged", f"{len(checks[checks.tripped][['alpha', 'seed']].drop_duplicates
 figures.show_table(flagged)
 
 # %% [markdown]
-# *{glue:text}`flagged` networks trip some check; the second table says which, at which α and on which attacks. The limits were written {glue:text}`limits`. The
-# rules below, too, were written before these tables were whole; what was known by then stands in {doc}`07-discussion`. A verdict below may rest on a flagged
-# network: the table says at which α and seeds.*
+# *{glue:text}`flagged` networks trip some check. The second table says which, at which α and on which attacks; a verdict may rest on a flagged network. When limits and
+# rules were written, and what was known by then: {doc}`16-certainty`. (The limits of these checks: {glue:text}`limits`.)*
 #
 # ## Average case against worst case
 
@@ -316,11 +307,12 @@ figures.show(
 )
 
 # %% [markdown]
-# If there were a trade-off between the two, the points would fall from the upper left to the lower right. An α that costs much clean accuracy is moved down and
-# to the left by that alone. So the rank correlation of the two over α, worked out for each seed, is given for all {glue:text}`rank-all-alphas` α,
-# {glue:text}`rank-all`, and for the {glue:text}`rank-spared-alphas` from {glue:text}`low-spared` to {glue:text}`high-spared`, which spare clean accuracy:
-# {glue:text}`rank-spared`, and {glue:text}`rank-auto` with AutoAttack in place of the three attacks (means over seeds, in brackets 95 % t intervals; below 0 speaks
-# for a trade-off). No rule was written for it before it was seen, so nothing is judged.
+# If there were a trade-off between the two, the points would fall from the upper left to the lower right. An α that costs much clean accuracy is moved down and to the
+# left by that alone. So the rank correlation over α, worked out for each seed, is given twice.
+#
+# Over all {glue:text}`rank-all-alphas` α it is {glue:text}`rank-all`. Over the {glue:text}`rank-spared-alphas` that spare clean accuracy it is
+# {glue:text}`rank-spared`, and with AutoAttack {glue:text}`rank-auto`. Below 0 speaks for a trade-off. No rule was written for it before it was seen, so nothing is
+# judged.
 #
 # ## All the numbers
 
@@ -328,22 +320,21 @@ figures.show(
 figures.show_table(tables.attacked_by_alpha(summary))
 
 # %% [markdown]
-# *Means over seeds; in brackets their 95 % t interval from three seeds on, which may reach beyond what is possible (below 0, say) where seeds differ much. On
-# {glue:text}`networks`, AutoAttack on the first {glue:text}`autoattack-images`. FGSM with ε = {glue:text}`fgsm`; PGD with {glue:text}`steps` steps of
-# {glue:text}`step`; balls and AutoAttack of radius {glue:text}`ball`; images made for others of radius {glue:text}`transfer`. Confidence: mean of the largest
-# softmax, unattacked. Which networks are flagged stands above.*
+# *Means over seeds, in brackets 95 % t intervals, which may reach beyond what is possible where seeds differ much. On {glue:text}`networks`, AutoAttack on the first
+# {glue:text}`autoattack-images`. FGSM with ε = {glue:text}`fgsm`; PGD with {glue:text}`steps` steps of {glue:text}`step`; balls and AutoAttack of radius
+# {glue:text}`ball`; images made for others of radius {glue:text}`transfer`. Confidence: mean of the largest softmax, unattacked.*
 #
 # ## Verdict
 #
-# The rules of the second round, and when each was written: {doc}`07-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
+# How the rules decide: {doc}`07-discussion`. The first round's rule: {glue:text}`rule`
 
 # %%
 glue("rule", papers.RULE, display=False)
-figures.show_ledger(rounds.entries(here, summary, only=["LM-7", "LM-8", "LM-9", "LM-10", "LM-X2"]), name="fig-verdicts")
+figures.show_ledger(entries, name="fig-verdicts")
 
 # %% [markdown]
-# And the question that the paper did not ask, by the same rule: does the ordering hold under attacks that do not depend on how sure a network is? The first row,
-# PGD on the cross-entropy, does depend on it, and is what the others are compared with.
+# The paper did not ask whether the ordering holds under attacks that do not depend on how sure a network is. By the same rule (the first row, PGD on the cross-entropy,
+# does depend on it, and is what the others are compared with):
 
 # %%
 figures.show_table(surviving[["claim", "verdict", "ours", "statistic"]])

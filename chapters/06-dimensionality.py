@@ -1,13 +1,14 @@
 # %% [markdown]
 # # Dimensionality
 #
-# **Key points**
+# **What was found**
 #
-# - How many dimensions do a layer's activations fill, and how many the change that a perturbation makes in them? Counted by principal components, and by TwoNN.
-# - The paper reports more dimensions at low selectivity, in early layers; still more so for the change; and more for attacks than for corruptions.
-# - The two kinds of change share one axis here, and one figure compares them layer by layer: that was asked for by the paper's reviewers.
+# {glue:md}`found`
 #
-# *Run time: seconds from the cache. A CIFAR-10 network not measured yet takes about three minutes on one CPU core, one not trained yet its training too.*
+# In brackets: 95 % intervals over seeds.
+#
+# **How it was measured.** How many dimensions do a layer's activations fill, and how many the change that a perturbation makes in them? Counted by principal
+# components, and by TwoNN. The two kinds of change share one axis, and one figure compares them layer by layer; the paper's reviewers had asked for that.
 #
 # **Question.** Does selectivity act on robustness through the number of dimensions in which a network represents its input
 # {cite}`leavitt2020linking`?
@@ -17,7 +18,9 @@
 # | **why** | Many dimensions leave room for what corruptions do not touch, and for what an attack can find. | Robustness depends on what is represented, not on how much room it takes. |
 # | **dimensions of early layers** | *fall* as α rises, for clean activations and for changes | show *no order* in α |
 #
-# The words in the table are ours. LM-15 to LM-18 are *established* in their direction; details marked so below are *recalled*.
+# The paper says that they fall, still more so for changes, and that attacks change more dimensions than corruptions {glue:md}`established`.
+#
+# *Run time: seconds from the cache. A CIFAR-10 network not measured yet takes about three minutes on one CPU core, one not trained yet its training too.*
 
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
@@ -30,7 +33,7 @@ recipe: str = "fast"  # fast or paper
 import pandas as pd
 
 from lib import papers, runs
-from lib.book import chapter, figures, prose, rounds, tables
+from lib.book import answer, chapter, figures, prose, rounds, tables
 from lib.papers import first_statistics
 
 here = chapter.parameters(globals())
@@ -60,6 +63,8 @@ twonn = summary.groupby("alpha")[["twonn_clean", "twonn_corruption", "twonn_atta
 whole = 100 * summary.groupby("alpha").agg(clean=("clean_accuracy", "mean"), dead=("dead", "mean"))
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
 low_spared, high_spared = first_statistics.spared(summary)
+entries = rounds.entries(here, summary, only=["LM-15", "LM-16", "LM-17", "LM-18"])
+glue("found", answer.key_points(entries), display=False)
 glue("networks", networks, display=False)
 glue("devices", prose.machines(summary), display=False)
 glue("high-spared", prose.number(high_spared, "g"), display=False)
@@ -80,18 +85,17 @@ for name, text in prose.numbers_at({"middle": middle, "low": low, "high": high},
 #
 # ## What is measured
 #
-# A layer's activations are a matrix, images × units, each unit averaged over space. Its *dimensionality* is the number of principal components that hold 95 % of
-# the variance, divided by the number of units. That averaging over space comes first is our choice, which the paper's axis *dimensionality per unit* supports.
-# Clean activations are those of {glue:text}`everything` test images.
+# A layer's activations are a matrix, images × units, each unit averaged over space {glue:md}`ours`. Its *dimensionality* is the number of principal components that
+# hold 95 % of the variance, divided by the number of units. Clean activations are those of {glue:text}`everything` test images.
 #
-# A *change* is the difference, image by image, between the activations of a clean image and of its perturbed copy; its dimensionality is counted in the same way, on
-# the first {glue:text}`images` images. Corruptions: all {glue:text}`cells` pairs of type and severity, one count each, then averaged (recalled). Attack: PGD against
-# this very network, {glue:text}`steps` steps of {glue:text}`step` (both recalled), on the cross-entropy.
+# A *change* is the difference, image by image, between the activations of a clean image and of its perturbed copy. Its dimensionality is counted in the same way, on
+# the first {glue:text}`images` images. Corruptions: all {glue:text}`cells` pairs of type and severity, one count each, then averaged {glue:md}`recalled`.
 #
-# Dead units count among the units, so that they lower this number; a layer all of whose samples are equal counts as 0.
+# The attack is PGD against this very network, {glue:text}`steps` steps of {glue:text}`step` {glue:md}`recalled`, on the cross-entropy. Dead units count among the
+# units, so that they lower this number; a layer all of whose samples are equal counts as 0.
 #
-# *Early* are the first 9/17 of the layers, here {glue:text}`early` of {glue:text}`layers`: of ResNet18's 17 layers the paper speaks of those up to the 9th, while it
-# has ResNet20's dimensions fall in all layers (both recalled); the same share for another network is our choice.
+# *Early* are the first 9/17 of the layers, here {glue:text}`early` of {glue:text}`layers`. Of ResNet18's 17 layers the paper speaks of those up to the 9th, while it
+# has ResNet20's dimensions fall in all layers {glue:md}`recalled`; the same share for another network is our choice {glue:md}`ours`.
 
 # %% tags=["hide-input"]
 label = "components for 95 % of variance,\n% of units"
@@ -108,14 +112,11 @@ figures.show(
 )
 
 # %% [markdown]
-# In the early layers, clean activations take {glue:text}`low-dimension_clean` % of the units at α = {glue:text}`low`, {glue:text}`middle-dimension_clean` % at
-# {glue:text}`middle` and {glue:text}`high-dimension_clean` % at {glue:text}`high`. The change by corruptions takes {glue:text}`low-dimension_corruption` %,
-# {glue:text}`middle-dimension_corruption` % and {glue:text}`high-dimension_corruption` %, the change by PGD {glue:text}`low-dimension_attack` %,
-# {glue:text}`middle-dimension_attack` % and {glue:text}`high-dimension_attack` %; clean activations of those same images {glue:text}`low-dimension_same` %,
-# {glue:text}`middle-dimension_same` % and {glue:text}`high-dimension_same` %. Clean accuracy is {glue:text}`low-clean` %, {glue:text}`middle-clean` % and
-# {glue:text}`high-clean` %, dead are {glue:text}`low-dead` %, {glue:text}`middle-dead` % and {glue:text}`high-dead` % of the units: a difference at a ruined end may
-# come with the ruin. The rule reads the early layers and the ends of the range; this table, which is not judged, has also the other layers,
-# {glue:text}`high-spared` (the highest α that costs at most {glue:text}`spared-points` points of clean accuracy), and live units alone:
+# The first round's rule reads the early layers and the ends of the range. Where α ruins clean accuracy, a difference may only reflect that: at α = {glue:text}`high`
+# clean accuracy is {glue:text}`high-clean` %, and {glue:text}`high-dead` % of the units are dead.
+#
+# So this table, which is not judged, has also the other layers, live units alone, and {glue:text}`high-spared`, the highest α that costs at most
+# {glue:text}`spared-points` points of clean accuracy:
 
 # %% tags=["hide-input"]
 PLACES = {"early layers": clean[clean.early], "late layers": clean[~clean.early], "all layers": clean}
@@ -196,21 +197,19 @@ figures.show(
 )
 
 # %% [markdown]
-# In the early layers: clean {glue:text}`low-twonn_clean` at α = {glue:text}`low`, {glue:text}`middle-twonn_clean` at {glue:text}`middle`,
-# {glue:text}`high-twonn_clean` at {glue:text}`high`; corruptions {glue:text}`low-twonn_corruption`, {glue:text}`middle-twonn_corruption` and
-# {glue:text}`high-twonn_corruption`; PGD {glue:text}`low-twonn_attack`, {glue:text}`middle-twonn_attack` and {glue:text}`high-twonn_attack`. Samples that are
-# equal count once; a layer all of whose samples are equal counts as 0. TwoNN has no answer for {glue:text}`lost` of the layers and changes, where hardly any
-# sample differs from the others, and these are left out. LM-18 asks less than LM-15 to LM-17 do: one fall, from the lowest α to the highest, and the order of the
-# changes at α = 0 alone. So it can hold where they do not.
+# Samples that are equal count once; a layer all of whose samples are equal counts as 0. TwoNN has no answer for {glue:text}`lost` of the layers and changes, where
+# hardly any sample differs from the others, and these are left out.
+#
+# In the first round LM-18 asks less than LM-15 to LM-17 do: one fall, from the lowest α to the highest, and the order of the changes at α = 0 alone. So it can hold
+# where they do not.
 #
 # ## Verdict
 #
-# The rules of the second round, and when each was written: {doc}`07-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule`
+# How the rules decide: {doc}`07-discussion`. The first round's rule: {glue:text}`rule`
 
 # %%
 glue("rule", papers.RULE, display=False)
-ids = ["LM-15", "LM-16", "LM-17", "LM-18"]
-figures.show_ledger(rounds.entries(here, summary, only=ids), name="fig-verdicts")
+figures.show_ledger(entries, name="fig-verdicts")
 
 # %% [markdown]
 # What this does not show: that dimensionality makes a network robust or vulnerable. The authors do not claim it either: α changes robustness, and it changes

@@ -1,12 +1,11 @@
 # %% [markdown]
 # # Discussion: the ledger of claims
 #
-# **Key points**
+# **Conclusion.** {glue:md}`conclusion`
 #
-# - Every claim of the paper that our protocol lists is here, those not tested included, with what was measured, how sure the measurement is, and the verdict.
-# - There are two rounds. The first explored three seeds. The second asks five fresh ones by rules that were written before any of them was trained: its
-#   verdicts are the book's.
-# - All claims are asked of the same networks. So it is said what is left when they are asked together, and how often the rules err where there is no effect.
+# **How this page came about.** Every claim of the paper that our protocol lists is here, those not tested included. The first round explored three seeds. The second
+# asks five fresh ones, by rules that were written before any of them was trained: its verdicts are the book's. All claims are asked of the same networks, so it is
+# said what is left when they are asked together, and how often the rules err where there is no effect.
 #
 # *Run time: seconds, all from the cache.*
 
@@ -19,8 +18,8 @@ recipe: str = "fast"  # fast or paper
 
 # %%
 from lib import papers, runs
+from lib.book import answer, figures, prose, rounds
 from lib.book import chapter as book_chapter
-from lib.book import figures, prose, rounds
 from lib.papers import first_round, ledger, second_round, simulation, statistics
 
 here = book_chapter.parameters(globals())
@@ -39,6 +38,7 @@ networks = f"{len(summary)} networks ({here.setting}), trained on {prose.machine
 # %% tags=["remove-input"]
 asked = second_round.together([one.verdict for one in entries])
 glue("found", ledger.in_words(entries), display=False)
+glue("conclusion", answer.conclusion(entries), display=False)
 glue("second", rounds.seeds_at_hand(), display=False)
 glue("dated", f"{rules().written}", display=False)
 glue("level", f"{rules().level:g}", display=False)
@@ -82,21 +82,22 @@ figures.show_ledger(entries, name="fig-ledger")
 
 # %% [markdown]
 # A row is a part of a claim: for most, what lowering selectivity does and what raising it does. Positive numbers speak for the paper. An axis is about linear near 0
-# and goes by factors beyond, so that small and large effects can both be read on it. A claim folds out: its statistic and its values seed by seed, what was
-# published, how sure it is that the paper says so (*established* was read in the authors' own words, figures or replies to reviewers; *recalled* is from general
-# knowledge of the paper and is not vouched for), the first round's result, and the figure that shows it.
+# and goes by factors beyond, so that small and large effects can both be read on it.
+#
+# A claim folds out: its statistic and its values seed by seed, what was published, how sure it is that the paper says so ({doc}`16-certainty`), the first round's
+# result, and the figure that shows it.
 #
 # ## How the second round decides
 #
 # Its rules were written on {glue:text}`dated`, when the first round had been looked at in every way and no network of a later seed existed
 # (`lib/papers/rules-second-round.md`, with the reasons; the same as data in `lib/papers/rules_second_round.toml`). {glue:text}`second` of its networks are here.
 #
-# - *Lowering* is α = {glue:text}`lowering`, *raising* is {glue:text}`raising`: all of them cost little clean accuracy. For each seed, a line is fitted to the three networks against
-#   their mean selectivity; its change over that distance is the seed's number.
+# - *Lowering* is α = {glue:text}`lowering`, *raising* is {glue:text}`raising`: all of them cost little clean accuracy. For each seed, a line is fitted to the three
+#   networks against their mean selectivity; its change over that distance is the seed's number.
 # - A part is *reproduced* where the 95 % t interval of the mean over seeds lies above 0, *contradicted* where it lies below, *no effect* where it lies inside ±δ, a size
 #   that was written down with the claim, and *undecided* otherwise.
-# - A claim is *reproduced*, *contradicted* or *no effect* where every part is; it is *contradicted*, too, where one part is at the level {glue:text}`level` over the number of parts;
-#   *split* where some parts are reproduced and others contradicted or without effect.
+# - A claim is *reproduced*, *contradicted* or *no effect* where every part is. One part that is clear enough contradicts it: at the level {glue:text}`level` over the
+#   number of parts. It is *split* where some parts are reproduced and others contradicted or without effect.
 # - With fewer than five seeds a verdict is *provisional*, and says of how many.
 #
 # {glue:text}`errors` LM-4 errs more because it counts corruptions, and these rise and fall together; the rule is kept, and that is said beside it.
@@ -110,68 +111,50 @@ figures.show_ledger(entries, name="fig-ledger")
 # reproduced** ({glue:text}`which-not-reproduced`), {glue:text}`inconclusive` inconclusive ({glue:text}`which-inconclusive`) and {glue:text}`not-tested` not
 # tested ({glue:text}`which-not-tested`). LM-6 and LM-12 are about networks trained in other ways, of which {glue:text}`others` are cached.
 #
-# The rule: {glue:text}`rule`
+# The rule: {glue:text}`rule` It is not even-handed where a claim has many parts: by chance alone one of many fails more often than all hold.
 #
-# Asked together, by the same correction, {glue:text}`left-reproduced` are left of the reproduced, {glue:text}`left-not-reproduced` of the others. Of a claim with several
-# parts, the weakest enters where it is reproduced; where it is not, the strongest part against it, which must be the stronger the more parts there are. With so few
-# seeds little can stand: for the first of so many claims to be left, its mean must be {glue:text}`strictest` times its standard deviation between seeds.
-
-# %% [markdown]
-# ## When each rule of the first round was written, and what was known
+# Asked together, by the same correction, {glue:text}`left-reproduced` are left of the reproduced and {glue:text}`left-not-reproduced` of the others. A reproduced claim
+# of several parts enters with its weakest part. One that is not reproduced enters with the strongest part against it, which must be the stronger the more parts
+# there are. With so few seeds little can stand: for the first of so many claims to be left, its mean must be {glue:text}`strictest` times its standard deviation
+# between seeds.
 #
-# A rule cannot see its result: claims, statistics and rules are data in the repository (`lib/papers/selectivity.py`, `lib/papers/first_statistics.py`, and for the second round `lib/papers/second_statistics.py`), and the tests turn the numbers of each claim around and see
-# the verdict turn. What was known when each was written, and whether it was revised since, stands here.
-
-# %% tags=["hide-input"]
-figures.show_table(papers.written())
-
-# %% [markdown]
-# The third seed of the book's networks on CIFAR-10 came when the other two were known. Before anything of it but its accuracy had been looked at, it was worked
-# out what it could change. By the rule, it could make LM-1, LM-2, LM-3, LM-5 and LM-19 *reproduced*, and LM-7 and LM-14 to LM-17 *not reproduced*, and nothing else:
-# of LM-4, LM-8 to LM-10, LM-13, LM-18 and our LM-X2 the first two differ so much that no third could decide.
+# When each rule of the first round was written, and what was known by then: {doc}`16-certainty`.
 
 # %% [markdown]
 # ## What this sample can and cannot say
 #
-# Seeds are what an interval is made of. With {glue:text}`seeds` for each α (the rule asks for {glue:text}`least`), an effect must be {glue:text}`detectable` times
-# the standard deviation between seeds for its interval to leave out 0. Effects that are small, or that differ much between seeds, come out *inconclusive*, which is
-# no evidence against them. Of {glue:text}`decided` parts of claims with an interval, all seeds agree in sign in {glue:text}`agree`, and the interval leaves out 0 in
-# {glue:text}`clear`. The paper has 20 seeds for each α (recalled here, established in its companion paper).
+# An interval is made of seeds. With {glue:text}`seeds` for each α (the rule asks for {glue:text}`least`), an effect must be {glue:text}`detectable` times the standard
+# deviation between seeds for its interval to leave out 0. Effects that are small, or that differ much between seeds, come out *inconclusive*, which is no evidence
+# against them.
 #
-# The first round's rule is not even-handed where a claim has many parts: all must hold for *reproduced*, one that fails is enough for *not reproduced*, and by chance alone one of
-# many fails more often than all hold.
+# Of {glue:text}`decided` parts of claims with an interval, all seeds agree in sign in {glue:text}`agree`, and the interval leaves out 0 in {glue:text}`clear`. The paper
+# has 20 seeds for each α {glue:md}`recalled`.
 #
 # - **One small network on one small data set**, with a fast recipe of fewer epochs than the paper's. Where the paper speaks of ResNet18 on Tiny ImageNet, a
-#   difference here may be one between networks. The commands that make the full sweep are in {doc}`12-rerun`. Claims that the paper makes of
-#   ResNet18 or ResNet50 are judged on this network too; what folds out at a claim says which network it was.
-# - **Attacks, gradients and dimensions are measured on the first test images**, as each chapter says; corruptions too. All networks see the same, so that the intervals
-#   hold what other seeds would change, and not what other images would.
-# - **The ends of the α range decide** most claims of the first round. Where an end ruins clean accuracy, comparisons of accuracy under attack take the outermost α that spare it
-#   ({doc}`04-worst-case`). Those of gradients, dimensions and the Jacobian do not; their chapters show clean accuracy beside them, and for gradients and
-#   dimensions also dead units and the same change up to the α that spares accuracy.
+#   difference here may be one between networks. Claims that the paper makes of ResNet18 or ResNet50 are judged on this network too; what folds out at a claim says
+#   which network it was.
+# - **Attacks, gradients and dimensions are measured on the first test images**, as each chapter says; corruptions too. All networks see the same images. So the
+#   intervals hold what other seeds would change, and not what other images would.
+# - **The ends of the α range decide** most claims of the first round. Where training collapsed at an end, differences there may only reflect that. Comparisons under
+#   attack take the outermost α that spare clean accuracy ({doc}`04-worst-case`); the chapters on gradients and dimensions show the same change up to there.
 # - **"Semantic" is not shown.** A brightness or a fog that lies evenly over all classes is a change that selectivity need not care about.
-# - **Some verdicts say less than they seem to**, or can come about for another reason:
-
-# %% tags=["hide-input"]
-figures.show_table(papers.cautions())
-
-# %% [markdown]
+# - **Some verdicts say less than they seem to.** Which ones: {doc}`16-certainty`.
+#
 # ## What is causal here
 #
 # The authors set α and see robustness change: in that sense they speak of a causal link, which is one from α to robustness. They do not claim that
-# dimensionality, or the gradients, *cause* the difference; these change with α too, as many other things do. Nor does setting α show that selectivity is
-# what acts: the regulariser also changes how sure a network is, how many units are dead, and how well it does on clean images. The chapters show the
-# last two beside their results for that reason, and {doc}`04-worst-case` the first.
+# dimensionality, or the gradients, *cause* the difference; these change with α too, as many other things do.
+#
+# Nor does setting α show that selectivity is what acts. The regulariser also changes how sure a network is, how many units are dead, and how well it does on clean
+# images. The chapters show the last two beside their results for that reason, and {doc}`04-worst-case` the first.
 #
 # ## What the authors were asked, and where to look
 #
-# | a reviewer's objection | here |
+# | a reviewer's objection {glue:md}`established` | here |
 # |---|---|
 # | the differences under attack look marginal | intervals over seeds, and stronger attacks: {doc}`04-worst-case` |
 # | average and worst case are not on one axis | {doc}`04-worst-case`, last figure; dimensions of both changes on one axis: {doc}`06-dimensionality` |
 # | only principal components | TwoNN: {doc}`06-dimensionality` |
 # | is it gradient masking? | transferred attacks, and losses that do not depend on scale: {doc}`04-worst-case` |
-#
-# The objections are established; what answers them here is ours.
 #
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.

@@ -1,25 +1,25 @@
 # %% [markdown]
 # # Does it work the other way round?
 #
-# **Key points**
+# **What was found**
 #
-# - Elsewhere in this book α sets selectivity, and robustness is what is measured. Here robustness is trained, and selectivity is what is measured.
-# - The paper says that training on AugMix (average case) lowers mean selectivity, and that training on PGD's images (worst case) raises it.
-# - The networks differ in clean accuracy and in their share of dead units too. Both stand beside every result.
+# {glue:md}`found`
 #
-# *Run time: seconds from the cache, with or without a GPU. What is missing is trained first: minutes on digits, hours on CIFAR-10 without a GPU.*
+# In brackets: 95 % intervals over seeds.
 #
-# **Question.** The paper sets selectivity and finds that low selectivity goes with robustness to corruptions, high selectivity with robustness to attacks.
-# In its appendix it asks for the way back: does a network that is trained to be robust change its selectivity {cite}`leavitt2020linking`? It says that
-# AugMix lowers mean selectivity (LM-6), and that PGD training {cite}`madry2018towards` raises it in proportion to its strength once dead units are left out
-# (LM-12).
+# **How it was measured.** Elsewhere in this book α sets selectivity, and robustness is what is measured. Here robustness is trained, and selectivity is what is
+# measured. The networks differ in clean accuracy and in their share of dead units too; both stand beside every result.
+#
+# **Question.** In its appendix the paper asks for the way back: does a network that is trained to be robust change its selectivity {cite}`leavitt2020linking`? It says
+# that AugMix lowers mean selectivity (LM-6), and that PGD training {cite}`madry2018towards` raises it in proportion to its strength once dead units are left out
+# (LM-12) {glue:md}`established`.
 #
 # | | if the link runs both ways | if it does not |
 # |---|---|---|
 # | **AugMix** (average case) | Robustness to corruptions comes with a more distributed code. Mean selectivity *falls*. | Consistent predictions are reached with units as selective as before, or more. Mean selectivity *stays or rises*. |
 # | **PGD training** (worst case) | Robustness to attacks comes with a more selective code. Mean selectivity *rises* with the number of steps. | Units that agree with each other are the safer answer to an attack. Mean selectivity *stays or falls*. |
 #
-# The words in the table are ours. LM-6 and LM-12 are established: we read them in the authors' own words.
+# *Run time: seconds from the cache, with or without a GPU. What is missing is trained first: minutes on digits, hours on CIFAR-10 without a GPU.*
 
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
@@ -33,7 +33,7 @@ variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of 
 
 # %%
 from lib import papers, runs
-from lib.book import chapter, figures, prose, rounds, tables
+from lib.book import answer, chapter, figures, prose, rounds, tables
 from lib.papers import statistics
 
 here = chapter.parameters(globals())
@@ -50,6 +50,8 @@ figures.setup()
 summary = runs.summary(here.trainings)
 units = runs.table("selectivity", here.trainings)
 glue("n", f"{len(summary)}", display=False)
+entries = rounds.entries(here, variants=summary, only=["LM-6", "LM-12"])
+glue("found", answer.key_points(entries), display=False)
 glue("setting", here.setting, display=False)
 glue("devices", prose.machines(summary), display=False)
 
@@ -97,14 +99,15 @@ place = "inside that range" if -0.2 <= like <= -0.1 else "outside that range"
 glue("augmix-like", f"{said}: {place}" if like == like else "at none of the α that are at hand", display=False)
 
 # %% [markdown]
-# Mean selectivity is {glue:text}`plain-mean_selectivity` with plain training and {glue:text}`augmix-mean_selectivity` with AugMix, a difference of
-# {glue:text}`augmix-mean_selectivity-change`. With dead units left out it is {glue:text}`plain-live_selectivity` and {glue:text}`augmix-live_selectivity`,
-# a difference of {glue:text}`augmix-live_selectivity-change`. Layer by layer, the live units of AugMix against those of plain training:
-# {glue:text}`mixing`. Layers are counted from the input. Clean accuracy, in percent, is {glue:text}`plain-clean_accuracy` and
-# {glue:text}`augmix-clean_accuracy`, the share of dead units {glue:text}`plain-dead` and {glue:text}`augmix-dead`.
+# AugMix changes mean selectivity by {glue:text}`augmix-mean_selectivity-change`, and by {glue:text}`augmix-live_selectivity-change` with dead units left out. Layer by layer
+# (counted from the input), the live units of AugMix against those of plain training: {glue:text}`mixing`.
 #
-# The paper gives the size of the effect too: {glue:text}`augmix-published`. Here, plain networks change as much
-# {glue:text}`augmix-like`. They were trained for the recipe's own number of epochs. What the figure does not show: that the change of selectivity is what makes a network robust. Whether these networks are robust at all is looked at below.
+# Clean accuracy, in percent, is {glue:text}`plain-clean_accuracy` with plain training and {glue:text}`augmix-clean_accuracy` with AugMix.
+#
+# The paper gives the size of the effect too: {glue:text}`augmix-published`. Here, plain networks change as much {glue:text}`augmix-like`. They were trained for the
+# recipe's own number of epochs.
+#
+# That the change of selectivity is what makes a network robust, the figure does not show. Whether these networks are robust at all is looked at below.
 #
 # ## PGD training
 #
@@ -208,7 +211,7 @@ for name, column in (("average", "corrupted_accuracy"), ("worst", "ball_worst"))
 # In this chapter the fast recipe has half its epochs, unless others are asked for, because without a GPU the strongest network takes several times as long
 # as a plain one. Each network here had {glue:text}`epochs`. Each is compared with plain networks of the same number of epochs, never with those of the other
 # chapters. The rest of the recipe is as in {doc}`02-approach`.
-# *Established* was read in the authors' words, or in the code named, *recalled* is unverified, *choice* is ours.
+# What *established*, *recalled* and *choice* mean: {doc}`16-certainty`.
 
 # %% tags=["hide-input"]
 figures.show_table(tables.variant_settings(here.trainings))
@@ -216,13 +219,15 @@ figures.show_table(tables.variant_settings(here.trainings))
 # %% [markdown]
 # ## Verdict
 #
-# The rules of the second round, and when each was written: {doc}`07-discussion`. The first round, by the rule that decided it, on the networks shown here: {glue:text}`rule` LM-6 and LM-12 are decided on the networks with α = 0. The statistic of LM-12 asks for a rise at every
-# step; it does not ask whether the rise is proportional. It is strict: where two strengths do not differ, noise alone makes the smallest rise negative. On CIFAR-10
-# the later seeds of AugMix were made when the first was known to speak for LM-6; neither the rule nor the number of seeds that it asks for was changed.
+# How the rules decide: {doc}`07-discussion`. The first round's rule: {glue:text}`rule` LM-6 and LM-12 are decided on the networks with α = 0.
+#
+# The statistic of LM-12 asks for a rise at every step; it does not ask whether the rise is proportional. It is strict: where two strengths do not differ, noise alone
+# makes the smallest rise negative. On CIFAR-10 the later seeds of AugMix were made when the first was known to speak for LM-6; neither the rule nor the number of
+# seeds that it asks for was changed.
 
 # %%
 glue("rule", papers.RULE, display=False)
-figures.show_ledger(rounds.entries(here, variants=summary, only=["LM-6", "LM-12"]), name="fig-verdicts")
+figures.show_ledger(entries, name="fig-verdicts")
 
 # %% [markdown]
 # The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.

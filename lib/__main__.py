@@ -361,8 +361,8 @@ def chapters() -> None:
 def numbers(
     notebook: Annotated[Path, typer.Argument(help="a chapter that papermill or Jupyter executed")],
 ) -> None:
-    """Write the numbers of an executed chapter into the sentences of its notebook: papermill and Jupyter renew
-    figures and tables alone.
+    """Write the numbers of an executed chapter into the sentences of its notebook: papermill and Jupyter
+    renew figures and tables alone.
     """
     from lib.book import notebooks
 

@@ -8,7 +8,11 @@ from html import escape
 import pandas as pd
 
 from lib.base.text import number
+from lib.book.figures.headline import Line
 from lib.book.figures.ledger import chip
+from lib.measurements import MEASUREMENTS
+from lib.measurements.attack import CURVES
+from lib.measurements.strengths import strengths_for
 from lib.papers import findings, first_statistics, ledger
 from lib.papers.claim import VERDICTS as FIRST_VERDICTS
 from lib.papers.ledger import Entry
@@ -52,9 +56,9 @@ def lead(entries: Sequence[Entry]) -> str:
     if average and worst:
         return "The paper's trade-off between average and worst case shows on our networks."
     if average:
-        return "The average-case half of the paper's trade-off shows on our networks, the worst-case half does not."
+        return "Of the paper's trade-off, the average-case half shows on our networks, the other does not."
     if worst:
-        return "The worst-case half of the paper's trade-off shows on our networks, the average-case half does not."
+        return "Of the paper's trade-off, the worst-case half shows on our networks, the other does not."
     return "The paper's trade-off between average and worst case does not clearly show on our networks."
 
 
@@ -93,3 +97,86 @@ def spread(summary: pd.DataFrame) -> str:
     if not told or low == high:
         return "Accuracy against the selectivity scale α"
     return f"From α = {number(low)} to {number(high)}, accuracy differs by at most {' and '.join(told)}"
+
+
+def opening(summary: pd.DataFrame) -> tuple[tuple[Line, ...], str, str]:
+    """What the opening figure shows of the networks of a page: its lines, its alt text and its caption
+    without the networks.
+    """
+    at = strengths_for(summary.dataset.iloc[0])
+    lines = (
+        Line("clean_accuracy", "clean", "_"),
+        Line("corrupted_accuracy", "corrupted", "o"),
+        Line("pgd_accuracy", f"PGD, {at.steps} steps", "v"),
+    )
+    said = []
+    for line in lines:
+        means = 100 * summary.groupby("alpha")[line.column].mean().dropna()
+        ends = [alpha for alpha in means.index if alpha in (means.index.min(), 0.0, means.index.max())]
+        if ends:
+            told = ", ".join(f"{means[alpha]:.1f} % at α = {number(alpha)}" for alpha in ends)
+            said.append(f"{line.words}: {told}")
+    alt = (
+        f"Accuracy against α. {'; '.join(said)}. Beside it the paper's numbers, of ResNet18 on Tiny ImageNet."
+    )
+    sizes = [f"{MEASUREMENTS[name].settings['limit']:,}" for name in ("corruption", "attack")]
+    hollow = summary.get("pgd_accuracy_doubtful")
+    caption = (
+        f"Clean accuracy on all test images; with corruptions on the first {sizes[0]}; on the first "
+        f"{sizes[1]} under PGD, in steps of {CURVES[at.curve].step_size:g}. A point a network, lines: means."
+        + (
+            " Hollow: a check says that PGD may have failed there."
+            if hollow is not None and hollow.any()
+            else ""
+        )
+        + " Right: what is known of the paper's, another network on other images; its corrupted accuracy is "
+        "recalled and not vouched for."
+    )
+    return lines, alt, caption
+
+
+def verdicts(entries: Sequence[Entry]) -> pd.DataFrame:
+    """One row per claim: id, statement, both rounds' verdicts and how sure it is that the paper says so."""
+    return pd.DataFrame([
+        {
+            "": one.claim.id,
+            "the claim": one.claim.statement,
+            "second round": one.verdict.verdict,
+            "first round": one.first_verdict,
+            "how sure we are that it is the paper's": one.claim.certainty,
+        }
+        for one in entries
+    ])
+
+
+# the claims that the conclusion names beside the trade-off, with its words where they are reproduced, where
+# they are not, and where that is open
+CONCLUDED = {
+    "LM-1": (
+        "α sets class selectivity, as the paper says.",
+        "α does not set class selectivity as the paper says.",
+        "Whether α sets class selectivity at every step is open.",
+    ),
+    "LM-15": (
+        "Early layers use fewer dimensions as selectivity rises, as the paper says.",
+        "The link through dimensionality is not found: early layers do not use fewer dimensions at every "
+        "step as selectivity rises.",
+        "Whether early layers use fewer dimensions as selectivity rises is open.",
+    ),
+    "LM-17": (
+        "Attacks change more dimensions than corruptions do, as the paper says.",
+        "Attacks do not change more dimensions than corruptions do, against what the paper says.",
+        "Whether attacks change more dimensions than corruptions do is open.",
+    ),
+}
+
+
+def conclusion(entries: Sequence[Entry]) -> str:
+    """What a colleague could repeat, in some sentences."""
+    verdicts = {one.claim.id: findings.decides(one)[1] for one in entries}
+    told = {}
+    for name, (yes, no, neither) in CONCLUDED.items():
+        verdict = verdicts[name]
+        against = verdict in ("contradicted", "not reproduced", "no effect", "split")
+        told[name] = yes if verdict == "reproduced" else no if against else neither
+    return " ".join([told["LM-1"], lead(entries), told["LM-15"], told["LM-17"], counted(entries)])

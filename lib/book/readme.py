@@ -9,23 +9,21 @@ import html
 import io
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
 import pandas as pd
 
-from lib import measurements, runs
+from lib import runs
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.files import write_atomically
-from lib.base.text import number
-from lib.book import chapter, notebooks, prose, rounds
+from lib.book import answer, chapter, notebooks, prose, rounds
 from lib.book.figures import style
 from lib.book.figures.forest import forest
 from lib.book.figures.headline import headline
 from lib.book.markdown import without_html
-from lib.measurements.attack import CURVES
-from lib.measurements.strengths import strengths_for
 from lib.papers import first_round, ledger
 from lib.papers.claim import RULE
 from lib.papers.ledger import Entry
@@ -33,7 +31,7 @@ from lib.papers.rules import rules
 from lib.papers.selectivity import CLAIMS
 from lib.runs.tables import at_hand, full_summary
 
-FIGURE = Path("_static", "headline.svg")
+FIGURE = {"wide": Path("_static", "headline.svg"), "narrow": Path("_static", "headline-narrow.svg")}
 BINDER = "https://mybinder.org"
 
 
@@ -49,6 +47,16 @@ def repository() -> str:
 LEDGER = {"wide": Path("_static", "ledger.svg"), "narrow": Path("_static", "ledger-narrow.svg")}
 # text stays text in these pictures; Verdana is as wide as the letters it was laid out for
 _DRAWN, _SHOWN = b"font-family: 'DejaVu Sans'", b"font-family: 'DejaVu Sans', Verdana, sans-serif"
+
+
+def picture(files: Mapping[str, Path], alt: str) -> str:
+    """HTML of a picture that has another form on narrow screens."""
+    return "\n".join([
+        "<picture>",
+        f'<source media="(max-width: 600px)" srcset="{files["narrow"]}">',
+        f'<img src="{files["wide"]}" alt="{html.escape(alt)}">',
+        "</picture>",
+    ])
 
 
 def ledger_of(here: chapter.Parameters, networks: pd.DataFrame) -> list[Entry]:
@@ -77,7 +85,8 @@ def claims(entries: list[Entry], setting: str) -> str:
         entries: Result of `rounds.entries`.
         setting: The first round's networks in words.
     """
-    found = html.escape(ledger.in_words(entries))
+    said = ledger.in_words(entries)
+    found = html.escape(said)
     care = "; ".join(f"{one.id}: {one.caution}" for one in CLAIMS if one.caution)
     first = [
         (one.claim.id, one.claim.statement, first_round.describe(one), one.verdict)
@@ -90,11 +99,7 @@ def claims(entries: list[Entry], setting: str) -> str:
         for row in first
     ]
     return "\n".join([
-        "<picture>",
-        f'<source media="(max-width: 600px)" srcset="{LEDGER["narrow"]}">',
-        f'<img src="{LEDGER["wide"]}" alt="A row a claim and part, with mean and 95 % interval over seeds. '
-        f'{found}">',
-        "</picture>",
+        picture(LEDGER, f"A row a claim and part, with mean and 95 % interval over seeds. {said}"),
         "",
         f"{found} The second round's verdicts come from networks of fresh seeds, by rules written on "
         f"{rules().written}, before any of them existed ([reasons](lib/papers/rules-second-round.md)); "
@@ -129,45 +134,26 @@ def summary() -> tuple[pd.DataFrame, str]:
     return full_summary(runs.summary(here.trainings), here.trainings), here.setting
 
 
-def figure(networks: pd.DataFrame, setting: str) -> tuple[bytes, str]:
-    """The headline figure as SVG, equal byte for byte when nothing changed; and its description.
+def figure(networks: pd.DataFrame, setting: str) -> tuple[dict[Path, bytes], str]:
+    """The opening figure as SVG for wide and narrow screens, equal byte for byte when nothing changed; and
+    the Markdown that shows it.
 
     Args:
         networks: Networks of the landing page with all their measurements.
         setting: What they are, in words.
     """
     style.setup()
-    at = strengths_for(networks.dataset.iloc[0])
-    panels = {
-        "corrupted_accuracy": ("subset_accuracy", "average case", "accuracy on corrupted images (%)"),
-        "pgd_accuracy": ("attacked_clean", "worst case", f"accuracy under PGD, {at.steps} steps (%)"),
-    }
-    buffer = io.BytesIO()
-    headline(networks, panels).savefig(
-        buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None}
-    )
-    said = []
-    for column, (_, _, label) in panels.items():
-        means, count = 100 * networks.groupby("alpha")[column].mean(), networks[column].notna().sum()
-        ends = [alpha for alpha in means.index if alpha in (means.index.min(), 0.0, means.index.max())]
-        numbers = ", ".join(f"{means[alpha]:.1f} % at α = {number(alpha)}" for alpha in ends)
-        said.append(f"{label.removesuffix(' (%)')} ({count} networks): {numbers}")
-    sizes = [f"{measurements.MEASUREMENTS[name].settings['limit']:,}" for name in ("corruption", "attack")]
-    step = f"{CURVES[at.curve].step_size:g}"
-    seen = (
-        f"On the first {sizes[0]} test images, and {sizes[1]} under attack, whose steps are "
-        f"{step}; short strokes: the same images unchanged."
-    )
-    hollow = (
-        " Hollow: a check says that PGD may have failed there."
-        if networks.pgd_accuracy_doubtful.any()
-        else ""
-    )
-    return (
-        buffer.getvalue(),
-        f"Against α, {'; '.join(said)}. {seen} A point a network; {setting}, trained on "
-        f"{prose.machines(networks)}.{hollow}",
-    )
+    lines, alt, caption = answer.opening(networks)
+    made = {}
+    for name, file in FIGURE.items():
+        buffer = io.BytesIO()
+        headline(networks, lines, title=answer.spread(networks), narrow=name == "narrow").savefig(
+            buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None}
+        )
+        made[paths.ROOT / file] = buffer.getvalue()
+    shown = picture(FIGURE, alt)
+    said = without_html(f"*{caption} {setting}, trained on {prose.machines(networks)}.*")
+    return made, f"{shown}\n\n{said}"
 
 
 # ---- the files ---------------------------------------------------------------------------------------------
@@ -205,11 +191,11 @@ def made() -> dict[Path, bytes]:
     """
     networks, setting = summary()
     entries = ledger_of(landing_page(), networks)
-    drawn, described = figure(networks, setting)
+    drawn, shown = figure(networks, setting)
     text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
     for name, block in {
         "binder": binder(),
-        "headline": without_html(f"![{described}]({FIGURE})\n\n*{described}*"),
+        "answer": f"{answer.sentences(entries)}\n\n{shown}",
         "claims": claims(entries, setting),
     }.items():
         text = _between(text, name, block)
@@ -222,7 +208,7 @@ def made() -> dict[Path, bytes]:
     if repository():
         citation = citation.replace("license: ", f"repository-code: {repository()}\nlicense: ", 1)
     return {
-        paths.ROOT / FIGURE: drawn,
+        **drawn,
         **pictures(entries),
         paths.ROOT / "README.md": text.encode(),
         paths.ROOT / "CITATION.cff": citation.encode(),

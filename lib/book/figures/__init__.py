@@ -10,6 +10,7 @@ from lib.book.figures.average import (
 )
 from lib.book.figures.explore import explored, explorer, interactive, show_interactive
 from lib.book.figures.forest import forest
+from lib.book.figures.headline import headline
 from lib.book.figures.inside import by_layer, change_and_change, dimensions_by_layer
 from lib.book.figures.ledger import show_ledger
 from lib.book.figures.selectivity import (
@@ -73,6 +74,7 @@ __all__ = [
     "explored",
     "explorer",
     "forest",
+    "headline",
     "interactive",
     "jacobian_and_alpha",
     "ratios",

@@ -140,10 +140,10 @@ def _row(row: Row, axes: Axis) -> str:
     # where there is no number of the second round, that of the first stands in its place, grey
     named = '<span class="unseen">first round: </span><span aria-hidden="true">○</span>'
     said = f'<span class="before">{named} {escape(before)}</span>' if before and not value else escape(value)
-    chip = chip(part.verdict, ", small" if part.small else "")
+    verdict = chip(part.verdict, ", small" if part.small else "")
     return (
         f'<div class="part-row"><span class="part">{escape(part.rule.name)}</span>{_strip(row, axes)}'
-        f'<span class="value">{said}</span>{chip}</div>'
+        f'<span class="value">{said}</span>{verdict}</div>'
     )
 
 
