@@ -61,12 +61,13 @@ def test_the_address_is_filled_in_at_one_place(tmp_path, monkeypatch):
     for name, nothing in {
         "summary": (None, ""),
         "landing_page": None,
-        "figure": (b"", ""),
+        "figure": ({}, ""),
         "claims": "",
     }.items():
         monkeypatch.setattr(f"lib.book.readme.{name}", lambda *_, nothing=nothing: nothing)
     monkeypatch.setattr("lib.book.readme.ledger_of", lambda *_: [])
     monkeypatch.setattr("lib.book.readme.pictures", lambda _: {})
+    monkeypatch.setattr("lib.book.answer.sentences", lambda _: "")
     assert readme.binder() == ""
     monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)
     made = {file.name: content.decode() for file, content in readme.made().items()}

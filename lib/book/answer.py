@@ -69,9 +69,10 @@ def counted(entries: Sequence[Entry]) -> str:
     names = dict.fromkeys((*VERDICTS, *FIRST_VERDICTS))
     order = sorted(names, key=lambda name: OPEN.index(name) + 1 if name in OPEN else 0)
     listed = ", ".join(f"{verdicts.count(name)} {name}" for name in order if name in verdicts)
-    rounds = {findings.decides(one)[0] for one in asked}
+    decided = [findings.decides(one) for one in asked]
+    rounds = {which for which, verdict in decided if verdict != "not tested"}
     by = " and ".join(f"the {name} round" for name in ("first", "second") if name in rounds)
-    return f"The paper's {len(asked)} claims: {listed} (by {by})."
+    return f"The paper's {len(asked)} claims: {listed}" + (f" (by {by})." if by else ".")
 
 
 def sentences(entries: Sequence[Entry]) -> str:

@@ -1,0 +1,231 @@
+"""The answer in words follows the numbers: planted verdicts and intervals turn every sentence, both ways."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.book import answer
+from lib.book.figures.headline import PUBLISHED, Line, headline
+from lib.papers import findings, first_round, ledger
+from lib.papers.claim import VERDICTS as FIRST_VERDICTS
+from lib.papers.rules import rules
+from lib.papers.second_round import VERDICTS
+from tests.test_ledger import entries
+
+PARTS = {(rule.id, part.name) for rule in rules().claims for part in rule.parts}
+KINDS = {"reproduced": 1, "contradicted": -1, "undecided": 0}
+
+
+def first(entry, verdict):
+    """The entry with a verdict of the first round and none of the second."""
+    kept = dataclasses.replace(entry.verdict, verdict="not tested", parts=())
+    told = tuple(dataclasses.replace(one, verdict=verdict) for one in entry.first)
+    return dataclasses.replace(entry, verdict=kept, first=told)
+
+
+# ---- sentences of parts ------------------------------------------------------------------------------------
+
+
+def test_words_are_of_parts_that_there_are():
+    named = {(claim, part) for claim, parts in findings.WORDS.items() for part in parts}
+    assert named <= PARTS
+    # every claim that can be decided has words on some part; a claim with one side has that side
+    assert {rule.id for rule in rules().claims if rule.parts} == set(findings.WORDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_sentence_says_what_its_interval_says(kind):
+    for entry in entries(kind):
+        for row in entry.rows:
+            words = findings.WORDS.get(entry.claim.id, {}).get(row.part.rule.name)
+            said = findings.finding(row, entry.claim.id)
+            if words is None:
+                assert said is None
+                continue
+            form = {1: words.up, -1: words.down, 0: words.neither}[KINDS[kind]]
+            assert said.sentence.startswith(form.split("{size}")[0]) and said.round == "second"
+            assert said.clear == (kind != "undecided")
+
+
+def test_a_fall_that_speaks_for_the_paper_is_told_as_the_change_of_the_quantity():
+    """LM-8 counts what lowering selectivity costs; told is how accuracy changes."""
+    (entry,) = [one for one in entries("undecided") if one.claim.id == "LM-8"]
+    row = entry.rows[0]
+    assert row.part.rule.name == "lowering" and row.part.estimate > 0
+    said = findings.finding(row, "LM-8").sentence
+    low, high = (float(one.replace("−", "-")) for one in re.search(r"\((\S+) to (\S+)\)", said).groups())
+    assert "does not clearly change accuracy under PGD: −" in said
+    assert np.allclose([low, high], [-row.part.high, -row.part.low], atol=0.06) and low < high
+
+
+def test_verbs_have_directions_and_intervals_are_sorted():
+    said = {one.claim.id: findings.sentences(one) for one in entries("reproduced")}
+    assert said["LM-3"].startswith("Lowering selectivity raises accuracy on corrupted images by ")
+    assert "Raising selectivity lowers accuracy on corrupted images by " in said["LM-3"]
+    assert said["LM-7"].startswith("Lowering selectivity lowers accuracy under FGSM by ")
+    said = {one.claim.id: findings.sentences(one) for one in entries("contradicted")}
+    assert said["LM-3"].startswith("Lowering selectivity lowers accuracy on corrupted images by ")
+    assert said["LM-7"].startswith("Lowering selectivity raises accuracy under FGSM by ")
+    for kind in ("reproduced", "contradicted", "undecided"):
+        for one in entries(kind):
+            for low, high in re.findall(r"\((\S+) to (\S+)\)", findings.sentences(one)):
+                assert float(low.replace("−", "-")) <= float(high.replace("−", "-"))
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_without_an_interval_nothing_is_said(seeds):
+    assert all(findings.sentences(one) == "" for one in entries(seeds=seeds))
+
+
+def test_the_first_round_speaks_where_the_second_has_no_interval():
+    part = first_round.Part("", 1.4, -0.2, 3.1, 0.07, 2, 1)
+    (entry,) = [one for one in entries(seeds=2) if one.claim.id == "LM-3"]
+    rows = tuple(dataclasses.replace(row, first=part) for row in entry.rows)
+    said = findings.findings(dataclasses.replace(entry, rows=rows))
+    assert [one.round for one in said] == ["first", "first"]
+    assert (
+        "+1.4 points (−0.2 to +3.1)" in said[0].sentence and "−1.4 points (−3.1 to +0.2)" in said[1].sentence
+    )
+
+
+# ---- key points --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", VERDICTS)
+def test_key_points_carry_verdict_and_figure(kind):
+    for one in entries(kind, seeds=5):
+        (item,) = answer.key_points([one]).splitlines()
+        assert item.startswith("- ") and one.claim.id in item
+        shown = findings.decides(one)[1]
+        assert shown in item or f"first round: {shown}" in item
+        assert (f'href="#{one.claim.shown[1]}"' in item) == bool(one.claim.shown[1])
+
+
+def test_a_claim_without_numbers_does_not_read_like_a_finding():
+    for one in entries(seeds=1):
+        assert answer.key_points([one]).startswith("- *Claimed:* ")
+
+
+@pytest.mark.parametrize("verdict", FIRST_VERDICTS)
+def test_a_verdict_of_the_first_round_says_so(verdict):
+    (entry,) = [one for one in entries() if one.claim.id == "LM-3"]
+    assert f"first round: {verdict}" in answer.key_points([first(entry, verdict)])
+
+
+# ---- the opening -------------------------------------------------------------------------------------------
+
+
+def with_verdicts(**verdicts):
+    return [
+        dataclasses.replace(one, verdict=dataclasses.replace(one.verdict, verdict=verdicts[one.claim.id]))
+        if one.claim.id in verdicts
+        else one
+        for one in entries("undecided")
+    ]
+
+
+def test_the_lead_follows_both_halves():
+    leads = {
+        (average, worst): answer.lead(with_verdicts(**{"LM-3": average, "LM-7": worst, "LM-8": "undecided"}))
+        for average in ("reproduced", "contradicted", "undecided")
+        for worst in ("reproduced", "contradicted", "undecided")
+    }
+    assert "trade-off between average and worst case shows" in leads["reproduced", "reproduced"]
+    assert "average-case half shows" in leads["reproduced", "undecided"]
+    assert "worst-case half shows" in leads["contradicted", "reproduced"]
+    for neither in (("undecided", "undecided"), ("contradicted", "contradicted")):
+        assert "does not clearly show" in leads[neither]
+    assert len(set(leads.values())) == 4
+
+
+def test_all_claims_are_counted_once():
+    made = with_verdicts(**{"LM-1": "reproduced", "LM-2": "contradicted"})
+    said = answer.counted(made)
+    assert sum(map(int, re.findall(r"(\d+) [a-z]", said.split(":")[1]))) == len(made) - 1  # without ours
+    assert "1 reproduced, 1 contradicted" in said and "(by the second round)" in said
+    mixed = [first(one, "inconclusive") if one.claim.id == "LM-3" else one for one in made]
+    assert "the first round and the second round" in answer.counted(mixed)
+
+
+@pytest.mark.parametrize("name", answer.CONCLUDED)
+def test_the_conclusion_turns(name):
+    yes, no, neither = answer.CONCLUDED[name]
+    for verdict, words in {
+        "reproduced": yes,
+        "contradicted": no,
+        "no effect": no,
+        "undecided": neither,
+    }.items():
+        said = answer.conclusion(with_verdicts(**{name: verdict}))
+        assert words in said and not any(other in said for other in {yes, no, neither} - {words})
+
+
+def test_the_opening_sentences_are_few():
+    for kind in KINDS:
+        said = answer.sentences(entries(kind))
+        assert said.startswith("**") and len(said.split(". ")) <= 7 and "nan" not in said
+
+
+def test_the_verdicts_are_a_table():
+    rows = answer.verdicts(entries())
+    assert list(rows[""]) == [one.claim.id for one in entries()] and rows.notna().all().all()
+    assert ledger.OURS.id in set(rows[""])
+
+
+def networks():
+    rows = [
+        {
+            "alpha": alpha,
+            "seed": seed,
+            "dataset": "cifar10",
+            "variant": "plain",
+            "epochs": 16,
+            "clean_accuracy": 0.9 - 0.1 * (alpha == 2),
+            "corrupted_accuracy": 0.6 + 0.01 * alpha,
+            "pgd_accuracy": 0.3,
+            "pgd_accuracy_doubtful": alpha == 2,
+        }
+        for alpha in (-2.0, -1.0, 0.0, 0.4, 2.0)
+        for seed in range(3)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_title_of_the_figure_is_what_it_shows():
+    told = answer.spread(networks())
+    assert (
+        told
+        == "From α = −2 to 0.4, accuracy differs by at most 2.4 points on corrupted images and 0.0 points under PGD"
+    )
+    bare = networks().assign(corrupted_accuracy=np.nan, pgd_accuracy=np.nan)
+    assert answer.spread(bare) == "Accuracy against the selectivity scale α"
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_the_opening_figure_has_a_point_a_network_and_the_papers(narrow):
+    lines, alt, caption = answer.opening(networks())
+    figure = headline(networks(), lines, title="what it shows", narrow=narrow)
+    ours, theirs = figure.axes
+    assert sum(len(one.get_offsets()) for one in ours.collections) == len(lines) * len(networks())
+    assert sum(len(one.get_offsets()) for one in theirs.collections) == sum(
+        len(one) for _, one in PUBLISHED.values()
+    )
+    assert [text.get_text() for text in ours.texts] == [line.words for line in lines]
+    assert ours.get_ylim() == theirs.get_ylim() == (0, 100) and "Hollow" in caption and "α = −2" in alt
+    hollow = [
+        one
+        for one in ours.collections
+        if len(one.get_facecolors()) and tuple(one.get_facecolors()[0][:3]) == (1, 1, 1)
+    ]
+    assert len(hollow) == 1  # of the one accuracy that is in doubt, at α = 2
+
+
+def test_a_line_without_a_measured_network_is_left_out():
+    bare = networks().assign(pgd_accuracy=np.nan)
+    figure = headline(
+        bare, (Line("clean_accuracy", "clean", "_"), Line("pgd_accuracy", "PGD", "v")), title="t"
+    )
+    assert [text.get_text() for text in figure.axes[0].texts] == ["clean"]
