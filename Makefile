@@ -13,10 +13,21 @@ PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile
 # kernels as for a user without settings, as lib/book/kernels.py has them
 NOBODYS = IPYTHONDIR=$(CURDIR)/_build/ipython MATPLOTLIBRC=/dev/null PYTHONUTF8=1 PYTHONSTARTUP= MPLBACKEND=
 
-# make rerun CHAPTER=approach ALPHA=0.7 [DATASET=digits] [SEED=1] [RECIPE=paper]; lists in quotes: ALPHA="0.7 -0.7"
-RERUN = $(foreach a,$(ALPHA),--alpha=$(a)) $(foreach s,$(SEED),--seed=$(s)) $(if $(DATASET),--dataset=$(DATASET)) $(if $(RECIPE),--recipe=$(RECIPE))
+# make rerun CHAPTER=approach ALPHA=0.7 [DATASET=digits] [SEED=1] [MODEL=resnet20] [RECIPE=paper]; lists in quotes: ALPHA="0.7 -0.7".
+# Their names count in lower case too. What is given to make and means nothing is refused; names with a _ are for the environment.
+ASKED := CHAPTER ALPHA SEED DATASET MODEL RECIPE
+asked := chapter alpha seed dataset model recipe
+typed = $(filter command,$(firstword $(origin $(1))))
+ALIKE := $(join $(ASKED:=:),$(asked))
+$(foreach p,$(subst :, ,$(ALIKE)),$(if $(filter $(p),$(asked)),$(if $(call typed,$(p)),$(eval $(WAS) := $$($(p)))),$(eval WAS := $(p))))
+GIVEN := $(foreach v,$(.VARIABLES),$(if $(call typed,$(v)),$(v)))
+KNOWN := $(if $(filter rerun,$(MAKECMDGOALS)),$(ASKED) $(asked)) PYTHON SHELL WORKERS NAME
+USELESS := $(strip $(foreach v,$(GIVEN),$(if $(findstring _,$(v))$(filter $(v),$(KNOWN)),,$(v))))
+$(if $(USELESS),$(error error: $(USELESS) means nothing here; make rerun takes $(ASKED)))
+quoted = '$(subst ','\'',$(strip $(1)))'
+RERUN = $(foreach v,$(filter-out CHAPTER,$(ASKED)),$(if $(strip $($(v))),--$(word 2,$(subst :, ,$(filter $(v):%,$(ALIKE))))=$(call quoted,$($(v)))))
 
-.PHONY: help env book pdf lint test test-fast rerun chapters bench lock clean
+.PHONY: help env book pdf lint test test-fast rerun chapters lab bench lock clean
 
 help:
 	@echo 'make book                                          the book from cached runs: _build/html/index.html'
@@ -25,6 +36,7 @@ help:
 	@echo 'make test-fast                                     the unit tests that train nothing and build nothing: below a minute and a half'
 	@echo 'make lint                                          style, types, and that imports run downwards'
 	@echo 'make rerun CHAPTER=approach ALPHA=0.7              a chapter with one more alpha; DATASET=digits trains for about a minute'
+	@echo 'make lab                                           JupyterLab on the chapters; what it needs is installed by the first call'
 	@echo 'make chapters                                      execute the chapters and publish their notebooks'
 	@echo 'make bench                                         speed against what people would use instead; NAME=train-step for one of them'
 	@echo 'python -m lib --help (in .venv)                    everything else'
@@ -67,8 +79,12 @@ bench: env
 	@$(PY) -m benchmarks $(NAME)
 
 rerun: env
-	@test -n "$(CHAPTER)" || { echo 'error: say which chapter: make rerun CHAPTER=approach ALPHA=0.7' >&2; exit 2; }
-	@$(PY) -m lib rerun $(CHAPTER) $(RERUN)
+	@test -n $(call quoted,$(CHAPTER)) || { echo 'error: say which chapter: make rerun CHAPTER=approach ALPHA=0.7' >&2; exit 2; }
+	@$(PY) -m lib rerun $(call quoted,$(CHAPTER)) $(RERUN)
+
+lab: env
+	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact --quiet --extra lab --python $(PY)
+	@.venv/bin/jupyter lab chapters
 
 lock:
 	$(UV) lock

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import io
 import logging
+import math
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import typer
+from lib.base import environment
 
-from lib.base import interrupt
+try:
+    import typer
+except ModuleNotFoundError as error:  # python3 -m lib, before make or outside .venv
+    sys.exit(environment.refused(error))
+
+from lib.base import interrupt, names
 from lib.base.errors import InputError, unknown
 from lib.base.text import MOST, in_words, parsed, printable, shortened
 
@@ -35,10 +42,10 @@ Alphas = Annotated[
     list[str],
     typer.Option(
         "--alpha",
-        help="selectivity scale, negative lowers selectivity; may be given several times: --alpha=-0.7",
+        help='selectivity scale, negative lowers selectivity: --alpha=-0.7; several: "0.1, 0.2"',
     ),
 ]
-Seeds = Annotated[list[str], typer.Option("--seed", help="may be given several times")]
+Seeds = Annotated[list[str], typer.Option("--seed", help='several: "0, 1", or given again')]
 RecipeName = Annotated[str, typer.Option(help="paper, or fast: shorter, for machines without a GPU")]
 # defaults of options that may be given several times, which typer wants as lists
 ZERO = ["0"]
@@ -54,6 +61,38 @@ def _number(text: str, kind: type[Number], name: str) -> Number:
         whole = "whole " if kind is int else ""
         small = f" below {MOST}" if isinstance(error, OverflowError) else ""
         raise InputError(f"{name} must be a {whole}number{small}, got {in_words(text)}") from None
+
+
+def _numbers(given: Sequence[str], kind: type[Number], name: str) -> list[Number]:
+    """The numbers of an option, each of whose texts may be a list: "0.1, 0.2". The book's minus sign counts
+    as one.
+    """
+    found = []
+    for text in given:
+        if kind is float and re.fullmatch(r"[-+−]?\d+,\d+", text.strip()):
+            point, two = text.strip().replace(",", "."), text.strip().replace(",", " ")
+            raise InputError(f"{name} {text!r} may be one number or two; write {point}, or '{two}'")
+        bare = text.strip().removeprefix("[").removesuffix("]").replace("−", "-")
+        items = [item for item in re.split(r"[\s,;]+", bare) if item] or [text]
+        found += [_number(item, kind, name) for item in items]
+    for number in found:
+        # as Training has it, which takes long to import
+        if kind is float and not math.isfinite(number):
+            raise InputError(f"{name} must be a finite number, got {number!r}")
+        if kind is int and number < 0:
+            raise InputError(f"{name} must be a whole number >= 0, got {number}")
+    return found
+
+
+def _named(dataset: str, model: str, recipe: str) -> tuple[str, str, str]:
+    """Data set, model ("" for the usual one) and recipe as the library writes them, checked before anything
+    heavy is imported.
+    """
+    return (
+        names.chosen("data set", dataset, names.datasets()),
+        names.chosen("model", model, names.models()) if model else "",
+        names.chosen("recipe", recipe, names.recipes()),
+    )
 
 
 @app.callback()
@@ -90,6 +129,10 @@ def train(
     """Train networks, each alpha with each seed, into the store; what is there already is left alone, an
     interrupted one goes on.
     """
+    dataset, model, recipe = _named(dataset, model, recipe)
+    alphas, seeds = _numbers(alpha, float, "alpha"), _numbers(seed, int, "seed")
+    count = _number(epochs, int, "epochs") if epochs else None
+
     from lib import runs as runs_
     from lib.base import malloc
     from lib.runs import catalogue
@@ -97,22 +140,11 @@ def train(
 
     malloc.keep_memory()
     parent, left_out = catalogue.named(start) if start else None, tuple(without or ())
-    count = _number(epochs, int, "epochs") if epochs else None
     model = model or usual_model(dataset)
     wanted = [
-        Training(
-            dataset,
-            model,
-            _number(a, float, "alpha"),
-            _number(s, int, "seed"),
-            recipe,
-            count,
-            variant,
-            parent,
-            left_out,
-        )
-        for a in alpha
-        for s in seed
+        Training(dataset, model, a, s, recipe, count, variant, parent, left_out)
+        for a in alphas
+        for s in seeds
     ]
     runs_.missing(wanted)  # a damaged run is an error before anything is trained
     for training in wanted:
@@ -280,20 +312,30 @@ def recheck(
 @app.command()
 def table(
     measurement: Annotated[
-        str, typer.Argument(help="such as selectivity, attack or dimensionality; an unknown name lists all")
-    ],
+        str, typer.Argument(help="such as selectivity, attack or dimensionality; all are listed if left out")
+    ] = "",
     csv: Csv = False,
 ) -> None:
     """A measurement's tidy table over all cached runs; what was not measured yet is measured now, where the
     weights are kept.
     """
+    if measurement:
+        measurement = names.chosen("measurement", measurement, names.measurements())
+    elif csv:
+        raise InputError(
+            "--csv is for one measurement's table; name it: python -m lib table selectivity --csv"
+        )
+
     from lib import measurements
     from lib import runs as runs_
     from lib.base import malloc
     from lib.runs import catalogue
 
+    if not measurement:
+        for name, one in measurements.MEASUREMENTS.items():
+            print(f"{name}: {one.summary}")
+        return
     malloc.keep_memory()
-    measurements.settled(measurement, {})
     trainings = catalogue.trainings()
     if not trainings:
         raise InputError("no runs are cached; make one with: python -m lib train --dataset digits")
@@ -313,6 +355,8 @@ def data(
     """Say which data sets are on this machine, and whether the cached runs are about these very images;
     download CIFAR-10.
     """
+    name = names.chosen("data set", name, names.datasets()) if name else ""
+
     from lib import data as data_
     from lib.runs import catalogue, images
 
@@ -390,13 +434,16 @@ def pdf() -> None:
 
 @app.command()
 def rerun(
-    chapter: Annotated[str, typer.Argument(help="its name, with or without the number: approach")],
+    chapter: Annotated[
+        str, typer.Argument(help="its name, its number, or one of its files: approach, 2, 02-approach.ipynb")
+    ],
     dataset: Dataset = "cifar10",
     model: Model = "",
     alpha: Annotated[
         list[str],
         typer.Option(
-            "--alpha", help="an alpha to add to the chapter's own; may be given several times: --alpha=-0.7"
+            "--alpha",
+            help='alphas to add to the chapter\'s own: --alpha=-0.7; several: "0.1, 0.2", or given again',
         ),
     ] = NOTHING,
     seed: Annotated[
@@ -410,6 +457,12 @@ def rerun(
     """Show a chapter with more alphas, or on another data set: trains what is missing, then builds its page
     beside the cached runs.
     """
+    from lib.book import names as chapters
+
+    chapter = chapters.find(chapter)
+    dataset, model, recipe = _named(dataset, model, recipe)
+    alphas, seeds = _numbers(alpha, float, "alpha"), _numbers(seed, int, "seed")
+
     from lib.base import malloc
     from lib.book import rerun as book_rerun
 
@@ -418,8 +471,8 @@ def rerun(
         chapter,
         dataset=dataset,
         model=model,
-        alphas=[_number(one, float, "alpha") for one in alpha],
-        seeds=[_number(one, int, "seed") for one in seed],
+        alphas=alphas,
+        seeds=seeds,
         recipe=recipe,
         say=print,
     )
@@ -453,6 +506,10 @@ def _called() -> tuple[int | None, str]:
         code, message = 2, str(error)
     except (typer.Abort, KeyboardInterrupt):  # Ctrl-C in older versions of typer; newer ones return 130
         code = 130
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "lib":
+            raise
+        code, message = 2, environment.incomplete(error)
     except Exception as error:
         # the parser's own errors, whose class differs between versions of typer
         if not hasattr(error, "format_message"):

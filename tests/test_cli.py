@@ -3,7 +3,9 @@
 import errno
 import io
 import os
+import shlex
 import shutil
+import subprocess
 import sys
 import time
 
@@ -12,13 +14,14 @@ import pytest
 import typer
 from conftest import EPOCHS
 
-from lib import runs
+from lib import __main__ as cli
+from lib import data, measurements, models, runs
 from lib.__main__ import KEPT, app, main
-from lib.base import paths
+from lib.base import names, paths
 from lib.runs import archive, store
 from lib.sweeps import processes, slurm
 from lib.sweeps.planning import Outcome
-from lib.training.recipe import Training
+from lib.training.recipe import RECIPES, Training
 
 
 @pytest.fixture
@@ -79,6 +82,16 @@ BAD = {
         ["rerun", "approach", "--dataset=digits", "--alpha", "9" * 400],
         "finite number, got inf",
     ),
+    "alpha that may be two": (
+        ["rerun", "approach", "--alpha", "0,7"],
+        "alpha '0,7' may be one number or two; write 0.7, or '0 7'",
+    ),
+    "list of alphas with text": (
+        ["rerun", "approach", "--alpha", "0.1, high"],
+        "must be a number, got 'high'",
+    ),
+    "list of alphas with nothing in it": (["rerun", "approach", "--alpha", " , "], "got ' , '"),
+    "csv of the list of tables": (["table", "--csv"], "name it: python -m lib table selectivity --csv"),
     "negative seed": (["train", "--dataset", "digits", "--seed=-1"], "-1"),
     "broken seed": (["train", "--dataset", "digits", "--seed", "1.5"], "1.5"),
     "no epochs": (["train", "--dataset", "digits", "--epochs", "0"], "0"),
@@ -266,6 +279,155 @@ def test_bad_input_is_one_line_and_exit_code_2(case, call, empty):
     assert err.startswith("error: ") and err.count("\n") == 1
     assert named in err
     assert not list(empty.glob("runs/*/*")), "nothing may be left behind"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        BAD[case][0]
+        for case in (
+            "unknown chapter",
+            "unknown chapter's data set",
+            "rerun with alpha text",
+            "unknown model",
+        )
+    ]
+    + [["rerun", "approach", "--recipe", "fsat"], ["table", "selectivty"], ["data", "mnist"]],
+    ids=" ".join,
+)
+def test_a_typo_is_answered_before_anything_heavy_is_imported(arguments):
+    script = (
+        "import sys; from lib.__main__ import main; sys.argv = ['lib', *sys.argv[1:]]\n"
+        "try: main()\n"
+        "finally: print(*{'torch', 'pandas', 'numpy', 'IPython', 'jupytext'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and done.stderr.startswith("error: unknown ") or "got 'high'" in done.stderr
+    assert done.stdout == "\n"
+
+
+def test_names_read_from_sources_are_those_of_the_registries():
+    assert names.datasets() == list(data.DATASETS)
+    assert names.models() == list(models.MODELS)
+    assert names.recipes() == list(RECIPES)
+    assert names.measurements() == list(measurements.MEASUREMENTS)
+    with pytest.raises(LookupError, match="no dictionary NOTHING"):
+        names.listed("models/registry.py", "NOTHING")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["CIFAR-10", "cifar 10", "Cifar10"],
+)
+def test_names_are_understood_whatever_their_case(typed, call, empty):
+    code, _, err = call("train", "--dataset", typed, "--model", "ResNet20", "--recipe", "Fast")
+    assert code == 2 and Training("cifar10", "resnet20", 0.0, 0, "fast").name in err
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (["0.1, 0.2"], [0.1, 0.2]),
+        (["0.1 0.2", "-2"], [0.1, 0.2, -2.0]),
+        (["[0.1,0.2]"], [0.1, 0.2]),
+        (["−0.4;1"], [-0.4, 1.0]),
+        ([" 7 "], [7.0]),
+        ([".7,"], [0.7]),
+    ],
+)
+def test_lists_of_numbers_as_people_type_them(given, wanted):
+    assert cli._numbers(given, float, "alpha") == wanted
+
+
+def test_seeds_may_be_a_list(call, empty):
+    assert cli._numbers(["0,1", "2"], int, "seed") == [0, 1, 2]
+    code, _, err = call("train", "--dataset", "digits", "--seed", "3, 4")
+    assert code == 2 and "alpha0.0-seed3-" in err
+
+
+def test_table_alone_lists_the_measurements(call, empty):
+    code, out, _ = call("table")
+    assert code == 0
+    assert [line.partition(":")[0] for line in out.splitlines()] == list(measurements.MEASUREMENTS)
+
+
+def test_data_that_are_not_there_name_the_variable(call, empty, monkeypatch):
+    (empty / "data").mkdir()
+    monkeypatch.setenv("DATA_DIR", str(empty / "data"))
+    code, _, err = call("data", "CIFAR-10")
+    assert code == 2 and "set DATA_DIR to the folder" in err and "--download" in err
+
+
+@pytest.mark.slow
+def test_outside_the_environment_the_way_in_is_said():
+    """-S: as a Python without the packages of .venv."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "lib", "rerun", "approach", "--alpha", "0.7 1"],
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "no package 'typer'" in done.stderr
+    assert "make env, then .venv/bin/python -m lib rerun approach --alpha '0.7 1'" in done.stderr
+
+
+def test_a_package_that_is_missing_later_is_one_line_too(call, empty, monkeypatch):
+    def lacking(*_):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(names, "measurements", lacking)
+    code, _, err = call("table", "selectivity")
+    assert code == 2 and err.count("\n") == 1 and "no package 'torch'" in err
+
+
+def make(*words: str) -> subprocess.CompletedProcess:
+    """What make would do, without the environment of a make that runs this test."""
+    clean = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+    return subprocess.run(
+        ["make", "-n", "-o", ".venv/synced", *words],
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "arguments"),
+    [
+        (["CHAPTER=approach", "ALPHA=0.1, 0.2"], ["approach", "--alpha=0.1, 0.2"]),
+        (["chapter=2", "alpha=0.7", "seed=1"], ["2", "--alpha=0.7", "--seed=1"]),
+        (
+            ["CHAPTER=it's", "dataset=CIFAR-10", "MODEL=resnet20", "recipe=paper"],
+            ["it's", "--dataset=CIFAR-10", "--model=resnet20", "--recipe=paper"],
+        ),
+        (["CHAPTER=approach", "ALPHA= ", "DATA_DIR=/data", "PYTHON=python3"], ["approach"]),
+    ],
+)
+def test_make_takes_its_words_as_people_type_them(words, arguments):
+    done = make("rerun", *words)
+    assert shlex.split(done.stdout.splitlines()[-1]) == [".venv/bin/python", "-m", "lib", "rerun", *arguments]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "named"), [(["rerun", "CHAPTER=2", "alhpa=0.7"], "alhpa"), (["book", "ALPHA=0.7"], "ALPHA")]
+)
+def test_make_ignores_no_word_in_silence(words, named):
+    done = make(*words)
+    assert done.returncode == 2 and done.stdout == ""
+    assert f"error: {named} means nothing here; make rerun takes CHAPTER ALPHA SEED" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_lock_holds_the_pinned_pair():
 def test_what_few_need_is_optional_and_locked():
     lock = tomllib.loads((paths.ROOT / "uv.lock").read_text(encoding="utf-8"))
     own = next(package for package in lock["package"] if package["name"] == PROJECT["name"])
-    extras = {"autoattack": "pyautoattack", "bench": "torchattacks"}
+    extras = {"autoattack": "pyautoattack", "bench": "torchattacks", "lab": "jupyterlab"}
     assert {
         name: [need.split(">")[0] for need in needs]
         for name, needs in PROJECT["optional-dependencies"].items()

@@ -18,9 +18,10 @@ import nbformat
 from nbformat import NotebookNode
 
 from lib.base import interrupt, paths
-from lib.base.errors import InputError, unknown
+from lib.base.errors import InputError
 from lib.base.files import no_room, write_atomically
 from lib.book import filled, kernels
+from lib.book.names import find, published, sources
 from lib.runs import staleness
 
 KERNEL = {"name": kernels.NAME, "language": "python", "display_name": "Python 3"}
@@ -28,32 +29,6 @@ KERNEL = {"name": kernels.NAME, "language": "python", "display_name": "Python 3"
 CELL_SECONDS = 600
 
 # ---- chapters as files -------------------------------------------------------------------------------------
-
-
-def sources() -> dict[str, Path]:
-    """{name: percent script} of every chapter: "02-approach" and so on, the landing page "index" first."""
-    found = {file.stem: file for file in sorted(paths.CHAPTERS.glob("*.py"))}
-    return {"index": found.pop("index")} | found if "index" in found else found
-
-
-def find(name: str) -> str:
-    """Full name of a chapter that is given as "02-approach" or "approach".
-
-    Raises:
-        InputError: For an unknown chapter.
-    """
-    for full in sources():
-        if name in (full, re.sub(r"^\d+-", "", full)):
-            return full
-    raise unknown("chapter", name, sources())
-
-
-def published(name: str) -> Path:
-    """Path of a chapter's committed notebook.
-
-    The landing page is at the root, where the book's index has to be.
-    """
-    return (paths.ROOT if name == "index" else paths.CHAPTERS) / f"{name}.ipynb"
 
 
 def read(name: str) -> NotebookNode:

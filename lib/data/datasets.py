@@ -93,7 +93,8 @@ def _load(name: str, split: str, root: Path) -> Images:
         raise InputError(f"{error}; get it again: {DATASETS[name][2]} (after deleting {where})") from error
     places = ", ".join(tried)
     raise InputError(
-        f"data set {name!r} ({split}) not found: looked for {places}; to get it: {DATASETS[name][2]}"
+        f"data set {name!r} ({split}) not found: looked for {places}; if it lies elsewhere, set DATA_DIR to "
+        f"the folder that holds it; to get it: {DATASETS[name][2]}"
     )
 
 
