@@ -84,7 +84,8 @@ rerun: env
 
 lab: env
 	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact --quiet --extra lab --python $(PY)
-	@.venv/bin/jupyter lab chapters
+	@$(PY) -m lib runs beside
+	@RUNS_DIR=reruns .venv/bin/jupyter lab chapters
 
 lock:
 	$(UV) lock

@@ -56,19 +56,20 @@ glue("gpu", f"{on_gpu or 'none'} of the {int(training.networks.sum())} cached ne
 # One such network took {glue:text}`digits-training`. The last line that is printed is the address of the page; open it in a browser. It begins with what was
 # made now and what came from the cache, and the new α stands in each figure, in its own colour. The published chapters stay as they are.
 #
-# The same command again trains nothing. It can be stopped at any moment, and goes on from there. What is in the store now:
+# The same command again trains nothing. It can be stopped at any moment, and goes on from there. Reruns keep what they make in a store of their own, `reruns/`,
+# which reads the published runs and leaves them as they are. What is in it now:
 #
 # ```bash
-# .venv/bin/python -m lib runs
-# .venv/bin/python -m lib table selectivity --csv > selectivity.csv
+# RUNS_DIR=reruns .venv/bin/python -m lib runs
+# RUNS_DIR=reruns .venv/bin/python -m lib table selectivity --csv > selectivity.csv
 # ```
 #
-# Any chapter can be named in place of `approach`, by its file's name with or without the number; `ALPHA="0.2 0.7"` gives several, `SEED=0` limits the seeds.
+# Any chapter can be named in place of `approach`, by its number, its name or its file; `ALPHA="0.2, 0.7"` gives several, `SEED=0` limits the seeds.
 # What a chapter needs to have measured on the new networks is measured: attacks on one network took {glue:text}`digits-attack`.
 #
 # ```{code-block} bash
 # :class: needs-time
-# make rerun CHAPTER=worst-case ALPHA="0.2 0.7" SEED=0 DATASET=digits
+# make rerun CHAPTER=worst-case ALPHA="0.2, 0.7" SEED=0 DATASET=digits
 # ```
 #
 # ## CIFAR-10
@@ -119,12 +120,15 @@ figures.show_table(durations.said(measuring))
 #
 # ```bash
 # source .venv/bin/activate
-# papermill chapters/02-approach.ipynb mine.ipynb -p dataset digits -y 'alphas: [-1.0, 0.0, 0.7]' -y 'seeds: [0]'
+# RUNS_DIR=reruns papermill chapters/02-approach.ipynb mine.ipynb -p dataset digits -y 'alphas: [-1.0, 0.0, 0.7]' -y 'seeds: [0]'
 # ```
 #
 # Or from Python, where a trained network is an ordinary `nn.Module` and a measurement an ordinary table:
 #
 # ```python
+# import os
+#
+# os.environ["RUNS_DIR"] = "reruns"  # the store of reruns
 # from lib import runs
 #
 # training = runs.Training("digits", "resnet8", alpha=0.7, seed=0, recipe="fast")

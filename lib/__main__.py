@@ -309,6 +309,19 @@ def recheck(
         raise typer.Exit(1)
 
 
+@runs_app.command("beside")
+def beside_() -> None:
+    """Link the published runs into reruns/, the store in which reruns keep what they make; for work of your
+    own beside them: RUNS_DIR=reruns.
+    """
+    from lib.base import paths
+    from lib.runs import beside
+
+    published = paths.runs()
+    own = beside.fill(published, paths.ROOT / beside.NAME)
+    print(f"{own} has the runs of {published}, and what was made beside them")
+
+
 @app.command()
 def table(
     measurement: Annotated[

@@ -328,7 +328,7 @@ def test_the_command_line_is_all_there():
             assert one.param_type_name == "argument" or all(
                 f"`{option}" in section or f", {option}" in section for option in one.opts
             )
-    assert "several times: `--alpha=-0.7` |" in page and "COMMAND `--help` says" in page
+    assert 'selectivity: `--alpha=-0.7`; several: "0.1, 0.2" |' in page and "COMMAND `--help` says" in page
     assert "| `--recipe` | `fast` |" in page and "| `FILE` | required |" in page and "| `make book` |" in page
 
 
@@ -459,7 +459,8 @@ def test_the_example_of_a_chapter_runs(tmp_path, monkeypatch):
     ((file, source),) = added("A chapter").items()
     (tmp_path / "chapters").mkdir()
     (tmp_path / file).write_text(source)
-    monkeypatch.setattr("lib.book.notebooks.sources", lambda: {"99-best": tmp_path / file})
+    for module in ("names", "notebooks"):
+        monkeypatch.setattr(f"lib.book.{module}.sources", lambda: {"99-best": tmp_path / file})
     notebook = notebooks.execute(
         "best", {"dataset": "digits", "alphas": [0.0, 2.0], "seeds": [0]}, frozen=True
     )

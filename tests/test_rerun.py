@@ -52,7 +52,10 @@ def test_new_alpha_is_trained_once(store, tmp_path, monkeypatch):
     monkeypatch.setattr("lib.runs.run._train", lambda *a: pytest.fail("trained again"))
     said.clear()
     rerun.rerun("02-approach", dataset="digits", alphas=[0.7], seeds=[0], say=said.append)
-    assert len(said) == 1 and said[0].endswith("cached, 0 to train") and "0 were made now" in built[-1][2]
+    assert said[0].endswith("cached, 0 to train") and said[1:] == [
+        f"networks and tables are kept in {store}; to work with them: RUNS_DIR={store} python -m lib runs"
+    ]
+    assert "0 were made now" in built[-1][2]
 
 
 def test_head_marks_what_was_made_now_and_what_was_cached(own_store, trainings):

@@ -169,7 +169,7 @@ def _run(name: str, given: Mapping[str, object], *, seconds: int | None) -> Note
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    source, place = read(name), sources()[name].relative_to(paths.ROOT)
+    source, place = read(name), os.path.relpath(sources()[name], paths.ROOT)
     source.cells.append(nbformat.v4.new_code_cell(_REPORT, id=_REPORTED))
     try:
         notebook = papermill.execute_notebook(

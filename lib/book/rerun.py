@@ -16,7 +16,7 @@ from lib.base.text import duration, number
 from lib.book import chapter as book_chapter
 from lib.book import notebooks, site
 from lib.book.markdown import plain_markdown
-from lib.runs import catalogue, store
+from lib.runs import beside, catalogue, store
 from lib.training import variants
 from lib.training.engine import best_engine
 from lib.training.loop import estimate_seconds
@@ -36,6 +36,9 @@ def rerun(
     """Train what is missing, execute the chapter and build its page, which opens with what was made now and
     what was cached.
 
+    What is made lands in a store beside the published one (`lib.runs.beside`), or in RUNS_DIR where that is
+    set.
+
     Args:
         alphas: Values to add to those of the chapter; the published chapter stays as it is.
         seeds: Seeds to show; by default every seed that is cached for all alphas of the chapter, or the
@@ -50,6 +53,22 @@ def rerun(
         InputError: For bad values, missing data or a full disk; finished runs are kept.
     """
     name = notebooks.find(chapter)
+    with beside.kept_apart() as kept:
+        pages = _rerun(name, dataset, model, alphas, seeds, recipe, say)
+        say(f"networks and tables are kept in {kept}; to work with them: RUNS_DIR={kept} python -m lib runs")
+    return pages / notebooks.published(name).relative_to(paths.ROOT).with_suffix(".html")
+
+
+def _rerun(
+    name: str,
+    dataset: str,
+    model: str,
+    alphas: Sequence[float],
+    seeds: Sequence[int],
+    recipe: str,
+    say: Callable[[str], None],
+) -> Path:
+    """The folder of pages that `rerun` makes, from the store that is set."""
     defaults = {parameter: ast.literal_eval(value) for parameter, value in notebooks.declared(name).items()}
     own = sorted(float(alpha) for alpha in defaults["alphas"])
     given: dict[str, Any] = {"dataset": dataset, "model": model or "usual", "alphas": own, "recipe": recipe}
@@ -77,10 +96,9 @@ def rerun(
     for training in missing:
         run = runs.make(training)
         say(f"new: {run.path.name}, clean accuracy {runs.config(run)['result']['clean_accuracy']:.1%}")
-    pages = site.build(
+    return site.build(
         paths.BUILD / "rerun" / f"{name}-{dataset}", given, only=name, head=lambda: marked(before)
     )
-    return pages / notebooks.published(name).relative_to(paths.ROOT).with_suffix(".html")
 
 
 def tables(training: Training) -> frozenset[str] | None:
