@@ -49,7 +49,9 @@ env: .venv/synced
 	@# a .venv without pip, such as a system without ensurepip leaves behind, is mended or made anew
 	test -x $(UV) || $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv==0.13.8
-	UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact --quiet --extra autoattack --python $(PY)
+	@echo 'installing what uv.lock names into .venv: the first time about 3 GB are downloaded, 6 GB on disk' >&2
+	@# a terminal sees how far it is
+	UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact $(shell test -t 2 || echo --quiet) --extra autoattack --python $(PY)
 	touch $@
 
 book: env

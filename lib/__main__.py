@@ -21,7 +21,7 @@ try:
 except ModuleNotFoundError as error:  # python3 -m lib, before make or outside .venv
     sys.exit(environment.refused(error))
 
-from lib.base import interrupt, names
+from lib.base import interrupt, names, progress
 from lib.base.errors import InputError, unknown
 from lib.base.text import MOST, in_words, parsed, printable, shortened
 
@@ -408,9 +408,12 @@ def chapters() -> None:
     """Execute all chapters with their defaults, from cached runs alone; write their published notebooks, what
     the README shows of them, and the reference's page of commands.
     """
-    from lib.book import notebooks, readme, reference
+    with progress.working("loading the library", log=False):
+        from lib.book import notebooks, readme, reference
 
-    changed = notebooks.publish() + readme.write() + reference.write(app)
+    with progress.working("executing all chapters"):
+        changed = notebooks.publish()
+    changed += readme.write() + reference.write(app)
     print("\n".join(f"written: {file}" for file in changed) or "nothing changed")
 
 
@@ -429,8 +432,9 @@ def numbers(
 @app.command("book")
 def build_book() -> None:
     """Build the book from cached runs, warnings as errors: _build/html/index.html."""
-    from lib.base import paths
-    from lib.book import site
+    with progress.working("loading the library", log=False):
+        from lib.base import paths
+        from lib.book import site
 
     print(f"the book: {site.build(paths.BUILD) / 'index.html'}")
 
@@ -476,8 +480,9 @@ def rerun(
     dataset, model, recipe = _named(dataset, model, recipe)
     alphas, seeds = _numbers(alpha, float, "alpha"), _numbers(seed, int, "seed")
 
-    from lib.base import malloc
-    from lib.book import rerun as book_rerun
+    with progress.working("loading the library", log=False):
+        from lib.base import malloc
+        from lib.book import rerun as book_rerun
 
     malloc.keep_memory()
     page = book_rerun.rerun(

@@ -2,8 +2,14 @@
 call trains nothing.
 """
 
+import os
+import pty
 import re
 import shutil
+import subprocess
+import sys
+import termios
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,25 +43,97 @@ def test_new_alpha_is_trained_once(store, tmp_path, monkeypatch):
 
     monkeypatch.setattr("lib.book.site.build", build)
     page = rerun.rerun("approach", dataset="digits", alphas=[0.7], seeds=[0], say=said.append)
-    assert (
-        page
-        == tmp_path / "_build" / "rerun" / "02-approach-digits" / "html" / "chapters" / "02-approach.html"
-    )
+    place = tmp_path / "_build" / "rerun" / "02-approach-digits-resnet8-fast-alpha0.7-seed0"
+    assert page == place / "html" / "chapters" / "02-approach.html"
     assert re.search(r"(\d+) networks \(resnet8 on digits, fast recipe\), (\d+) cached, 1 to train$", said[0])
-    assert "about" in said[1] and said[2].startswith("new: alpha0.7-seed0-fast-")
+    assert said[1].startswith("to train: 1 network, about ")
+    assert said[2].startswith("to measure: selectivity on 1 network, about ")
+    assert said[3].startswith("together about ") and said[4].startswith("new: alpha0.7-seed0-fast-")
     ((alphas, name, head),) = built
     assert 0.7 in alphas and -2.0 in alphas and name == "02-approach"
+    assert (
+        "Parameters: dataset `digits`; model `resnet8`; recipe `fast`; alphas −2, −1, −0.4, 0, 0.4, **0.7**, 1, 2; "
+        "seeds 0.\n" in head
+    )
     assert "1 was made now" in head and re.search(
-        r"\| `alpha0.7-seed0-fast-\w+` \| 0.7 \| 0 \| made now \|", head
+        r"\| `alpha0.7-seed0-fast-\w+` \| \*\*0.7\*\* \| 0 \| made now \|", head
     )
 
     monkeypatch.setattr("lib.runs.run._train", lambda *a: pytest.fail("trained again"))
     said.clear()
     rerun.rerun("02-approach", dataset="digits", alphas=[0.7], seeds=[0], say=said.append)
     assert said[0].endswith("cached, 0 to train") and said[1:] == [
-        f"networks and tables are kept in {store}; to work with them: RUNS_DIR={store} python -m lib runs"
+        f"all reruns: {place.parent / 'index.html'}",
+        f"networks and tables are kept in {store}; to work with them: RUNS_DIR={store} python -m lib runs",
     ]
     assert "0 were made now" in built[-1][2]
+
+
+QUIET_SECONDS = 5.0
+
+
+@pytest.mark.slow
+def test_nothing_is_silent_on_a_terminal(store, tmp_path):
+    """The gaps between what a rerun that trains, measures, executes and builds writes to a terminal."""
+    project = tmp_path / "project"
+    project.mkdir()
+    for part in ("lib", "chapters", "reference", "_static", "_scripts", "sweeps"):
+        shutil.copytree(paths.ROOT / part, project / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in filter(Path.is_file, paths.ROOT.iterdir()):
+        shutil.copy(file, project)
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("RUNS_FROZEN", "DATA_DIR")
+    }
+    environment |= {"RUNS_DIR": str(store), "PYTHONPATH": str(project), "LIB_CACHE": str(paths.cache())}
+    command = [
+        sys.executable,
+        "-m",
+        "lib",
+        "rerun",
+        "approach",
+        "--dataset=digits",
+        "--alpha=0.6",
+        "--seed=0",
+    ]
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 110))
+    process = subprocess.Popen(command, cwd=project, env=environment, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    gaps, shown, begun = [], b"", time.monotonic()
+    last = begun
+    while True:
+        try:
+            read = os.read(ours, 2**16)
+        except OSError:  # how Linux says that the other side is closed
+            break
+        if not read:
+            break
+        now = time.monotonic()
+        gaps.append((now - last, shown[-200:]))
+        shown, last = shown + read, now
+    os.close(ours)
+    text = shown.decode()
+    longest, before = max(gaps)
+    print(f"{time.monotonic() - begun:.0f} s, longest silence {longest:.1f} s, after {before!r}")
+    assert process.wait() == 0, text
+    stages = [
+        "loading the library",
+        "comparing with the cached runs",
+        "to train: 1 network, about ",
+        "to measure: selectivity on 1 network, about a second",
+        "together about ",
+        "training 1 of 1: digits-resnet8/alpha0.6-seed0-fast-",
+        ", epoch 16 of 16 … ",
+        "new: alpha0.6-seed0-fast-",
+        "measuring 1 of 1: selectivity on digits-resnet8/alpha0.6-seed0-fast-",
+        "checking every file of the cached runs",
+        "executing 02-approach",
+        "building the pages",
+        "the page: ",
+    ]
+    found = [text.find(stage) for stage in stages]
+    assert -1 not in found and found == sorted(found), (stages[found.index(min(found))], text)
+    assert longest < QUIET_SECONDS, before
 
 
 def test_head_marks_what_was_made_now_and_what_was_cached(own_store, trainings):

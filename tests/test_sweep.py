@@ -493,7 +493,7 @@ def forged(own_store, source, steady, monkeypatch):
     """
     made, trouble, real = [], {}, runs.make
     # the shared store's own time is that of this machine
-    monkeypatch.setattr("lib.sweeps.planning._durations", lambda training, engine: [])
+    monkeypatch.setattr("lib.runs.durations.alike", lambda training, engine: [])
 
     def make(training, *, weights=False, progress=None, on_epoch=None, deadline=None):
         if _find(training):

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from lib import runs
-from lib.base import paths
-from lib.base.text import duration, number
+from lib.base import paths, progress
+from lib.base.text import number
 from lib.book import chapter as book_chapter
-from lib.book import notebooks, site
-from lib.book.markdown import plain_markdown
+from lib.book import needs, notebooks, reruns, site
+from lib.book.markdown import markdown_code, plain_markdown
 from lib.runs import beside, catalogue, store
 from lib.training import variants
-from lib.training.engine import best_engine
-from lib.training.loop import estimate_seconds
 from lib.training.recipe import Training
 
 
@@ -54,9 +52,9 @@ def rerun(
     """
     name = notebooks.find(chapter)
     with beside.kept_apart() as kept:
-        pages = _rerun(name, dataset, model, alphas, seeds, recipe, say)
+        page = _rerun(name, dataset, model, alphas, seeds, recipe, say)
         say(f"networks and tables are kept in {kept}; to work with them: RUNS_DIR={kept} python -m lib runs")
-    return pages / notebooks.published(name).relative_to(paths.ROOT).with_suffix(".html")
+    return page
 
 
 def _rerun(
@@ -68,7 +66,7 @@ def _rerun(
     recipe: str,
     say: Callable[[str], None],
 ) -> Path:
-    """The folder of pages that `rerun` makes, from the store that is set."""
+    """The page that `rerun` makes, from the store that is set."""
     defaults = {parameter: ast.literal_eval(value) for parameter, value in notebooks.declared(name).items()}
     own = sorted(float(alpha) for alpha in defaults["alphas"])
     given: dict[str, Any] = {"dataset": dataset, "model": model or "usual", "alphas": own, "recipe": recipe}
@@ -76,29 +74,75 @@ def _rerun(
     here = book_chapter.parameters(defaults | given | known)
     given |= {"alphas": sorted({*own, *map(float, alphas)})} | _seeds(seeds, defaults, here.trainings)
     here = book_chapter.parameters(defaults | given | known)
-    grid, missing = here.trainings, runs.missing(here.trainings)
+    grid = here.trainings
+    comparing = "comparing with the cached runs, and this machine with those that made them"
+    with progress.working(comparing, log=False):
+        planned = needs.plan(name, grid)
     before = {training: tables(training) for training in grid}
     say(
         f"{name}: {len(grid)} networks ({here.model} on {dataset}, {recipe} recipe), "
-        f"{len(grid) - len(missing)} cached, {len(missing)} to train"
+        f"{sum(there is not None for there in before.values())} cached, "
+        f"{sum(there is None for there in before.values())} to train"
     )
-    if missing:
+    if planned.missing:
         runs.check_images(grid, to_make=True)
-        engine = best_engine(missing[0])
-        # one network per way of training, since their costs differ
-        first = {training.variant: training for training in reversed(missing)}
-        one = {variant: estimate_seconds(training, engine) for variant, training in first.items()}
-        total = sum(one[training.variant] for training in missing)
-        say(
-            f"training takes about {duration(total)} here ({engine}); it can be interrupted and goes "
-            f"on where it was"
+    for line in planned.lines():
+        say(line)
+    wanted = [*planned.missing, *planned.again]
+    for place, training in enumerate(wanted, 1):
+        run = _trained(training, f"training {place} of {len(wanted)}", planned.training.get(training, 0.0))
+        if place <= len(planned.missing):
+            say(f"new: {run.path.name}, clean accuracy {runs.config(run)['result']['clean_accuracy']:.1%}")
+    for place, (training, asked) in enumerate(planned.tables, 1):
+        what = f"measuring {place} of {len(planned.tables)}: {asked} on {training.name}"
+        with progress.working(what, planned.measuring.get(asked.name, 0.0)):
+            runs.table(asked.name, [training], progress=False, **dict(asked.settings))
+    more = sorted({*map(float, alphas)} - {*own})
+    facts: dict[str, Any] = {
+        "chapter": name,
+        "dataset": here.dataset,
+        "model": here.model,
+        "recipe": here.recipe,
+    }
+    facts |= {"alphas": more, "seeds": list(here.seeds)}
+    folder = reruns.folder(facts)
+    pages = site.build(folder, given, only=name, head=lambda: marked(before, more, parameters(here, more)))
+    page = pages / notebooks.published(name).relative_to(paths.ROOT).with_suffix(".html")
+    say(f"all reruns: {reruns.note(folder, page, facts)}")
+    return page
+
+
+def _trained(training: Training, what: str, expected: float) -> store.Folder:
+    """The run of a training, with its weights; how far it is is shown from its first second on."""
+    epochs = training.settings.epochs
+    with progress.working(f"{what}: {training.name}", expected) as tell:
+        return runs.make(
+            training,
+            weights=True,
+            progress=False,
+            on_epoch=lambda row: tell(f"epoch {row['epoch']:.0f} of {epochs}"),
         )
-    for training in missing:
-        run = runs.make(training)
-        say(f"new: {run.path.name}, clean accuracy {runs.config(run)['result']['clean_accuracy']:.1%}")
-    return site.build(
-        paths.BUILD / "rerun" / f"{name}-{dataset}", given, only=name, head=lambda: marked(before)
-    )
+
+
+def parameters(here: book_chapter.Parameters, more: Sequence[float]) -> str:
+    """The parameters of a rerun as a line of Markdown, for the head of its page.
+
+    Args:
+        more: The values of α beside the chapter's own, which are in bold.
+    """
+    alphas = ", ".join(_alpha(alpha, more) for alpha in here.alphas)
+    shown = {"dataset": here.dataset, "model": here.model, "recipe": here.recipe}
+    words = [f"{name} {markdown_code(value)}" for name, value in shown.items()]
+    words += [f"alphas {alphas}", f"seeds {', '.join(map(str, here.seeds))}"]
+    if here.variants:
+        words.append(f"variants {', '.join(map(markdown_code, here.variants))}")
+    if here.epochs:
+        words.append(f"epochs {here.epochs}")
+    return f"Parameters: {'; '.join(words)}."
+
+
+def _alpha(alpha: float, more: Sequence[float]) -> str:
+    return f"**{number(alpha)}**" if alpha in more else number(alpha)
 
 
 def tables(training: Training) -> frozenset[str] | None:
@@ -111,19 +155,23 @@ def tables(training: Training) -> frozenset[str] | None:
     )
 
 
-def marked(before: Mapping[Training, frozenset[str] | None]) -> str:
+def marked(
+    before: Mapping[Training, frozenset[str] | None], more: Sequence[float] = (), shown: str = ""
+) -> str:
     """Networks of a rerun as Markdown, each marked "made now" or "cached", with the tables that were measured
     now; new ones first.
 
     Args:
         before: {training: result of `tables` before the rerun}.
+        more: The values of α beside the chapter's own, which are in bold.
+        shown: The parameters of the rerun, in words.
     """
     new: list[str] = []
     old: list[str] = []
     for training, there in before.items():
         measured = sorted((tables(training) or frozenset()) - (there or frozenset()))
         row = (
-            f"| `{Path(training.name).name}` | {number(training.alpha)} | {training.seed} | "
+            f"| `{Path(training.name).name}` | {_alpha(training.alpha, more)} | {training.seed} | "
             f"{'made now' if there is None else 'cached'} "
         )
         (new if there is None or measured else old).append(
@@ -135,7 +183,13 @@ def marked(before: Mapping[Training, frozenset[str] | None]) -> str:
         f"and {len(before) - trained} came from the cache."
     )
     top = ["| run | α | seed | network | measured now |", "|---|---|---|---|---|"]
-    lines = ["````{admonition} This page is a rerun", ":class: tip", counts, ""]
+    lines = [
+        "````{admonition} This page is a rerun",
+        ":class: tip",
+        *([shown, ""] if shown else []),
+        counts,
+        "",
+    ]
     lines += [*top, *new, ""] if new else ["Nothing was made or measured.", ""]
     lines += (
         [

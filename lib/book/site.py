@@ -17,7 +17,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from lib.base import paths
+from lib.base import paths, progress
 from lib.base.errors import InputError
 from lib.base.files import no_room
 from lib.base.locks import lock
@@ -63,15 +63,18 @@ def build(
         InputError: For the first thing that is wrong, such as a cell that raises, a missing glue key, a
             broken reference or a damaged run.
     """
-    catalogue.refuse_damaged(catalogue.catalogue())
+    with progress.working("checking every file of the cached runs"):
+        catalogue.refuse_damaged(catalogue.catalogue())
     # two builds into one folder, such as two reruns of a chapter, come one after the other
     with no_room("build the book"), lock(target, "build"):
-        executed = _executed(given, only, head)
+        with progress.working(f"executing {only or 'all chapters, from cached runs alone'}"):
+            executed = _executed(given, only, head)
         draft = target / "draft"
         shutil.rmtree(draft, ignore_errors=True)
         try:
             _write_sources(executed, draft)
-            pages = _jupyter_book(draft, target, strict=not only)
+            with progress.working("building the pages"):
+                pages = _jupyter_book(draft, target, strict=not only)
             _replace(target / "html", pages)
             _replace(target / "book", draft)
         finally:

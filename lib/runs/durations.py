@@ -4,15 +4,20 @@ estimated.
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import torch
 
+from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.text import duration
-from lib.runs import catalogue, provenance, simulations, store
+from lib.runs import catalogue, provenance, simulations, store, threads
+from lib.runs.run import CONFIG, config
+from lib.training.engine import Engine
+from lib.training.recipe import Training
 
 NETWORK = ["dataset", "model", "recipe", "epochs", "variant"]
 
@@ -95,3 +100,38 @@ def said(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _words(seconds: float) -> str:
     return duration(seconds) if seconds >= 1.5 else "about a second"
+
+
+# ---- of one training --------------------------------------------------------------------------------------
+
+
+def kind(training: Training) -> str:
+    """What trainings of the same duration have in common: all but alpha and seed."""
+    facts = training.canonical()
+    return json.dumps(
+        {name: value for name, value in facts.items() if name not in ("alpha", "seed")}, sort_keys=True
+    )
+
+
+def alike(training: Training, engine: Engine) -> list[float]:
+    """Seconds that cached networks which differ in alpha and seed alone took on this device with this
+    engine.
+    """
+    with threads.for_training(training):
+        here, found = (provenance.device(engine.device), str(engine)), []
+    for file in (paths.runs() / training.name).parent.glob(f"[!.]*/{CONFIG}"):
+        # damage there is none of this training's, whatever it is
+        with suppress(InputError, LookupError, TypeError, ValueError, AttributeError, OSError):
+            facts = config(store.Folder(file.parent))
+            named, made = facts["training"], facts["provenance"]
+            same = json.dumps(
+                {name: value for name, value in named.items() if name not in ("alpha", "seed")},
+                sort_keys=True,
+            ) == kind(training)
+            if (
+                same
+                and (made["device"], made["engine"]) == here
+                and facts["result"]["epochs_run"] == training.settings.epochs
+            ):
+                found.append(float(made["seconds"]))
+    return found

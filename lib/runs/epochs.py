@@ -122,6 +122,7 @@ def _made(
             # a checkpoint made on the way to other tables lacks those before it
             suffix="-" + "-".join(map(str, wanted)),
             progress=progress,
+            repeated=run,
             snapshots=wanted,
             on_snapshot=note,
         )

@@ -22,7 +22,7 @@ from lib.base.errors import InputError
 from lib.base.files import Unfit, damaged
 from lib.base.locks import lock
 from lib.models.precision import single_precision_by_default
-from lib.runs import fields, images, provenance, store, validity
+from lib.runs import fields, images, provenance, store, threads, validity
 from lib.runs.named import find
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.training.engine import best_engine, compiled_if_possible
@@ -170,6 +170,7 @@ def make(
         files = _train(
             training,
             root / ".partial" / training.key,
+            repeated=run,
             progress=progress,
             on_epoch=on_epoch,
             deadline=deadline,
@@ -194,18 +195,21 @@ def parent_weights(training: Training) -> State | None:
     return _network(training.start, make(training.start, weights=True)).state_dict()
 
 
-def _train(training: Training, partial: Path, *, suffix: str = "", **how: Any) -> dict[str, bytes]:
+def _train(
+    training: Training, partial: Path, *, suffix: str = "", repeated: store.Folder | None = None, **how: Any
+) -> dict[str, bytes]:
     """Train and return the files of a run.
 
     Its checkpoint in `partial` is named by the code that made it, since other code must not go on from it,
-    and by a suffix.
+    and by a suffix. A run that is repeated has the threads that it was made with.
     """
     parent = parent_weights(training)
     malloc.keep_memory()
     # digest of the imported code, taken before hours of training in which the files may be edited
     digest = provenance.training_digest(training)
     commit = provenance.commit()
-    with single_precision_by_default():
+    made_with = str(config(repeated)["provenance"]["device"]) if repeated else ""
+    with single_precision_by_default(), threads.for_training(training, made_with):
         trained = compiled_if_possible(
             lambda engine: train(
                 training,
@@ -216,7 +220,7 @@ def _train(training: Training, partial: Path, *, suffix: str = "", **how: Any) -
             ),
             best_engine(training),
         )
-    return as_files(trained, training, digest, commit)
+        return as_files(trained, training, digest, commit)
 
 
 def checkpoint_name(digest: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import statistics
@@ -13,11 +12,12 @@ from lib import runs
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.measurements import Asked
-from lib.runs import durations, provenance, store
+from lib.runs import durations, provenance, store, threads
+from lib.runs.durations import kind
 from lib.runs.run import checkpoint_name
 from lib.sweeps.file import Sweep
 from lib.training.checkpoint import read_checkpoint
-from lib.training.engine import Engine, best_engine
+from lib.training.engine import best_engine
 from lib.training.loop import estimate_seconds
 from lib.training.recipe import Training
 
@@ -163,35 +163,25 @@ def _with_durations(plan: Plan) -> Plan:
     """
     examples = {kind(training): training for training in plan.training}
     engines = {kind: best_engine(training) for kind, training in examples.items()}
-    known = {kind: _durations(training, engines[kind]) for kind, training in examples.items()}
-    seconds = {
-        kind: statistics.median(known[kind]) if known[kind] else estimate_seconds(training, engines[kind])
-        for kind, training in examples.items()
-    }
+    known = {kind: durations.alike(training, engines[kind]) for kind, training in examples.items()}
+    seconds: dict[str, float] = {}
+    devices = []
+    for of, training in examples.items():
+        with threads.for_training(training):
+            devices.append(provenance.device(engines[of].device))
+            took = known[of]
+            seconds[of] = statistics.median(took) if took else estimate_seconds(training, engines[of])
     source = (
         f"the time that {sum(map(len, known.values()))} cached networks took"
         if all(known.values())
         else "a few timed steps, so roughly"
     )
-    where = ", ".join(
-        dict.fromkeys(
-            [provenance.device(engine.device) for engine in engines.values()]
-            + list(map(str, engines.values()))
-        )
-    )
+    where = ", ".join(dict.fromkeys([*devices, *map(str, engines.values())]))
     return replace(
         plan,
         whole={training: seconds[kind(training)] for training in plan.training},
         source=source,
         where=where,
-    )
-
-
-def kind(training: Training) -> str:
-    """What trainings of the same duration have in common: all but alpha and seed."""
-    facts = training.canonical()
-    return json.dumps(
-        {name: value for name, value in facts.items() if name not in ("alpha", "seed")}, sort_keys=True
     )
 
 
@@ -207,26 +197,3 @@ def _epochs_begun(training: Training) -> int:
         )
         return int(read_checkpoint(file)[1]["epoch"])
     return 0
-
-
-def _durations(training: Training, engine: Engine) -> list[float]:
-    """Seconds that cached networks which differ in alpha and seed alone took on this device with this
-    engine.
-    """
-    here, found = (provenance.device(engine.device), str(engine)), []
-    for file in (paths.runs() / training.name).parent.glob(f"[!.]*/{runs.CONFIG}"):
-        # not part of this sweep, so damage there does not matter to it, whatever it is
-        with suppress(InputError, LookupError, TypeError, ValueError, AttributeError, OSError):
-            facts = runs.config(store.Folder(file.parent))
-            named, made = facts["training"], facts["provenance"]
-            same = json.dumps(
-                {name: value for name, value in named.items() if name not in ("alpha", "seed")},
-                sort_keys=True,
-            ) == kind(training)
-            if (
-                same
-                and (made["device"], made["engine"]) == here
-                and facts["result"]["epochs_run"] == training.settings.epochs
-            ):
-                found.append(float(made["seconds"]))
-    return found

@@ -1,0 +1,224 @@
+"""What a rerun of a chapter will make: which tables it reads, which are missing, and how long they take."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from lib import measurements, runs
+from lib.base import paths
+from lib.base.text import duration
+from lib.book import names
+from lib.measurements import Asked
+from lib.runs import durations, provenance, store, threads
+from lib.training.engine import best_engine
+from lib.training.loop import estimate_seconds
+from lib.training.recipe import Training
+
+
+def tables(chapter: str) -> tuple[list[Asked], list[Asked]]:
+    """The tables that a chapter makes where they are missing, from its source: its calls of `runs.table` and
+    `runs.summary`. What it shows only where it is cached is not among them.
+
+    Args:
+        chapter: Full name of the chapter.
+
+    Returns:
+        Those of all its networks, and those of one network that it picks as an example.
+
+    Raises:
+        LookupError: A call does not say which table it reads in a way that is understood.
+    """
+    source = ast.parse(names.sources()[chapter].read_text(encoding="utf-8"))
+    every: dict[Asked, None] = {}
+    one: dict[Asked, None] = {}
+    looped, of_summary = dict(_looped(source)), ["selectivity"]
+    for node in ast.walk(source):
+        if not (isinstance(node, ast.Call) and ast.unparse(node.func) in ("runs.table", "runs.summary")):
+            continue
+        if ast.unparse(node.func) == "runs.summary":
+            called, networks = of_summary, node.args[0]
+        else:
+            called, networks = _named(node.args[0], looped), node.args[1]
+        settings = tuple((str(word.arg), ast.literal_eval(word.value)) for word in node.keywords)
+        found = one if isinstance(networks, ast.List) else every
+        found |= dict.fromkeys(Asked(name, settings) for name in called)
+    return list(every), [asked for asked in one if asked not in every]
+
+
+def _named(node: ast.expr, looped: Mapping[str, list[str]]) -> list[str]:
+    """The measurements that an argument stands for: a name, or a variable of a comprehension over names."""
+    if isinstance(node, ast.Constant) and node.value in measurements.MEASUREMENTS:
+        return [str(node.value)]
+    if isinstance(node, ast.Name) and node.id in looped:
+        return looped[node.id]
+    raise LookupError(f"which table is {ast.unparse(node)}?")
+
+
+def _looped(source: ast.Module) -> Iterator[tuple[str, list[str]]]:
+    """The variables of comprehensions over tuples of measurements' names, with these names."""
+    for node in ast.walk(source):
+        if (
+            isinstance(node, ast.comprehension)
+            and isinstance(node.target, ast.Name)
+            and isinstance(node.iter, ast.Tuple | ast.List)
+        ):
+            values = [part.value for part in node.iter.elts if isinstance(part, ast.Constant)]
+            if values and set(values) <= set(measurements.MEASUREMENTS):
+                yield node.target.id, [str(value) for value in values]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a rerun will make."""
+
+    networks: tuple[Training, ...]  # all that the chapter shows
+    missing: tuple[Training, ...]  # those that are trained
+    again: tuple[
+        Training, ...
+    ]  # cached ones that are trained again for their weights, which are not kept here
+    tables: tuple[tuple[Training, Asked], ...]  # those that are measured
+    examples: tuple[Asked, ...]  # measured on one network that the chapter picks
+    training: dict[Training, float] = field(default_factory=dict)  # expected seconds of each
+    measuring: dict[str, float] = field(
+        default_factory=dict
+    )  # expected seconds of a table of each measurement
+    where: str = ""  # device and engine
+
+    @property
+    def seconds(self) -> float:
+        """Expected time of all of it."""
+        return sum(self.training.values()) + sum(
+            self.measuring.get(asked.name, 0.0) for _, asked in self.tables
+        )
+
+    def lines(self) -> Iterator[str]:
+        """The plan in words; nothing is made under RUNS_FROZEN=1."""
+        if runs.frozen():
+            return
+        if self.missing:
+            took = _about(sum(self.training[one] for one in self.missing))
+            yield f"to train: {_count(len(self.missing), 'network')}, {took} ({self.where})"
+        if self.again:
+            took = _about(sum(self.training[one] for one in self.again))
+            yield (
+                "to train again, since their weights are not kept here: "
+                f"{_count(len(self.again), 'network')}, {took}"
+            )
+        for asked in dict.fromkeys(asked for _, asked in self.tables):
+            count = sum(other == asked for _, other in self.tables)
+            each = self.measuring.get(asked.name)
+            took = "nobody has timed it yet" if each is None else _about(count * each)
+            yield f"to measure: {asked} on {_count(count, 'network')}, {took}"
+        for asked in self.examples:
+            yield f"to measure, as an example: {asked} on the network that the chapter picks"
+        if self.missing or self.again or self.tables:
+            unknown = {
+                *self.examples,
+                *(asked for _, asked in self.tables if asked.name not in self.measuring),
+            }
+            yield (
+                f"together {'at least ' if unknown else ''}{_about(self.seconds)}; it can be "
+                "interrupted and goes on where it was"
+            )
+
+
+def _about(seconds: float) -> str:
+    return f"about {duration(seconds)}" if seconds >= 1.5 else "about a second"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def plan(chapter: str, networks: Sequence[Training]) -> Plan:
+    """Compare what a chapter needs with the store. Every file of cached runs is verified, nothing is made.
+
+    Raises:
+        InputError: For a damaged run, and for data that are needed and missing.
+    """
+    every, examples = tables(chapter)
+    missing = tuple(runs.missing(networks))
+    cached = [one for one in networks if one not in missing]
+    examples = [asked for asked in examples if not any(_has(one, asked) for one in cached)]
+    lacking = [(one, asked) for one in networks for asked in every if one in missing or not _has(one, asked)]
+    again = dict.fromkeys(one for one in _measured(lacking) if one not in missing and not _has_weights(one))
+    extra = tuple(one for one in again if not _cached(one))
+    found = Plan(
+        tuple(networks),
+        (*missing, *extra),
+        tuple(one for one in again if _cached(one)),
+        tuple(lacking),
+        tuple(examples),
+    )
+    if runs.frozen() or not (found.missing or found.tables):
+        return found
+    took, where = _training_seconds((*found.missing, *found.again))
+    return Plan(
+        found.networks,
+        found.missing,
+        found.again,
+        found.tables,
+        found.examples,
+        took,
+        _measuring_seconds(lacking),
+        where,
+    )
+
+
+def _cached(training: Training) -> bool:
+    return (paths.runs() / training.name / store.MANIFEST).exists()
+
+
+def _has(training: Training, asked: Asked) -> bool:
+    return asked.file in store.Folder(paths.runs() / training.name)
+
+
+def _has_weights(training: Training) -> bool:
+    return _cached(training) and runs.WEIGHTS in store.Folder(paths.runs() / training.name)
+
+
+def _measured(lacking: Iterable[tuple[Training, Asked]]) -> Iterator[Training]:
+    """The networks whose weights such tables need: their own, and those that images are made against."""
+    for training, asked in lacking:
+        yield training
+        one = measurements.MEASUREMENTS[asked.name]
+        if one.sources:
+            yield from one.sources(training, measurements.settled(asked.name, dict(asked.settings)))
+
+
+def _training_seconds(trainings: Sequence[Training]) -> tuple[dict[Training, float], str]:
+    """Expected seconds of each training here, and where that is: what cached ones of the same kind took, else
+    from a few timed steps.
+    """
+    took, each, where = {}, {}, ""  # type: dict[Training, float], dict[str, float], str
+    for training in trainings:
+        kind = durations.kind(training)
+        if kind not in each:
+            engine = best_engine(training)
+            known = durations.alike(training, engine)
+            with threads.for_training(training):
+                each[kind] = statistics.median(known) if known else estimate_seconds(training, engine)
+                where = f"{provenance.device(engine.device)}, {engine}"
+        took[training] = each[kind]
+    return took, where
+
+
+def _measuring_seconds(lacking: Iterable[tuple[Training, Asked]]) -> dict[str, float]:
+    """Expected seconds of a table of each measurement: what cached ones took here, or else elsewhere."""
+    rows, here = durations.measuring(), provenance.device("cuda" if torch.cuda.is_available() else "cpu")
+    found = {}
+    for training, asked in lacking:
+        same = rows[
+            (rows.dataset == training.dataset)
+            & (rows.model == training.model)
+            & (rows.measurement == asked.name)
+        ]
+        mine = same[same.device == here]
+        if len(same):
+            found[asked.name] = float((mine if len(mine) else same).seconds.median())
+    return found
