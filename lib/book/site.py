@@ -72,8 +72,8 @@ def build(
         draft = target / "draft"
         shutil.rmtree(draft, ignore_errors=True)
         try:
-            _write_sources(executed, draft)
             with progress.working("building the pages"):
+                _write_sources(executed, draft)
                 pages = _jupyter_book(draft, target, strict=not only)
             _replace(target / "html", pages)
             _replace(target / "book", draft)
