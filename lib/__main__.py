@@ -73,7 +73,7 @@ def _numbers(given: Sequence[str], kind: type[Number], name: str) -> list[Number
             point, two = text.strip().replace(",", "."), text.strip().replace(",", " ")
             raise InputError(f"{name} {text!r} may be one number or two; write {point}, or '{two}'")
         bare = text.strip().removeprefix("[").removesuffix("]").replace("−", "-")
-        items = [item for item in re.split(r"[\s,;]+", bare) if item] or [text]
+        items = [item for item in re.split(r"[ \t,;]+", bare) if item] or [text]
         found += [_number(item, kind, name) for item in items]
     for number in found:
         # as Training has it, which takes long to import
@@ -325,14 +325,15 @@ def beside_() -> None:
 @app.command()
 def table(
     measurement: Annotated[
-        str, typer.Argument(help="such as selectivity, attack or dimensionality; all are listed if left out")
-    ] = "",
+        str | None,
+        typer.Argument(help="such as selectivity, attack or dimensionality; all are listed if left out"),
+    ] = None,
     csv: Csv = False,
 ) -> None:
     """A measurement's tidy table over all cached runs; what was not measured yet is measured now, where the
     weights are kept.
     """
-    if measurement:
+    if measurement is not None:
         measurement = names.chosen("measurement", measurement, names.measurements())
     elif csv:
         raise InputError(
@@ -344,7 +345,7 @@ def table(
     from lib.base import malloc
     from lib.runs import catalogue
 
-    if not measurement:
+    if measurement is None:
         for name, one in measurements.MEASUREMENTS.items():
             print(f"{name}: {one.summary}")
         return

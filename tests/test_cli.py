@@ -197,6 +197,8 @@ FRACTIONS = ("alpha", "budget", "alpha of a rerun")  # of which 1.5 and 1e3 are 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_no_option_takes_what_is_no_number(option, call, empty):
     for kind, text in (NO_NUMBERS if option in FRACTIONS else NO_NUMBERS | WHOLE_NUMBERS).items():
+        if option.startswith("seed") and kind == "a comma":  # a list of two
+            continue
         code, _, err = call(*OPTIONS[option](text))
         assert code == 2 and err.startswith("error: ") and err.count("\n") == 1, (kind, err)
         assert err[:-1].isprintable() and len(err) < 700, (kind, err)

@@ -29,8 +29,10 @@ def find(name: str) -> str:
     Raises:
         InputError: For an unknown chapter.
     """
-    file = name.strip().partition("#")[0].rstrip("/").rpartition("/")[2]
+    folder, _, file = name.strip().partition("#")[0].rstrip("/").rpartition("/")
     asked = re.sub(r"\.(ipynb|py|html)$", "", file, flags=re.IGNORECASE)
+    if folder and asked == file and not folder.endswith("chapters"):  # another file, such as ../runs
+        raise unknown("chapter", name, sources())
     for full in sources():
         number, short = re.fullmatch(r"(?:(\d+)-)?(.+)", full).groups()  # type: ignore[union-attr]
         by_number = number and asked.isdigit() and asked.lstrip("0") == number.lstrip("0")
