@@ -28,7 +28,7 @@ def test_a_chapter_is_found_as_people_name_it(typed):
 
 
 def test_words_are_joined_as_one_likes():
-    assert names.find("Average case") == names.find("average_case") == "04-average-case"
+    assert names.find("Average case") == names.find("average_case") == "03-average-case"
     assert names.find("index.ipynb") == "index"
 
 

@@ -16,6 +16,7 @@ def test_every_call_of_every_chapter_is_understood(name):
     """A table that a chapter makes is in its plan, whichever way the source says it."""
     every, one = needs.tables(name)
     code = "\n".join(line for line in names.sources()[name].read_text().splitlines() if line[:1] != "#")
+    code = code.replace(":\n    runs.table(", ": runs.table(")  # a loop of one line
     named = set(re.findall(r"runs\.table\(\"(\w+)\"", code)) | (
         {"selectivity"} if "runs.summary(" in code else set()
     )

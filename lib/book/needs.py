@@ -51,7 +51,7 @@ def tables(chapter: str) -> tuple[list[Asked], list[Asked]]:
 
 
 def _named(node: ast.expr, looped: Mapping[str, list[str]]) -> list[str]:
-    """The measurements that an argument stands for: a name, or a variable of a comprehension over names."""
+    """The measurements that an argument stands for: a name, or a variable of a loop over names."""
     if isinstance(node, ast.Constant) and node.value in measurements.MEASUREMENTS:
         return [str(node.value)]
     if isinstance(node, ast.Name) and node.id in looped:
@@ -60,10 +60,10 @@ def _named(node: ast.expr, looped: Mapping[str, list[str]]) -> list[str]:
 
 
 def _looped(source: ast.Module) -> Iterator[tuple[str, list[str]]]:
-    """The variables of comprehensions over tuples of measurements' names, with these names."""
+    """The variables of loops and comprehensions over tuples of measurements' names, with these names."""
     for node in ast.walk(source):
         if (
-            isinstance(node, ast.comprehension)
+            isinstance(node, ast.comprehension | ast.For)
             and isinstance(node.target, ast.Name)
             and isinstance(node.iter, ast.Tuple | ast.List)
         ):
