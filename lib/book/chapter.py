@@ -15,6 +15,7 @@ from lib.base.errors import InputError
 from lib.base.text import MOST, in_words, parsed
 from lib.base.text import number as text_number
 from lib.book import filled
+from lib.book.own import added, ask
 from lib.runs import provenance
 from lib.training import variants
 from lib.training.recipe import RECIPES, Training, usual_model
@@ -176,7 +177,8 @@ def _warn_of_text() -> None:
 def parameters(namespace: Mapping[str, Any]) -> Parameters:
     """Check a chapter's parameters; called with globals() in the cell after the tagged one.
 
-    From then on, the runs that the chapter reads are recorded.
+    From then on, the runs that the chapter reads are recorded, and figures show the alphas that the chapter
+    was given beyond its default in colours of their own.
 
     Papermill only warns about an unknown parameter. Here it is an error: every name in the namespace beyond
     the annotated names of the parameters cell was injected.
@@ -223,5 +225,6 @@ def parameters(namespace: Mapping[str, Any]) -> Parameters:
         cell.startswith(_INJECTED) for cell in namespace.get("In", ())
     ):
         _warn_of_text()
+    ask(added(namespace.get("In", ()), given.alphas))
     provenance.start()
     return given

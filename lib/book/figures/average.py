@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lib.base.text import number
+from lib.book import own
 from lib.book.figures.style import (
     ALPHA_LABEL,
     CHANGE,
@@ -134,7 +135,9 @@ def change_by_corruption(changes: pd.DataFrame) -> Figure:
         cbar=False,
         linewidths=0.5,
     )
-    axes.set_xticklabels([number(alpha) for alpha in changes.columns], rotation=0)
+    own.emphasise(
+        axes.set_xticklabels([number(alpha) for alpha in changes.columns], rotation=0), changes.columns
+    )
     axes.set_yticklabels([name.replace("_", " ") for name in changes.index], rotation=0, fontsize=9)
     axes.set(xlabel=ALPHA_LABEL, ylabel="")
     axes.tick_params(length=0)

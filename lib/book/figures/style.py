@@ -24,7 +24,7 @@ from matplotlib.typing import LineStyleType
 
 from lib import papers
 from lib.base.text import number
-from lib.book import kernels, markdown, sources
+from lib.book import kernels, markdown, own, sources
 from lib.papers import statistics
 from lib.runs import provenance
 from lib.training import variants
@@ -102,7 +102,11 @@ def show(figure: Figure, *, name: str, alt: str, caption: str, source: str = "")
 
 
 def alpha_colour(alpha: float) -> tuple[float, float, float, float]:
-    """Colour of an alpha, the same on every page; logarithmic in ``|alpha|`` like the paper's grid."""
+    """Colour of an alpha, the same on every page; logarithmic in ``|alpha|`` like the paper's grid. An alpha
+    that a reader has added has one that no other has.
+    """
+    if added := own.colour(alpha):
+        return added
     strength = min(math.log1p(abs(alpha) / 0.1) / math.log1p(_FULL / 0.1), 1.0)
     return _PALETTE(0.5 + math.copysign(0.5 * strength, alpha) if alpha else 0.5)
 
@@ -129,6 +133,7 @@ def alpha_axis(axes: Axes, alphas: pd.Series) -> None:
     axes.set_xscale("symlog", linthresh=0.4, linscale=0.6)
     ticks = sorted(set(alphas))
     axes.set_xticks(ticks, [number(tick) for tick in ticks])
+    own.emphasise(axes.get_xticklabels(), ticks)
     axes.minorticks_off()
     axes.set_xlabel(ALPHA_LABEL)
     axes.axvline(0, color="0.85", zorder=0)
@@ -140,7 +145,8 @@ def alpha_legend(beside: Axes | Figure, alphas: pd.Series, **where: Any) -> None
         Line2D([], [], marker="o", linestyle="", color=colour, label=number(alpha))
         for alpha, colour in alpha_palette(alphas).items()
     ]
-    beside.legend(handles=handles, title="α", frameon=False, **where)
+    legend = beside.legend(handles=handles, title="α", frameon=False, **where)
+    own.emphasise(legend.get_texts(), sorted(set(alphas)))
 
 
 def alpha_key(figure: Figure, alphas: pd.Series) -> None:
