@@ -113,7 +113,8 @@ def train(
         str, typer.Option(help="in place of the recipe's own number; the schedule is scaled to it")
     ] = "",
     variant: Annotated[
-        str, typer.Option(help="plain, augmix, or pgd-K: adversarial training with K steps")
+        str,
+        typer.Option(help="plain, augmix, or adversarial in K steps: pgd-K, pgd-K-linf-8, l2-pgd-K-0.5"),
     ] = "plain",
     start: Annotated[
         str,

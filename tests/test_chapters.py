@@ -284,7 +284,7 @@ def test_bad_parameters_name_the_value(case):
 
 VARIED = GOOD | {"alphas": [0.0], "epochs": 0, "variants": list(chapter.VARIANTS)}
 BAD_VARIED = {
-    "a typo": ({"variants": ["plain", "augmx"]}, "unknown variant 'augmx'; known: plain, augmix, or pgd-K"),
+    "a typo": ({"variants": ["plain", "augmx"]}, "unknown variant 'augmx'; known: plain, augmix, pgd-K"),
     "no number": ({"variants": ["plain", "pgd"]}, "unknown variant 'pgd'"),
     "text for a list": ({"variants": "[plain, augmix]"}, "with papermill: -y 'variants: [plain, pgd-4]'"),
     "numbers": ({"variants": ["plain", 4]}, "must be a list such as ['plain', 'pgd-4'], got ['plain', 4]"),
@@ -521,6 +521,13 @@ def test_settings_of_the_variants_say_what_is_ours():
     assert (
         tuple(paper.loc["PGD: step size"]) == ("0.0001", "recalled")
         and paper.here["PGD: budget"] == "16/255, L∞"
+    )
+    balls = tables.variant_settings(
+        varied({"variants": ["plain", "l2-pgd-3-0.5", "pgd-3-linf-8"]}).trainings
+    ).set_index("")
+    assert (
+        balls.here["PGD: budget"] == "8/255, L∞; 0.5, L2"
+        and balls.here["PGD: step size"] == "0.0261438, 0.416667"
     )
     assert "AugMix: severity" not in paper.index and paper["as in the paper?"]["epochs"] == "as the recipe"
 

@@ -97,7 +97,7 @@ BAD = {
     "no epochs": (["train", "--dataset", "digits", "--epochs", "0"], "0"),
     "unknown variant": (
         ["train", "--dataset", "digits", "--variant", "pdg-4"],
-        "'pdg-4'; known: plain, augmix, or pgd-K",
+        "'pdg-4'; known: plain, augmix, pgd-K",
     ),
     "no sweep file": (
         ["sweep", "sweeps/digit.yml"],

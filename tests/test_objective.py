@@ -97,6 +97,35 @@ def test_adversarial_loss_is_that_of_the_attacked_images(network, some, alpha):
     assert network.training
 
 
+@pytest.mark.parametrize("variant", ["pgd-3-linf-8", "l2-pgd-3-0.5"])
+def test_training_in_a_ball_is_that_of_the_attack_of_the_library(network, some, variant):
+    training = tiny(variant)
+    norm = "l2" if variant.startswith("l2") else "linf"
+    radius = 0.5 if norm == "l2" else 8 / 255
+    x = models.to_unit(some.pixels)
+    attacked = attacks.pgd(
+        copy.deepcopy(network).eval(),
+        x,
+        some.labels,
+        epsilon=radius,
+        step_size=2.5 * radius / 3,
+        steps=3,
+        norm=norm,
+        precision=None,
+    )
+    lengths = (
+        (attacked - x).flatten(1).norm(dim=1) if norm == "l2" else (attacked - x).flatten(1).abs().amax(1)
+    )
+    torch.testing.assert_close(lengths, torch.full((24,), radius), rtol=0.1, atol=0)  # it fills the ball
+    kept = copy.deepcopy(network)
+    with models.spatial_means(network) as means:
+        loss, _ = objective.make(training, network, means, 10, EAGER, 0.0)(
+            some.pixels, some.labels, generator()
+        )
+    torch.testing.assert_close(loss, F.cross_entropy(kept(attacked), some.labels), rtol=1e-3, atol=1e-3)
+    assert all(parameter.grad is None for parameter in network.parameters()) and network.training
+
+
 def test_the_attack_raises_the_loss(network, some):
     with models.spatial_means(network) as means:
         losses = [
@@ -210,12 +239,12 @@ def test_variants_train_resume_and_repeat_to_the_bit(variant, digits, monkeypatc
 
 
 def test_every_variant_has_an_objective():
-    assert [objective.kind(tiny(variant)) for variant in ("plain", "augmix", "pgd-7")] == list(
-        objective.OBJECTIVES
-    )
+    assert [
+        objective.kind(tiny(variant)) for variant in ("plain", "augmix", "pgd-7", "l2-pgd-7-0.5")
+    ] == list(objective.OBJECTIVES)
 
 
-@pytest.mark.parametrize("variant", ["plain", "augmix", "pgd-1"])
+@pytest.mark.parametrize("variant", ["plain", "augmix", "pgd-1", "l2-pgd-2-0.5"])
 def test_low_precision_stays_near(variant, some):
     losses = []
     for low in (False, True):

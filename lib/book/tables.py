@@ -15,7 +15,7 @@ from lib.papers.claim import LEAST_SEEDS
 from lib.papers.statistics import t_interval
 from lib.training import variants
 from lib.training.recipe import FAST, PROVENANCE, RECIPES, Training
-from lib.training.variants import PGD_STEP, Adversarial, AugMix
+from lib.training.variants import PGD_STEP, Adversarial, AdversarialL2, AugMix
 
 
 def estimate(values: pd.Series, form: str) -> str:
@@ -231,6 +231,12 @@ def _pixels(value: float) -> str:
     return f"{255 * value:.0f}/255" if round(255 * value, 9).is_integer() else f"{value:g}"
 
 
+def _ball(attack: Adversarial) -> str:
+    if isinstance(attack, AdversarialL2):
+        return f"{attack.epsilon:g}, L2"
+    return f"{_pixels(attack.epsilon)}, L∞"
+
+
 def variant_settings(trainings: list[Training]) -> pd.DataFrame:
     """One row per setting that these trainings have beyond the recipe, with how sure we are that the paper
     used the same.
@@ -253,7 +259,10 @@ def variant_settings(trainings: list[Training]) -> pd.DataFrame:
         )
     ]
     found = {training.variant_settings: None for training in trainings}
-    attacks = sorted((one for one in found if isinstance(one, Adversarial)), key=lambda one: one.steps)
+    attacks = sorted(
+        (one for one in found if isinstance(one, Adversarial)),
+        key=lambda one: (isinstance(one, AdversarialL2), one.epsilon, one.steps),
+    )
     for mix in (one for one in found if isinstance(one, AugMix)):
         depth = "1 to 3" if mix.depth == -1 else f"{mix.depth}"
         rows += [
@@ -276,8 +285,11 @@ def variant_settings(trainings: list[Training]) -> pd.DataFrame:
             ("AugMix: applied to", "images already flipped and cropped, as the recipe has it", "choice"),
         ]
     if attacks:
-        size, most = attacks[0].step_size, attacks[-1].steps * attacks[-1].step_size
-        reach = f", of which at most {_pixels(most)} is reached" if most < attacks[0].epsilon else ""
+        sizes = list(dict.fromkeys(_pixels(one.step_size) for one in attacks))
+        balls = list(dict.fromkeys(_ball(one) for one in attacks))
+        most = max(one.steps * one.step_size for one in attacks)
+        short = len(balls) == 1 and most < attacks[0].epsilon
+        reach = f", of which at most {_pixels(most)} is reached" if short else ""
         rows += [
             (
                 "PGD: steps",
@@ -286,10 +298,16 @@ def variant_settings(trainings: list[Training]) -> pd.DataFrame:
             ),
             (
                 "PGD: step size",
-                _pixels(size),
-                "recalled" if size == PGD_STEP["paper"] else "choice; 0.0001 is recalled",
+                ", ".join(sizes),
+                "recalled"
+                if {one.step_size for one in attacks} == {PGD_STEP["paper"]}
+                else "choice; 0.0001 is recalled",
             ),
-            ("PGD: budget", f"{_pixels(attacks[0].epsilon)}, L∞{reach}", "recalled"),
+            (
+                "PGD: budget",
+                "; ".join(balls) + reach,
+                "recalled" if balls == [_ball(Adversarial(1, 1.0))] else "choice; 16/255, L∞ is recalled",
+            ),
             ("PGD: pixels", "in [0, 1], and clipped to it", "choice"),
             ("PGD: start", "the image itself, no random start", "choice"),
             ("PGD: network while attacking", "evaluation mode: running statistics in batch norm", "choice"),

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lib import attacks, models, selectivity
+from lib.attacks.norms import L2
 from lib.training import augmix
 from lib.training.engine import Engine
 from lib.training.recipe import Training
@@ -180,8 +181,49 @@ def on_adversarial(
     return adversarial
 
 
-# One entry per kind of training. Only the entry of a run's own kind counts in the fingerprint of its code.
-OBJECTIVES = {"plain": plain, "augmix": on_augmix, "pgd": on_adversarial}  # type: dict[str, Callable]
+def on_adversarial_l2(
+    network: nn.Module,
+    means: dict[str, Tensor],
+    classes: int,
+    alpha: float | Tensor,
+    engine: Engine,
+    settings: Any,  # AdversarialL2
+) -> Callable:
+    """Objective on adversarial images alone, of the L2 ball, crafted on the current network in evaluation
+    mode.
+    """
+    twin = shadow(network)
+
+    def attack_loss(x: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(_logits(twin, x, engine), labels, reduction="sum")
+
+    def loss(x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        return regularised(
+            F.cross_entropy(_logits(network, x, engine), labels), means, labels, classes, alpha
+        )
+
+    attacked, step, ball = _compiled(attack_loss, engine), _compiled(loss, engine), L2
+
+    def adversarial(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        x = models.to_unit(pixels)
+        inside = ball.projection(x, settings.epsilon)
+        for _ in range(settings.steps):
+            x = x.detach().requires_grad_()
+            slope = torch.autograd.grad(attacked(x, labels), x)[0]
+            x = inside(x.detach() + settings.step_size * ball.direction(slope))
+        return step(x, labels)
+
+    return adversarial
+
+
+# One entry per kind of training, under the first word of its names. Only the entry of a run's own kind counts
+# in the fingerprint of its code.
+OBJECTIVES = {
+    "plain": plain,
+    "augmix": on_augmix,
+    "pgd": on_adversarial,
+    "l2": on_adversarial_l2,
+}  # type: dict[str, Callable]
 
 
 def kind(training: Training) -> str:

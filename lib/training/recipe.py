@@ -94,7 +94,7 @@ class Training:
     seed: int = 0  # source of the seeds for weights, validation split, order and augmentation
     recipe: str = "paper"
     epochs: int | None = None  # number of epochs in place of the recipe's own; the schedule is scaled to it
-    variant: str = "plain"  # plain, augmix, or pgd-K: adversarial training with K steps
+    variant: str = "plain"  # a name of lib.training.variants: plain, augmix, pgd-4, pgd-3-linf-8 ...
     start: Training | None = None  # its parent, from whose network it starts in place of fresh weights
     # classes whose images are left out of training, validation and test; their logits stay
     without: tuple[str, ...] = ()

@@ -39,6 +39,18 @@ class Adversarial:
     epsilon: float = 16 / 255
 
 
+@exempt
+@dataclass(frozen=True)
+class AdversarialL2(Adversarial):
+    """Training on PGD's images alone: `steps` steps along the gradient, each `step_size` long, from the image
+    itself, inside the L2 ball of `epsilon`.
+    """
+
+    epsilon: float = 0.5
+    # part of the key; the L-infinity norm is not named there, which keeps the keys of networks made before
+    norm: str = "l2"
+
+
 # The paper's attack, 1e-4 a step (recalled), needs tens of steps to matter; the fast recipe takes as few as
 # possible (our choice).
 PGD_STEP = {"paper": 1e-4, "fast": 1 / 255}
@@ -54,8 +66,9 @@ class Variant:
     Attributes:
         name: What `--variant`, sweep files and the column `variant` say.
         label: What figures and tables say.
-        strength: How strong the attack is that it trains on, in steps of PGD; 0 for plain training, NaN where
-            there is no such order.
+        strength: How strong the attack is that it trains on, in steps of PGD of the paper's own length and
+            ball; 0 for plain training, NaN where there is no such order: AugMix, and PGD with a ball of its
+            own.
         settings: What decides it, part of the key of a run; None for plain training.
         provenance: How sure it is that the paper did the same.
         draws: Whether its loss draws random numbers on the CPU, which a captured step cannot hold.
@@ -86,12 +99,38 @@ def _pgd(name: str, recipe: str) -> Variant:
     return Variant(name, label, float(steps), Adversarial(steps, PGD_STEP[recipe]), how[recipe])
 
 
+def _in_ball(name: str, steps: int, radius: float, ball: str, kind: type[Adversarial]) -> Variant:
+    """Adversarial training in a ball of the name's own: steps of 2.5 radii over their number, with which the
+    far side of the ball is reached (Madry et al. 2018), in every recipe.
+    """
+    label = f"PGD, {steps} step{'' if steps == 1 else 's'}, {ball}"
+    how = "choice: PGD training, steps of 2.5 radii over their number"
+    return Variant(name, label, float("nan"), kind(steps, 2.5 * radius / steps, radius), how)
+
+
+def _pgd_linf(name: str, recipe: str) -> Variant:
+    steps, radius = name.removeprefix("pgd-").split("-linf-")
+    return _in_ball(name, int(steps), float(radius) / 255, f"L∞ {radius}/255", Adversarial)
+
+
+def _pgd_l2(name: str, recipe: str) -> Variant:
+    steps, radius = name.removeprefix("l2-pgd-").split("-")
+    return _in_ball(name, int(steps), float(radius), f"L2 {radius}", AdversarialL2)
+
+
+# A whole number of at most four digits, and a radius above 0 that is written in one way only: without zeros
+# at its ends.
+_STEPS = "[1-9][0-9]{0,3}"
+_RADIUS = r"(?:[1-9][0-9]{0,2}(?:\.[0-9]{0,2}[1-9])?|0\.[0-9]{0,2}[1-9])"
+
 # The names there are, as a pattern, how to write one, and what it means. A new way of training is one more
 # line, and an entry of its own among lib.training.objective.OBJECTIVES.
 VARIANTS: dict[str, tuple[str, Callable[[str, str], Variant]]] = {
     "plain": ("plain", _plain),
     "augmix": ("augmix", _augmix),
-    "pgd-[1-9][0-9]{0,3}": ("pgd-K for adversarial training with K steps, such as pgd-4", _pgd),
+    f"pgd-{_STEPS}": ("pgd-K for adversarial training with K steps, such as pgd-4", _pgd),
+    f"pgd-{_STEPS}-linf-{_RADIUS}": ("pgd-K-linf-R in the L∞ ball of R/255, such as pgd-3-linf-8", _pgd_linf),
+    f"l2-pgd-{_STEPS}-{_RADIUS}": ("l2-pgd-K-R in the L2 ball of R, such as l2-pgd-3-0.5", _pgd_l2),
 }
 
 

@@ -120,9 +120,10 @@ def variant_colour(variant: str) -> tuple[float, float, float]:
     """Colour of a way of training, the same on every page; the more steps PGD has, the darker it is."""
     if variant == "augmix":
         return to_rgb(_AUGMIX)
-    steps = variants.variant(variant).strength
-    if not steps:
+    settings = variants.variant(variant).settings
+    if not isinstance(settings, variants.Adversarial):
         return alpha_colour(0.0)[:3]
+    steps = settings.steps
     return _PGD(0.2 + 0.8 * steps / (steps + _HALF_STEPS))[:3]
 
 
