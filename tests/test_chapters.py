@@ -86,7 +86,11 @@ def test_executed_again_they_are_equal_byte_for_byte(built):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_chapter_takes_the_common_parameters_typed_and_commented(name):
-    assert {"dataset", "model", "alphas", "seeds", "recipe"} <= set(notebooks.declared(name))
+    of_networks, of_a_simulation = {"dataset", "model", "alphas", "seeds", "recipe"}, {"seeds"}
+    wanted = (
+        of_a_simulation if "chapter.simulation(" in notebooks.sources()[name].read_text() else of_networks
+    )
+    assert wanted <= set(notebooks.declared(name))
     cell = next(cell for cell in notebooks.read(name).cells if "parameters" in cell.metadata.get("tags", []))
     assert all(re.match(r"\w+: .+ = .+  # .+", line) for line in cell.source.splitlines())
 

@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pandas as pd
+
 from lib import runs
 from lib.base.errors import InputError
 from lib.base.text import MOST, in_words, parsed
 from lib.base.text import number as text_number
 from lib.book import filled
 from lib.book.own import added, ask
-from lib.runs import provenance
+from lib.runs import provenance, simulations
 from lib.training import variants
 from lib.training.recipe import RECIPES, Training, usual_model
 
@@ -161,8 +163,13 @@ def _startup() -> Mapping[str, object]:
 _INJECTED = "# Parameters"  # papermill's first line of a cell with parameters
 
 
-def _warn_of_text() -> None:
-    """Say that papermill cannot change the numbers in the sentences of a published notebook."""
+def _warn_of_text(namespace: Mapping[str, Any]) -> None:
+    """Where papermill by hand has put parameters in, say that it cannot change the numbers in the sentences of
+    a published notebook.
+    """
+    injected = any(cell.startswith(_INJECTED) for cell in namespace.get("In", ()))
+    if os.environ.get(filled.BY_US) or not injected:
+        return
     from IPython.display import Markdown, display
 
     display(
@@ -172,6 +179,87 @@ def _warn_of_text() -> None:
             "`make rerun` does so by itself."
         )
     )
+
+
+def _known(namespace: Mapping[str, Any]) -> Mapping[str, object]:
+    """The annotated names of a chapter's parameters cell, if the namespace has no other parameters.
+
+    Raises:
+        InputError: For an unknown parameter.
+    """
+    known: Mapping[str, object] = namespace.get("__annotations__", {})
+    own = {"In", "Out", "exit", "quit", "open", "get_ipython"}  # IPython's
+    started = _startup()
+    for name, value in namespace.items():
+        if (
+            not name.startswith("_")
+            and name not in own
+            and not (name in started and value is started[name])
+            and name not in known
+            and not isinstance(value, types.ModuleType)
+        ):
+            raise InputError(f"unknown parameter {name!r}; this chapter takes {', '.join(sorted(known))}")
+    return known
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Checked parameters of a chapter about a simulation: its seeds and its settings."""
+
+    kind: str
+    seeds: tuple[int, ...]
+    settings: Mapping[str, simulations.Setting]
+
+    def table(self, name: str, **others: simulations.Setting) -> pd.DataFrame:
+        """Tidy table over the seeds; what is missing is made now.
+
+        Args:
+            name: Name of a table of the simulation.
+            others: Settings in place of the chapter's.
+        """
+        return runs.simulated(self.kind, name, seeds=self.seeds, **{**self.settings, **others})
+
+    @property
+    def words(self) -> str:
+        """The settings that differ from the simulation's own, such as "d=64, tau=0.2"; "" if none does."""
+        return runs.Simulation(self.kind, self.seeds[0], tuple(self.settings.items())).words
+
+    def cached(self) -> dict[str, Simulated]:
+        """Every setting of which a seed is cached, with its cached seeds, by its `words`, in their order."""
+        found: dict[str, list[runs.Simulation]] = {}
+        for one in simulations.cached(self.kind):
+            found.setdefault(one.words, []).append(one)
+        return {
+            words: Simulated(self.kind, tuple(sorted(one.seed for one in some)), dict(some[0].settings))
+            for words, some in found.items()
+        }
+
+    def missing(self, **others: simulations.Setting) -> int:
+        """How many of the seeds are not cached."""
+        settings = tuple({**self.settings, **others}.items())
+        return sum(
+            simulations.find(runs.Simulation(self.kind, seed, settings)) is None for seed in self.seeds
+        )
+
+
+def simulation(namespace: Mapping[str, Any], kind: str, **own: simulations.Setting) -> Simulated:
+    """Check the parameters of a chapter about a simulation; called as `parameters` is. Every parameter beside
+    `seeds` is a setting of the simulation.
+
+    Args:
+        own: Settings in place of parameters, whose values stand for something else, such as 0 for a usual
+            number.
+
+    Raises:
+        InputError: For an unknown parameter, or a value of another type than the setting's.
+    """
+    settings = {name: namespace[name] for name in _known(namespace) if name != "seeds"} | own
+    seeds = _items("seeds", namespace["seeds"], int)
+    for seed in seeds:
+        runs.Simulation(kind, seed, tuple(settings.items()))  # raises for what does not fit
+    _warn_of_text(namespace)
+    provenance.start()
+    return Simulated(kind, seeds, settings)
 
 
 def parameters(namespace: Mapping[str, Any]) -> Parameters:
@@ -187,18 +275,7 @@ def parameters(namespace: Mapping[str, Any]) -> Parameters:
         InputError: For an unknown parameter, a wrong type, a value out of range, or a model that does not fit
             the data set.
     """
-    known = namespace.get("__annotations__", {})
-    own = {"In", "Out", "exit", "quit", "open", "get_ipython"}  # IPython's
-    started = _startup()
-    for name, value in namespace.items():
-        if (
-            not name.startswith("_")
-            and name not in own
-            and not (name in started and value is started[name])
-            and name not in known
-            and not isinstance(value, types.ModuleType)
-        ):
-            raise InputError(f"unknown parameter {name!r}; this chapter takes {', '.join(sorted(known))}")
+    known = _known(namespace)
     dataset, model = namespace["dataset"], namespace["model"]
     if not isinstance(dataset, str):
         raise InputError(f"parameter 'dataset' must be a name, got {dataset!r}")
@@ -221,10 +298,7 @@ def parameters(namespace: Mapping[str, Any]) -> Parameters:
             f"compared with, got {alone[0]}; give both"
         )
     _ = given.trainings  # raises for what does not fit together
-    if not os.environ.get(filled.BY_US) and any(
-        cell.startswith(_INJECTED) for cell in namespace.get("In", ())
-    ):
-        _warn_of_text()
+    _warn_of_text(namespace)
     ask(added(namespace.get("In", ()), given.alphas))
     provenance.start()
     return given

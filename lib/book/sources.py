@@ -18,7 +18,8 @@ from lib import runs
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.text import number
-from lib.runs import staleness
+from lib.runs import simulations, staleness, store
+from lib.runs.named import Named
 from lib.runs.run import folder as run_folder
 from lib.training import variants
 from lib.training.recipe import Training
@@ -108,7 +109,7 @@ def groups(read: Mapping[Training, tuple[str, ...]]) -> list[Group]:
     return found
 
 
-def sentence(read: Mapping[Training, tuple[str, ...]], source: str = "") -> str:
+def sentence(read: Collection[Named], source: str = "") -> str:
     """Provenance of a figure in a few words."""
     count = "1 run" if len(read) == 1 else f"{len(read)} runs"
     return "from " + " and ".join(([count] if read else []) + ([source] if source else []))
@@ -154,39 +155,80 @@ def _matrix(group: Group, link: str) -> str:
     )
 
 
+def _cached(one: Named) -> store.Folder:
+    return store.Folder(paths.runs() / one.name)
+
+
+def _kind(one: Named) -> str:
+    return str(one.canonical()["simulation"])
+
+
+def _simulated(
+    simulated: Mapping[Named, tuple[str, ...]], facts: Mapping[Named, Mapping[str, Any]], link: str
+) -> str:
+    """Simulations as a list: one item for those that differ in the seed alone, with links and tables."""
+    items = []
+    for (kind, words), some in groupby(simulated, key=lambda one: (_kind(one), getattr(one, "words", ""))):
+        alike = list(some)
+        ids = ", ".join(
+            f'seed {one.canonical()["seed"]} <a href="{link}#{anchor(one.key)}">{one.key}</a>'
+            for one in alike
+        )
+        tables = ", ".join(
+            sorted({file.removesuffix(".parquet") for one in alike for file in simulated[one]})
+        )
+        made = html.escape(_made([facts[one] for one in alike]))
+        name = html.escape(f"{kind}{f', {words}' if words else ''}")
+        items.append(f"<li>simulation {name}: {ids}; tables {html.escape(tables)}; made {made}</li>")
+    return f"<ul>{''.join(items)}</ul>"
+
+
 def bundle(
-    name: str, read: Mapping[Training, tuple[str, ...]], *, source: str = "", linked: bool = True
+    name: str,
+    read: Mapping[Training, tuple[str, ...]],
+    *,
+    simulated: Mapping[Named, tuple[str, ...]] | None = None,
+    source: str = "",
+    linked: bool = True,
 ) -> dict[str, str]:
     """Fold-out of a figure by MIME type: HTML for pages and notebooks, one sentence for print.
 
     Args:
         name: Label of the figure, such as "fig-selectivity".
-        read: Result of `readlog.so_far`.
+        read: Result of `provenance.so_far`.
+        simulated: Result of `provenance.simulations_so_far`.
         source: File of the project that the figure's numbers are from, if they are from no run.
         linked: Whether the build gives the cell that draws it the id to link to, as it does for pictures.
 
     Raises:
         InputError: If there is neither, or if the file does not exist.
     """
-    if not read and not source:
+    simulated = simulated or {}
+    if not read and not simulated and not source:
         raise InputError(
             f"figure {name!r} has read no run; say which file of the project it is made from: "
             f"show(..., source=...)"
         )
-    words, link, parts = f"Made {sentence(read, source)} ({name})", html.escape(runs_page(), quote=True), []
+    words = f"Made {sentence([*read, *simulated], source)} ({name})"
+    link, parts = html.escape(runs_page(), quote=True), []
     if source:
         parts.append(
             f"<p>The file <code>{html.escape(source)}</code> of this project, SHA-256 "
             f"<code>{_checked(source)}</code>….</p>"
         )
+    facts = {one: simulations.config(_cached(one))["provenance"] for one in simulated}
     stale = staleness.named(staleness.of(read))
+    if old := [one.name for one in simulated if facts[one]["code"] != simulations.digest(_kind(one))]:
+        stale["simulation"] = old
     warning = f"Stale: {stale_words(stale)}. " if stale else ""
     found = groups(read)
     for group in found:
         parts.append(f"<p><strong>{html.escape(group.name)}</strong>, trained {html.escape(group.made)}.</p>")
         parts.append(_matrix(group, link))
         parts.append("<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in group.read) + "</ul>")
-    if read:
+    if simulated:
+        parts.append(_simulated(simulated, facts, link))
+    if read or simulated:
         parts.append(
             f"<p>These are the runs that this page had read when the figure was drawn; each is listed "
             f'under <a href="{link}">Cached runs</a>.</p>'
@@ -194,7 +236,8 @@ def bundle(
     if linked:
         code = f"#{html.escape(name, quote=True)}-code"
         parts.append(f'<p>The code that draws it: <a href="{code}">the cell above the figure</a>.</p>')
-    plain = warning + words + "".join(f"; {group.name}, trained {group.made}" for group in found) + "."
+    plain = warning + words + "".join(f"; {group.name}, trained {group.made}" for group in found)
+    plain += (f"; simulations, made {_made(list(facts.values()))}" if simulated else "") + "."
     marked = f'<p class="stale">{html.escape(warning.strip())}</p>\n' if warning else ""
     markup = f"{marked}{MARK}<summary>{html.escape(words)}</summary>\n" + "\n".join(parts) + "\n</details>"
     return {"text/html": markup, "text/plain": plain}

@@ -1,16 +1,17 @@
-"""All claims of all papers."""
+"""All claims of all papers. The ledger is the main paper's; a companion's chapters show its own."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from lib.papers import purification
 from lib.papers.claim import Claim
 from lib.papers.selectivity import CLAIMS, SURVIVES
 
 
 def claim(identifier: str) -> Claim:
-    """A claim by its id."""
-    return next(one for one in CLAIMS if one.id == identifier)
+    """A claim by its id, of any paper."""
+    return next(one for one in (*CLAIMS, *purification.CLAIMS) if one.id == identifier)
 
 
 def written() -> pd.DataFrame:

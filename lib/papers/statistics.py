@@ -66,6 +66,27 @@ def t_interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def one_more(values: ArrayLike) -> tuple[float, float]:
+    """Student's 95 % interval for the number of one more seed, wider than that of the mean.
+
+    Args:
+        values: (n,) one number a seed.
+
+    Returns:
+        Lower and upper end; NaN twice for fewer than three values.
+
+    Example:
+        >>> [round(end, 2) for end in one_more([1.0, 2.0, 3.0])]
+        [-2.97, 6.97]
+    """
+    numbers = np.asarray(values, dtype=float)
+    n = len(numbers)
+    if n < LEAST_SEEDS:
+        return float("nan"), float("nan")
+    reach = stats.t.isf(LEVEL / 2, n - 1) * numbers.std(ddof=1) * np.sqrt(1 + 1 / n)
+    return float(numbers.mean() - reach), float(numbers.mean() + reach)
+
+
 def p_values(values: ArrayLike) -> Floats:
     """Two-sided p of Student's t test against a mean of 0: below a level exactly where the interval of that
     level leaves out 0.

@@ -12,6 +12,7 @@ import torch
 
 from lib import __version__, measurements, models
 from lib.base import fingerprint, paths
+from lib.runs.named import Named
 from lib.training import objective
 from lib.training.engine import device
 from lib.training.loop import train
@@ -83,7 +84,7 @@ def table_digest(name: str, model: str) -> str:
     return _digest([one.function, *([one.sources] if one.sources else [])], model)
 
 
-_READ: dict[Training, set[str]] = {}
+_READ: dict[Named, set[str]] = {}
 
 
 def start() -> None:
@@ -91,13 +92,13 @@ def start() -> None:
     _READ.clear()
 
 
-def note(training: Training, file: str) -> None:
-    """Record that a file of a run was read."""
-    _READ.setdefault(training, set()).add(file)
+def note(run: Named, file: str) -> None:
+    """Record that a file of a run, of a network or a simulation, was read."""
+    _READ.setdefault(run, set()).add(file)
 
 
 def so_far() -> Mapping[Training, tuple[str, ...]]:
-    """The record so far.
+    """The record of networks so far.
 
     Returns:
         ``{training: names of the files of its run that were read}``, sorted by the fields of a training;
@@ -117,4 +118,13 @@ def so_far() -> Mapping[Training, tuple[str, ...]]:
             one.seed,
         )
 
-    return {training: tuple(sorted(_READ[training])) for training in sorted(_READ, key=place)}
+    read = [one for one in _READ if isinstance(one, Training)]
+    return {training: tuple(sorted(_READ[training])) for training in sorted(read, key=place)}
+
+
+def simulations_so_far() -> Mapping[Named, tuple[str, ...]]:
+    """The record of simulations so far: ``{simulation: names of the files of its run that were read}``,
+    sorted by name.
+    """
+    read = [one for one in _READ if not isinstance(one, Training)]
+    return {one: tuple(sorted(_READ[one])) for one in sorted(read, key=lambda one: one.name)}

@@ -17,7 +17,7 @@ import pandas as pd
 
 from lib.base import fingerprint, malloc, paths
 from lib.base.errors import InputError, unknown
-from lib.base.files import Unfit, damaged, parsed
+from lib.base.files import Unfit, damaged, parsed, there
 from lib.base.locks import lock
 from lib.measurements.measurement import COUNT, FLOAT, PLACE, SHARE, TEXT, Column
 from lib.models.precision import exact, single_precision_by_default
@@ -241,8 +241,24 @@ def find(one: Simulation) -> store.Folder | None:
     return named.find(one, lambda run: config(run)["simulation"], "simulation")
 
 
+def cached(kind: str) -> list[Simulation]:
+    """The simulations of a kind that are cached, stale ones among them, in the order of their names.
+
+    Raises:
+        InputError: For an unknown kind, or a damaged run.
+    """
+    if kind not in SIMULATIONS:
+        raise unknown("simulation", kind, SIMULATIONS)
+    group = paths.runs() / GROUP
+    folders = sorted(group.glob(f"{kind}-*")) if there(group) else []
+    runs = (store.Folder(folder) for folder in folders if there(folder / store.MANIFEST))
+    found = [described(config(run)["simulation"]) for run in runs]
+    return [one for one in found if one and one.kind == kind]
+
+
 def _rows(one: Simulation, table: str) -> pd.DataFrame:
     run, file = make(one), f"{table}.parquet"
+    provenance.note(one, file)
     try:
         rows = checked_frame(run.read(file), SIMULATIONS[one.kind].tables[table])
     except Unfit as error:

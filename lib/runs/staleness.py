@@ -77,6 +77,8 @@ def merged(found: Iterable[Mapping[str, Iterable[str]]]) -> dict[str, list[str]]
 def described(kind: str, names: Collection[str]) -> str:
     """One kind of stale results in words: "table attack of 2 runs"."""
     runs = "1 run" if len(names) == 1 else f"{len(names)} runs"
+    if kind == "simulation":
+        return runs.replace("run", "simulation")
     return f"{'the training' if kind == 'training' else f'table {kind}'} of {runs}"
 
 
@@ -84,7 +86,7 @@ def tell(kind: str, names: Collection[str]) -> None:
     """Say on stderr, once a process and kind, which results are stale.
 
     Args:
-        kind: "training", or a measurement.
+        kind: "training", "simulation", or a measurement.
         names: Names of runs.
     """
     if kind in _told or not names:

@@ -13,6 +13,14 @@ from lib.book.figures.forest import forest
 from lib.book.figures.headline import headline
 from lib.book.figures.inside import by_layer, change_and_change, dimensions_by_layer
 from lib.book.figures.ledger import show_ledger
+from lib.book.figures.purification import (
+    angles,
+    by_size,
+    change_in_directions,
+    features_by_stage,
+    robust_and_radius,
+    weights_in_atoms,
+)
 from lib.book.figures.selectivity import (
     accuracy_and_selectivity,
     dead_units,
@@ -60,10 +68,13 @@ __all__ = [
     "alpha_colour",
     "alpha_legend",
     "alpha_palette",
+    "angles",
     "average_and_worst",
     "by_layer",
+    "by_size",
     "change_and_change",
     "change_by_corruption",
+    "change_in_directions",
     "corrupted_and_alpha",
     "corrupted_and_clean",
     "corrupted_examples",
@@ -73,11 +84,13 @@ __all__ = [
     "example_units",
     "explored",
     "explorer",
+    "features_by_stage",
     "forest",
     "headline",
     "interactive",
     "jacobian_and_alpha",
     "ratios",
+    "robust_and_radius",
     "scale_of_selectivity",
     "selectivity_and_alpha",
     "selectivity_and_steps",
@@ -91,4 +104,5 @@ __all__ = [
     "transferred_and_alpha",
     "variant_colour",
     "variant_legend",
+    "weights_in_atoms",
 ]

@@ -286,4 +286,7 @@ def show_ledger(entries: Sequence[Entry], *, name: str, caption: str = "") -> No
     from IPython.display import display
 
     display({"text/html": drawn(entries, caption=caption), "text/plain": ledger.in_words(entries)}, raw=True)
-    display(sources.bundle(name, provenance.so_far(), linked=False), raw=True)
+    display(
+        sources.bundle(name, provenance.so_far(), simulated=provenance.simulations_so_far(), linked=False),
+        raw=True,
+    )

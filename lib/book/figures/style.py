@@ -93,7 +93,7 @@ def show(figure: Figure, *, name: str, alt: str, caption: str, source: str = "")
     from IPython.display import display
     from matplotlib import pyplot
 
-    made = sources.bundle(name, provenance.so_far(), source=source)
+    made = sources.bundle(name, provenance.so_far(), simulated=provenance.simulations_so_far(), source=source)
     # captions are Markdown, which lets HTML through
     words = {"alt": " ".join(alt.split()), "caption": markdown.without_html(" ".join(caption.split()))}
     display(figure, metadata={"figure": {"name": name} | words})

@@ -1,0 +1,197 @@
+"""Figures of feature purification: the theorem's world, and the weights of image networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
+from scipy import stats
+
+from lib.book.figures.style import CHANGE, WIDEST
+from lib.papers.purification import LARGE_ANGLE, SMALL_ANGLE
+
+# Greys for clean training, purple for adversarial training of the same network, green for classifiers that
+# are no network; none of these is an alpha's colour.
+_PURPLE, _GREEN = "#762a83", "#1b7837"
+_LINES: dict[str, tuple[str, LineStyleType, str]] = {
+    "clean": ("0.15", "-", "network, clean"),
+    "more clean": ("0.55", "--", "network, clean for longer (control)"),
+    "adversarial": (_PURPLE, "-", "network, adversarial"),
+    "kernel": (_GREEN, "--", "kernel, clean"),
+    "kernel, adversarial": (_GREEN, "-", "kernel, adversarial"),
+    "linear": ("#8a929e", ":", "linear, clean"),
+    "linear, adversarial": ("#8a929e", "-.", "linear, adversarial"),
+    "target rule": ("#6b5500", ":", "the rule of pure features"),
+}
+_STAGES = {"start": "at the start", "clean": "clean", "more clean": "control", "adversarial": "adversarial"}
+_MEASURES = {"mixture": "dense mixture", "top_atom": "energy of the strongest atom"}
+
+
+def robust_and_radius(accuracy: pd.DataFrame) -> Figure:
+    """Accuracy against the radius of a perturbation, in units of tau: the universal perturbation on the left,
+    PGD on the right; lines through means over seeds, bands from the lowest seed to the highest.
+
+    Args:
+        accuracy: The table `accuracy` of the simulation, of one setting.
+    """
+    figure = Figure(figsize=(WIDEST, 4.8), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    titles = {"universal": "universal perturbation: asks no network", "pgd": "PGD"}
+    for axes, (kind, title) in zip(panels, titles.items(), strict=True):
+        for name, (colour, dash, _) in _LINES.items():
+            own = accuracy[(accuracy.classifier == name) & accuracy.perturbation.isin(["none", kind])]
+            places = (own.radius / own.tau.replace(0, np.nan)).fillna(0).round(4)
+            wide = 100 * own.assign(place=places).pivot_table(
+                index="seed", columns="place", values="accuracy"
+            )
+            axes.plot(wide.columns, wide.mean(), color=colour, linestyle=dash, marker="o", markersize=3)
+            axes.fill_between(wide.columns, wide.min(), wide.max(), color=colour, alpha=0.15, linewidth=0)
+        axes.axhline(50, color="0.8", linewidth=1, zorder=0)
+        axes.axvline(1, color="0.8", linewidth=1, zorder=0)
+        axes.set(xlabel="radius / τ", title=title, ylim=(0, 101))
+    panels[0].set_ylabel("accuracy (%)")
+    handles = [Line2D([], [], color=c, linestyle=dash, label=label) for c, dash, label in _LINES.values()]
+    figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=3, fontsize="small")
+    return figure
+
+
+def weights_in_atoms(coefficients: pd.DataFrame) -> Figure:
+    """Heat map of the first neurons of one seed in the atoms, each coefficient times the atom's vote and over
+    the neuron's largest: after clean training on the left, after adversarial training on the right.
+
+    Args:
+        coefficients: The table `coefficients` of one seed.
+    """
+    figure = Figure(figsize=(WIDEST, 3.6), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, stage in zip(panels, ("clean", "adversarial"), strict=True):
+        wide = coefficients[coefficients.stage == stage].pivot(
+            index="neuron", columns="atom", values="coefficient"
+        )
+        largest = wide.abs().max(axis=1).replace(0, 1)
+        drawn = axes.imshow(wide.div(largest, axis=0), cmap=CHANGE, vmin=-1, vmax=1, aspect="auto")
+        axes.set(xlabel="atom", title=f"after {stage} training")
+    panels[0].set_ylabel("neuron")
+    figure.colorbar(drawn, ax=panels, label="coefficient × vote / largest")
+    return figure
+
+
+def features_by_stage(stages: pd.DataFrame) -> Figure:
+    """Dense mixture and energy of the strongest atom at the four stages, a point a seed; the first stage,
+    random weights, is the null.
+
+    Args:
+        stages: The table `stages` of the simulation, of one setting.
+    """
+    figure = Figure(figsize=(8.4, 3.7), layout="constrained")
+    for axes, (column, title) in zip(figure.subplots(1, 2), _MEASURES.items(), strict=True):
+        wide = stages.pivot(index="seed", columns="stage", values=column)[list(_STAGES)]
+        for values in wide.to_numpy():
+            axes.plot(range(len(_STAGES)), values, color="0.75", linewidth=1, zorder=1)
+        for place, stage in enumerate(_STAGES):
+            colour = _LINES.get(stage, ("0.75",))[0]
+            axes.scatter([place] * len(wide), wide[stage], color=colour, s=28, zorder=2)
+        axes.set(title=title, ylim=(0, None))
+        axes.set_xticks(range(len(_STAGES)), list(_STAGES.values()))
+    return figure
+
+
+def _chance(axes: Axes, dimensions: float, edges: np.ndarray) -> None:
+    """Shares of absolute cosines of random directions, as a dotted line over the bars' edges."""
+    # the square of such a cosine has a beta distribution
+    below = stats.beta.cdf(edges**2, 0.5, max(dimensions - 1, 1e-9) / 2) if dimensions > 1 else edges >= 1
+    axes.stairs(100 * np.diff(below.astype(float)), edges, color="0.4", linestyle=":", linewidth=1.5)
+
+
+def angles(shown: Mapping[str, Mapping[str, pd.Series]], dimensions: float) -> Figure:
+    """Histograms of theta, a panel a kind of pair and a line a network; dotted, random directions; upright
+    lines where the paper's c and C are.
+
+    Args:
+        shown: {title of a panel: {stage: values of theta in [0, 1]}}.
+        dimensions: In how many dimensions a neuron's weights lie.
+    """
+    figure = Figure(figsize=(WIDEST, 3.6), layout="constrained")
+    edges = np.linspace(0, 1, 21)
+    for axes, (title, lines) in zip(
+        np.atleast_1d(figure.subplots(1, len(shown))), shown.items(), strict=True
+    ):
+        for stage, values in lines.items():
+            colour, dash, label = _LINES[stage]
+            there = np.clip(values.dropna().to_numpy(), 0, 1)
+            bars = np.histogram(there, edges)[0] / max(len(there), 1)
+            axes.stairs(100 * bars, edges, color=colour, linestyle=dash, linewidth=1.6, label=label)
+        _chance(axes, dimensions, edges)
+        for place in (SMALL_ANGLE, LARGE_ANGLE):
+            axes.axvline(place, color="0.85", zorder=0)
+        axes.set(title=title, xlabel="θ", xlim=(0, 1), ylim=(0, None))
+    figure.axes[0].set_ylabel("neurons (%)")
+    found = [_LINES[stage] for stage in dict.fromkeys(stage for lines in shown.values() for stage in lines)]
+    handles = [Line2D([], [], color=c, linestyle=dash, label=label) for c, dash, label in found]
+    handles.append(Line2D([], [], color="0.4", linestyle=":", label="random directions"))
+    figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=4, fontsize="small")
+    return figure
+
+
+def change_in_directions(change: pd.DataFrame, accuracy: pd.DataFrame, shape: tuple[int, int]) -> Figure:
+    """Left, energy of the change in its strongest directions, adversarial training and the control, and of a
+    random matrix of that shape; right, accuracy of clean weights plus the strongest directions alone.
+
+    Args:
+        change, accuracy: Tables of the simulation, of one setting.
+        shape: Neurons and coordinates.
+    """
+    figure = Figure(figsize=(WIDEST, 3.9), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for stage in ("adversarial", "more clean"):
+        colour, dash, label = _LINES[stage]
+        wide = 100 * change[change.stage == stage].pivot(index="seed", columns="directions", values="energy")
+        left.plot(wide.columns, wide.mean(), color=colour, linestyle=dash, label=label.split(", ")[-1])
+        left.fill_between(wide.columns, wide.min(), wide.max(), color=colour, alpha=0.15, linewidth=0)
+    sizes = np.linalg.svd(np.random.default_rng(0).normal(size=shape), compute_uv=False) ** 2
+    shares = 100 * np.cumsum(sizes) / sizes.sum()
+    left.plot(range(1, len(sizes) + 1), shares, color="0.4", linestyle=":", label="random matrix")
+    left.set(xlabel="strongest directions", ylabel="energy of the change (%)", ylim=(0, 101))
+    left.set_xscale("log")
+    left.legend(frameon=False)
+    at_tau = accuracy[(accuracy.radius == 0) | ((accuracy.radius - accuracy.tau).abs() < 1e-9)]
+    names = {"clean": "0", "rank 1": "1", "rank 5": "5", "rank 20": "20", "adversarial": "all"}
+    styles: dict[str, tuple[str, LineStyleType]] = {
+        "none": ("unperturbed", ":"),
+        "universal": ("universal", "--"),
+    }
+    styles["pgd"] = ("PGD", "-")
+    for kind, (label, style) in styles.items():
+        rows = at_tau[(at_tau.perturbation == kind) & at_tau.classifier.isin(names)]
+        means = 100 * rows.groupby("classifier").accuracy.mean().reindex(list(names))
+        right.plot(range(len(names)), means, color=_PURPLE, linestyle=style, marker="o", label=label)
+    right.set_xticks(range(len(names)), list(names.values()))
+    right.set(xlabel="directions of the change that are kept", ylabel="accuracy (%)", ylim=(0, 101))
+    right.legend(frameon=False)
+    return figure
+
+
+def by_size(rows: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
+    """Numbers of `lib.papers.purification.summary` against d, a panel a column: a point a seed, a line
+    through the means.
+
+    Args:
+        rows: Such a summary of several sizes.
+        columns: {column: title of its panel}.
+    """
+    figure = Figure(figsize=(WIDEST, 3.4), layout="constrained")
+    for axes, (column, title) in zip(figure.subplots(1, len(columns)), columns.items(), strict=True):
+        means = rows.groupby("d")[column].mean()
+        axes.plot(means.index, means.values, color="0.6", linewidth=1, zorder=1)
+        axes.scatter(rows.d, rows[column], color=_PURPLE, s=24, zorder=2)
+        axes.set_xscale("log")
+        axes.set_xticks(means.index, [f"{size:g}" for size in means.index])
+        axes.minorticks_off()
+        axes.set(xlabel="d", ylim=(0, None))
+        axes.set_title(title, fontsize="medium")
+    return figure
