@@ -13,6 +13,7 @@ from lib import papers
 from lib.base.errors import InputError
 from lib.book import chapter, figures
 from lib.papers import first_round, purification, statistics
+from lib.purification.measures import LIVE
 from lib.runs import simulated
 
 # one world in which every claim of the theorem holds, and one in which none does
@@ -95,6 +96,7 @@ def test_a_summary_is_read_off_the_tables(tables):
     assert found.share_kept[2] == (alive.angle_clean >= 0.8).mean() < 1 == found.share_kept_control[2]
     assert found.energy_20[0] > found.energy_20_control[0] and (found.along > 0.99).all()
     dead = neurons.assign(length=neurons.length.where(neurons.neuron != 7, 1e-6))
+    assert purification.LIVE == LIVE
     assert len(purification.live_neurons(dead)) == len(purification.live_neurons(neurons)) - 9
 
 

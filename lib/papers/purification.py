@@ -13,10 +13,10 @@ from lib.base.text import number
 from lib.papers.claim import Claim
 from lib.papers.first_statistics import Statistic
 from lib.papers.statistics import one_more
-from lib.purification.measures import LIVE
 
 SMALL_ANGLE, LARGE_ANGLE = 0.2, 0.8  # the paper's c and C, as our notes have them
 MOST = 0.5  # "for most neurons": more than half
+LIVE = 0.2  # a neuron of less than this share of the largest norm is dead, as in lib.purification.measures
 LITTLE = 0.1  # our reading of o(1) at a finite size: at most a tenth
 
 # What was known when the rules were written decides what a verdict is worth.
