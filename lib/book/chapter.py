@@ -164,8 +164,8 @@ _INJECTED = "# Parameters"  # papermill's first line of a cell with parameters
 
 
 def _warn_of_text(namespace: Mapping[str, Any]) -> None:
-    """Where papermill by hand has put parameters in, say that it cannot change the numbers in the sentences of
-    a published notebook.
+    """Where papermill by hand has put parameters in, say that it cannot change the numbers in the sentences
+    of a published notebook.
     """
     injected = any(cell.startswith(_INJECTED) for cell in namespace.get("In", ()))
     if os.environ.get(filled.BY_US) or not injected:
