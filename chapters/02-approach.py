@@ -68,6 +68,7 @@ means = runs.table("class_means", [plain])
 examples = [means[(means.depth == one.depth) & (means.unit == one.unit)].assign(title=f"{one.layer}, unit {one.unit}: SI = {one.selectivity:.2f}") for one in (low, high)]
 figures.show(
     figures.example_units(examples),
+    read=here.read("selectivity", "class_means", of=[plain]),
     name="fig-units",
     alt=f"""Two bar charts of mean activation for each class, in falling order. Left, a unit of index {low.selectivity:.2f}: from {examples[0]["mean"].max():.3g} down to
     {examples[0]["mean"].min():.3g}. Right, one of index {high.selectivity:.2f}: from {examples[1]["mean"].max():.3g} down to {examples[1]["mean"].min():.3g}.""",
@@ -94,6 +95,7 @@ order = "at every step" if by_alpha.mean_selectivity.is_monotonic_increasing els
 live_order = "at every step" if by_alpha.live_selectivity.is_monotonic_increasing else "not at every step"
 figures.show(
     figures.selectivity_and_alpha(summary, RESNET18_TINY_IMAGENET),
+    read=here.read("selectivity"),
     name="fig-selectivity",
     alt=f"""Mean class selectivity against α, from {by_alpha.mean_selectivity.iloc[0]:.2f} at α = {by_alpha.index[0]:g} to {by_alpha.mean_selectivity.iloc[-1]:.2f} at
     α = {by_alpha.index[-1]:g}; it rises {order}. The published curve of another network, dotted, goes from {theirs.iloc[0]:.2f} to {theirs.iloc[-1]:.2f}.""",
@@ -121,6 +123,7 @@ last = units[~units.dead].groupby(["alpha", "depth"]).selectivity.mean().unstack
 spread = last[by_alpha.index[-1]] - last[by_alpha.index[0]]
 figures.show(
     figures.selectivity_by_layer(units),
+    read=here.read("selectivity"),
     name="fig-layers",
     alt=f"""Two panels, mean selectivity against layer, one line an α; left all units, right live units. From the lowest to the highest α the live
     units rise most, by {spread.max():.2f}, in layer {spread.idxmax()}, and least, by {spread.min():.2f}, in layer {spread.idxmin()}.""",
@@ -142,6 +145,7 @@ glue("least-layer", f"{spread.idxmin()}", display=False)
 percent = 100 * by_alpha.dead
 figures.show(
     figures.dead_units(summary),
+    read=here.read("selectivity"),
     name="fig-dead",
     alt=f"""Share of dead units against α: {percent.iloc[0]:.1f} percent at α = {percent.index[0]:g}, at most {percent.max():.1f} percent, at α = {percent.idxmax():g}.""",
     caption=f"Units that no image of the test set makes fire, in percent of all units of the network, against α; {here.setting}, a point a network.",
@@ -161,6 +165,7 @@ glue("dead-most-alpha", prose.number(percent.idxmax(), "g"), display=False)
 accuracy = 100 * by_alpha.clean_accuracy
 figures.show(
     figures.accuracy_and_selectivity(summary),
+    read=here.read("selectivity"),
     name="fig-accuracy",
     alt=f"""Clean test accuracy against mean selectivity, one dot a network: {accuracy.iloc[0]:.1f} percent at the lowest α, {accuracy.iloc[-1]:.1f} at the highest,
     the best {accuracy.max():.1f} at α = {accuracy.idxmax():g}.""",
@@ -189,7 +194,7 @@ figures.show_table(tables.hyperparameters(here.trainings[0]))
 
 # %%
 glue("rule", papers.RULE, display=False)
-figures.show_ledger(entries, name="fig-verdicts")
+figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]
 # In the first round LM-2's statistic compares the two ends: that accuracy *survives* low selectivity, it does not test. So here is what lowering selectivity costs

@@ -83,6 +83,7 @@ examples = runs.table("corruption_examples", [first])
 wrong = examples[examples.predicted != examples.label].corruption
 figures.show(
     figures.corrupted_examples(examples),
+    read=here.read("corruption_examples", of=[first]),
     name="fig-corruptions",
     alt=f"""Twenty small pictures of the same {examples.label.iloc[0]}: clean, and under each of the nineteen corruptions at severity 3, from noise over blur and
     weather to JPEG. Below each, the class that one network sees; {len(wrong)} of them are wrong.""",
@@ -97,6 +98,7 @@ figures.show(
 per_type = rows[rows.severity > 0].groupby("corruption", sort=False).accuracy.mean().mul(100)
 figures.show(
     figures.accuracy_by_corruption(rows),
+    read=here.read("corruption"),
     name="fig-by-corruption",
     alt=f"""Accuracy on each of {rows.corruption.nunique() - 1} corruptions, one column of five dots for each α, a dot a severity. Over all networks, the easiest
     is {per_type.idxmax().replace("_", " ")} with {per_type.max():.0f} percent, the hardest {per_type.idxmin().replace("_", " ")} with {per_type.min():.0f}.""",
@@ -112,6 +114,7 @@ figures.show(
 # %% tags=["hide-input"]
 figures.show(
     figures.corrupted_and_alpha(summary),
+    read=here.read("corruption"),
     name="fig-corrupted",
     alt=f"""Left, mean accuracy on corrupted images against α: {means.corrupted_accuracy[low]:.1f} percent at α = {low:g}, {means.corrupted_accuracy[middle]:.1f}
     at {middle:g}, {means.corrupted_accuracy.iloc[-1]:.1f} at {means.index[-1]:g}; highest at {best:g}. Clean accuracy is above it everywhere. Right, corrupted
@@ -146,6 +149,7 @@ figures.show_table(shown.assign(measure=shown.measure.map(LABELS)).rename(column
 # %% tags=["hide-input"]
 figures.show(
     figures.corrupted_and_clean(summary),
+    read=here.read("corruption"),
     name="fig-corrupted-clean",
     alt=f"""Accuracy on corrupted against accuracy on clean images, a dot a network, coloured by α. The rank correlation of the two is
     {summary.subset_accuracy.corr(summary.corrupted_accuracy, method="spearman"):.2f}.""",
@@ -161,6 +165,7 @@ changes = by_name.sub(by_name[middle], axis=0)
 lowest = changes.iloc[:, 0].reindex(names)
 figures.show(
     figures.change_by_corruption(changes),
+    read=here.read("corruption"),
     name="fig-changes",
     alt=f"""A table of changes of accuracy against α = {middle:g}, a row a corruption, a column an α. At the lowest α, {changes.columns[0]:g},
     {(lowest > 0).sum()} of {len(lowest)} corruptions gain; the most is {lowest.max():+.1f} points ({lowest.idxmax().replace("_", " ")}), the least
@@ -195,7 +200,7 @@ figures.show_table(tables.by_alpha(summary))
 
 # %%
 glue("rule", papers.RULE, display=False)
-figures.show_ledger(entries, name="fig-verdicts")
+figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of

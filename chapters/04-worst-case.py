@@ -121,6 +121,7 @@ figures.show(
         fgsm, pgd, others,
         doubtful=(masking.doubtful_alphas(checks, "fgsm"), masking.doubtful_alphas(checks, at.curve)),
     ),
+    read=here.read("attack", "transfer", "autoattack"),
     name="fig-strength",
     alt=f"""Accuracy against the strength of two attacks, a line an α; all fall. Under FGSM with ε = {at.fgsm:.3g}: {percent.fgsm_accuracy[low]:.1f} percent at
     α = {low:g}, {percent.fgsm_accuracy[middle]:.1f} at {middle:g}, {percent.fgsm_accuracy[high]:.1f} at {high:g}. After {at.steps} steps of PGD:
@@ -165,6 +166,7 @@ figures.show_table(steps.assign(epsilon=[f"{epsilon:.3g}" for epsilon in steps.e
 # %% tags=["hide-input"]
 figures.show(
     figures.jacobian_and_alpha(summary),
+    read=here.read("jacobian"),
     name="fig-jacobian",
     alt=f"""Left, the mean norm of the Jacobian against α, on a logarithmic axis: {means.jacobian[low]:.3g} at α = {low:g}, {means.jacobian[middle]:.3g} at {middle:g},
     {means.jacobian[high]:.3g} at {high:g}. Right, divided by the spread of the logits: {means.relative_jacobian[low]:.3g}, {means.relative_jacobian[middle]:.3g} and
@@ -187,6 +189,7 @@ theirs = transferred(transfer)
 theirs = theirs[theirs.attack == "ball-cross-entropy"]
 figures.show(
     figures.transferred_and_alpha(theirs),
+    read=here.read("transfer"),
     name="fig-transfer",
     alt=f"""Accuracy on adversarial images made against α = 0 networks of other seeds, against α, a line for each of {theirs.epsilon.nunique()} radii.
     At radius {255 * at.transfer:g}/255: {percent.transfer_accuracy[low]:.1f} percent at α = {low:g}, {percent.transfer_accuracy[middle]:.1f} at
@@ -239,6 +242,7 @@ else:
 hollow = sum(int(flags.sum()) for flags in doubtful.values())
 figures.show(
     figures.survival(summary, shown, doubtful),
+    read=here.read("attack", "transfer", "autoattack"),
     name="fig-survival",
     alt=f"""Accuracy under several attacks of radius {255 * at.ball:g}/255 against α, a line an attack; left raw, right over clean accuracy. On the margin:
     {percent.ball_margin[low]:.1f} percent at α = {low:g}, {percent.ball_margin[middle]:.1f} at {middle:g}, {percent.ball_margin[high]:.1f} at {high:g}.
@@ -299,6 +303,7 @@ corrupted = cached("corruption", here.trainings)
 tested = f"{corrupted.groupby([*LABELS, 'corruption', 'severity']).images.sum().max():,}" if len(corrupted) else "0"
 figures.show(
     figures.average_and_worst(both, "ball_worst", frozenset(both.alpha[both.ball_worst_doubtful])),
+    read=here.read("attack", "transfer", "autoattack", "corruption"),
     name="fig-average-worst",
     alt=f"""Accuracy under attack against accuracy on corrupted images, a point an α, {len(pairs)} in all: {"; ".join(f"{100 * pair.ball_worst:.1f} and {100 * pair.corrupted_accuracy:.1f} percent at α = {prose.number(alpha, 'g')}" for alpha, pair in pairs.iterrows())}.""",
     caption=f"""Accuracy under the strongest of the three attacks of radius {255 * at.ball:g}/255, on the first {images:,} test images, against mean accuracy on corrupted
@@ -330,7 +335,7 @@ figures.show_table(tables.attacked_by_alpha(summary))
 
 # %%
 glue("rule", papers.RULE, display=False)
-figures.show_ledger(entries, name="fig-verdicts")
+figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]
 # The paper did not ask whether the ordering holds under attacks that do not depend on how sure a network is. By the same rule (the first row, PGD on the cross-entropy,

@@ -98,6 +98,7 @@ figures.show(
         {"cv_samples": "over images: mean CV$_u$", "cv_units": "over units: CV$_l$"},
         labels="coefficient of variation",
     ),
+    read=here.read("gradient"),
     name="fig-gradients",
     alt=f"""Two panels against the layer, a line an α. Left, the variability of gradients over images; mean over layers {means.cv_samples[low]:.2f} at α = {low:g},
     {means.cv_samples[middle]:.2f} at {middle:g}, {means.cv_samples[high]:.2f} at {high:g}. Right, over units: {means.cv_units[low]:.2f},
@@ -135,6 +136,7 @@ figures.show(
     figures.by_layer(
         rows, {"mu": "mean μ", "sigma": "deviation over images σ$_u$", "sigma_units": "deviation over units σ$_l$"}, labels=("length of the gradient", "", ""), log=True
     ),
+    read=here.read("gradient"),
     name="fig-gradients-apart",
     alt=f"""Three panels against the layer, logarithmic, a line an α: the mean length of the gradient, its deviation over images and its deviation over units. Mean over
     layers of the mean: {apart.mu[low]:.3g} at α = {low:g}, {apart.mu[middle]:.3g} at {middle:g}, {apart.mu[high]:.3g} at {high:g}.""",
@@ -157,6 +159,7 @@ joined = rows.merge(firing, on=["alpha", "seed", "layer", "depth"], how="left")
 shares = 100 * joined.groupby("alpha").share.mean()
 figures.show(
     figures.by_layer(joined.assign(percent=100 * joined.share), {"cv_firing": "CV$_u$, images on which it fires", "percent": "images on which a unit fires"}, labels=("coefficient of variation", "%")),
+    read=here.read("gradient"),
     name="fig-gradients-firing",
     alt=f"""Two panels against the layer, a line an α. Left, the variability over those images on which a unit fires; mean over layers {means.cv_firing[low]:.2f} at
     α = {low:g}, {means.cv_firing[middle]:.2f} at {middle:g}, {means.cv_firing[high]:.2f} at {high:g}. Right, the share of images on which a live unit fires:
@@ -176,7 +179,7 @@ figures.show(
 
 # %%
 glue("rule", papers.RULE, display=False)
-figures.show_ledger(entries, name="fig-verdicts")
+figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]
 # What this does not show: that variable gradients make a network robust or vulnerable. α was set by us, so differences between networks are its effect; the

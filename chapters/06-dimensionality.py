@@ -101,6 +101,7 @@ for name, text in prose.numbers_at({"middle": middle, "low": low, "high": high},
 label = "components for 95 % of variance,\n% of units"
 figures.show(
     figures.dimensions_by_layer(clean, changes, "per_unit_95", label=label, scale=100, early=early),
+    read=here.read("dimensionality"),
     name="fig-dimensions",
     alt=f"""Three panels against the layer, a line an α. In the early layers, clean activations take {means.dimension_clean[low]:.0f} percent of the units at
     α = {low:g}, {means.dimension_clean[middle]:.0f} at {middle:g}, {means.dimension_clean[high]:.0f} at {high:g}; the change by corruptions
@@ -137,6 +138,7 @@ for name, where in (("early", True), ("late", False)):
     glue(f"above-{name}", f"{share[where]:.0f}", display=False)
 figures.show(
     figures.change_and_change(changes[changes.change != NONE], "per_unit_95", label="% of units", scale=100),
+    read=here.read("dimensionality"),
     name="fig-changes-both",
     alt=f"""Dimensionality of the change by PGD against that of the change by corruptions, a point a layer and α, with the diagonal. Of the early layers of all networks
     {share[True]:.0f} percent lie above it, of the late ones {share[False]:.0f} percent.""",
@@ -158,6 +160,7 @@ def with_share(share: int) -> None:
     at = changes[changes.early].groupby(["alpha", "change"])[f"per_unit_{share}"].mean().mul(100).unstack()
     figures.show(
         figures.dimensions_by_layer(clean, changes, f"per_unit_{share}", label=label.replace("95", str(share)), scale=100, early=early),
+        read=here.read("dimensionality"),
         name=f"fig-dimensions-{share}",
         alt=f"""The same three panels for {share} percent of the variance. In the early layers, the change by corruptions takes {at.corruption[low]:.0f} percent of the
         units at α = {low:g} and {at.corruption[high]:.0f} at {high:g}, the change by PGD {at.attack[low]:.0f} and {at.attack[high]:.0f}.""",
@@ -186,6 +189,7 @@ figures.show_table(tables.by_share(changes[changes.early], [low, middle, high], 
 # %% tags=["hide-input"]
 figures.show(
     figures.dimensions_by_layer(changes[changes.change == NONE], changes, "twonn", label="intrinsic dimension (TwoNN)", early=early),
+    read=here.read("dimensionality"),
     name="fig-twonn",
     alt=f"""Three panels of intrinsic dimension against the layer, a line an α. In the early layers, clean activations have {twonn.twonn_clean[low]:.1f} dimensions at
     α = {low:g}, {twonn.twonn_clean[middle]:.1f} at {middle:g}, {twonn.twonn_clean[high]:.1f} at {high:g}; the change by corruptions
@@ -209,7 +213,7 @@ figures.show(
 
 # %%
 glue("rule", papers.RULE, display=False)
-figures.show_ledger(entries, name="fig-verdicts")
+figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]
 # What this does not show: that dimensionality makes a network robust or vulnerable. The authors do not claim it either: α changes robustness, and it changes

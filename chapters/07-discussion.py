@@ -78,7 +78,7 @@ glue("detectable", prose.number(smallest, ".1f"), display=False)
 # {glue:text}`found`
 
 # %% tags=["hide-input"]
-figures.show_ledger(entries, name="fig-ledger")
+figures.show_ledger(entries, name="fig-ledger", read=rounds.read(here, entries))
 
 # %% [markdown]
 # A row is a part of a claim: for most, what lowering selectivity does and what raising it does. Positive numbers speak for the paper. An axis is about linear near 0

@@ -69,6 +69,7 @@ told = "; ".join(
 unmeasured = "" if len(dimensionality) else " The third panel is empty: nothing is measured yet."
 figures.show(
     figures.explorer(shown),
+    read=here.read("selectivity", "corruption", "attack", "transfer", "autoattack", "dimensionality"),
     name="fig-explorer",
     alt=f"""Three panels: three accuracies against α, selectivity by layer and dimensionality by layer, a line an α. At the lowest α, {means.index[0]:g}, and at the
     highest, {means.index[-1]:g}: {told}.{unmeasured}""",

@@ -77,6 +77,7 @@ count = summary.variant.isin(["plain", "augmix"]).sum()
 mixing = prose.change_by_layer(units[units.alpha == middle], "augmix")
 figures.show(
     figures.selectivity_by_layer(units[units.variant.isin(["plain", "augmix"])], by="variant"),
+    read=here.read("selectivity", of=[one for one in here.trainings if one.variant in ("plain", "augmix")]),
     name="fig-augmix",
     alt=f"""Two panels, mean selectivity against layer, one line for plain training, nearly black, one for AugMix, green; left all units, right live
     units. Against plain training, the live units of AugMix: {mixing}.""",
@@ -122,6 +123,7 @@ strongest, count = ladder.index[-1], paired.variant.isin(ladder.index).sum()
 attacked = prose.change_by_layer(alike[alike.alpha == middle], strongest)
 figures.show(
     figures.selectivity_by_layer(alike[alike.variant.isin(ladder.index)], by="variant"),
+    read=here.read("selectivity", of=[one for one in here.trainings if one.variant in ladder.index and one.seed in here.pgd_seeds]),
     name="fig-pgd-layers",
     alt=f"""Two panels, mean selectivity against layer, one line a strength of PGD training, from nearly black (plain) over pink to purple; left all units,
     right live units. Against plain training, the live units of {variant(strongest).label}: {attacked}.""",
@@ -140,6 +142,7 @@ series = {column: ", ".join(prose.number(value) for value in ladder[column]) for
 series |= {column: ", ".join(prose.number(100 * value, ".1f") for value in ladder[column]) for column in ("dead", "clean_accuracy")}
 figures.show(
     figures.selectivity_and_steps(paired),
+    read=here.read("selectivity", of=[one for one in here.trainings if one.variant in ladder.index and one.seed in here.pgd_seeds]),
     name="fig-pgd-steps",
     alt=f"""Left, mean selectivity against the steps of PGD in training ({steps}): with all units {series["mean_selectivity"]},
     {prose.rising(ladder.mean_selectivity)}; with live units alone {series["live_selectivity"]}, {prose.rising(ladder.live_selectivity)}. Right, dead
@@ -227,7 +230,7 @@ figures.show_table(tables.variant_settings(here.trainings))
 
 # %%
 glue("rule", papers.RULE, display=False)
-figures.show_ledger(entries, name="fig-verdicts")
+figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]
 # The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.

@@ -37,6 +37,7 @@ glue("dated", f"{rules().written}", display=False)
 lines, alt, caption = answer.opening(summary)
 figures.show(
     figures.headline(summary, lines, title=answer.spread(summary)),
+    read=here.read("selectivity", "corruption", "attack", "transfer", "autoattack"),
     name="fig-answer",
     alt=alt,
     caption=f"{caption} {networks}.",
@@ -53,7 +54,7 @@ figures.show(
 # ## Claim by claim
 
 # %% tags=["remove-input"]
-figures.show_ledger(entries, name="fig-ledger")
+figures.show_ledger(entries, name="fig-ledger", read=rounds.read(here, entries))
 
 # %% [markdown]
 # **What this sample can say.** The first round explored {glue:text}`networks`, and its verdicts are those of its own rules. The second confirms, on networks of

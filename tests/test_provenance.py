@@ -147,14 +147,28 @@ def test_forty_runs_are_compact():
 def test_every_figure_is_shown_with_it(store_dir, trainings, reading, shown):
     style.setup()
     summary = runs.summary(trainings)
-    style.show(dead_units(summary), name="fig-x", alt="An alt text.", caption="A caption.")
+    read = provenance.of(trainings[1:], ["selectivity"])
+    style.show(dead_units(summary), read=read, name="fig-x", alt="An alt text.", caption="A caption.")
     (_, how), (made, raw) = shown
     assert how["metadata"]["figure"]["name"] == "fig-x" and raw == {"raw": True}
-    assert made == sources.bundle("fig-x", provenance.so_far())
+    assert made == sources.bundle("fig-x", read) and "Made from 1 run (fig-x)" in made["text/html"]
+
+
+def test_a_figure_names_its_own_networks_and_tables_and_not_all_that_the_page_has_read(
+    store_dir, trainings, reading
+):
+    runs.summary(trainings)
+    runs.table("class_means", trainings)
+    units, means = (measurements.file_name(name, {}) for name in ("selectivity", "class_means"))
+    assert provenance.of(trainings, ["selectivity"]) == dict.fromkeys(trainings, (runs.CONFIG, units))
+    assert provenance.of(trainings[1:], ["class_means"]) == {trainings[1]: (means, runs.CONFIG)}
+    assert provenance.of([replace(trainings[0], seed=7)], ["selectivity"]) == {}
+    with pytest.raises(InputError, match="unknown measurement 'selectivty'"):
+        provenance.of(trainings, ["selectivty"])
 
 
 def test_a_figure_without_runs_needs_a_file(reading, shown):
-    with pytest.raises(InputError, match=r"figure 'fig-x' has read no run; say which file"):
+    with pytest.raises(InputError, match=r"figure 'fig-x' has read no run; say which tables"):
         style.show(None, name="fig-x", alt="", caption="")
     with pytest.raises(InputError, match="must be a file of the project, got 'nothing.json'"):
         sources.bundle("fig-x", {}, source="nothing.json")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,6 +81,18 @@ class Parameters:
             or one.seed in self.pgd_seeds
             or not variants.variant(one.variant).strength > 0
         ]
+
+    def read(self, *tables: str, of: Iterable[Training] | None = None) -> Mapping[Training, tuple[str, ...]]:
+        """What a figure of the chapter is made from, for `figures.show`.
+
+        Args:
+            tables: Names of the measurements whose tables it shows.
+            of: Networks it shows, if not all of the chapter's.
+
+        Raises:
+            InputError: For an unknown measurement.
+        """
+        return provenance.of(self.trainings if of is None else of, tables)
 
     @property
     def with_variants(self) -> Parameters:

@@ -4,7 +4,7 @@ both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,9 @@ from lib.papers import first_round, ledger, second_round
 from lib.papers.rules import Rules, rules
 from lib.papers.second_round import Right
 from lib.papers.second_statistics import FGSM, STATISTICS
+from lib.runs import provenance
 from lib.runs.tables import at_hand, cached
+from lib.training.recipe import Training
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Table:
         columns: Those that statistics of the second round read.
         right: From the table, {column: {(seed, α): (images,) which are right, or in which share of the
             rows}}, where that is kept image by image.
+        first: Measurements that the first round read in its place.
     """
 
     measurement: str
@@ -41,6 +44,7 @@ class Table:
     add: Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
     columns: tuple[str, ...]
     right: Callable[[pd.DataFrame], Right] = lambda table: {}
+    first: tuple[str, ...] = ()
 
 
 ATTACKED = (FGSM, "pgd_accuracy", "ball_margin", "ball_temperature", "ball_worst")
@@ -64,6 +68,7 @@ TABLES = (
         per_image.with_image_attack,
         ATTACKED,
         _attacked,
+        ("attack", "transfer", "autoattack"),
     ),
     Table(
         "image_corruption",
@@ -71,8 +76,9 @@ TABLES = (
         per_image.with_image_corruption,
         ("corrupted_accuracy", "relative_accuracy"),
         _corrupted,
+        ("corruption",),
     ),
-    Table("image_transfer", {}, per_image.with_image_transfer, ("transfer_accuracy",)),
+    Table("image_transfer", {}, per_image.with_image_transfer, ("transfer_accuracy",), first=("transfer",)),
     Table("jacobian", {"limit": 2000}, with_jacobian, ("log_jacobian",)),
     Table("gradient", {"limit": 300}, with_gradients, ("cv_samples", "cv_units")),
     Table(
@@ -157,6 +163,26 @@ def entries(
         second = [replace(second_round.decide(name, None), reason=reason) for name in wanted]
     first = first_round.decided([*papers.CLAIMS, *papers.SURVIVES], alphas, variants)
     return ledger.entries(second, first)
+
+
+def read(here: Parameters, shown: Iterable[ledger.Entry]) -> Mapping[Training, tuple[str, ...]]:
+    """What a ledger is made from, for `figures.show_ledger`.
+
+    Args:
+        here: Parameters of the chapter.
+        shown: Result of `entries`.
+    """
+    parts = [how for one in shown for how in STATISTICS.get(one.claim.id, {}).values()]
+    columns = {column for how in parts for column in how.reads}
+    tables = {"selectivity"}
+    for table in TABLES:
+        if set(table.columns) & columns:
+            tables |= {table.measurement, *table.first}
+    asked = sample()
+    grids = [here, asked]
+    if any(how.varied for how in parts):
+        grids += [here.with_variants, replace(asked, seeds=rules().claim("LM-6").seeds).with_variants]
+    return provenance.of((one for grid in grids for one in grid.trainings), tables)
 
 
 def seeds_at_hand() -> str:

@@ -84,7 +84,7 @@ def _line(file: str, entries: list[Mapping[str, Any]]) -> str:
 
 
 def groups(read: Mapping[Training, tuple[str, ...]]) -> list[Group]:
-    """Group the runs of `readlog.so_far` by data set, model, recipe and epochs.
+    """Group the runs of a part of the record by data set, model, recipe and epochs.
 
     Raises:
         InputError: For a run that has been removed since.
@@ -195,7 +195,7 @@ def bundle(
 
     Args:
         name: Label of the figure, such as "fig-selectivity".
-        read: Result of `provenance.so_far`.
+        read: The part of the record that it is made from, from `provenance.of`.
         simulated: Result of `provenance.simulations_so_far`.
         source: File of the project that the figure's numbers are from, if they are from no run.
         linked: Whether the build gives the cell that draws it the id to link to, as it does for pictures.
@@ -206,8 +206,8 @@ def bundle(
     simulated = simulated or {}
     if not read and not simulated and not source:
         raise InputError(
-            f"figure {name!r} has read no run; say which file of the project it is made from: "
-            f"show(..., source=...)"
+            f"figure {name!r} has read no run; say which tables it is made from, "
+            f"show(..., read=here.read(...)), or which file of the project: show(..., source=...)"
         )
     words = f"Made {sentence([*read, *simulated], source)} ({name})"
     link, parts = html.escape(runs_page(), quote=True), []
@@ -229,10 +229,7 @@ def bundle(
     if simulated:
         parts.append(_simulated(simulated, facts, link))
     if read or simulated:
-        parts.append(
-            f"<p>These are the runs that this page had read when the figure was drawn; each is listed "
-            f'under <a href="{link}">Cached runs</a>.</p>'
-        )
+        parts.append(f'<p>Each is listed under <a href="{link}">Cached runs</a>.</p>')
     if linked:
         code = f"#{html.escape(name, quote=True)}-code"
         parts.append(f'<p>The code that draws it: <a href="{code}">the cell above the figure</a>.</p>')

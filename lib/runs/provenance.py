@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 import torch
@@ -128,3 +128,30 @@ def simulations_so_far() -> Mapping[Named, tuple[str, ...]]:
     """
     read = [one for one in _READ if not isinstance(one, Training)]
     return {one: tuple(sorted(_READ[one])) for one in sorted(read, key=lambda one: one.name)}
+
+
+def of(trainings: Iterable[Training], tables: Collection[str]) -> Mapping[Training, tuple[str, ...]]:
+    """The part of the record that one result is from, of all that has been read so far.
+
+    Args:
+        trainings: The networks that the result is about.
+        tables: Names of the measurements whose tables it is made from. How a network was trained, its history
+            and its weights belong to every result about it.
+
+    Returns:
+        As `so_far`, without other networks and without tables of other measurements.
+
+    Raises:
+        InputError: For an unknown measurement.
+    """
+    for name in tables:
+        measurements.settled(name, {})
+    wanted, known = set(trainings), set(measurements.MEASUREMENTS)
+    left = {
+        training: tuple(
+            file for file in files if (kind := file.rpartition("-")[0]) in tables or kind not in known
+        )
+        for training, files in so_far().items()
+        if training in wanted
+    }
+    return {training: files for training, files in left.items() if files}

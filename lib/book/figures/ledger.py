@@ -6,7 +6,7 @@ draws the same as a picture.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import chain
@@ -17,7 +17,7 @@ from lib.papers import first_round, ledger, second_round
 from lib.papers.claim import LEAST_SEEDS
 from lib.papers.ledger import Entry, Row
 from lib.papers.rules import rules
-from lib.runs import provenance
+from lib.training.recipe import Training
 
 # Colours of verdicts: the ends of the book's green and purple for better and worse, none of them an alpha's;
 # ink on them has a contrast of 4.5 or more. {verdict: (ground, ink)}.
@@ -275,18 +275,18 @@ def drawn(entries: Sequence[Entry], *, caption: str = "") -> str:
     return f'<figure class="ledger">{_key()}{groups}<figcaption>{words}</figcaption></figure>'
 
 
-def show_ledger(entries: Sequence[Entry], *, name: str, caption: str = "") -> None:
+def show_ledger(
+    entries: Sequence[Entry], *, name: str, read: Mapping[Training, tuple[str, ...]], caption: str = ""
+) -> None:
     """Display the ledger, and below it a fold-out that names the runs it was made from.
 
     Args:
         entries: Claims, in any number.
         name: Label, such as "fig-ledger".
+        read: Runs that the verdicts are from, and what of each; from `rounds.read`.
         caption: Words below it, after the findings.
     """
     from IPython.display import display
 
     display({"text/html": drawn(entries, caption=caption), "text/plain": ledger.in_words(entries)}, raw=True)
-    display(
-        sources.bundle(name, provenance.so_far(), simulated=provenance.simulations_so_far(), linked=False),
-        raw=True,
-    )
+    display(sources.bundle(name, read, linked=False), raw=True)

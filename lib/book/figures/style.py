@@ -9,6 +9,7 @@ import numbers
 import os
 import re
 import warnings
+from collections.abc import Mapping
 from html import escape
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from lib.book import kernels, markdown, own, sources
 from lib.papers import statistics
 from lib.runs import provenance
 from lib.training import variants
+from lib.training.recipe import Training
 
 matplotlib.use("agg", force=False)
 
@@ -76,7 +78,15 @@ def setup() -> None:
         pass  # outside a notebook
 
 
-def show(figure: Figure, *, name: str, alt: str, caption: str, source: str = "") -> None:
+def show(
+    figure: Figure,
+    *,
+    name: str,
+    alt: str,
+    caption: str,
+    read: Mapping[Training, tuple[str, ...]] | None = None,
+    source: str = "",
+) -> None:
     """Display a figure with its alt text and caption, which may contain numbers, and below it a fold-out that
     names the runs it was made from.
 
@@ -85,6 +95,7 @@ def show(figure: Figure, *, name: str, alt: str, caption: str, source: str = "")
     Args:
         name: Label that other pages refer to, such as "fig-selectivity".
         alt: One sentence on what is seen, and in which direction.
+        read: Runs that the figure is made from, and what of each; from `chapter.Parameters.read`.
         source: File of the project that the numbers are from, if they are from no run.
 
     Raises:
@@ -93,7 +104,8 @@ def show(figure: Figure, *, name: str, alt: str, caption: str, source: str = "")
     from IPython.display import display
     from matplotlib import pyplot
 
-    made = sources.bundle(name, provenance.so_far(), simulated=provenance.simulations_so_far(), source=source)
+    simulated = provenance.simulations_so_far()
+    made = sources.bundle(name, read or {}, simulated=simulated, source=source)
     # captions are Markdown, which lets HTML through
     words = {"alt": " ".join(alt.split()), "caption": markdown.without_html(" ".join(caption.split()))}
     display(figure, metadata={"figure": {"name": name} | words})
