@@ -127,7 +127,7 @@ figures.show(
     name="fig-layers",
     alt=f"""Two panels, mean selectivity against layer, one line an α; left all units, right live units. From the lowest to the highest α the live
     units rise most, by {spread.max():.2f}, in layer {spread.idxmax()}, and least, by {spread.min():.2f}, in layer {spread.idxmin()}.""",
-    caption=f"""Mean selectivity of each ReLU layer, by α; {here.setting}, mean over seeds. Left: all units, dead ones counting as 0. Right: live units alone; a layer
+    caption=f"""Mean selectivity of each ReLU layer, by α; {here.setting}, mean over seeds. First panel: all units, dead ones counting as 0. Second: live units alone; a layer
     without a live unit has no point.""",
 )
 glue("most", f"{spread.max():.2f}", display=False)

@@ -100,9 +100,9 @@ figures.show(
     figures.accuracy_by_corruption(rows),
     read=here.read("corruption"),
     name="fig-by-corruption",
-    alt=f"""Accuracy on each of {rows.corruption.nunique() - 1} corruptions, one column of five dots for each α, a dot a severity. Over all networks, the easiest
+    alt=f"""{rows.corruption.nunique() - 1} panels, one for each corruption: accuracy against severity, a line an α. Over all networks, the easiest
     is {per_type.idxmax().replace("_", " ")} with {per_type.max():.0f} percent, the hardest {per_type.idxmin().replace("_", " ")} with {per_type.min():.0f}.""",
-    caption=f"""Accuracy on each corruption: a column an α, a dot a severity (usually 1 on top), means over seeds; {networks}. The paper shows this for
+    caption=f"""Accuracy against severity, a panel a corruption, a line an α: means over seeds; {networks}. The paper shows this for
     ResNet18 in its figure 1a (recalled).""",
 )
 
@@ -119,9 +119,9 @@ figures.show(
     alt=f"""Left, mean accuracy on corrupted images against α: {means.corrupted_accuracy[low]:.1f} percent at α = {low:g}, {means.corrupted_accuracy[middle]:.1f}
     at {middle:g}, {means.corrupted_accuracy.iloc[-1]:.1f} at {means.index[-1]:g}; highest at {best:g}. Clean accuracy is above it everywhere. Right, corrupted
     over clean accuracy: {means.relative_accuracy[low]:.1f} percent, {means.relative_accuracy[middle]:.1f} and {means.relative_accuracy.iloc[-1]:.1f}.""",
-    caption=f"""Left: accuracy on corrupted images, mean over {len(names)} corruptions and five severities, against α (dots), and accuracy on the same images
-    uncorrupted (strokes). Right: the one over the other. {networks}, a point each; intervals (95 %, t) from {papers.LEAST_SEEDS} seeds on. The paper shows the
-    left for ResNet18 in its figure 1b (recalled).""",
+    caption=f"""First panel: accuracy on corrupted images, mean over {len(names)} corruptions and five severities, against α (dots), and accuracy on the same images
+    uncorrupted (strokes). Second panel: the one over the other. {networks}, a point each; intervals (95 %, t) from {papers.LEAST_SEEDS} seeds on. The paper shows the
+    first for ResNet18 in its figure 1b (recalled).""",
 )
 
 # %% [markdown]
@@ -171,7 +171,7 @@ figures.show(
     {(lowest > 0).sum()} of {len(lowest)} corruptions gain; the most is {lowest.max():+.1f} points ({lowest.idxmax().replace("_", " ")}), the least
     {lowest.min():+.1f} ({lowest.idxmin().replace("_", " ")}).""",
     caption=f"""Accuracy minus that at α = {prose.number(middle, "g")}, in points, means over severities and seeds; first row: clean images. {networks}. Colours
-    end at 10 points.""",
+    are linear within 1 point and go by factors beyond.""",
 )
 glue("improved", f"{(lowest > 0).sum()} of {len(lowest)}", display=False)
 gained = first_statistics.improved_corruptions(summary) + len(names) / 2

@@ -145,7 +145,7 @@ figures.show(
 # The ordering may turn at another strength on another network and other images. So here are the same differences at every strength. The first row, without an
 # attack, says how much of a rise was there before. Only ε = {glue:text}`fgsm` decides; the other rows are shown and not judged:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] fold="The differences at every strength"
 strengths = fgsm.assign(epsilon=fgsm.epsilon.fillna(0))
 steps = tables.changes(strengths, "epsilon", "accuracy", [(low_spared, middle), (middle, high_spared)], scale=100)
 figures.show_table(steps.assign(epsilon=[f"{epsilon:.3g}" for epsilon in steps.epsilon]).rename(columns={"epsilon": "FGSM, ε"}))
@@ -171,8 +171,8 @@ figures.show(
     alt=f"""Left, the mean norm of the Jacobian against α, on a logarithmic axis: {means.jacobian[low]:.3g} at α = {low:g}, {means.jacobian[middle]:.3g} at {middle:g},
     {means.jacobian[high]:.3g} at {high:g}. Right, divided by the spread of the logits: {means.relative_jacobian[low]:.3g}, {means.relative_jacobian[middle]:.3g} and
     {means.relative_jacobian[high]:.3g}.""",
-    caption=f"""Frobenius norm of the Jacobian of the logits with respect to the pixels, mean over images; right: over the standard deviation of the image's logits.
-    {networks}, a point each; lines through the means over seeds, 95 % t intervals from {papers.LEAST_SEEDS} seeds on. The paper shows the left in its figure 2c (recalled).""",
+    caption=f"""Frobenius norm of the Jacobian of the logits with respect to the pixels, mean over images; second panel: over the standard deviation of the image's logits.
+    {networks}, a point each; lines through the means over seeds, 95 % t intervals from {papers.LEAST_SEEDS} seeds on. The paper shows the first in its figure 2c (recalled).""",
 )
 
 # %% [markdown]
@@ -191,7 +191,7 @@ figures.show(
     figures.transferred_and_alpha(theirs),
     read=here.read("transfer"),
     name="fig-transfer",
-    alt=f"""Accuracy on adversarial images made against α = 0 networks of other seeds, against α, a line for each of {theirs.epsilon.nunique()} radii.
+    alt=f"""Accuracy on adversarial images made against α = 0 networks of other seeds, against α, a panel for each of {theirs.epsilon.nunique()} radii.
     At radius {255 * at.transfer:g}/255: {percent.transfer_accuracy[low]:.1f} percent at α = {low:g}, {percent.transfer_accuracy[middle]:.1f} at
     {middle:g}, {percent.transfer_accuracy[high]:.1f} at {high:g}.""",
     caption=f"""Accuracy on images that {BALL_STEPS} steps of PGD make in balls of several radii against α = 0 networks of other seeds, mean over those
@@ -203,7 +203,7 @@ figures.show(
 # Where almost every image fools the network, a change of some tenths of a point is a few images. So, as for FGSM, here are the same differences at every radius. Only
 # {glue:text}`transfer` decides; the other rows are shown and not judged:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] fold="The differences at every radius"
 radii = tables.changes(theirs.sort_values("epsilon"), "epsilon", "accuracy", [(low_spared, middle), (middle, high_spared)], scale=100)
 radii.insert(1, f"at {prose.number(middle, 'g')}, %", [f"{100 * theirs[(theirs.epsilon == epsilon) & (theirs.alpha == middle)].accuracy.mean():.1f}" for epsilon in radii.epsilon])
 figures.show_table(radii.assign(epsilon=[f"{255 * epsilon:.3g}/255" for epsilon in radii.epsilon]).rename(columns={"epsilon": "radius"}))
@@ -244,10 +244,10 @@ figures.show(
     figures.survival(summary, shown, doubtful),
     read=here.read("attack", "transfer", "autoattack"),
     name="fig-survival",
-    alt=f"""Accuracy under several attacks of radius {255 * at.ball:g}/255 against α, a line an attack; left raw, right over clean accuracy. On the margin:
+    alt=f"""Accuracy under several attacks of radius {255 * at.ball:g}/255 against α, a panel an attack; raw, and over clean accuracy. On the margin:
     {percent.ball_margin[low]:.1f} percent at α = {low:g}, {percent.ball_margin[middle]:.1f} at {middle:g}, {percent.ball_margin[high]:.1f} at {high:g}.
-    {hollow} points in each panel are hollow.""",
-    caption=f"""Accuracy under attacks of radius {255 * at.ball:g}/255 that differ in the loss they follow; left raw, right over accuracy on the same images unattacked.
+    {hollow} networks are hollow in some panel.""",
+    caption=f"""Accuracy under attacks of radius {255 * at.ball:g}/255 that differ in the loss they follow, a panel an attack: raw, with accuracy on the same images unattacked as strokes, and over it.
     {networks}, a point each, lines through the means over seeds{f"; AutoAttack on {int(summary.autoattack_accuracy.notna().sum())} of them and the first {images_autoattack:,}" if images_autoattack else ""}. Hollow: a check below says that this attack may
     have failed on this network.""",
 )
@@ -278,7 +278,7 @@ for name, value in (100 * relative.groupby("alpha").mean().reindex([middle]).ilo
 #
 # ### Checks on the attacks themselves
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] fold="The checks, and which networks trip one"
 figures.show_table(masking.overview(checks))
 flagged = masking.by_alpha(checks)
 glue("limits", masking.WRITTEN, display=False)
@@ -342,7 +342,7 @@ figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries
 # does depend on it, and is what the others are compared with):
 
 # %%
-figures.show_table(surviving[["claim", "verdict", "ours", "statistic"]])
+figures.show_table(surviving.assign(ours=surviving.ours.str.replace("; ", "\n"))[["claim", "verdict", "ours"]])
 
 # %% [markdown]
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of

@@ -164,7 +164,7 @@ figures.show(
     alt=f"""Two panels against the layer, a line an α. Left, the variability over those images on which a unit fires; mean over layers {means.cv_firing[low]:.2f} at
     α = {low:g}, {means.cv_firing[middle]:.2f} at {middle:g}, {means.cv_firing[high]:.2f} at {high:g}. Right, the share of images on which a live unit fires:
     {shares[low]:.0f}, {shares[middle]:.0f} and {shares[high]:.0f} percent.""",
-    caption=f"""Left: coefficient of variation over those images on which the unit fires, two at least, mean of the layer's units. Right: share of the images on which a
+    caption=f"""First panel: coefficient of variation over those images on which the unit fires, two at least, mean of the layer's units. Second: share of the images on which a
     live unit fires. Means over seeds; {networks}; bands from the lowest seed to the highest.""",
 )
 

@@ -154,7 +154,7 @@ figures.show(
 #
 # Does the threshold of 95 % decide what is seen? With 90 % and 99 %:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] fold="The same for 90 % of the variance"
 def with_share(share: int) -> None:
     """The three panels for another share of the variance."""
     at = changes[changes.early].groupby(["alpha", "change"])[f"per_unit_{share}"].mean().mul(100).unstack()
@@ -170,7 +170,7 @@ def with_share(share: int) -> None:
 
 with_share(90)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] fold="The same for 99 % of the variance"
 with_share(99)
 
 # %% [markdown]

@@ -82,7 +82,7 @@ figures.show(
     alt=f"""Two panels, mean selectivity against layer, one line for plain training, nearly black, one for AugMix, green; left all units, right live
     units. Against plain training, the live units of AugMix: {mixing}.""",
     caption=f"""Mean selectivity of each ReLU layer with plain training and with AugMix; {here.setting}, {count} networks, mean over seeds.
-    Left: all units, dead ones counting as 0. Right: live units alone. The paper shows this in its figure A11, whose curves we have not read off.""",
+    First panel: all units, dead ones counting as 0. Second: live units alone. The paper shows this in its figure A11, whose curves we have not read off.""",
 )
 glue("mixing", mixing, display=False)
 for column in columns:  # shares in percent
@@ -127,8 +127,8 @@ figures.show(
     name="fig-pgd-layers",
     alt=f"""Two panels, mean selectivity against layer, one line a strength of PGD training, from nearly black (plain) over pink to purple; left all units,
     right live units. Against plain training, the live units of {variant(strongest).label}: {attacked}.""",
-    caption=f"""Mean selectivity of each ReLU layer by strength of PGD training; {here.setting}, {count} networks, mean over seeds. Left: all units, dead ones
-    counting as 0. Right: live units alone; a layer without a live unit has no point.""",
+    caption=f"""Mean selectivity of each ReLU layer by strength of PGD training; {here.setting}, {count} networks, mean over seeds. First panel: all units, dead ones
+    counting as 0. Second: live units alone; a layer without a live unit has no point.""",
 )
 glue("attacked", attacked, display=False)
 glue("strongest", variant(strongest).label, display=False)
@@ -147,7 +147,7 @@ figures.show(
     alt=f"""Left, mean selectivity against the steps of PGD in training ({steps}): with all units {series["mean_selectivity"]},
     {prose.rising(ladder.mean_selectivity)}; with live units alone {series["live_selectivity"]}, {prose.rising(ladder.live_selectivity)}. Right, dead
     units in percent: {series["dead"]}.""",
-    caption=f"""Mean selectivity (left; filled: all units, hollow: dead units left out) and share of dead units (right) against the number of PGD steps in
+    caption=f"""Mean selectivity (first panel; filled: all units, hollow: dead units left out) and share of dead units (second panel) against the number of PGD steps in
     training; {here.setting}, {count} networks, a point each; intervals (95 %, t) from {papers.LEAST_SEEDS} seeds on. The paper shows this in its figure A16,
     whose curves we have not read off.""",
 )

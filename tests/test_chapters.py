@@ -130,7 +130,7 @@ def test_every_run_that_a_figure_names_is_in_the_list_of_runs():
 DEFINED = {
     "02-approach": {"20 seeds": "of the published curve", "(95 %, t)": "the kind of interval", "95 % t": "the kind of interval", "95 % intervals": "the kind of interval"},
     "03-average-case": {
-        "severity 3": "which images are shown", "(95 %, t)": "the kind of interval", "95 % t": "the kind of interval", "10 points": "where the colours end",
+        "severity 3": "which images are shown", "(95 %, t)": "the kind of interval", "95 % t": "the kind of interval",
         "95 % intervals": "the kind of interval"
     },
     "04-worst-case": {

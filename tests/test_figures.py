@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import rgb_to_hsv
 from PIL import Image
 
-from lib.book.figures import style
+from lib.book.figures import canvas, style
 from lib.book.figures.average import (
     accuracy_by_corruption,
     agreement,
@@ -176,6 +176,75 @@ def test_same_data_same_bytes_and_data_untouched(name):
 def test_one_network_is_enough(name):
     style.setup()
     assert svg(DRAWINGS[name](SUMMARY.head(1)))  # a warning would fail this
+
+
+def overlaps(figure) -> list[str]:
+    """Tick labels of horizontal axes that lie on another one."""
+    figure.draw_without_rendering()
+    found = []
+    for axes in figure.axes:
+        labels = [one for one in axes.get_xticklabels() if one.get_text() and one.get_visible()]
+        if not any(one.get_rotation() for one in labels):
+            rows = {}
+            for one in labels:
+                rows.setdefault(one.get_text().count("\n"), []).append(one.get_window_extent())
+            for boxes in rows.values():
+                boxes.sort(key=lambda box: box.x0)
+                found += [f"{a} {b}" for a, b in pairwise(boxes) if a.x1 > b.x0]
+    return found
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_on_a_phone_a_figure_is_drawn_again_as_narrow_as_it_is_with_labels_that_lie_on_no_other(name):
+    style.setup()
+    wide = DRAWINGS[name](SUMMARY)
+    small = canvas.narrow(wide)
+    assert small.get_figwidth() == canvas.NARROW < wide.get_figwidth() <= canvas.WIDEST
+    titles = [sorted(axes.get_title() for axes in one.axes if axes.get_title()) for one in (wide, small)]
+    assert titles[0] == titles[1]
+    assert not canvas.is_narrow()
+    for figure in (wide, small):
+        canvas.untangle(figure)
+        assert overlaps(figure) == []
+        for axes in figure.axes:
+            shares = "%" in axes.get_ylabel() + axes.get_xlabel()
+            assert not shares or (axes.get_ylim()[0] >= 0 or "points" in axes.get_ylabel())
+
+
+def test_labels_of_alphas_that_lie_close_go_into_a_second_row():
+    style.setup()
+    near = pd.concat([
+        SUMMARY,
+        SUMMARY[SUMMARY.alpha == 0].assign(alpha=0.05),
+        SUMMARY.head(3).assign(alpha=-1.9),
+    ])
+    figure = dead_units(near)
+    assert overlaps(figure)
+    canvas.untangle(figure)
+    assert overlaps(figure) == []
+    texts = [one.get_text() for one in figure.axes[0].get_xticklabels()]
+    assert [text.strip() for text in texts] == ["−2", "−1.9", "−0.4", "0", "0.05", "0.4", "2"]
+    assert [text for text in texts if text.startswith("\n")] == ["\n−1.9", "\n0.05"]
+
+
+def test_the_lowest_alpha_0_and_the_highest_stand_out_and_their_labels_lie_on_no_other():
+    assert style.emphasised(ALPHAS) == {-2.0, 0.0, 2.0} and style.emphasised([0.5, 1.0]) == {0.5, 1.0}
+    style.setup()
+    same = STRENGTHS.assign(accuracy=0.5)
+    figure = accuracy_by_strength(same, same)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = sorted((one.get_window_extent() for one in axes.texts), key=lambda box: box.y0)
+        assert [one.get_text() for one in axes.texts] == ["α = −2", "α = 0", "α = 2"]
+        assert all(a.y1 <= b.y0 + 1 for a, b in pairwise(boxes))
+        assert [line.get_alpha() for line in axes.lines] == [None, 0.45, None, 0.45, None]
+
+
+def test_small_changes_have_a_colour_beside_large_ones():
+    style.setup()
+    changes = pd.DataFrame({-2.0: [1.0], 0.0: [0.0], 2.0: [-40.0]}, index=["fog"])
+    small, none, large = change_by_corruption(changes).axes[0].collections[0].get_facecolors()
+    assert none.min() > 0.95 and large.min() < 0.3 and none.max() - small.min() > 0.2
 
 
 def test_a_new_alpha_does_not_move_the_colours():

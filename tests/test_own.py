@@ -6,10 +6,9 @@ import nbformat
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 
 from lib.book import chapter, names, notebooks, own
-from lib.book.figures import style
+from lib.book.figures import canvas, style
 
 BOOK = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]
 
@@ -51,12 +50,17 @@ def test_several_are_told_apart():
     assert all(np.abs(np.subtract(one, other)).max() > 0.15 for one, other in combinations(shades, 2))
 
 
+def test_their_curves_stand_out():
+    own.ask([0.7])
+    assert style.emphasised([*BOOK, 0.7]) == {min(BOOK), 0.0, 0.7, max(BOOK)}
+
+
 def test_their_labels_are_bold():
     own.ask([0.7])
-    axes = Figure().subplots()
+    figure, (axes,) = canvas.canvas()
     style.alpha_axis(axes, [*BOOK, 0.7])
-    style.alpha_legend(axes, [*BOOK, 0.7])
-    for labels in (axes.get_xticklabels(), axes.get_legend().get_texts()):
+    style.alpha_key(figure, [*BOOK, 0.7])
+    for labels in (axes.get_xticklabels(), figure.legends[0].get_texts()):
         assert [label.get_text() for label in labels if label.get_fontweight() == "bold"] == ["0.7"]
         assert to_hex(labels[BOOK.index(1.0)].get_color()) == to_hex(own.colour(0.7))
 

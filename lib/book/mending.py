@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from lib.book.narrow import drawn_width
+
 # (reason, pattern of what is written, replacement), for what no setting of Jupyter Book, Sphinx or the theme
 # changes
 MENDS = (
@@ -64,8 +66,6 @@ _MATHS = re.compile(r"<script>window\.MathJax.*?</script>|<script[^>]*/mathjax/[
 
 _FIGURE = re.compile(r'(<img alt="[^"]*" )(src="([^"]+\.svg)")')
 
-_WIDTH = re.compile(r'<svg[^>]*\swidth="([\d.]+)pt"')
-
 
 def _sized(page: Path, text: str) -> str:
     """Write into each figure how wide it was drawn, so that labels stay readable on a phone (see
@@ -74,10 +74,8 @@ def _sized(page: Path, text: str) -> str:
 
     def one(found: re.Match) -> str:
         file = page.parent / found[3]
-        points = _WIDTH.search(file.read_text(encoding="utf-8")[:2000]) if file.is_file() else None
-        return (
-            f'{found[1]}style="--drawn: {float(points[1]) / 0.75:.0f}px" {found[2]}' if points else found[0]
-        )
+        width = drawn_width(file.read_text(encoding="utf-8")) if file.is_file() else 0
+        return f'{found[1]}style="--drawn: {width:.0f}px" {found[2]}' if width else found[0]
 
     return _FIGURE.sub(one, text)
 

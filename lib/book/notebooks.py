@@ -96,6 +96,7 @@ def write_numbers(file: Path) -> str:
 
 # ---- execution ---------------------------------------------------------------------------------------------
 
+NARROW = "narrow"  # where the metadata of a figure's output have it as it is drawn for a narrow page, as SVG
 STALE = "stale"  # where the metadata of an executed notebook have its stale results, by kind
 # a last cell, which is taken away again: it says which stale results the chapter has read
 _REPORTED = "cell-report"
@@ -234,10 +235,12 @@ def _clean(notebook: NotebookNode) -> NotebookNode:
             cell.metadata["tags"] = tags
         for output in cell.get("outputs", []):
             if figure := output.get("metadata", {}).pop("figure", None):
-                cell.metadata["mystnb"] = {
+                cell.metadata["mystnb"] = cell.metadata.get("mystnb", {}) | {
                     "image": {"alt": figure["alt"]},
                     "figure": {"caption": figure["caption"], "name": figure["name"]},
                 }
+                if "narrow" in figure:  # for `narrow`; where it is not built into a page, it is not seen
+                    output.metadata[NARROW] = figure["narrow"]
     nbformat.validate(notebook)
     return notebook
 

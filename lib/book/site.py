@@ -21,7 +21,7 @@ from lib.base import paths, progress
 from lib.base.errors import InputError
 from lib.base.files import no_room
 from lib.base.locks import lock
-from lib.book import kernels, mending, notebooks, readme, reference
+from lib.book import kernels, mending, narrow, notebooks, readme, reference
 from lib.book import sources as book_sources
 from lib.book.markdown import markdown_code
 from lib.runs import catalogue, staleness
@@ -75,6 +75,7 @@ def build(
             with progress.working("building the pages"):
                 _write_sources(executed, draft)
                 pages = _jupyter_book(draft, target, strict=not only)
+                narrow.lay(executed, pages)
             _replace(target / "html", pages)
             _replace(target / "book", draft)
         finally:
@@ -181,6 +182,39 @@ def _write_sources(executed: Mapping[str, NotebookNode], source: Path) -> None:
             (source / name).write_text(content, encoding="utf-8")
 
 
+_OPENING = "Parameters and code"  # what the link to the first code of a page says
+
+
+def _folded(cells: list[NotebookNode]) -> list[NotebookNode]:
+    """Cells of a page whose code is behind a link: the parameters and the code that follows them behind one,
+    any other cell's behind its own. A cell with `fold` in its metadata is behind a link of these words, with
+    all that it shows.
+    """
+    found: list[NotebookNode] = []
+    opening = False  # whether the cell before belongs to the parameters
+    for cell in cells:
+        tags = set(cell.metadata.get("tags", []))
+        if cell.cell_type != "code" or tags & {"remove-input", "remove-cell"}:
+            opening = False
+            found.append(cell)
+            continue
+        fold = cell.metadata.get("fold", "")
+        tags.add("hide-cell" if fold else "hide-input")
+        joined = {"metadata": cell.metadata | {"tags": sorted(tags)}}
+        if opening:
+            before = found.pop()
+            joined |= {
+                "source": f"{before.source}\n\n{cell.source}",
+                "outputs": before.outputs + cell.outputs,
+            }
+        opening = opening or "parameters" in tags
+        if prompt := _OPENING if opening else fold:
+            prompts = dict.fromkeys(("code_prompt_show", "code_prompt_hide"), prompt)
+            joined["metadata"]["mystnb"] = cell.metadata.get("mystnb", {}) | prompts
+        found.append(NotebookNode(cell | joined))
+    return found
+
+
 def page(notebook: NotebookNode) -> str:
     """Text of a notebook as it is given to jupyter-book; the notebook itself stays as it is.
 
@@ -188,7 +222,7 @@ def page(notebook: NotebookNode) -> str:
     own, since MyST-NB would make every output of a cell with a figure into that figure.
     """
     cells = []
-    for cell in notebook.cells:
+    for cell in _folded(notebook.cells):
         outputs = cell.get("outputs", [])
         below = [
             output

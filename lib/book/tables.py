@@ -178,8 +178,8 @@ def by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def attacked_by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
-    """One row per α: n, accuracy under each attack at the strength that stands for the data set, confidence
-    on the images unattacked, and the Jacobian's norm; see lib/measurements/robustness.py.
+    """One column per α: n, accuracy under each attack at the strength that stands for the data set,
+    confidence on the images unattacked, and the Jacobian's norm; see lib/measurements/robustness.py.
     """
     columns = {
         "clean, %": "attacked_clean",
@@ -195,7 +195,10 @@ def attacked_by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
         label: (column, 100, ".1f") for label, column in columns.items() if summary[column].notna().any()
     }
     others = {"confidence": ("confidence", 1, ".3f"), "Jacobian": ("jacobian", 1, ".3g")}
-    return _means(summary.sort_values("alpha"), ["alpha"], _alpha, measured | others)
+    rows = _means(summary.sort_values("alpha"), ["alpha"], _alpha, measured | others)
+    # intervals are below their means: seven columns fit beside each other
+    columns = rows.set_index("α").map(lambda cell: cell.replace(" (", "\n(")).T
+    return columns.rename_axis(columns=None).reset_index(names="at α")
 
 
 def hyperparameters(training: Training) -> pd.DataFrame:

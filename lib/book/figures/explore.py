@@ -16,7 +16,8 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from lib.base.text import number
-from lib.book.figures.style import LAYER_LABEL, alpha_axis, alpha_colour, alpha_legend
+from lib.book.figures.canvas import NARROW, is_narrow, redrawn
+from lib.book.figures.style import LAYER_LABEL, alpha_axis, alpha_colour, alpha_key, emphasised
 from lib.measurements.dimensionality import ATTACK, CORRUPTION, NONE
 from lib.measurements.layers import dimensions as layers_dimensions
 from lib.measurements.strengths import strengths_for
@@ -117,13 +118,15 @@ def _numbers(values: list) -> np.ndarray:
     return np.array(values, dtype=float)  # null becomes NaN
 
 
+@redrawn
 def explorer(shown: dict[str, Any]) -> Figure:
     """The result of `explored` on paper: accuracies against alpha, selectivity and dimensionality by
     layer.
     """
-    figure = Figure(figsize=(8.6, 7.6))
-    (above,), (below,) = figure.subfigures(2, 1, squeeze=False, height_ratios=(0.85, 1))
-    accuracy, (selectivity, dimensions) = above.subplots(), below.subplots(1, 2)
+    figure = Figure(figsize=(NARROW, 9.6) if is_narrow() else (9.0, 7.6), layout="constrained")
+    places = figure.subplot_mosaic("A;B;C" if is_narrow() else "AA;BC")
+    accuracy, selectivity, dimensions = (places[name] for name in "ABC")
+    strong = emphasised(shown["alphas"])
     alphas, handles = shown["alphas"], []
     for measure in shown["measures"][:3]:
         marker = _MARKERS[measure["name"]]
@@ -141,6 +144,7 @@ def explorer(shown: dict[str, Any]) -> Figure:
             marker=marker,
             s=30,
             zorder=2,
+            clip_on=False,
         )
         handles.append(
             Line2D(
@@ -154,8 +158,8 @@ def explorer(shown: dict[str, Any]) -> Figure:
             )
         )
     alpha_axis(accuracy, alphas)
-    accuracy.set(ylabel="accuracy (%)", ylim=(0, 105), title="accuracy")
-    accuracy.legend(handles=handles, frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    accuracy.set(ylabel="accuracy (%)", ylim=(0, 100), title="accuracy")
+    accuracy.legend(handles=handles, frameon=False, fontsize=9, ncols=3, loc="lower left")
     panels = {selectivity: {NONE: shown["selectivity"]}, dimensions: shown["dimensionality"]}
     for axes, lines in panels.items():
         for change, by_alpha in lines.items():
@@ -166,9 +170,10 @@ def explorer(shown: dict[str, Any]) -> Figure:
                     _numbers(values),
                     color=alpha_colour(alpha),
                     linestyle=_DASHES[change],
-                    linewidth=1.3,
+                    linewidth=1.5 if alpha in strong else 0.9,
+                    alpha=1 if alpha in strong else 0.4,
                     marker=mark,
-                    markersize=3,
+                    markersize=3 if alpha in strong else 1.5,
                 )
         axes.set_xlabel(LAYER_LABEL)
         axes.set_ylim(bottom=0)
@@ -183,9 +188,7 @@ def explorer(shown: dict[str, Any]) -> Figure:
     else:
         dimensions.text(0.5, 0.5, "not measured yet", ha="center", transform=dimensions.transAxes)
         dimensions.set(xlim=selectivity.get_xlim(), ylim=(0, 1))
-    alpha_legend(dimensions, alphas, loc="center left", bbox_to_anchor=(1, 0.5))
-    above.subplots_adjust(left=0.09, right=0.8, top=0.9, bottom=0.2)
-    below.subplots_adjust(left=0.09, right=0.88, top=0.9, bottom=0.14, wspace=0.28)
+    alpha_key(figure, alphas)
     return figure
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lib.book.figures.canvas import is_narrow, redrawn
 from lib.book.figures.style import alpha_axis, alpha_colour
 from lib.papers.selectivity import FGSM, RESNET18_TINY_IMAGENET
 
@@ -50,6 +51,7 @@ def _named(axes: Axes, means: pd.Series, words: str, *, below: bool = False) -> 
     )
 
 
+@redrawn
 def headline(summary: pd.DataFrame, lines: tuple[Line, ...], *, title: str, narrow: bool = False) -> Figure:
     """Accuracies against alpha: one point per network, the means over seeds as lines that carry their names;
     and the paper's, which are another network's on other images.
@@ -60,6 +62,7 @@ def headline(summary: pd.DataFrame, lines: tuple[Line, ...], *, title: str, narr
         lines: What is drawn.
         narrow: Whether the two panels stand one below the other, for a phone.
     """
+    narrow = narrow or is_narrow()
     if narrow:
         figure = Figure(figsize=(4.6, 6.4), facecolor="white", layout="constrained")
         ours, theirs = figure.subplots(2, 1, height_ratios=(1.5, 1))

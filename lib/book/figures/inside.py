@@ -9,24 +9,33 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lib.book.figures.canvas import WIDEST, canvas, redrawn
 from lib.book.figures.style import (
     LAYER_LABEL,
-    WIDEST,
     alpha_colour,
     alpha_key,
-    alpha_legend,
+    curve_key,
     curve_with_range,
+    emphasised,
+    label_ends,
 )
 
 
-def _by_layer(axes: Axes, rows: pd.DataFrame, column: str, scale: float) -> None:
-    """One line per alpha, see `curve_with_range`."""
+def _by_layer(axes: Axes, rows: pd.DataFrame, column: str, scale: float) -> dict[float, float]:
+    """One line per alpha, see `curve_with_range`; where the strong ones end, for `label_ends`."""
+    strong, ends = emphasised(rows.alpha), {}
     for alpha, networks in rows.groupby("alpha"):
-        curve_with_range(axes, scale * networks.pivot(index="seed", columns="depth", values=column), alpha)
+        wide = scale * networks.pivot(index="seed", columns="depth", values=column)
+        curve_with_range(axes, wide, alpha, strong=alpha in strong)
+        if alpha in strong:
+            left = wide.mean().dropna()
+            ends[alpha] = left.iloc[-1] if len(left) else float("nan")
     axes.set_xlabel(LAYER_LABEL, fontsize="small")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    return ends
 
 
+@redrawn
 def by_layer(
     rows: pd.DataFrame,
     columns: Mapping[str, str],
@@ -35,30 +44,32 @@ def by_layer(
     log: bool = False,
     scale: float = 1.0,
 ) -> Figure:
-    """One panel per column, against depth, with one line per alpha.
+    """One panel per column, against depth, with one line per alpha; the lowest, the one closest to 0 and the
+    highest stand out.
 
     Args:
         rows: One row per network and layer, as from `layers.variability`.
         columns: {column: title of its panel}.
         labels: Labels of the vertical axes.
     """
-    figure = Figure(figsize=(min(1.2 + 3.9 * len(columns), WIDEST), 3.9), layout="constrained")
-    panels = figure.subplots(1, len(columns), squeeze=False)[0]
+    figure, panels = canvas(len(columns), width=1.2 + 3.9 * len(columns), height=3.9)
     labels = [labels] * len(columns) if isinstance(labels, str) else labels
     for axes, (column, title), label in zip(panels, columns.items(), labels, strict=True):
-        _by_layer(axes, rows, column, scale)
+        ends = _by_layer(axes, rows, column, scale)
         axes.set(title=title, ylabel=label)
         if log:
             axes.set_yscale("log")
         else:
             axes.set_ylim(bottom=0)
-    alpha_key(figure, rows.alpha)
+        label_ends(axes, ends)
+    curve_key(figure, rows.alpha)
     return figure
 
 
 TITLES = {"none": "clean activations", "corruption": "change by corruptions", "attack": "change by PGD"}
 
 
+@redrawn
 def dimensions_by_layer(
     clean: pd.DataFrame,
     changes: pd.DataFrame,
@@ -76,25 +87,28 @@ def dimensions_by_layer(
         changes: Rows of it for both changes.
         early: Layer after which a vertical line is drawn.
     """
-    figure = Figure(figsize=(WIDEST, 3.9), layout="constrained")
-    first, second, third = figure.subplots(1, 3)
+    figure, (first, second, third) = canvas(3, width=WIDEST, height=3.9)
     third.sharey(second)
+    found = {}
     for axes, rows, change in (
         (first, clean, "none"),
         (second, changes, "corruption"),
         (third, changes, "attack"),
     ):
-        _by_layer(axes, rows[rows.change == change], column, scale)
+        found[axes] = _by_layer(axes, rows[rows.change == change], column, scale)
         axes.set_title(TITLES[change])
         if early:
             axes.axvline(early + 0.5, color="0.85", zorder=0)
     first.set_ylabel(label)
     for axes in (first, second):
         axes.set_ylim(bottom=0)
-    alpha_key(figure, clean.alpha)
+    for axes, ends in found.items():
+        label_ends(axes, ends)
+    curve_key(figure, clean.alpha)
     return figure
 
 
+@redrawn
 def change_and_change(rows: pd.DataFrame, column: str, *, label: str, scale: float = 1.0) -> Figure:
     """Dimensions of the change by PGD against those of the change by corruptions, one point per layer and
     alpha.
@@ -102,8 +116,7 @@ def change_and_change(rows: pd.DataFrame, column: str, *, label: str, scale: flo
     Points are means over seeds, filled for early layers and hollow for late ones. Both changes are alike on
     the diagonal.
     """
-    figure = Figure(figsize=(5.6, 4.4))
-    axes = figure.subplots()
+    figure, (axes,) = canvas(width=5.6, height=4.4, narrow_height=4.4)
     means = (
         rows
         .groupby(["alpha", "depth", "early", "change"])[column]
@@ -123,6 +136,5 @@ def change_and_change(rows: pd.DataFrame, column: str, *, label: str, scale: flo
         xlim=(0, most),
         ylim=(0, most),
     )
-    alpha_legend(axes, rows.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.tight_layout()
+    alpha_key(figure, rows.alpha)
     return figure

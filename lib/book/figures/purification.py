@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 from scipy import stats
 
-from lib.book.figures.style import CHANGE, WIDEST
+from lib.book.figures.canvas import WIDEST, canvas, key, redrawn
+from lib.book.figures.style import CHANGE
 from lib.papers.purification import LARGE_ANGLE, SMALL_ANGLE
 
 # Greys for clean training, purple for adversarial training of the same network, green for classifiers that
@@ -32,6 +33,7 @@ _STAGES = {"start": "at the start", "clean": "clean", "more clean": "control", "
 _MEASURES = {"mixture": "dense mixture", "top_atom": "energy of the strongest atom"}
 
 
+@redrawn
 def robust_and_radius(accuracy: pd.DataFrame) -> Figure:
     """Accuracy against the radius of a perturbation, in units of tau: the universal perturbation on the left,
     PGD on the right; lines through means over seeds, bands from the lowest seed to the highest.
@@ -39,8 +41,7 @@ def robust_and_radius(accuracy: pd.DataFrame) -> Figure:
     Args:
         accuracy: The table `accuracy` of the simulation, of one setting.
     """
-    figure = Figure(figsize=(WIDEST, 4.8), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    figure, panels = canvas(2, width=WIDEST, height=4.8, sharey=True)
     titles = {"universal": "universal perturbation: asks no network", "pgd": "PGD"}
     for axes, (kind, title) in zip(panels, titles.items(), strict=True):
         for name, (colour, dash, _) in _LINES.items():
@@ -56,10 +57,11 @@ def robust_and_radius(accuracy: pd.DataFrame) -> Figure:
         axes.set(xlabel="radius / τ", title=title, ylim=(0, 101))
     panels[0].set_ylabel("accuracy (%)")
     handles = [Line2D([], [], color=c, linestyle=dash, label=label) for c, dash, label in _LINES.values()]
-    figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=3, fontsize="small")
+    key(figure, handles)
     return figure
 
 
+@redrawn
 def weights_in_atoms(coefficients: pd.DataFrame) -> Figure:
     """Heat map of the first neurons of one seed in the atoms, each coefficient times the atom's vote and over
     the neuron's largest: after clean training on the left, after adversarial training on the right.
@@ -67,8 +69,7 @@ def weights_in_atoms(coefficients: pd.DataFrame) -> Figure:
     Args:
         coefficients: The table `coefficients` of one seed.
     """
-    figure = Figure(figsize=(WIDEST, 3.6), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    figure, panels = canvas(2, width=WIDEST, height=3.6, sharey=True)
     for axes, stage in zip(panels, ("clean", "adversarial"), strict=True):
         wide = coefficients[coefficients.stage == stage].pivot(
             index="neuron", columns="atom", values="coefficient"
@@ -81,6 +82,7 @@ def weights_in_atoms(coefficients: pd.DataFrame) -> Figure:
     return figure
 
 
+@redrawn
 def features_by_stage(stages: pd.DataFrame) -> Figure:
     """Dense mixture and energy of the strongest atom at the four stages, a point a seed; the first stage,
     random weights, is the null.
@@ -88,8 +90,8 @@ def features_by_stage(stages: pd.DataFrame) -> Figure:
     Args:
         stages: The table `stages` of the simulation, of one setting.
     """
-    figure = Figure(figsize=(8.4, 3.7), layout="constrained")
-    for axes, (column, title) in zip(figure.subplots(1, 2), _MEASURES.items(), strict=True):
+    figure, panels = canvas(2, width=8.4, height=3.7)
+    for axes, (column, title) in zip(panels, _MEASURES.items(), strict=True):
         wide = stages.pivot(index="seed", columns="stage", values=column)[list(_STAGES)]
         for values in wide.to_numpy():
             axes.plot(range(len(_STAGES)), values, color="0.75", linewidth=1, zorder=1)
@@ -108,6 +110,7 @@ def _chance(axes: Axes, dimensions: float, edges: np.ndarray) -> None:
     axes.stairs(100 * np.diff(below.astype(float)), edges, color="0.4", linestyle=":", linewidth=1.5)
 
 
+@redrawn
 def angles(shown: Mapping[str, Mapping[str, pd.Series]], dimensions: float) -> Figure:
     """Histograms of theta, a panel a kind of pair and a line a network; dotted, random directions; upright
     lines where the paper's c and C are.
@@ -116,11 +119,9 @@ def angles(shown: Mapping[str, Mapping[str, pd.Series]], dimensions: float) -> F
         shown: {title of a panel: {stage: values of theta in [0, 1]}}.
         dimensions: In how many dimensions a neuron's weights lie.
     """
-    figure = Figure(figsize=(WIDEST, 3.6), layout="constrained")
+    figure, panels = canvas(len(shown), width=WIDEST, height=3.6)
     edges = np.linspace(0, 1, 21)
-    for axes, (title, lines) in zip(
-        np.atleast_1d(figure.subplots(1, len(shown))), shown.items(), strict=True
-    ):
+    for axes, (title, lines) in zip(panels, shown.items(), strict=True):
         for stage, values in lines.items():
             colour, dash, label = _LINES[stage]
             there = np.clip(values.dropna().to_numpy(), 0, 1)
@@ -134,10 +135,11 @@ def angles(shown: Mapping[str, Mapping[str, pd.Series]], dimensions: float) -> F
     found = [_LINES[stage] for stage in dict.fromkeys(stage for lines in shown.values() for stage in lines)]
     handles = [Line2D([], [], color=c, linestyle=dash, label=label) for c, dash, label in found]
     handles.append(Line2D([], [], color="0.4", linestyle=":", label="random directions"))
-    figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=4, fontsize="small")
+    key(figure, handles)
     return figure
 
 
+@redrawn
 def change_in_directions(change: pd.DataFrame, accuracy: pd.DataFrame, shape: tuple[int, int]) -> Figure:
     """Left, energy of the change in its strongest directions, adversarial training and the control, and of a
     random matrix of that shape; right, accuracy of clean weights plus the strongest directions alone.
@@ -146,8 +148,7 @@ def change_in_directions(change: pd.DataFrame, accuracy: pd.DataFrame, shape: tu
         change, accuracy: Tables of the simulation, of one setting.
         shape: Neurons and coordinates.
     """
-    figure = Figure(figsize=(WIDEST, 3.9), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = canvas(2, width=WIDEST, height=3.9)
     for stage in ("adversarial", "more clean"):
         colour, dash, label = _LINES[stage]
         wide = 100 * change[change.stage == stage].pivot(index="seed", columns="directions", values="energy")
@@ -176,6 +177,7 @@ def change_in_directions(change: pd.DataFrame, accuracy: pd.DataFrame, shape: tu
     return figure
 
 
+@redrawn
 def by_size(rows: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
     """Numbers of `lib.papers.purification.summary` against d, a panel a column: a point a seed, a line
     through the means.
@@ -184,8 +186,8 @@ def by_size(rows: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
         rows: Such a summary of several sizes.
         columns: {column: title of its panel}.
     """
-    figure = Figure(figsize=(WIDEST, 3.4), layout="constrained")
-    for axes, (column, title) in zip(figure.subplots(1, len(columns)), columns.items(), strict=True):
+    figure, panels = canvas(len(columns), width=WIDEST, height=3.4)
+    for axes, (column, title) in zip(panels, columns.items(), strict=True):
         means = rows.groupby("d")[column].mean()
         axes.plot(means.index, means.values, color="0.6", linewidth=1, zorder=1)
         axes.scatter(rows.d, rows[column], color=_PURPLE, s=24, zorder=2)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from lib import papers
 from lib.base.text import number
+from lib.book.figures.canvas import canvas, is_narrow, key, never_below_zero, redrawn
 from lib.book.figures.style import (
     LAYER_LABEL,
     PALE,
@@ -20,21 +23,24 @@ from lib.book.figures.style import (
     SI_LABEL,
     against_alpha,
     alpha_colour,
-    alpha_legend,
-    alpha_palette,
+    alpha_key,
+    curve_key,
+    curve_with_range,
     dashes,
+    emphasised,
+    label_ends,
     variant_colour,
-    variant_legend,
+    variant_key,
 )
 from lib.papers import statistics
 
 
+@redrawn
 def selectivity_and_alpha(summary: pd.DataFrame, published: pd.DataFrame | None = None) -> Figure:
     """Mean selectivity against alpha: all units, live units alone, and published values of another network
     beside them.
     """
-    figure = Figure(figsize=(7, 4.2))
-    axes = figure.subplots()
+    figure, (axes,) = canvas(height=4.2, narrow_height=3.2)
     if published is not None:
         axes.plot(
             published.alpha,
@@ -61,6 +67,7 @@ def selectivity_and_alpha(summary: pd.DataFrame, published: pd.DataFrame | None 
     return figure
 
 
+@redrawn
 def selectivity_by_layer(units: pd.DataFrame, *, by: str = "alpha") -> Figure:
     """Mean selectivity of each ReLU layer, one line per alpha; all units on the left, live units on the
     right.
@@ -68,39 +75,45 @@ def selectivity_by_layer(units: pd.DataFrame, *, by: str = "alpha") -> Figure:
     Args:
         by: "alpha", or "variant", where colours are ways of training and dashes are alphas.
     """
-    figure = Figure(figsize=(8.4, 4))
-    panels = figure.subplots(1, 2, sharey=True)
-    how = {"hue": "alpha", "palette": alpha_palette(units.alpha)}
-    if by == "variant":
-        how = {
-            "hue": "variant",
-            "palette": {variant: variant_colour(variant) for variant in units.variant.unique()},
-        }
-        how |= {"style": "alpha", "dashes": dashes(units.alpha)}
+    figure, panels = canvas(2, width=8.4, height=4, sharey=True)
+    strong = emphasised(units.alpha)
+    found: dict[Axes, dict[float, float]] = {}
     for axes, rows, title in zip(
         panels, (units, units[~units.dead]), ("all units", "dead units left out"), strict=True
     ):
         means = rows.groupby(sorted({"alpha", by}) + ["seed", "depth"], as_index=False).selectivity.mean()
-        sns.lineplot(
-            means,
-            x="depth",
-            y="selectivity",
-            **how,
-            errorbar=None,
-            marker="o",
-            markersize=4,
-            legend=False,
-            ax=axes,
-        )
-        axes.set(title=title, xlabel=LAYER_LABEL, ylabel="mean class selectivity of the layer")
-    place = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
-    variant_legend(panels[1], units, **place) if by == "variant" else alpha_legend(
-        panels[1], units.alpha, **place
-    )
-    figure.tight_layout()
+        if by == "variant":
+            sns.lineplot(
+                means,
+                x="depth",
+                y="selectivity",
+                hue="variant",
+                palette={variant: variant_colour(variant) for variant in means.variant.unique()},
+                style="alpha",
+                dashes=dashes(units.alpha),
+                errorbar=None,
+                marker="o",
+                markersize=4,
+                legend=False,
+                ax=axes,
+            )
+        else:
+            for alpha, some in means.groupby("alpha"):
+                wide = some.pivot(index="seed", columns="depth", values="selectivity")
+                curve_with_range(axes, wide, alpha, strong=alpha in strong)
+                found.setdefault(axes, {})[alpha] = wide.mean().iloc[-1]
+        axes.set(title=title, xlabel=LAYER_LABEL)
+    panels[0].set(ylabel="mean class selectivity of the layer", ylim=(0, None))
+    for axes, ends in found.items():
+        label_ends(axes, {alpha: end for alpha, end in ends.items() if alpha in strong})
+    if by == "variant":
+        variant_key(figure, units)
+    else:
+        curve_key(figure, units.alpha)
     return figure
 
 
+@redrawn
 def selectivity_and_steps(summary: pd.DataFrame) -> Figure:
     """Strength of PGD training: mean selectivity with and without dead units on the left, share of dead units
     on the right; one point per network, one line per alpha.
@@ -108,19 +121,18 @@ def selectivity_and_steps(summary: pd.DataFrame) -> Figure:
     rows = summary.assign(steps=summary.strength, percent=100 * summary.dead)
     rows = rows[rows.steps.notna()]
     colours = [variant_colour(variant) for variant in rows.variant]
-    figure = Figure(figsize=(8.4, 4))
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = canvas(2, width=8.4, height=4)
     for axes, y, line in (
         (left, "mean_selectivity", "-"),
         (left, "live_selectivity", "--"),
         (right, "percent", "-"),
     ):
-        hollow = (
+        hollow: dict[str, Any] = (
             {"facecolors": "none", "edgecolors": colours, "s": 110}
             if line == "--"
             else {"color": colours, "s": 36}
         )
-        axes.scatter(rows.steps, rows[y], zorder=2, **hollow)
+        axes.scatter(rows.steps, rows[y], zorder=2, clip_on=False, **hollow)
         for alpha, networks in rows.groupby("alpha"):
             middle = networks.groupby("steps")[y].mean()
             axes.plot(middle.index, middle.values, color="0.6", linewidth=1, linestyle=line, zorder=1)
@@ -154,18 +166,17 @@ def selectivity_and_steps(summary: pd.DataFrame) -> Figure:
         )
         for line, fill, size, words in kinds
     ]
-    left.legend(handles=handles, frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.05, 1))
+    key(figure, handles)
     left.set_ylabel(SI_LABEL)
     right.set_ylabel("dead units (%)")
-    right.set_ylim(bottom=min(-1, -0.03 * right.get_ylim()[1]))
-    figure.tight_layout()
+    right.set_ylim(0, max(right.get_ylim()[1], 1))
     return figure
 
 
+@redrawn
 def accuracy_and_selectivity(summary: pd.DataFrame) -> Figure:
     """Clean test accuracy against mean selectivity, one point per network."""
-    figure = Figure()
-    axes = figure.subplots()
+    figure, (axes,) = canvas(narrow_height=3.6)
     axes.scatter(
         summary.mean_selectivity,
         100 * summary.clean_accuracy,
@@ -173,39 +184,42 @@ def accuracy_and_selectivity(summary: pd.DataFrame) -> Figure:
         s=48,
     )
     axes.set(xlabel=SI_LABEL, ylabel="clean test accuracy (%)")
-    alpha_legend(axes, summary.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
+    never_below_zero(axes)
+    alpha_key(figure, summary.alpha)
     return figure
 
 
+@redrawn
 def dead_units(summary: pd.DataFrame) -> Figure:
     """Share of dead units, which fire for no test image, against alpha."""
-    figure = Figure(figsize=(7, 3.6))
-    axes = figure.subplots()
+    figure, (axes,) = canvas(height=3.6)
     against_alpha(axes, summary.assign(percent=100 * summary.dead), "percent", label="dead units (%)")
-    axes.set_ylim(bottom=min(-1, -0.03 * axes.get_ylim()[1]))
+    axes.set_ylim(0, max(axes.get_ylim()[1], 1))
     return figure
 
 
+@redrawn
 def example_units(examples: list[pd.DataFrame]) -> Figure:
     """Class-conditional mean activations, one panel per unit, classes in descending order; from tables with
     the columns title, class and mean.
     """
-    figure = Figure(figsize=(4.4 * len(examples), 3.8))
-    for axes, unit in zip(figure.subplots(1, len(examples), squeeze=False)[0], examples, strict=True):
+    figure, panels = canvas(len(examples), width=4.4 * len(examples), height=3.8)
+    for axes, unit in zip(panels, examples, strict=True):
         rows = unit.sort_values("mean", ascending=False, kind="stable")
         colours = [POINTED] + [PALE] * (len(rows) - 1)
         axes.barh(rows["class"], rows["mean"], color=colours)
         axes.axvline(rows["mean"].iloc[1:].mean(), color="0.2", linestyle="--", linewidth=1)
         axes.invert_yaxis()
-        axes.set(title="\n".join(textwrap.wrap(rows.title.iloc[0], 40)), xlabel="mean activation")
-    figure.tight_layout()
+        axes.set_title("\n".join(textwrap.wrap(rows.title.iloc[0], 40)), fontsize="medium")
+        axes.set_xlabel("mean activation")
     return figure
 
 
+@redrawn
 def scale_of_selectivity(summary: pd.DataFrame) -> Figure:
     """Our networks on the scale of selectivity, and what the paper expects at either end."""
-    figure = Figure(figsize=(8, 2.5))
-    axes = figure.subplots()
+    figure, (axes,) = canvas(width=8, height=2.5)
+    small = 6.5 if is_narrow() else 9.5
     axes.axhline(0, color="0.8", zorder=0)
     axes.scatter(
         summary.mean_selectivity,
@@ -228,8 +242,8 @@ def scale_of_selectivity(summary: pd.DataFrame) -> Figure:
         (0.0, "left", "← low selectivity: more dimensions,\nrobust to corruptions, weak against attacks"),
         (1.0, "right", "high selectivity: fewer dimensions, →\nrobust to attacks, weak against corruptions"),
     ):
-        axes.text(x, 0.82, words, ha=align, va="center", fontsize=9.5, transform=axes.transAxes)
+        axes.text(x, 0.82, words, ha=align, va="center", fontsize=small, transform=axes.transAxes)
     axes.set(xlim=(means.min() - room, means.max() + room), ylim=(-0.8, 1.4), yticks=[])
-    axes.set_xlabel(f"{SI_LABEL} (the words are the paper's claim, not yet our result)")
+    axes.set_xlabel(f"{SI_LABEL}\n(the words are the paper's claim, not yet our result)")
     axes.spines["left"].set_visible(False)
     return figure

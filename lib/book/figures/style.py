@@ -4,13 +4,15 @@ nothing has changed.
 
 from __future__ import annotations
 
+import io
 import math
 import numbers
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -26,6 +28,7 @@ from matplotlib.typing import LineStyleType
 from lib import papers
 from lib.base.text import number
 from lib.book import kernels, markdown, own, sources
+from lib.book.figures import canvas
 from lib.papers import statistics
 from lib.runs import provenance
 from lib.training import variants
@@ -33,10 +36,9 @@ from lib.training.recipe import Training
 
 matplotlib.use("agg", force=False)
 
-ALPHA_LABEL = "selectivity scale α"
+ALPHA_LABEL = "selectivity scale α (spacing not linear)"
 SI_LABEL = "mean class selectivity"
 LAYER_LABEL = "ReLU layer, from the input"
-WIDEST = 9.6  # inches; labels of wider figures are too small to read on a page
 # blue for alpha < 0, nearly black for 0, orange for alpha > 0: told apart with any of the common colour
 # blindnesses, and in grey by lightness
 _PALETTE = sns.diverging_palette(250, 30, s=95, l=62, center="dark", as_cmap=True)
@@ -90,7 +92,8 @@ def show(
     """Display a figure with its alt text and caption, which may contain numbers, and below it a fold-out that
     names the runs it was made from.
 
-    `notebooks` moves alt text and caption to where the book looks for them.
+    `notebooks` moves alt text and caption to where the book looks for them, and so the figure as it is
+    drawn for a narrow page.
 
     Args:
         name: Label that other pages refer to, such as "fig-selectivity".
@@ -106,11 +109,23 @@ def show(
 
     simulated = provenance.simulations_so_far()
     made = sources.bundle(name, read or {}, simulated=simulated, source=source)
+    canvas.untangle(figure)
+    small = canvas.narrow(figure)
     # captions are Markdown, which lets HTML through
     words = {"alt": " ".join(alt.split()), "caption": markdown.without_html(" ".join(caption.split()))}
+    if small is not None:
+        words["narrow"] = _svg(small)
     display(figure, metadata={"figure": {"name": name} | words})
     display(made, raw=True)
     pyplot.close(figure)
+
+
+def _svg(figure: Figure) -> str:
+    """A figure as SVG, equal byte for byte if nothing has changed."""
+    canvas.untangle(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue().decode()
 
 
 def alpha_colour(alpha: float) -> tuple[float, float, float, float]:
@@ -152,30 +167,83 @@ def alpha_axis(axes: Axes, alphas: pd.Series) -> None:
     axes.axvline(0, color="0.85", zorder=0)
 
 
-def alpha_legend(beside: Axes | Figure, alphas: pd.Series, **where: Any) -> None:
-    """Legend of the colours of alpha, for a panel or a whole figure."""
+def emphasised(alphas: Iterable[float]) -> set[float]:
+    """The alphas whose curves stand out where there are many: the lowest, the one closest to 0, the highest,
+    and those that a reader has added.
+    """
+    found = set(alphas)
+    if not found:
+        return found
+    ends = {min(found), min(found, key=lambda alpha: (abs(alpha), alpha)), max(found)}
+    return ends | {alpha for alpha in found if own.is_own(alpha)}
+
+
+def alpha_key(figure: Figure, alphas: pd.Series) -> None:
+    """Legend of the colours of alpha for a whole figure."""
     handles = [
         Line2D([], [], marker="o", linestyle="", color=colour, label=number(alpha))
         for alpha, colour in alpha_palette(alphas).items()
     ]
-    legend = beside.legend(handles=handles, title="α", frameon=False, **where)
+    legend = canvas.key(figure, handles, title="α", beside=len(figure.axes) < 3)
     own.emphasise(legend.get_texts(), sorted(set(alphas)))
 
 
-def alpha_key(figure: Figure, alphas: pd.Series) -> None:
-    """Legend of the colours of alpha for a figure of several panels in constrained layout: beside two panels,
-    above three.
+def curve_key(figure: Figure, alphas: Iterable[float], *, labelled: bool = True) -> None:
+    """Legend of curves over alpha: below the figure of the faint ones alone, if those that stand out are
+    labelled at their ends; else of all above it.
     """
-    if len(figure.axes) < 3:
-        alpha_legend(figure, alphas, loc="outside right center")
-    else:
-        alpha_legend(
-            figure,
-            alphas,
-            loc="outside upper center",
-            ncols=len(set(alphas)),
-            columnspacing=1,
-            handletextpad=0.1,
+    strong = emphasised(alphas)
+    shown = [alpha for alpha in sorted(set(alphas)) if not (labelled and alpha in strong)]
+    handles = [
+        Line2D([], [], **_stroke(alpha, strong=alpha in strong), label=f"α = {number(alpha)}")
+        for alpha in shown
+    ]
+    if handles:
+        own.emphasise(canvas.key(figure, handles, above=not labelled).get_texts(), shown)
+
+
+def _stroke(alpha: float, *, strong: bool) -> dict[str, Any]:
+    """How a curve of an alpha is drawn: with all its colour, or faint."""
+    return {"color": alpha_colour(alpha)} | (
+        {"linewidth": 1.8, "marker": "o", "markersize": 3.5}
+        if strong
+        else {"linewidth": 1.0, "marker": "o", "markersize": 1.8, "alpha": 0.45}
+    )
+
+
+def label_ends(axes: Axes, ends: Mapping[float, float]) -> None:
+    """Write to the right of a panel which curve is which, no label on another.
+
+    Args:
+        ends: {alpha: where its curve ends on the vertical axis}, whose limits are final.
+    """
+    line = 10.5 / 72  # inches from label to label
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom, top)
+    grid, whole = axes.get_gridspec(), axes.get_figure(root=True)
+    assert grid and whole  # it is a panel of a canvas
+    height = 0.75 * whole.get_figheight() / grid.nrows
+    across = axes.transData + axes.transAxes.inverted()
+    places = {
+        alpha: min(max(float(across.transform((axes.get_xlim()[0], y))[1]), 0.0), 1.0)
+        for alpha, y in ends.items()
+        if not math.isnan(y)
+    }
+    order = sorted(places, key=lambda alpha: (places[alpha], alpha))
+    for before, after in pairwise(order):
+        places[after] = max(places[after], places[before] + line / height)
+    over = max([0.0, *(place - 1 for place in places.values())])
+    for alpha in order:
+        axes.annotate(
+            f"α = {number(alpha)}",
+            (1, places[alpha] - over),
+            (3, 0),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
+            fontweight="bold" if own.is_own(alpha) else "normal",
+            color=alpha_colour(alpha),
         )
 
 
@@ -184,7 +252,7 @@ def dashes(alphas: pd.Series) -> dict[float, Any]:
     return {alpha: _DASHES[place % len(_DASHES)] for place, alpha in enumerate(sorted(set(alphas)))}
 
 
-def variant_legend(axes: Axes, rows: pd.DataFrame, **where: Any) -> None:
+def variant_key(figure: Figure, rows: pd.DataFrame) -> None:
     """Legend of the colours of ways of training, in the order of the table, and of the dashes of alphas if
     there are several.
     """
@@ -207,11 +275,11 @@ def variant_legend(axes: Axes, rows: pd.DataFrame, **where: Any) -> None:
         handles += [
             Line2D([], [], color="0.4", linestyle=style, label=label) for label, style in named.items()
         ]
-    axes.legend(handles=handles, title="training", frameon=False, **where)
+    canvas.key(figure, handles, title="training", beside=True)
 
 
 def curve_with_range(
-    axes: Axes, wide: pd.DataFrame, alpha: float, *, face: object = None, size: float = 3
+    axes: Axes, wide: pd.DataFrame, alpha: float, *, strong: bool = True, face: object = None
 ) -> None:
     """Draw a line in the colour of alpha through the means over seeds, and a band from the lowest seed to the
     highest; gaps where no seed has a number.
@@ -221,18 +289,20 @@ def curve_with_range(
 
     Args:
         wide: One row per seed, one column per place on the horizontal axis.
+        strong: Whether the curve stands out; others are faint and have no band.
+        face: Colour inside the points, if not that of the line.
     """
-    colour = alpha_colour(alpha)
+    stroke = _stroke(alpha, strong=strong)
     axes.plot(
         wide.columns,
         wide.mean(),
-        color=colour,
-        marker="o",
-        markersize=size,
-        markerfacecolor=colour if face is None else face,
-        linewidth=1.3,
+        **stroke
+        | {"markerfacecolor": stroke["color"] if face is None else face, "zorder": 3 if strong else 2},
     )
-    axes.fill_between(wide.columns, wide.min(), wide.max(), color=colour, alpha=0.18, linewidth=0)
+    if strong:
+        axes.fill_between(
+            wide.columns, wide.min(), wide.max(), color=stroke["color"], alpha=0.18, linewidth=0
+        )
 
 
 def against_alpha(
@@ -252,7 +322,10 @@ def against_alpha(
         if hollow is None
         else ["white" if empty else colour for empty, colour in zip(hollow, colours, strict=True)]
     )
-    axes.scatter(summary.alpha, summary[y], facecolors=faces, edgecolors=colours, s=42, zorder=2)
+    size = 24 if canvas.is_narrow() else 42
+    axes.scatter(
+        summary.alpha, summary[y], facecolors=faces, edgecolors=colours, s=size, zorder=2, clip_on=False
+    )
     for alpha, values in summary.groupby("alpha")[y]:
         if len(values) >= papers.LEAST_SEEDS:
             low, high = statistics.t_interval(values)

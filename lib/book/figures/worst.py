@@ -13,29 +13,33 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from lib import papers
+from lib.book.figures.canvas import WIDEST, canvas, is_narrow, key, never_below_zero, redrawn
 from lib.book.figures.style import (
-    WIDEST,
+    ALPHA_LABEL,
     against_alpha,
-    alpha_axis,
     alpha_colour,
     alpha_key,
-    alpha_legend,
+    curve_key,
     curve_with_range,
+    emphasised,
+    label_ends,
 )
 from lib.papers import statistics
-
-# attacks are told apart by marker and by a grey, so that colour stays alpha's
-_MARKERS = ("o", "s", "^", "D", "v")
 
 
 def _curves(axes: Axes, rows: pd.DataFrame, x: str, y: str, hollow: frozenset[float]) -> None:
     """One line per alpha, in percent, see `curve_with_range`; doubtful alphas are hollow."""
+    strong, ends = emphasised(rows.alpha), {}
     for alpha, networks in rows.groupby("alpha"):
         wide = 100 * networks.pivot(index="seed", columns=x, values=y)
-        curve_with_range(axes, wide, alpha, face="white" if alpha in hollow else None, size=4)
+        curve_with_range(axes, wide, alpha, strong=alpha in strong, face="white" if alpha in hollow else None)
+        if alpha in strong:
+            ends[alpha] = wide.mean().iloc[-1]
     axes.set_ylim(bottom=0)
+    label_ends(axes, ends)
 
 
+@redrawn
 def accuracy_by_strength(
     fgsm: pd.DataFrame,
     pgd: pd.DataFrame,
@@ -43,7 +47,8 @@ def accuracy_by_strength(
     *,
     doubtful: tuple[frozenset[float], ...] = (frozenset(), frozenset()),
 ) -> Figure:
-    """Accuracy under FGSM against epsilon and under PGD against steps, one line per alpha.
+    """Accuracy under FGSM against epsilon and under PGD against steps, one line per alpha; the lowest, the
+    one closest to 0 and the highest stand out.
 
     The paper's FGSM numbers have a panel of their own, since they are of another network and data set.
 
@@ -52,12 +57,13 @@ def accuracy_by_strength(
         published: Table with the columns alpha, epsilon and accuracy (in percent).
         doubtful: Alphas that are drawn hollow, for FGSM and for PGD.
     """
-    figure = Figure(figsize=(WIDEST if published is not None else 8.4, 4), layout="constrained")
-    panels = figure.subplots(1, 3 if published is not None else 2)
-    _curves(panels[0], fgsm, "epsilon", "accuracy", doubtful[0])
+    figure, panels = canvas(
+        2 if published is None else 3, width=8.4 if published is None else WIDEST, height=4
+    )
     panels[0].set(xlabel="FGSM: ε, in pixels of [0, 1]", ylabel="accuracy (%)", title="FGSM")
-    _curves(panels[1], pgd, "steps", "accuracy", doubtful[1])
+    _curves(panels[0], fgsm, "epsilon", "accuracy", doubtful[0])
     panels[1].set(xlabel="PGD: steps", title=f"PGD, steps of {pgd.step_size.max():.2g}")
+    _curves(panels[1], pgd, "steps", "accuracy", doubtful[1])
     if published is not None:
         for alpha, rows in published.groupby("alpha"):
             panels[2].plot(
@@ -70,16 +76,18 @@ def accuracy_by_strength(
             )
         panels[2].set(xlabel="FGSM: ε", title="published: ResNet18,\nTiny ImageNet")
         panels[2].set_ylim(bottom=0)
-    alpha_key(figure, fgsm.alpha)
+        last = published.sort_values("epsilon").groupby("alpha").accuracy.last()
+        label_ends(panels[2], {alpha: last[alpha] for alpha in emphasised(published.alpha)})
+    curve_key(figure, fgsm.alpha)
     return figure
 
 
+@redrawn
 def jacobian_and_alpha(summary: pd.DataFrame) -> Figure:
     """Mean norm of the Jacobian against alpha, and the same in units of each image's spread of logits, on
     logarithmic axes.
     """
-    figure = Figure(figsize=(9, 3.9))
-    panels = figure.subplots(1, 2)
+    figure, panels = canvas(2, width=9, height=3.9)
     labels = {"jacobian": "norm of the Jacobian (logits)", "relative_jacobian": "norm / spread of the logits"}
     for axes, (column, label) in zip(panels, labels.items(), strict=True):
         against_alpha(axes, summary, column, label=label)
@@ -89,93 +97,90 @@ def jacobian_and_alpha(summary: pd.DataFrame) -> Figure:
         axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_locator(NullLocator())
-    figure.tight_layout()
     return figure
 
 
+@redrawn
 def transferred_and_alpha(rows: pd.DataFrame) -> Figure:
-    """Transfer accuracy against alpha, on images crafted on alpha = 0 networks, one line per radius.
+    """Transfer accuracy against alpha, on images crafted on alpha = 0 networks, one panel per radius.
 
     The rows are those of one attack in `robustness.transferred`.
     """
-    figure = Figure()
-    axes, handles = figure.subplots(), []
-    for place, (epsilon, networks) in enumerate(rows.groupby("epsilon")):
-        marker = _MARKERS[place % len(_MARKERS)]
-        handles.append(
-            Line2D([], [], marker=marker, color="0.6", mfc="0.4", mec="0.4", label=f"{255 * epsilon:.3g}/255")
-        )
-        means = 100 * networks.groupby("alpha").accuracy.mean()
-        axes.plot(means.index, means.values, color="0.6", linewidth=1, zorder=1)
-        colours = [alpha_colour(alpha) for alpha in networks.alpha]
-        axes.scatter(networks.alpha, 100 * networks.accuracy, color=colours, s=30, marker=marker, zorder=2)
-    alpha_axis(axes, rows.alpha)
-    axes.legend(handles=handles, title="radius", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    axes.set(ylabel="accuracy on others' adversarial images (%)", ylim=(0, None))
+    radii = list(rows.groupby("epsilon"))
+    figure, panels = canvas(
+        len(radii), columns=3, narrow=1, width=WIDEST, height=2.4, narrow_height=1.9, sharex=True, sharey=True
+    )
+    for axes, (epsilon, networks) in zip(panels, radii, strict=True):
+        against_alpha(axes, networks.assign(percent=100 * networks.accuracy), "percent", label="")
+        axes.set(title=f"radius {255 * epsilon:.3g}/255", xlabel="")
+    panels[0].set_ylim(0, 100)
+    figure.supxlabel(ALPHA_LABEL, fontsize="medium")
+    figure.supylabel("accuracy on others' adversarial images (%)", fontsize="medium")
     return figure
 
 
+@redrawn
 def survival(summary: pd.DataFrame, attacks: dict[str, str], doubtful: dict[str, pd.Series]) -> Figure:
-    """Accuracy under several attacks of one radius against alpha: as it is on the left, divided by accuracy
-    on the same clean images on the right; means over seeds.
+    """Accuracy under several attacks of one radius against alpha, one panel an attack, with accuracy on the
+    same images unattacked as short strokes; and below it, the one divided by the other.
 
     Args:
         attacks: {column: name of the attack}.
         doubtful: {column: (networks,) bool, in the order of the summary}, the networks that are drawn hollow.
     """
-    figure = Figure(figsize=(9.2, 4.6), layout="constrained")
-    panels = figure.subplots(1, 2)
-    for axes, relative, label in (
-        (panels[0], False, "accuracy (%)"),
-        (panels[1], True, "accuracy / clean accuracy (%)"),
-    ):
-        for place, (column, name) in enumerate(attacks.items()):
-            clean = summary["autoattack_clean" if column == "autoattack_accuracy" else "attacked_clean"]
-            values = 100 * (summary[column] / clean if relative else summary[column])
-            there = values.notna()
-            means = values[there].groupby(summary.alpha[there]).mean()
-            marker, grey = (
-                _MARKERS[place % len(_MARKERS)],
-                f"{0.15 + 0.55 * place / max(len(attacks) - 1, 1):.2f}",
-            )
-            axes.plot(
-                means.index,
-                means.values,
-                color=grey,
-                linewidth=1.2,
-                marker=marker,
-                markersize=4,
-                label=name,
-                zorder=1,
-            )
-            for hollow in (False, True):
-                some = there & (doubtful[column] == hollow)
-                colours = [alpha_colour(alpha) for alpha in summary.alpha[some]]
-                faces = "white" if hollow else colours
-                axes.scatter(
-                    summary.alpha[some],
-                    values[some],
-                    facecolors=faces,
-                    edgecolors=colours,
-                    marker=marker,
-                    s=34,
-                    zorder=2,
-                )
-        alpha_axis(axes, summary.alpha)
-        axes.set(ylabel=label)
-        axes.set_ylim(bottom=0)
-    figure.legend(
-        *panels[0].get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=len(attacks)
+    figure, panels = canvas(
+        2 * len(attacks),
+        columns=len(attacks),
+        narrow=2,
+        width=max(2.4 * len(attacks), 5),
+        height=2.7,
+        narrow_height=2.1,
+        sharex=True,
     )
+    # on a wide page what belongs together is a column, on a narrow one a row
+    pairs = zip(panels[::2], panels[1::2], strict=True)
+    if not is_narrow():
+        pairs = zip(panels[: len(attacks)], panels[len(attacks) :], strict=True)
+    for (column, name), (above, below) in zip(attacks.items(), pairs, strict=True):
+        unattacked = "autoattack_clean" if column == "autoattack_accuracy" else "attacked_clean"
+        rows = summary.assign(
+            clean=100 * summary[unattacked],
+            accuracy=100 * summary[column],
+            share=100 * summary[column] / summary[unattacked],
+            hollow=doubtful[column].to_numpy(),
+        )
+        rows = rows[rows.accuracy.notna()]
+        strokes = rows.groupby("alpha").clean.mean()
+        above.plot(
+            strokes.index,
+            strokes.values,
+            color="0.35",
+            marker="_",
+            markersize=9,
+            linestyle="",
+        )
+        for axes, y in ((above, "accuracy"), (below, "share")):
+            against_alpha(axes, rows, y, label="", hollow=rows.hollow)
+            axes.set(xlabel="", ylim=(0, 100))
+            axes.set_title(name, fontsize="medium")
+        above.set_ylabel("accuracy (%)", fontsize="medium")
+        below.set_ylabel("of unattacked (%)", fontsize="medium")
+    for axes in panels:
+        if not is_narrow() and axes not in (panels[0], panels[len(attacks)]):
+            axes.set_ylabel("")
+    words = "the same images unattacked"
+    stroke = Line2D([], [], color="0.35", marker="_", markersize=9, linestyle="", label=words)
+    key(figure, [stroke], above=True)
+    figure.supxlabel(ALPHA_LABEL, fontsize="medium")
     return figure
 
 
+@redrawn
 def average_and_worst(summary: pd.DataFrame, column: str, doubtful: frozenset[float] = frozenset()) -> Figure:
     """Mean accuracy on corrupted images against accuracy under attack, one point per alpha, with 95 % t
     intervals if there are at least three seeds; doubtful points are hollow.
     """
-    figure = Figure()
-    axes = figure.subplots()
+    figure, (axes,) = canvas(narrow_height=3.6)
     for alpha, networks in summary.groupby("alpha"):
         x, y = 100 * networks.corrupted_accuracy, 100 * networks[column]
         face = "white" if alpha in doubtful else alpha_colour(alpha)
@@ -193,5 +198,6 @@ def average_and_worst(summary: pd.DataFrame, column: str, doubtful: frozenset[fl
         xlabel="average case: accuracy on corrupted images (%)",
         ylabel="worst case: accuracy under attack (%)",
     )
-    alpha_legend(axes, summary.alpha, loc="center left", bbox_to_anchor=(1, 0.5))
+    never_below_zero(axes)
+    alpha_key(figure, summary.alpha)
     return figure
