@@ -298,6 +298,25 @@ TOO_WIDE = """() => {
   const main = document.querySelector('main').getBoundingClientRect();
   return wide > 0 || main.right > window.innerWidth + 1 ? [`${wide} pixels`] : [];
 }"""
+# how tall a page is, and what in it is too wide for its column or too tall to be read
+TOO_LARGE = """() => {
+  const article = document.querySelector('article'), seen = one => one.checkVisibility();
+  const box = one => one.getBoundingClientRect();
+  const tables = [...article.querySelectorAll('table')].filter(seen).filter(one => box(one).right > box(article).right + 1);
+  const cells = [...article.querySelectorAll('td, th')].filter(seen).filter(one => box(one).height > 200);
+  const code = [...article.querySelectorAll('pre')].filter(seen).filter(one => one.scrollWidth > one.clientWidth + 1);
+  return {
+    height: document.documentElement.scrollHeight,
+    tables: tables.map(one => one.textContent.trim().slice(0, 40)),
+    cells: cells.map(one => `${Math.round(box(one).height)}: ${one.textContent.trim().slice(0, 40)}`),
+    code: code.map(one => one.textContent.trim().slice(0, 40)),
+  };
+}"""
+# figures that reach beyond the screen, or are not the drawing that was made for it
+CROPPED = """[...document.querySelectorAll('article figure img')].filter(one => one.checkVisibility()).filter(one => {
+  const box = one.getBoundingClientRect();
+  return box.right > window.innerWidth + 1 || !one.currentSrc.endsWith('-narrow.svg');
+}).map(one => one.currentSrc.split('/').pop())"""
 # labels of figures, in pixels on the screen: they are drawn for --drawn pixels
 SHRUNK = """[...document.querySelectorAll('article figure img')].map(one =>
   [one.src.split('/').pop(), one.getBoundingClientRect().width / parseFloat(getComputedStyle(one).getPropertyValue('--drawn'))]
@@ -346,6 +365,10 @@ def visits(chromium, site, names) -> dict[str, SimpleNamespace]:
                 page.set_viewport_size({"width": width, "height": 740})
                 here.wide[what] = page.evaluate(TOO_WIDE)
             here.shrunk = page.evaluate(SHRUNK)
+            page.set_viewport_size({"width": 390, "height": 844})
+            here.cropped = page.evaluate(CROPPED)
+            page.set_viewport_size({"width": 1280, "height": 800})
+            here.large = page.evaluate(TOO_LARGE)
             page.evaluate(f"{script}; undefined")
             page.evaluate(FEW_ROWS)
             page.wait_for_timeout(RESIZED)
@@ -401,6 +424,33 @@ def test_no_page_scrolls_sideways_at_1280_and_360_pixels_and_at_200_percent(visi
 @in_browser
 def test_labels_of_figures_stay_readable_on_a_phone(visits):
     assert every(visits, lambda visit: visit.shrunk) == {}
+
+
+@in_browser
+def test_on_a_phone_every_figure_is_the_one_that_was_drawn_for_it(visits):
+    assert every(visits, lambda visit: visit.cropped) == {}
+
+
+# in pixels at 1280: the answer is near, and a page has an end
+TALLEST = {"index.html": 3_500, "chapters/04-worst-case.html": 9_000}
+# pages that are lists, whose rows are as wide as what they list
+LISTS = ("13-runs", "reference/")
+
+
+@in_browser
+def test_pages_are_as_short_as_was_promised(visits):
+    assert {
+        name: visits[name].large["height"]
+        for name, most in TALLEST.items()
+        if visits[name].large["height"] > most
+    } == {}
+
+
+@in_browser
+@pytest.mark.parametrize("what", ["tables", "cells", "code"])
+def test_nothing_is_wider_than_its_column_and_no_cell_of_text_a_column_of_its_own(visits, what):
+    wrong = every(visits, lambda visit: visit.large[what])
+    assert {name: found for name, found in wrong.items() if not any(some in name for some in LISTS)} == {}
 
 
 @in_browser
