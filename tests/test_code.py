@@ -420,6 +420,18 @@ def test_a_local_name_is_no_mention(inside, follows, digest):
     assert (digest(main) != digest(main, HELP.replace("x + OFFSET", "x - OFFSET"))) == follows
 
 
+def test_the_same_question_is_answered_once(monkeypatch):
+    asked, real = [], fingerprint._numbered
+    monkeypatch.setattr(fingerprint, "_ANSWERS", {})
+    monkeypatch.setattr(fingerprint, "_numbered", lambda *given: asked.append(given) or real(*given))
+    answer = fingerprint.digest([models.build], 1)
+    assert fingerprint.digest([models.build], 1) == answer and len(asked) == 1
+    assert fingerprint.digest([models.build], 1.0) != answer and len(asked) == 2
+    assert fingerprint.digest([models.build], 1, skip=[models.MODELS]) != answer and len(asked) == 3
+    monkeypatch.setattr(fingerprint, "_module", lru_cache(fingerprint._Module))  # as after an edit
+    assert fingerprint.digest([models.build], 1) == answer and len(asked) == 4
+
+
 def test_a_module_as_a_value_cannot_be_followed(digest):
     with pytest.raises(TypeError, match="name what is used"):
         digest("from lib import aid\n\n\ndef entry(x):\n    return getattr(aid, x)\n")
@@ -474,6 +486,12 @@ def digests() -> dict[str, str]:
         for table in measurements.MEASUREMENTS
         for model in MODELS
     }
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[str, str]:
+    """The digests of the code as it is, which every edit is compared with."""
+    return digests()
 
 
 ALL_TRAININGS = {f"training {model} {variant}" for model in MODELS for variant in VARIANTS}
@@ -583,8 +601,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_an_edit_makes_stale_what_it_decides_and_nothing_else(name, edit):
-    before = digests()
+def test_an_edit_makes_stale_what_it_decides_and_nothing_else(name, before, edit):
     change, expected = EDITS[name]
     edit(*change)
     after = digests()
@@ -595,8 +612,7 @@ def test_an_edit_makes_stale_what_it_decides_and_nothing_else(name, edit):
     ("old", "model"),
     [("return self.relu2(h + (x if", "resnet18"), ("return self.relu3(h + (x if", "resnet50")],
 )
-def test_an_edit_of_a_torchvision_block_makes_its_networks_stale(old, model, edit):
-    before = digests()
+def test_an_edit_of_a_torchvision_block_makes_its_networks_stale(old, model, before, edit):
     edit("models/resnet", old, old.replace("+", "-"))
     after = digests()
     changed = {name for name in before if before[name] != after[name]}
@@ -611,8 +627,7 @@ MOVES = {  # a function, where it stands, and where it goes
 
 
 @pytest.mark.parametrize("name", MOVES)
-def test_a_function_that_moves_to_another_module_makes_nothing_stale(name, edit, tmp_path):
-    before = digests()
+def test_a_function_that_moves_to_another_module_makes_nothing_stale(name, before, edit, tmp_path):
     head, old, new = MOVES[name]
     source = (tmp_path / "lib" / f"{old}.py").read_text(encoding="utf-8")
     start = source.index(head)

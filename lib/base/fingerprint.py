@@ -69,6 +69,18 @@ _Meant = Definition | _Lib | _Outside | None
 _Text = tuple[str | Definition, ...]  # what syntax says: words, and mentions of definitions of lib
 
 
+def _joined(words: Iterable[str | Definition]) -> Iterator[str | Definition]:
+    """The same text in few pieces: it is gone through for every result that reaches it."""
+    piece: list[str] = []
+    for word in words:
+        if isinstance(word, str):
+            piece.append(word)
+        else:
+            yield from ("".join(piece), word)
+            piece.clear()
+    yield "".join(piece)
+
+
 def _idle(node: object) -> bool:
     """Whether a statement does nothing: a docstring, `...` or `pass`; or an import, which its uses name."""
     return isinstance(node, ast.Pass | ast.Import | ast.ImportFrom) or (
@@ -130,7 +142,7 @@ def _imports(body: Iterable[ast.AST], package: str) -> dict[str, _Meant]:
                 found[alias.asname or alias.name] = (
                     Definition(module, alias.name) if inside else _Outside(f"{module}.{alias.name}")
                 )
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
             found |= _imports(ast.iter_child_nodes(node), package)
     return found
 
@@ -159,13 +171,18 @@ class _Module:
     def text(self, name: str) -> _Text:
         """What all statements that decide a name say."""
         if name not in self._texts:
-            said = (word for node in self.statements[name] for word in (*self._said(node, []), "\n"))
-            self._texts[name] = tuple(said)
+            said: list[str | Definition] = []
+            for node in self.statements[name]:
+                self._say(said, node, [])
+                said.append("\n")
+            self._texts[name] = tuple(_joined(said))
         return self._texts[name]
 
-    def _said(self, value: object, scopes: list[_Scope | _Comprehension]) -> Iterator[str | Definition]:
-        """Canonical text of a syntax tree: without comments, docstrings and layout, strings kept to the
-        letter.
+    def _say(
+        self, said: list[str | Definition], value: object, scopes: list[_Scope | _Comprehension]
+    ) -> None:
+        """Add the canonical text of a syntax tree: without comments, docstrings and layout, strings kept to
+        the letter.
 
         Neither `ast.dump` nor source text or tokens would do, since they differ between versions of Python in
         empty fields, f-strings and which characters are printable.
@@ -173,39 +190,41 @@ class _Module:
         if scopes and value is scopes[-1].outside:
             scopes = scopes[:-1]
         if isinstance(value, ast.Constant):
-            yield f"Constant({value.value!a})"
+            said.append(f"Constant({value.value!a})")
         elif isinstance(value, ast.JoinedStr):
-            yield from self._list("JoinedStr", [part for part in value.values if not _empty(part)], scopes)
+            self._say_list(said, "JoinedStr", [part for part in value.values if not _empty(part)], scopes)
         elif isinstance(value, ast.Name | ast.Attribute):
-            yield from self._mention(value, scopes)
+            self._say_mention(said, value, scopes)
         elif isinstance(value, ast.Global):
-            yield from self._list("Global", [ast.Name(name) for name in value.names], [])
+            self._say_list(said, "Global", [ast.Name(name) for name in value.names], [])
         elif isinstance(value, ast.AnnAssign) and not (scopes and scopes[-1].is_class):
-            yield from self._mentions(value.annotation, scopes)
+            self._say_classes(said, value.annotation, scopes)
             if value.value:
-                yield from self._said(ast.Assign([value.target], value.value), scopes)
+                self._say(said, ast.Assign([value.target], value.value), scopes)
         elif isinstance(value, ast.AST):
-            yield from self._node(value, scopes)
+            self._say_node(said, value, scopes)
         elif isinstance(value, list):
-            yield from self._list("", [part for part in value if not _idle(part)], scopes)
+            self._say_list(said, "", [part for part in value if not _idle(part)], scopes)
         else:
-            yield ascii(value)
+            said.append(ascii(value))
 
-    def _list(
-        self, kind: str, parts: list, scopes: list[_Scope | _Comprehension]
-    ) -> Iterator[str | Definition]:
-        yield f"{kind}["
+    def _say_list(
+        self, said: list[str | Definition], kind: str, parts: list, scopes: list[_Scope | _Comprehension]
+    ) -> None:
+        said.append(f"{kind}[")
         for part in parts:
-            yield from self._said(part, scopes)
-            yield " "
-        yield "]"
+            self._say(said, part, scopes)
+            said.append(" ")
+        said.append("]")
 
-    def _node(self, node: ast.AST, scopes: list[_Scope | _Comprehension]) -> Iterator[str | Definition]:
+    def _say_node(
+        self, said: list[str | Definition], node: ast.AST, scopes: list[_Scope | _Comprehension]
+    ) -> None:
         own = self._scopes.of(node)
         inside = [*scopes, own] if own else scopes
         # of a definition these are evaluated outside it, names of arguments apart
         outer = {"decorator_list", "bases", "keywords", "args"}
-        yield f"{type(node).__name__}("
+        said.append(f"{type(node).__name__}(")
         for name in node._fields:
             part = getattr(node, name, None)
             if name in _NOTHING or part is None or part == []:
@@ -213,38 +232,45 @@ class _Module:
             if name == "name" and not scopes and own:
                 part = ast.Name(part)  # of a definition at the top level: a mention like any other
             if name in ("annotation", "returns") and not isinstance(node, ast.AnnAssign):
-                yield from self._mentions(part, scopes)
+                self._say_classes(said, part, scopes)
                 continue
-            yield f"{name}="
-            yield from self._said(part, scopes if own and name in outer else inside)
-            yield " "
-        yield ")"
+            said.append(f"{name}=")
+            self._say(said, part, scopes if own and name in outer else inside)
+            said.append(" ")
+        said.append(")")
 
-    def _mentions(self, annotation: ast.expr, scopes: list[_Scope | _Comprehension]) -> Iterator[Definition]:
+    def _say_classes(
+        self, said: list[str | Definition], annotation: ast.expr, scopes: list[_Scope | _Comprehension]
+    ) -> None:
         """Of a type, which decides nothing, the classes of lib alone: what a function is handed is code it
         may call.
         """
-        yield from (word for word in self._said(annotation, scopes) if isinstance(word, Definition))
+        words: list[str | Definition] = []
+        self._say(words, annotation, scopes)
+        said += (word for word in words if isinstance(word, Definition))
 
-    def _mention(
-        self, node: ast.Name | ast.Attribute, scopes: list[_Scope | _Comprehension]
-    ) -> Iterator[str | Definition]:
+    def _say_mention(
+        self,
+        said: list[str | Definition],
+        node: ast.Name | ast.Attribute,
+        scopes: list[_Scope | _Comprehension],
+    ) -> None:
         meant = self._meant(node, scopes)
         if isinstance(meant, Definition):
-            yield meant
+            said.append(meant)
         elif isinstance(meant, _Outside):
-            yield f"Outside({meant.name})"
+            said.append(f"Outside({meant.name})")
         elif isinstance(meant, _Lib):
             raise TypeError(
                 f"{self.name} line {node.lineno} uses the module {meant.module} as a value, which no "
                 f"fingerprint can follow: name what is used"
             )
         elif isinstance(node, ast.Name):
-            yield f"Name({node.id})"
+            said.append(f"Name({node.id})")
         else:
-            yield "Attribute("
-            yield from self._said(node.value, scopes)
-            yield f" {node.attr})"
+            said.append("Attribute(")
+            self._say(said, node.value, scopes)
+            said.append(f" {node.attr})")
 
     def _meant(self, node: ast.expr, scopes: list[_Scope | _Comprehension]) -> _Meant:
         """What a name, or a chain of attributes, stands for: something of lib or from outside; None for local
@@ -397,8 +423,8 @@ def _numbered(entries: Iterable[object], skip: Iterable[object]) -> dict[Definit
     for entry in entries:
         numbers.setdefault(_home(entry), len(numbers))
     said: dict[Definition, str] = {}
-    while len(said) < len(numbers):
-        one = list(numbers)[len(said)]
+    waiting = list(numbers)
+    for one in waiting:  # which grows under way
         module = _module(one.module)
         value = getattr(sys.modules[one.module], one.name, None)
         if one.name not in module.statements:  # an entry that was imported from elsewhere, or is made by code
@@ -409,8 +435,9 @@ def _numbered(entries: Iterable[object], skip: Iterable[object]) -> dict[Definit
             else module.text(one.name)
         )
         for word in words:
-            if isinstance(word, Definition):
-                numbers.setdefault(word, len(numbers))
+            if isinstance(word, Definition) and word not in numbers:
+                numbers[word] = len(numbers)
+                waiting.append(word)
         said[one] = "".join(word if isinstance(word, str) else f"<{numbers[word]}>" for word in words)
     return said
 
@@ -435,10 +462,19 @@ def digest(entries: Iterable[object], *facts: object, skip: Iterable[object] = (
     Args:
         facts: Printed as Python prints them; functions and classes of lib among them count as entries.
     """
-    entries = list(entries)
+    entries, skipped = list(entries), list(skip)
     shown = [_fact(fact, entries) for fact in facts]
-    content = ascii([list(_numbered(entries, skip).values()), shown])
-    return KIND + hashlib.sha256(content.encode()).hexdigest()[:12]
+    # what is asked; `_module` stands for the sources, which a process reads once
+    question = (_module, *map(_home, entries), ascii(shown), *map(id, skipped))
+    if question not in _ANSWERS:
+        content = ascii([list(_numbered(entries, skipped).values()), shown])
+        _ANSWERS[question] = KIND + hashlib.sha256(content.encode()).hexdigest()[:12], skipped
+    return _ANSWERS[question][0]
+
+
+# Digests, by what was asked: a catalogue asks the same few for every run. What was not to be followed is
+# kept with the answer, since the id of an object that is gone may become another's.
+_ANSWERS: dict[tuple[object, ...], tuple[str, list[object]]] = {}
 
 
 def _fact(value: object, entries: list[object]) -> object:

@@ -82,7 +82,7 @@ def _facts(run: store.Folder) -> dict[str, object]:
     known = [
         file for file, entry in run.files.items() if entry.get("measurement") in measurements.MEASUREMENTS
     ]
-    frames = {file: _frame(run, file) for file in known}
+    frames = {file: _frame(run, file) for file in known if file == units or not _readable(run, file)}
     named, result, made = facts["training"], facts["result"], facts["provenance"]
     # so that rows can be sorted, whatever they hold
     kinds = {"dataset": str, "model": str, "alpha": float, "seed": int, "recipe": str}
@@ -101,11 +101,20 @@ def _facts(run: store.Folder) -> dict[str, object]:
     return row
 
 
+_READABLE: set[str] = set()  # checksums of contents that this process has read as tables
+
+
+def _readable(run: store.Folder, file: str) -> bool:
+    return run.files[file]["sha256"] in _READABLE
+
+
 def _frame(run: store.Folder, file: str) -> pd.DataFrame:
     try:
-        return columns.frame(run.read(file))
+        rows = columns.frame(run.read(file))
     except Unfit as error:
         raise files_damaged(run.path / file, str(error)) from None
+    _READABLE.add(run.files[file]["sha256"])
+    return rows
 
 
 class Result(NamedTuple):

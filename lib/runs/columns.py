@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 
 import pandas as pd
@@ -30,8 +29,8 @@ _ARROW = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexErro
 
 def frame(content: bytes) -> pd.DataFrame:
     """The rows of a table, whatever its columns, unless one has the name of a label such as alpha."""
-    try:
-        rows = pd.read_parquet(io.BytesIO(content))
+    try:  # half the time of pandas.read_parquet, which gives the same
+        rows = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False).to_pandas(use_threads=False)
     except (*_ARROW, AttributeError, RecursionError, NotImplementedError) as error:
         raise Unfit(f"cannot be read as a table ({first_line(error)})") from None
     if taken := set(LABELS) & set(map(str, rows.columns)):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from lib.base import paths
 from lib.base.files import Unfit, damaged, parsed, read_file, there, write_atomically
@@ -20,7 +21,15 @@ NAME = "same-code.json"
 MOST_BYTES = 2**26  # of its file; each record takes about a kilobyte
 # kind, old, new; what it is valid for: model, variant, engine, device, ...; evidence, commit, date
 Record = dict[str, object]
-_read: dict[Path, tuple[tuple[int, int, int], list[Record]]] = {}  # file -> (its stamp, its records)
+
+
+class _Known(NamedTuple):
+    stamp: tuple[int, int, int]  # of the file
+    records: list[Record]
+    answers: dict[str, bool]  # to what `same` was asked
+
+
+_read: dict[Path, _Known] = {}
 
 
 def file() -> Path:
@@ -38,19 +47,22 @@ def records() -> list[Record]:
     Raises:
         InputError: If the file is cut or edited, or cannot be read.
     """
+    return _known().records
+
+
+def _known() -> _Known:
     place = file()
     if not there(place):
-        return []
+        return _Known((0, 0, 0), [], {})
     facts = os.stat(place)
     stamp = facts.st_mtime_ns, facts.st_size, facts.st_ino  # a new version is a new file
-    if place in _read and _read[place][0] == stamp:
-        return _read[place][1]
-    try:
-        found = _unsealed(read_file(place, most=MOST_BYTES))
-    except Unfit as error:
-        raise _damaged(place, str(error)) from None
-    _read[place] = stamp, found
-    return found
+    if place not in _read or _read[place].stamp != stamp:
+        try:
+            found = _unsealed(read_file(place, most=MOST_BYTES))
+        except Unfit as error:
+            raise _damaged(place, str(error)) from None
+        _read[place] = _Known(stamp, found, {})
+    return _read[place]
 
 
 def _unsealed(content: bytes) -> list[Record]:
@@ -92,12 +104,17 @@ def same(kind: str, old: str, new: str, **facts: object) -> bool:
     Raises:
         InputError: The file of records is damaged.
     """
-    pairs = [
-        (record["old"], record["new"])
-        for record in records()
-        if record["kind"] == kind and all(record.get(name, value) == value for name, value in facts.items())
-    ]
-    return new in _connected(old, pairs)
+    known = _known()
+    question = repr((kind, old, new, sorted(facts.items())))
+    if question not in known.answers:  # few questions, asked of many runs
+        pairs = [
+            (record["old"], record["new"])
+            for record in known.records
+            if record["kind"] == kind
+            and all(record.get(name, value) == value for name, value in facts.items())
+        ]
+        known.answers[question] = new in _connected(old, pairs)
+    return known.answers[question]
 
 
 def _connected(start: object, pairs: Iterable[tuple[object, object]]) -> set[object]:
