@@ -46,7 +46,9 @@ Alphas = Annotated[
     ),
 ]
 Seeds = Annotated[list[str], typer.Option("--seed", help='several: "0, 1", or given again')]
-RecipeName = Annotated[str, typer.Option(help="paper, or fast: shorter, for machines without a GPU")]
+RecipeName = Annotated[
+    str, typer.Option(help="paper, fast: for machines without a GPU, or tune: to go on from a network")
+]
 # defaults of options that may be given several times, which typer wants as lists
 ZERO = ["0"]
 NOTHING: list[str] = []

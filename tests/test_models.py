@@ -24,6 +24,7 @@ KNOWN = {
     # torchvision's with 1,000 classes less 800 rows of the last layer
     "resnet18": (64, 200, 17, 3904, 11_689_512 - 800 * 513),
     "resnet50": (64, 200, 49, 22720, 25_557_032 - 800 * 2049),
+    "alexnet": (32, 10, 5, 544, 577_034),
     "cnn-small": (32, 10, 3, 148, 829_318),
     "cnn-large": (32, 10, 6, 1024, 17_190_602),
 }
@@ -294,7 +295,7 @@ def test_spatial_means_are_float32_under_autocast():
     [
         (
             lambda: models.build("resnet19", 10),
-            "unknown model 'resnet19'; known: cnn-large, cnn-small, resnet18, resnet20, resnet50, resnet8",
+            "unknown model 'resnet19'; known: alexnet, cnn-large, cnn-small, resnet18, resnet20, resnet50, resnet8",
         ),
         (lambda: models.image_side("resnet19"), "unknown model 'resnet19'"),
         (lambda: models.build("resnet8", 1), "needs at least 2 classes, got 1"),

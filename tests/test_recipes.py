@@ -184,9 +184,9 @@ ERRORS = {
     ),
     "unknown model": (
         {"model": "vgg"},
-        "unknown model 'vgg'; known: cnn-large, cnn-small, resnet18, resnet20, resnet50, resnet8",
+        "unknown model 'vgg'; known: alexnet, cnn-large, cnn-small, resnet18, resnet20, resnet50, resnet8",
     ),
-    "unknown recipe": ({"recipe": "quick"}, "unknown recipe 'quick'; known: fast, paper"),
+    "unknown recipe": ({"recipe": "quick"}, "unknown recipe 'quick'; known: fast, paper, tune"),
     "unknown variant": (
         {"variant": "mixup"},
         "unknown variant 'mixup'; known: plain, augmix, pgd-K for adversarial training with K "

@@ -204,7 +204,7 @@ BAD = {
     "unknown model": ({"models": "[vgg16]"}, ["'vgg16'", "resnet8"]),
     "model that does not fit": ({"models": "[resnet18]"}, ["model 'resnet18' takes 64-pixel images, "
         "'digits' has 32; fitting models: "]),
-    "unknown recipe": ({"recipe": "quick"}, ["unknown recipe 'quick'; known: fast, paper"]),
+    "unknown recipe": ({"recipe": "quick"}, ["unknown recipe 'quick'; known: fast, paper, tune"]),
     "recipe not for the model": ({"dataset": "tiny-imagenet", "models": "[resnet18]"}, ["recipe 'fast' is not written for 'resnet18'; it has: paper"]),
     "unknown variant": ({"variants": "[plain, pdg-4]"}, ["'pdg-4'", "plain"]),
     "variant no": ({"variants": "[no]"}, ["'no'", "plain"]),

@@ -225,7 +225,7 @@ def hyperparameters(training: Training) -> pd.DataFrame:
         "last incomplete minibatch": "left out",
         "weights": "float16 matrices, float32 vectors",
     }
-    ours = {"optimiser", "epochs", "minibatch", "learning rate"} if training.recipe == "fast" else set()
+    ours = {"optimiser", "epochs", "minibatch", "learning rate"} if training.recipe != "paper" else set()
     rows = [(name, value, FAST if name in ours else PROVENANCE[name]) for name, value in values.items()]
     return pd.DataFrame(rows, columns=["", "here", "as in the paper?"])
 

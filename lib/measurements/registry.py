@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib.base.errors import unknown
-from lib.measurements import per_image
+from lib.measurements import per_image, purification
 from lib.measurements.attack import ATTACK_TABLE, attack
 from lib.measurements.attack_summary import with_attacked
 from lib.measurements.autoattack import AUTOATTACK_TABLE, autoattack, with_autoattack
@@ -111,6 +111,33 @@ MEASUREMENTS = {
         DIMENSIONALITY_TABLE,
         {"limit": 500, "precision": "bfloat16"},
         columns=with_dimensions,
+    ),
+    "weight_angles": Measurement(
+        purification.weight_angles,
+        "angles of every filter to its first weights, to those before this training, and to the others",
+        purification.WEIGHT_ANGLES_TABLE,
+        sources=purification.references,
+    ),
+    "low_rank": Measurement(
+        purification.low_rank,
+        "right answers with the strongest directions of the weights' change alone, clean and under PGD",
+        purification.LOW_RANK_TABLE,
+        {"limit": 500, "ranks": [0, 1, 2, 4, 8, 16], "epsilon": 8 / 255, "steps": 10},
+        sources=purification.references,
+    ),
+    "perturbation": Measurement(
+        purification.perturbation,
+        "sparsity, dimension and frequency of PGD's perturbations of one length, beside noise",
+        purification.PERTURBATION_TABLE,
+        {"limit": 1000, "coded": 50, "radius": 0.5, "steps": 20, "variant": purification.PURIFIED},
+        sources=purification.purified_and_reference,
+    ),
+    "alignment": Measurement(
+        purification.alignment,
+        "whether the weights have changed as adversarial training changes them",
+        purification.ALIGNMENT_TABLE,
+        {"variant": purification.PURIFIED},
+        sources=purification.purified_and_reference,
     ),
 }
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from lib.base.errors import InputError, unknown
+from lib.models.alexnet import AlexNet
 from lib.models.cnn import Cnn
 from lib.models.precision import single_precision_by_default
 from lib.models.resnet import BasicBlock, Bottleneck, CifarResNet, TinyImageNetResNet
@@ -17,6 +18,11 @@ MODELS = {
     "resnet18": (TinyImageNetResNet, {"block": BasicBlock, "layers": (2, 2, 2, 2)}, 64),
     "resnet50": (TinyImageNetResNet, {"block": Bottleneck, "layers": (3, 4, 6, 3)}, 64),
     # filters, side of the kernel and stride of each convolution
+    "alexnet": (
+        AlexNet,
+        {"convolutions": ((64, 9, 2), (96, 5, 2), (128, 3, 1), (128, 3, 1), (128, 3, 1))},
+        32,
+    ),
     "cnn-small": (Cnn, {"convolutions": ((16, 4, 2), (32, 4, 1)), "hidden": 100, "side": 32}, 32),
     "cnn-large": (
         Cnn,
@@ -46,7 +52,8 @@ def build(name: str, classes: int, *, seed: int = 0) -> nn.Module:
 
     The models resnet20 and resnet8 take images of 32 pixels; they have a 3x3 stem, option-A shortcuts,
     Kaiming-normal weights, and 19 and 7 ReLU layers. The models resnet18 and resnet50 take images of 64
-    pixels; they are torchvision's without the first max-pool, with 17 and 49 ReLU layers. The models
+    pixels; they are torchvision's without the first max-pool, with 17 and 49 ReLU layers. The model alexnet
+    takes images of 32 pixels and has 5 ReLU layers, its first filters are 9x9. The models
     cnn-small and cnn-large take images of 32 pixels; they have no batch norm, and 3 and 6 ReLU layers.
 
     Args:

@@ -133,7 +133,7 @@ def with_change_of_rank(before: nn.Module, after: nn.Module, rank: int) -> nn.Mo
 
 @contextmanager
 def _statistics_alone(network: nn.Module) -> Iterator[None]:
-    """Batch norm in training mode, averaging over all that it sees, and everything else in evaluation mode."""
+    """Batch norm in training mode, averaging over all that it sees; all else in evaluation mode."""
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     kept = [module.momentum for module in norms]
     network.eval()

@@ -45,10 +45,25 @@ def grid(
     recipe: str,
     epochs: int | None = None,
     variants: Sequence[str] = ("plain",),
+    start: str | None = None,
 ) -> list[Training]:
-    """The trainings of every variant (in the order given), alpha and seed, each once."""
+    """The trainings of every variant (in the order given), alpha and seed, each once.
+
+    Args:
+        start: Recipe of the plain network with α = 0 and the same seed from which each goes on; None for
+            fresh weights.
+    """
     trainings = {
-        Training(dataset, model, alpha, seed, recipe, epochs, variant)
+        Training(
+            dataset,
+            model,
+            alpha,
+            seed,
+            recipe,
+            epochs,
+            variant,
+            start=None if start is None else Training(dataset, model, 0.0, seed, start),
+        )
         for variant, alpha, seed in product(variants, alphas, seeds)
     }
     if not trainings:

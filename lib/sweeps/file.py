@@ -27,7 +27,7 @@ from lib.measurements import Asked
 from lib.training.recipe import Training
 
 REQUIRED = ("dataset", "models", "recipe", "alphas", "seeds")
-OPTIONAL = ("variants", "epochs", "measurements")
+OPTIONAL = ("variants", "epochs", "start", "measurements")
 LISTS = ("models", "alphas", "seeds", "variants", "measurements")
 # keys whose values are numbers, with examples
 NUMBERS = {"alphas": "-1, 0.4 or 1e-3", "seeds": "0 or 12", "epochs": "8"}

@@ -36,7 +36,8 @@ class Recipe:
     validation: float = 0.1  # share of each class of the training set held out, drawn by the seed
 
 
-# "paper" is the paper's protocol as far as it is known; "fast" is ours, for machines without a GPU.
+# "paper" is the paper's protocol as far as it is known; "fast" and "tune" are ours: for machines
+# without a GPU, and for training that goes on from another network.
 # chapters/02-approach says which value is certain.
 RECIPES: dict[str, dict[str, Recipe]] = {
     "paper": {
@@ -44,10 +45,18 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "resnet18": Recipe(epochs=90, batch=4096, learning_rate=0.1, milestones=(35, 50, 65, 80)),
         "resnet50": Recipe(epochs=90, batch=1400, learning_rate=0.1, milestones=(35, 50, 65, 80)),
         "resnet8": Recipe(epochs=200, batch=256, learning_rate=0.1, milestones=(100, 150)),
+        "alexnet": Recipe(epochs=200, batch=256, learning_rate=0.1, milestones=(100, 150)),
     },
     "fast": {
         "resnet20": Recipe(epochs=16, batch=128, learning_rate=0.2, weight_decay=5e-4),
         "resnet8": Recipe(epochs=16, batch=64, learning_rate=0.1, weight_decay=5e-4),
+        "alexnet": Recipe(epochs=16, batch=128, learning_rate=0.1, weight_decay=5e-4),
+    },
+    # for training that goes on from a network: half the length, a tenth of the learning rate
+    "tune": {
+        "resnet20": Recipe(epochs=8, batch=128, learning_rate=0.02, weight_decay=5e-4),
+        "resnet8": Recipe(epochs=8, batch=64, learning_rate=0.01, weight_decay=5e-4),
+        "alexnet": Recipe(epochs=8, batch=128, learning_rate=0.01, weight_decay=5e-4),
     },
 }
 

@@ -53,7 +53,7 @@ class AdversarialL2(Adversarial):
 
 # The paper's attack, 1e-4 a step (recalled), needs tens of steps to matter; the fast recipe takes as few as
 # possible (our choice).
-PGD_STEP = {"paper": 1e-4, "fast": 1 / 255}
+PGD_STEP = {"paper": 1e-4, "fast": 1 / 255, "tune": 1 / 255}
 
 
 Settings = AugMix | Adversarial | None  # those of every way of training
@@ -95,8 +95,9 @@ def _augmix(name: str, recipe: str) -> Variant:
 def _pgd(name: str, recipe: str) -> Variant:
     steps = int(name.removeprefix("pgd-"))
     label = f"PGD, {steps} step{'' if steps == 1 else 's'}"
-    how = {"paper": "recalled: PGD training, 0.0001 a step", "fast": "choice: PGD training, 1/255 a step"}
-    return Variant(name, label, float(steps), Adversarial(steps, PGD_STEP[recipe]), how[recipe])
+    recalled = "recalled: PGD training, 0.0001 a step"
+    how = recalled if recipe == "paper" else "choice: PGD training, 1/255 a step"
+    return Variant(name, label, float(steps), Adversarial(steps, PGD_STEP[recipe]), how)
 
 
 def _in_ball(name: str, steps: int, radius: float, ball: str, kind: type[Adversarial]) -> Variant:
