@@ -1,13 +1,13 @@
 # %% [markdown]
 # # Purification: the theorem at a finite size
 #
-# **Key points**
+# **What was found**
 #
-# - A companion paper {cite}`allenzhu2021feature` proves that clean training leaves a small *dense mixture* in every hidden feature, that a perturbation which asks no
-#   network exploits it, and that adversarial training removes it and little else. Nobody published code; here the theorem's own world is run at a size where nothing
-#   is infinite.
-# - A neuron is a pure feature plus a mixture, and adversarial training takes the mixture away. That much shows at these sizes.
-# - That the weights change little does not: see FP-7 and the paper's own θ below.
+# {glue:md}`found`
+#
+# **How it was measured.** A companion paper {cite}`allenzhu2021feature` proves that clean training leaves a small *dense mixture* in every hidden feature, that a perturbation which asks no
+# network exploits it, and that adversarial training removes it and little else. Nobody published code; here the theorem's own world is run at a size where nothing
+# is infinite.
 #
 # *Run time: seconds from the cache. A seed of d = 100 not cached yet takes about three quarters of a minute on one CPU core, one of d = 64 half a minute, one of
 # d = 256 some minutes.*
@@ -207,6 +207,7 @@ figures.show_table(purification.beside_pilot(summary))
 # %% tags=["hide-input"]
 claims = [purification.linf(one) if one.id == "FP-9" and here.settings.get("norm") == "linf" else one for one in purification.CLAIMS]
 ledger = first_round.table(claims, summary)
+glue("found", prose.verdicts(ledger), display=False)
 figures.show_table(ledger.assign(ours=ledger.ours.str.replace("; ", "\n"))[["id", "claim", "verdict", "ours", "statistic", "published"]])
 
 # %% tags=["hide-input"]
@@ -229,6 +230,6 @@ for title, (setting_word, name) in asked.items():
 figures.show_table(pd.DataFrame(answers))
 
 # %% [markdown]
-# What this does not show: that image networks do the same; nor robustness against every perturbation, since PGD is no certificate.
+# What this does not show: that image networks do the same, which {doc}`16-purification-images` asks; nor robustness against every perturbation, since PGD is no certificate.
 #
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.

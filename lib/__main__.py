@@ -36,7 +36,10 @@ app.add_typer(runs_app, name="runs")
 
 Dataset = Annotated[str, typer.Option(help="digits, cifar10 or tiny-imagenet")]
 Model = Annotated[
-    str, typer.Option(help="resnet8, resnet20, resnet18 or resnet50; by default the data set's usual one")
+    str,
+    typer.Option(
+        help="resnet8, resnet20, resnet18, resnet50 or alexnet; by default the data set's usual one"
+    ),
 ]
 Alphas = Annotated[
     list[str],

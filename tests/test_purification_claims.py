@@ -11,7 +11,7 @@ from scipy import stats
 
 from lib import papers
 from lib.base.errors import InputError
-from lib.book import chapter, figures
+from lib.book import chapter, figures, prose
 from lib.papers import first_round, purification, statistics
 from lib.purification.measures import LIVE
 from lib.runs import simulated
@@ -73,6 +73,74 @@ def test_every_claim_says_how_it_is_decided_and_when_that_was_written():
     with_norm = purification.linf(papers.claim("FP-9"))
     assert first_round.decide(with_norm, rows(FAILS)).verdict == "not reproduced" and with_norm.id == "FP-9"
     assert first_round.decide(papers.claim("FP-9"), rows(HOLDS)).verdict == "not tested"
+
+
+# ---- image networks: from tables with one row a filter, a rank, a dictionary, a network ------------------------
+
+
+def image_tables(holds: bool, seeds: int = 4) -> list[pd.DataFrame]:
+    """Tables of networks for which every claim holds, or none."""
+    draws = np.random.default_rng(0)
+    made: list[list[dict]] = [[], [], [], [], []]
+    for seed in range(seeds):
+        for name in purification.NETWORKS:
+            adversarial, about = name in ("adversarial", "weaker"), {"seed": seed, "network": name}
+            kept = {"parent": 1.0, "control": 0.99, "adversarial": 0.85, "weaker": 0.9, "selective": 0.9}[
+                name
+            ]
+            if not holds:
+                kept = {"adversarial": 0.5, "weaker": 0.4}.get(name, kept)
+            for one in range(4):
+                start, others = (0.1, 0.1) if holds else (0.5, 0.6)
+                angles = {"angle_start": start, "angle_reference": kept, "angle_others": others}
+                made[0].append(about | angles | {"filter": one})
+            good = 1.0 if adversarial == holds else 0.0
+            for rank, attacked in ((0, 20), (1, 30), (purification.RANK, 60 if holds else 5)):
+                made[1].append(
+                    about | {"rank": rank, "images": 100, "attacked": attacked, "energy": 0.2 + 0.5 * good}
+                )
+            sizes = {"nonzero": 0.2 - 0.1 * good, "components_95": 100 - 50 * good, "high": 0.5 - 0.2 * good}
+            made[2].append(about | {"dictionary": "cosines"} | sizes)
+            made[2].append(about | {"dictionary": "purified"} | dict.fromkeys(sizes, 1e9))
+            made[3].append(about | {"cosine": 0.5 if (name == "selective") == holds else 0.1})
+            selective = 0.05 if (name == "selective") == holds else 0.0
+            values = {"mean_selectivity": 0.2 + 0.1 * good, "dimension_clean": 0.5 - 0.1 * good}
+            made[4].append(about | values | {"corrupted_accuracy": 0.6 + selective, "dimension_attack": 0.5})
+    noisy = [pd.DataFrame(rows) for rows in made]
+    for table in noisy:
+        for column in table.columns.difference(["seed", "network", "filter", "rank", "images", "dictionary"]):
+            table[column] = table[column] * (1 + draws.normal(0, 0.002, len(table)))
+    return noisy
+
+
+IMAGE_DECIDED = [one for one in purification.IMAGE_CLAIMS if one.statistic]
+
+
+@pytest.mark.parametrize("one", IMAGE_DECIDED, ids=lambda one: one.id)
+def test_every_rule_about_image_networks_decides_both_ways(one):
+    for holds, verdict in ((True, "reproduced"), (False, "not reproduced")):
+        summary = purification.image_summary(*image_tables(holds))
+        found = first_round.decide(one, summary)
+        assert found.verdict == verdict and found.seeds == 4
+        assert holds or all(part.high < 0 for part in found.parts)
+        assert (
+            first_round.decide(one, purification.image_summary(*image_tables(holds, 2))).verdict
+            == "inconclusive"
+        )
+
+
+def test_nothing_cached_decides_nothing():
+    nothing = purification.image_summary(*[pd.DataFrame()] * 5)
+    ledger = first_round.table(purification.IMAGE_CLAIMS, nothing)
+    assert set(ledger.verdict) == {"not tested"}
+    angles = image_tables(True)[0]
+    alone = purification.image_summary(angles[angles.network != "control"], *[pd.DataFrame()] * 4)
+    two = next(one for one in purification.IMAGE_CLAIMS if one.id == "FP-2")
+    assert first_round.decide(two, alone).seeds == 0  # never without the control
+    words = prose.verdicts(
+        first_round.table(purification.IMAGE_CLAIMS, purification.image_summary(*image_tables(True)))
+    )
+    assert words.startswith("- *reproduced*: ") and "(FP-X3)" in words and "- *not tested*: " in words
 
 
 # ---- from tables -------------------------------------------------------------------------------------------

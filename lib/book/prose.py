@@ -97,3 +97,17 @@ def gains(summary: pd.DataFrame, column: str) -> str:
         )
         or "no other network has been measured"
     )
+
+
+def verdicts(ledger: pd.DataFrame) -> str:
+    """What a ledger says: a point of a list for each verdict that occurs, with its claims.
+
+    Args:
+        ledger: Result of `first_round.table`.
+    """
+    order = ("reproduced", "not reproduced", "inconclusive", "not tested")
+    lines = []
+    for verdict in (one for one in order if one in set(ledger.verdict)):
+        rows = ledger[ledger.verdict == verdict]
+        lines.append(f"- *{verdict}*: {'; '.join(f'{row.claim} ({row.id})' for row in rows.itertuples())}.")
+    return "\n".join(lines)

@@ -12,6 +12,7 @@ from typing import Any
 
 from lib import runs
 from lib.base import paths, progress
+from lib.base.errors import InputError
 from lib.base.text import number
 from lib.book import chapter as book_chapter
 from lib.book import needs, notebooks, reruns, site
@@ -68,6 +69,11 @@ def _rerun(
 ) -> Path:
     """The page that `rerun` makes, from the store that is set."""
     defaults = {parameter: ast.literal_eval(value) for parameter, value in notebooks.declared(name).items()}
+    if "alphas" not in defaults:
+        raise InputError(
+            f"chapter {name!r} has no α, it takes {', '.join(defaults)}; papermill gives them: "
+            f"papermill chapters/{name}.ipynb out.ipynb -y 'seeds: [0]'"
+        )
     own = sorted(float(alpha) for alpha in defaults["alphas"])
     given: dict[str, Any] = {"dataset": dataset, "model": model or "usual", "alphas": own, "recipe": recipe}
     known = {"__annotations__": dict.fromkeys(defaults)}

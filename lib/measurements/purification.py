@@ -204,7 +204,7 @@ def perturbation(
         One row a dictionary, with the columns dictionary ("purified": the first filters of the network
         trained on perturbed images; "cosines"; "patches": principal components of image patches), atoms,
         images (coded ones), nonzero (mean share of coefficients that are not zero, at a fifth of the squared
-        length unexplained) and nonzero_noise, unexplained (what is left, on average), components_95 (principal
+        length unexplained) and nonzero_noise, unexplained (what is left on average), components_95 (principal
         components of the perturbations for 95 % of the variance), high (share of squared length above a
         quarter of a cycle a pixel), each with its `_noise`, and length (mean, before it was scaled).
 

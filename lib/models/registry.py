@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -12,7 +15,7 @@ from lib.models.precision import single_precision_by_default
 from lib.models.resnet import BasicBlock, Bottleneck, CifarResNet, TinyImageNetResNet
 
 # name: (constructor, its arguments, side of the images in pixels)
-MODELS = {
+MODELS: dict[str, tuple[Callable[..., nn.Module], dict[str, Any], int]] = {
     "resnet8": (CifarResNet, {"blocks": 1, "widths": (8, 16, 32)}, 32),
     "resnet20": (CifarResNet, {"blocks": 3, "widths": (16, 32, 64)}, 32),
     "resnet18": (TinyImageNetResNet, {"block": BasicBlock, "layers": (2, 2, 2, 2)}, 64),

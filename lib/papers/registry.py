@@ -11,7 +11,9 @@ from lib.papers.selectivity import CLAIMS, SURVIVES
 
 def claim(identifier: str) -> Claim:
     """A claim by its id, of any paper."""
-    return next(one for one in (*CLAIMS, *purification.CLAIMS) if one.id == identifier)
+    return next(
+        one for one in (*CLAIMS, *purification.CLAIMS, *purification.IMAGE_CLAIMS) if one.id == identifier
+    )
 
 
 def written() -> pd.DataFrame:

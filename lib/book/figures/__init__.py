@@ -18,6 +18,8 @@ from lib.book.figures.purification import (
     by_size,
     change_in_directions,
     features_by_stage,
+    image_angles,
+    image_ranks,
     robust_and_radius,
     weights_in_atoms,
 )
@@ -89,6 +91,8 @@ __all__ = [
     "features_by_stage",
     "forest",
     "headline",
+    "image_angles",
+    "image_ranks",
     "interactive",
     "jacobian_and_alpha",
     "ratios",

@@ -197,3 +197,84 @@ def by_size(rows: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
         axes.set(xlabel="d", ylim=(0, None))
         axes.set_title(title, fontsize="medium")
     return figure
+
+
+# Image networks: the parent, what went on from it as before, and what went on with an attack.
+_IMAGES: dict[str, tuple[str, LineStyleType, str]] = {
+    "parent": ("0.15", "-", "clean"),
+    "control": ("0.55", "--", "clean for longer (control)"),
+    "adversarial": (_PURPLE, "-", "adversarial, L∞ 8/255"),
+    "weaker": (_PURPLE, "--", "adversarial, L∞ 4/255"),
+    "l2": (_PURPLE, ":", "adversarial, L2 0.5"),
+    "selective": (_GREEN, "-", "α above 0"),
+    "scratch": ("#6b5500", "-", "adversarial from the start"),
+}
+
+
+def image_angles(angles: pd.DataFrame) -> Figure:
+    """Histograms of theta over the filters of image networks: to their first weights, and to the parent's;
+    dotted, random directions of as many numbers as each filter has.
+
+    Args:
+        angles: Tables `weight_angles` with a column `network`.
+    """
+    figure = Figure(figsize=(WIDEST, 4), layout="constrained")
+    edges = np.linspace(0, 1, 21)
+    panels = {"angle_start": "to the first weights", "angle_reference": "to the clean network's: θ(w, w′)"}
+    there = [name for name in _IMAGES if name in set(angles.network)]
+    for axes, (column, title) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+        for name in there:
+            if (name, column) == ("parent", "angle_reference"):
+                continue
+            values = angles[angles.network == name][column].dropna().clip(0, 1)
+            colour, dash, _ = _IMAGES[name]
+            shares = np.histogram(values, edges)[0] / max(len(values), 1)
+            axes.stairs(100 * shares, edges, color=colour, linestyle=dash, linewidth=1.5)
+        one = angles[angles.network == there[0]]
+        below = sum(
+            n * stats.beta.cdf(edges**2, 0.5, (d - 1) / 2) for d, n in one.inputs.value_counts().items()
+        )
+        axes.stairs(100 * np.diff(below) / len(one), edges, color="0.4", linestyle=":", linewidth=1.5)
+        for place in (SMALL_ANGLE, LARGE_ANGLE):
+            axes.axvline(place, color="0.85", zorder=0)
+        axes.set(title=title, xlabel="θ", xlim=(0, 1), ylim=(0, None))
+    figure.axes[0].set_ylabel("filters (%)")
+    handles = [
+        Line2D([], [], color=c, linestyle=s, label=label) for c, s, label in map(_IMAGES.__getitem__, there)
+    ]
+    handles.append(Line2D([], [], color="0.4", linestyle=":", label="random directions"))
+    figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=4, fontsize="small")
+    return figure
+
+
+def image_ranks(low_rank: pd.DataFrame) -> Figure:
+    """Accuracy of the parent's weights plus the strongest directions of a change, clean on the left and under
+    PGD on the right; lines through means over seeds.
+
+    Args:
+        low_rank: Tables `low_rank` with a column `network`.
+    """
+    figure = Figure(figsize=(WIDEST, 3.9), layout="constrained")
+    for axes, (column, title) in zip(
+        figure.subplots(1, 2, sharey=True),
+        {"clean": "unperturbed", "attacked": "under PGD"}.items(),
+        strict=True,
+    ):
+        ranks = sorted(set(low_rank["rank"]))
+        for name in (one for one in _IMAGES if one in set(low_rank.network) and one != "parent"):
+            rows = low_rank[low_rank.network == name]
+            means = 100 * (rows[column] / rows.images).groupby(rows["rank"]).mean()
+            colour, dash, label = _IMAGES[name]
+            axes.plot(
+                [ranks.index(one) for one in means.index],
+                means,
+                color=colour,
+                linestyle=dash,
+                marker="o",
+                label=label,
+            )
+        axes.set_xticks(range(len(ranks)), [*map(str, ranks[:-1]), "all"])
+        axes.set(xlabel="directions of the change that are kept", title=title, ylim=(0, 101))
+    figure.axes[0].set_ylabel("accuracy (%)")
+    figure.axes[0].legend(frameon=False, fontsize="small")
+    return figure
