@@ -107,6 +107,7 @@ if not absent("table of angles", angles):
         figures.image_angles(angles),
         name="fig-purification-filters",
         alt=f"Histograms of θ over filters, to their first weights and to the clean network's. Means of the latter: {', '.join(f'{names[name]} {kept[name]:.2f}' for name in names if name in kept)}.",
+        read=here.read("weight_angles", of=networks),
         caption=f"Filters of all convolutions and seeds together; {there} of {len(networks)} networks ({here.model} on {here.dataset}). Dotted: random directions of as many numbers as each filter has, the null. Upright: the paper's 0.2 and 0.8.",
     )
 
@@ -136,6 +137,7 @@ if not absent("table of ranks", low_rank):
         figures.image_ranks(low_rank),
         name="fig-purification-ranks",
         alt=f"Accuracy against the number of directions, unperturbed and under PGD. With all: {', '.join(f'{names[name]} {100 * (rows.clean / rows.images).mean():.0f} and {100 * (rows.attacked / rows.images).mean():.0f} percent' for name, rows in whole.groupby('network'))}.",
+        read=here.read("low_rank", of=networks),
         caption=f"Means over seeds, the first {low_rank.images.max():,} test images, PGD of 10 steps at 8/255; {there} of {len(networks)} networks ({here.model} on {here.dataset}).",
     )
 

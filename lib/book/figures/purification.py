@@ -205,12 +205,13 @@ _IMAGES: dict[str, tuple[str, LineStyleType, str]] = {
     "control": ("0.55", "--", "clean for longer (control)"),
     "adversarial": (_PURPLE, "-", "adversarial, L∞ 8/255"),
     "weaker": (_PURPLE, "--", "adversarial, L∞ 4/255"),
-    "l2": (_PURPLE, ":", "adversarial, L2 0.5"),
+    "l2": (_PURPLE, "-.", "adversarial, L2 0.5"),
     "selective": (_GREEN, "-", "α above 0"),
     "scratch": ("#6b5500", "-", "adversarial from the start"),
 }
 
 
+@redrawn
 def image_angles(angles: pd.DataFrame) -> Figure:
     """Histograms of theta over the filters of image networks: to their first weights, and to the parent's;
     dotted, random directions of as many numbers as each filter has.
@@ -218,11 +219,11 @@ def image_angles(angles: pd.DataFrame) -> Figure:
     Args:
         angles: Tables `weight_angles` with a column `network`.
     """
-    figure = Figure(figsize=(WIDEST, 4), layout="constrained")
+    figure, both = canvas(2, width=WIDEST, height=4)
     edges = np.linspace(0, 1, 21)
     panels = {"angle_start": "to the first weights", "angle_reference": "to the clean network's: θ(w, w′)"}
     there = [name for name in _IMAGES if name in set(angles.network)]
-    for axes, (column, title) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+    for axes, (column, title) in zip(both, panels.items(), strict=True):
         for name in there:
             if (name, column) == ("parent", "angle_reference"):
                 continue
@@ -243,10 +244,11 @@ def image_angles(angles: pd.DataFrame) -> Figure:
         Line2D([], [], color=c, linestyle=s, label=label) for c, s, label in map(_IMAGES.__getitem__, there)
     ]
     handles.append(Line2D([], [], color="0.4", linestyle=":", label="random directions"))
-    figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=4, fontsize="small")
+    key(figure, handles)
     return figure
 
 
+@redrawn
 def image_ranks(low_rank: pd.DataFrame) -> Figure:
     """Accuracy of the parent's weights plus the strongest directions of a change, clean on the left and under
     PGD on the right; lines through means over seeds.
@@ -254,27 +256,20 @@ def image_ranks(low_rank: pd.DataFrame) -> Figure:
     Args:
         low_rank: Tables `low_rank` with a column `network`.
     """
-    figure = Figure(figsize=(WIDEST, 3.9), layout="constrained")
-    for axes, (column, title) in zip(
-        figure.subplots(1, 2, sharey=True),
-        {"clean": "unperturbed", "attacked": "under PGD"}.items(),
-        strict=True,
-    ):
+    figure, both = canvas(2, width=WIDEST, height=3.9, sharey=True)
+    titles = {"clean": "unperturbed", "attacked": "under PGD"}
+    drawn = [one for one in _IMAGES if one in set(low_rank.network) and one != "parent"]
+    for axes, (column, title) in zip(both, titles.items(), strict=True):
         ranks = sorted(set(low_rank["rank"]))
-        for name in (one for one in _IMAGES if one in set(low_rank.network) and one != "parent"):
+        for name in drawn:
             rows = low_rank[low_rank.network == name]
             means = 100 * (rows[column] / rows.images).groupby(rows["rank"]).mean()
-            colour, dash, label = _IMAGES[name]
-            axes.plot(
-                [ranks.index(one) for one in means.index],
-                means,
-                color=colour,
-                linestyle=dash,
-                marker="o",
-                label=label,
-            )
+            colour, dash, _ = _IMAGES[name]
+            places = [ranks.index(one) for one in means.index]
+            axes.plot(places, means, color=colour, linestyle=dash, marker="o")
         axes.set_xticks(range(len(ranks)), [*map(str, ranks[:-1]), "all"])
         axes.set(xlabel="directions of the change that are kept", title=title, ylim=(0, 101))
     figure.axes[0].set_ylabel("accuracy (%)")
-    figure.axes[0].legend(frameon=False, fontsize="small")
+    found = [_IMAGES[name] for name in drawn]
+    key(figure, [Line2D([], [], color=c, linestyle=dash, label=label) for c, dash, label in found])
     return figure
