@@ -58,7 +58,9 @@ def test_parameters_and_the_code_after_them_are_behind_one_link_and_all_other_co
         ("a = 2", ["injected-parameters", "hide-input"], {}),
         ("use(a)", [], {}),
     )
-    rest = cells(("hidden()", ["remove-input"], {}), ("show()", [], {}), ("more()", [], {"fold": "More"}))
+    rest = cells(
+        ("hidden()", ["remove-input"], {}), ("show()", [], {}), ("more()", ["hide-input"], {"fold": "More"})
+    )
     text = site.page(nbformat.v4.new_notebook(cells=[*opening, *rest]))
     found = nbformat.reads(text, as_version=4).cells
     assert [cell.source for cell in found] == ["a = 1\n\na = 2\n\nuse(a)", "hidden()", "show()", "more()"]

@@ -535,7 +535,15 @@ def test_a_printed_page_has_ids_and_links_of_its_own_and_no_hidden_code():
     page = """<h1>no</h1><article class="bd-article"><h1 id="top">T<a class="headerlink" href="#top">#</a></h1><details class="admonition hide above-input">x
     </details><a href="#top">1</a><a href="../index.html">2</a><a href="b.html#s">3</a><a href="../_sources/a.ipynb">4</a><a href="https://x.org/#y">5</a>
     <img alt="a" src="../_images/p.svg"/><script>move()</script><noscript><p>still</p></noscript></article>"""
+    page = page.replace(
+        "</article>",
+        """<details class="admonition hide above-input"><summary>More</summary><div class="cell_input">
+    <div><div><pre>draw()</pre></div>
+    </div>
+    </div><div class="cell_output"><p>shown</p></div></details></article>""",
+    )
     found = pdf.article("chapters/a", page, ["index", "chapters/a", "chapters/b"])
+    assert "<p>shown</p>" in found and "More" not in found and "draw()" not in found
     assert re.findall(r'<a( href="[^"]*")?>(\d)', found) == [
         (' href="#chapters-a--top"', "1"), (' href="#index"', "2"), (' href="#chapters-b--s"', "3"), ("", "4"), (' href="https://x.org/#y"', "5")
     ]  # fmt: skip

@@ -28,6 +28,12 @@ LIBRARY = "reference/library"
 _ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.DOTALL)
 _TITLE = re.compile(r'<article class="bd-article">.*?<h1>(.*?)<a class="headerlink"', re.DOTALL)
 _TAG = re.compile(r"<[a-zA-Z][^>]*>")
+# a fold: its words and its code, and what it shows, which is printed
+_FOLD = re.compile(
+    r'<details class="admonition hide[^"]*">\s*<summary.*?</summary>\s*<div class="cell_input.*?</pre></div>'
+    r"\s*</div>\s*</div>(.*?)</details>",
+    re.DOTALL,
+)
 _NOT_PRINTED = (
     r'<details class="admonition hide[^"]*">.*?</details>',  # collapsed input cells
     r'<details class="made-from">.*?</details>',  # a fold-out, whose links lead to cells that are not printed
@@ -98,6 +104,7 @@ def article(page: str, text: str, pages: list[str]) -> str:
         )
 
     body = found[1]
+    body = _FOLD.sub(r"\1", body)
     for pattern in _NOT_PRINTED:
         body = re.sub(pattern, "", body, flags=re.DOTALL)
     return f'<article id="{_anchor(page)}">{_TAG.sub(one, body)}</article>'

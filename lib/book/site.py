@@ -199,8 +199,8 @@ def _folded(cells: list[NotebookNode]) -> list[NotebookNode]:
             found.append(cell)
             continue
         fold = cell.metadata.get("fold", "")
-        tags.add("hide-cell" if fold else "hide-input")
-        joined = {"metadata": cell.metadata | {"tags": sorted(tags)}}
+        hidden = tags - {"hide-input"} | {"hide-cell" if fold else "hide-input"}
+        joined = {"metadata": cell.metadata | {"tags": sorted(hidden)}}
         if opening:
             before = found.pop()
             joined |= {

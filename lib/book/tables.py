@@ -41,8 +41,8 @@ def _means(
     names: Callable[..., dict[str, str]],
     columns: Mapping[str, tuple[str, float, str]],
 ) -> pd.DataFrame:
-    """One row per group, in the order of the table: its name, n, and each column as mean over seeds and
-    interval.
+    """One row per group, in the order of the table: its name, n, and each column as mean over seeds and, in a
+    line below it, interval.
 
     Args:
         names: Function from the values of `by` to the first columns.
@@ -55,7 +55,7 @@ def _means(
         rows.append(
             row
             | {
-                label: estimate(factor * networks[column], form)
+                label: estimate(factor * networks[column], form).replace(" (", "\n(")
                 for label, (column, factor, form) in columns.items()
             }
         )
@@ -196,9 +196,7 @@ def attacked_by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
     }
     others = {"confidence": ("confidence", 1, ".3f"), "Jacobian": ("jacobian", 1, ".3g")}
     rows = _means(summary.sort_values("alpha"), ["alpha"], _alpha, measured | others)
-    # intervals are below their means: seven columns fit beside each other
-    columns = rows.set_index("α").map(lambda cell: cell.replace(" (", "\n(")).T
-    return columns.rename_axis(columns=None).reset_index(names="at α")
+    return rows.set_index("α").T.rename_axis(columns=None).reset_index(names="at α")
 
 
 def hyperparameters(training: Training) -> pd.DataFrame:

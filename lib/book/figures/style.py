@@ -161,7 +161,8 @@ def alpha_axis(axes: Axes, alphas: pd.Series) -> None:
     axes.set_xscale("symlog", linthresh=0.4, linscale=0.6)
     ticks = sorted(set(alphas))
     axes.set_xticks(ticks, [number(tick) for tick in ticks])
-    own.emphasise(axes.get_xticklabels(), ticks)
+    if labels := axes.get_xticklabels():  # a panel above others has none
+        own.emphasise(labels, ticks)
     axes.minorticks_off()
     axes.set_xlabel(ALPHA_LABEL)
     axes.axvline(0, color="0.85", zorder=0)
