@@ -1,5 +1,4 @@
-"""Statistics of plain numbers: intervals, verdicts, trends, resampling, many tests at once, spread over
-classes.
+"""Statistics of plain numbers: intervals, verdicts, trends, resampling, many tests at once.
 
 Nothing here knows a network or a claim.
 """
@@ -16,6 +15,31 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from lib.base.errors import InputError
+from lib.papers.classwise_statistics import class_wise_variance, disparity
+
+__all__ = [
+    "LEAST_SEEDS",
+    "LEVEL",
+    "OUTCOMES",
+    "REPEATS",
+    "alpha_of_change",
+    "benjamini_hochberg",
+    "benjamini_yekutieli",
+    "bootstrap",
+    "class_wise_variance",
+    "detectable",
+    "disparity",
+    "fitted_change",
+    "intervals",
+    "outcomes",
+    "p_value",
+    "p_values",
+    "page_trend",
+    "seeds_there",
+    "t_interval",
+    "verdict",
+    "within",
+]
 
 LEAST_SEEDS = 3  # fewer seeds give no useful interval, hence no verdict
 LEVEL = 0.05  # two-sided: intervals hold 95 %
@@ -342,49 +366,3 @@ def detectable(seeds: int, claims: int = 1) -> float:
     """
     p = LEVEL / (claims * (1 / np.arange(1, claims + 1)).sum())
     return float(stats.t.isf(p / 2, seeds - 1) / np.sqrt(seeds)) if seeds > 1 else float("nan")
-
-
-# ---- spread over classes -----------------------------------------------------------------------------------
-
-
-def _percent(accuracies: ArrayLike) -> Floats:
-    given = np.asarray(accuracies, dtype=float)
-    if given.ndim == 0 or given.shape[-1] == 0:
-        raise InputError(f"need accuracies of classes in the last axis, got an array of shape {given.shape}")
-    if (wrong := given[(given < 0) | (given > 100)]).size:
-        raise InputError(f"accuracies of classes must be percent, 0 to 100, got {wrong.flat[0]:g}")
-    return given
-
-
-def class_wise_variance(accuracies: ArrayLike) -> Floats:
-    """Mean squared deviation of the accuracies of classes from their mean (Tian et al., KDD 2021).
-
-    Args:
-        accuracies: (..., classes) in percent.
-
-    Returns:
-        (...) in points²; NaN where a class has no accuracy.
-
-    Raises:
-        InputError: For numbers outside of 0 to 100, or without a class.
-
-    Example:
-        >>> float(class_wise_variance([40.0, 60.0]))
-        100.0
-    """
-    return _percent(accuracies).var(axis=-1)
-
-
-def disparity(accuracies: ArrayLike) -> Floats:
-    """Largest accuracy of a class minus the smallest (Tian et al., KDD 2021).
-
-    Args:
-        accuracies: (..., classes) in percent.
-
-    Returns:
-        (...) in points; NaN where a class has no accuracy.
-
-    Raises:
-        InputError: For numbers outside of 0 to 100, or without a class.
-    """
-    return np.ptp(_percent(accuracies), axis=-1)
