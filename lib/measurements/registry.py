@@ -23,6 +23,7 @@ from lib.measurements.dimensionality import DIMENSIONALITY_TABLE, dimensionality
 from lib.measurements.gradient import GRADIENT_TABLE, gradient, with_gradients
 from lib.measurements.jacobian import JACOBIAN_TABLE, jacobian, with_jacobian
 from lib.measurements.layers import with_dimensions
+from lib.measurements.logits import LOGITS_TABLE, logits
 from lib.measurements.measurement import Measurement
 from lib.measurements.selectivity import CLASS_MEANS_TABLE, SELECTIVITY_TABLE, class_means, selectivity
 from lib.measurements.strengths import strengths_for
@@ -90,6 +91,12 @@ MEASUREMENTS = {
         per_image.TRANSFER_TABLE,
         {"limit": 0, "precision": "bfloat16", "epsilon": 4 / 255, "sources": [0, 1, 2]},
         sources=per_image.sources,
+    ),
+    "logits": Measurement(
+        logits,
+        "answers to FGSM, PGD, margin PGD and Temperature-PGD, image by image; on the first `limit` images",
+        LOGITS_TABLE,
+        {"limit": 2000, "epsilon": 8 / 255, "steps": 20, "restarts": 1, "seed": 0},
     ),
     "jacobian": Measurement(
         jacobian,

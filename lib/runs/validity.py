@@ -118,6 +118,8 @@ def table(measurement: str, content: bytes, training: Training) -> None:
         raise Unfit("has corruptions that this library has not")
     if "right" in columns:
         _check_bits(rows, data.DATASETS[training.dataset][1])
+    if "logits" in columns:
+        _check_logits(rows, data.DATASETS[training.dataset][1])
     for picture in rows.png if "png" in columns else ():
         _check_picture(picture)
     if "layer" not in columns:
@@ -143,6 +145,22 @@ def _check_bits(rows: pd.DataFrame, classes: int) -> None:
             raise Unfit(f"holds other classes than the {classes} of its data set")
         if right and right[-1] & (0xFF >> (images % 8 or 8)):
             raise Unfit("holds more bits than images")
+
+
+def _check_logits(rows: pd.DataFrame, classes: int) -> None:
+    """Raise Unfit unless every row has the logits of all its images, or their strongest wrong class and its
+    margin.
+    """
+    for one in rows.to_dict("records"):
+        images, sizes = one["images"], tuple(len(one[name]) for name in ("logits", "rival", "margin"))
+        if sizes not in ((2 * classes * images, 0, 0), (0, images, 2 * images)):
+            raise Unfit("does not hold the logits of each of its images, or a wrong class and its margin")
+        if max(one["rival"], default=0) >= classes:
+            raise Unfit(f"holds other classes than the {classes} of its data set")
+        if len(one["norms"]) not in (0, 4 * classes):
+            raise Unfit(f"does not hold a norm for each of {classes} classes")
+        if one["zero_gradient"] > images:
+            raise Unfit("counts more images without a gradient than images")
 
 
 def _check_picture(content: bytes) -> None:
