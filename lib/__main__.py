@@ -119,7 +119,10 @@ def train(
     ] = "",
     variant: Annotated[
         str,
-        typer.Option(help="plain, augmix, or adversarial in K steps: pgd-K, pgd-K-linf-8, l2-pgd-K-0.5"),
+        typer.Option(
+            help="plain, augmix, or adversarial in K steps: pgd-K, pgd-K-linf-8, l2-pgd-K-0.5, "
+            "trades-6-K-linf-8 (β = 6), weighted-K-linf-8 (class weights)"
+        ),
     ] = "plain",
     start: Annotated[
         str,

@@ -205,11 +205,81 @@ def test_augmix_draws_from_its_generator_alone(network, some):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+# ---- TRADES and class weights ------------------------------------------------------------------------------
+
+
+def made(network, training, means):
+    return objective.make(training, network, means, 10, EAGER, training.alpha)
+
+
+def test_trades_loss_written_out(network, some):
+    training, kept = tiny("trades-6-3-linf-8", 0.5), copy.deepcopy(network)
+    with models.spatial_means(network) as means:
+        loss, si = made(network, training, means)(some.pixels, some.labels, generator())
+    x, still = models.to_unit(some.pixels), copy.deepcopy(kept).eval()
+    likely = still(x).softmax(1).detach()
+    low, high = (x - 8 / 255).clamp(0, 1), (x + 8 / 255).clamp(0, 1)
+    near = (x + 0.001 * torch.randn(x.shape, generator=generator())).clamp(low, high)
+    for _ in range(3):
+        near = near.detach().requires_grad_()
+        apart = (likely * (likely.log() - still(near).log_softmax(1))).sum()
+        (slope,) = torch.autograd.grad(apart, near)
+        near = (near.detach() + 20 / 3 / 255 * slope.sign()).clamp(low, high)
+    with models.spatial_means(kept) as means:
+        p, q = kept(torch.cat([x, near])).double().softmax(1).chunk(2)
+        expected_si = selectivity.mean_selectivity(
+            {name: mean[:24] for name, mean in means.items()}, some.labels, 10
+        )
+    cross_entropy = -p.gather(1, some.labels[:, None]).log().mean()
+    apart = (p * (p / q).log()).sum(1).mean()
+    expected = cross_entropy + 6 * apart - 0.5 * expected_si
+    torch.testing.assert_close(loss.double(), expected.double(), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(si, expected_si.detach())
+    assert apart > 0.01
+
+
+def test_the_first_step_of_an_epoch_counts_all_classes_alike(network, some):
+    losses = []
+    for variant in ("pgd-2-linf-8", "weighted-2-linf-8"):
+        own = copy.deepcopy(network)
+        with models.spatial_means(own) as means:
+            losses.append(made(own, tiny(variant), means)(some.pixels, some.labels, generator())[0].item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_a_class_that_is_always_wrong_counts_most(some):
+    """A network that says 0 to everything: class 0 counts once, all others three times."""
+    network = models.build("resnet8", 10, seed=1).train()
+    with torch.no_grad():
+        network.linear.weight.zero_()
+        network.linear.bias.copy_(3 * F.one_hot(torch.tensor(0), 10))
+    drawn = generator()
+    with models.spatial_means(network) as means:
+        step = made(network, tiny("weighted-1-linf-8"), means)
+        step(some.pixels, some.labels, drawn)
+        second = step(some.pixels, some.labels, drawn)[0].item()
+        anew = step(some.pixels, some.labels, generator())[0].item()  # a new epoch
+    each = -network.linear.bias.detach().log_softmax(0)[some.labels]
+    counts = torch.where(some.labels == 0, 1.0, 3.0)
+    assert second == pytest.approx(float((counts * each).sum() / counts.sum()), rel=1e-5)
+    assert anew == pytest.approx(float(each.mean()), rel=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["trades-6-1-linf-8", "weighted-1-linf-8"])
+def test_a_class_without_images_and_two_that_are_left(variant, digits, monkeypatch):
+    training = Training("digits", "resnet8", 0.0, 0, "fast", 1, variant, without=tuple("01234567"))
+    session = Session(training, EAGER)
+    session.begin_epoch(0)
+    for number in range(2):
+        session.step(number, 0.01)
+    assert session.losses[:2].isfinite().all() and set(session.labels.tolist()) == {8, 9}
+
+
 # ---- all of them -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", ["augmix", "pgd-1"])
+@pytest.mark.parametrize("variant", ["augmix", "pgd-1", "trades-6-1-linf-8", "weighted-1-linf-8"])
 def test_variants_train_resume_and_repeat_to_the_bit(variant, digits, monkeypatch, tmp_path):
     pass
 
@@ -240,11 +310,11 @@ def test_variants_train_resume_and_repeat_to_the_bit(variant, digits, monkeypatc
 
 def test_every_variant_has_an_objective():
     assert [
-        objective.kind(tiny(variant)) for variant in ("plain", "augmix", "pgd-7", "l2-pgd-7-0.5")
+        objective.kind(tiny(variant)) for variant in ("plain", "augmix", "pgd-7", "l2-pgd-7-0.5", "trades-6-7-linf-8", "weighted-7-linf-8")
     ] == list(objective.OBJECTIVES)
 
 
-@pytest.mark.parametrize("variant", ["plain", "augmix", "pgd-1", "l2-pgd-2-0.5"])
+@pytest.mark.parametrize("variant", ["plain", "augmix", "pgd-1", "l2-pgd-2-0.5", "trades-6-1-linf-8", "weighted-1-linf-8"])
 def test_low_precision_stays_near(variant, some):
     losses = []
     for low in (False, True):

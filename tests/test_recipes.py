@@ -13,7 +13,7 @@ from lib import data, models
 from lib.base.errors import InputError
 from lib.training import recipe as training_recipe
 from lib.training.recipe import AUGMENTATIONS, RECIPES, USUAL_MODELS, Recipe, Training, described, usual_model
-from lib.training.variants import PGD_STEP, Adversarial, AdversarialL2, AugMix
+from lib.training.variants import PGD_STEP, Adversarial, AdversarialL2, AugMix, Trades, Weighted
 
 DIGITS = {"dataset": "digits", "model": "resnet8", "recipe": "fast"}
 
@@ -88,6 +88,8 @@ def test_plain_trainings_keep_the_keys_they_had_before_there_were_variants():
         ("pgd-3-linf-8", "paper", Adversarial(3, 2.5 * 8 / 255 / 3, 8 / 255)),
         ("pgd-2-linf-0.5", "fast", Adversarial(2, 1.25 * 0.5 / 255, 0.5 / 255)),
         ("l2-pgd-5-0.5", "fast", AdversarialL2(5, 0.25, 0.5, "l2")),
+        ("trades-6-5-linf-8", "fast", Trades(5, 0.5 * 8 / 255, 8 / 255, beta=6.0)),
+        ("weighted-2-linf-4", "paper", Weighted(2, 1.25 * 4 / 255, 4 / 255)),
         ("augmix", "paper", AugMix(width=3, depth=-1, severity=2.0, jsd=12.0)),
         ("pgd-1", "fast", Adversarial(1, step_size=1 / 255, epsilon=16 / 255)),
         ("pgd-40", "paper", Adversarial(40, step_size=1e-4, epsilon=16 / 255)),
@@ -194,9 +196,11 @@ ERRORS = {
     ),
     "variant without steps": ({"variant": "pgd-0"}, "unknown variant 'pgd-0'"),
     "variant of too many steps": ({"variant": "pgd-10000"}, "unknown variant 'pgd-10000'"),
-    "radius of nothing": ({"variant": "pgd-3-linf-0"}, "such as pgd-3-linf-8, or l2-pgd-K-R in the L2 ball"),
+    "radius of nothing": ({"variant": "pgd-3-linf-0"}, "such as pgd-3-linf-8, l2-pgd-K-R in the L2 ball"),
     "radius in two spellings": ({"variant": "l2-pgd-3-0.50"}, "unknown variant 'l2-pgd-3-0.50'"),
     "radius with no number": ({"variant": "pgd-3-linf-8/255"}, "unknown variant 'pgd-3-linf-8/255'"),
+    "TRADES without β": ({"variant": "trades-7-linf-8"}, "unknown variant 'trades-7-linf-8'"),
+    "class weights without a radius": ({"variant": "weighted-7"}, "unknown variant 'weighted-7'"),
     "variant in two spellings": ({"variant": "pgd-04"}, "unknown variant 'pgd-04'"),
     "variant with more behind": ({"variant": "pgd-4\n"}, "unknown variant"),
     "variant no name": ({"variant": 4}, "unknown variant 4"),

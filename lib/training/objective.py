@@ -1,5 +1,5 @@
 """Loss of a training: cross-entropy minus alpha times mean class selectivity, on plain, AugMix or adversarial
-images.
+images, and that of TRADES.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lib.attacks.norms import L2
 from lib.training import augmix
 from lib.training.engine import Engine
 from lib.training.recipe import Training
-from lib.training.variants import AugMix
+from lib.training.variants import AugMix, Trades, Weighted
 
 
 def regularised(
@@ -216,6 +216,108 @@ def on_adversarial_l2(
     return adversarial
 
 
+def climbed(
+    gradient: Callable[[Tensor], Tensor], pixels: Tensor, start: Tensor, settings: Trades | Weighted
+) -> Tensor:
+    """Signed steps up a gradient from a start, inside the L-infinity ball around the images and inside
+    [0, 1]; images and result are (n, c, h, w) float.
+    """
+    low, high = (pixels - settings.epsilon).clamp(min=0), (pixels + settings.epsilon).clamp(max=1)
+    found = start.clamp(low, high)
+    for _ in range(settings.steps):
+        found = (found + settings.step_size * gradient(found).sign()).clamp(low, high)
+    return found.detach()
+
+
+def on_trades(
+    network: nn.Module,
+    means: dict[str, Tensor],
+    classes: int,
+    alpha: float | Tensor,
+    engine: Engine,
+    settings: Trades,
+) -> Callable:
+    """Objective of TRADES: cross-entropy and selectivity on each image, and the divergence of the prediction
+    for an image near it, crafted on the current network in evaluation mode.
+    """
+    twin = shadow(network)
+
+    def divergence(x: Tensor, likely: Tensor) -> Tensor:
+        return F.kl_div(_logits(twin, x, engine).log_softmax(1), likely, reduction="sum")
+
+    def loss(x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits, n = _logits(network, x, engine), len(labels)  # both in one batch of batch norm, our choice
+        clean, moved = logits[:n], logits[n:]
+        apart = F.kl_div(moved.log_softmax(1), clean.softmax(1), reduction="batchmean")
+        total = F.cross_entropy(clean, labels) + settings.beta * apart
+        return regularised(total, {name: mean[:n] for name, mean in means.items()}, labels, classes, alpha)
+
+    attacked, step = _compiled(divergence, engine), _compiled(loss, engine)
+
+    def trades(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        x = models.to_unit(pixels)
+        with torch.no_grad():
+            likely = _logits(twin, x, engine).softmax(1)
+
+        def gradient(found: Tensor) -> Tensor:
+            found = found.detach().requires_grad_()
+            return torch.autograd.grad(attacked(found, likely), found)[0]
+
+        # where both predictions agree the divergence has no slope, hence the noise
+        noise = torch.randn(x.shape, generator=generator).to(x.device)
+        near = climbed(gradient, x, x + settings.noise * noise, settings)
+        return step(torch.cat([x, near]), labels)
+
+    return trades
+
+
+def on_weighted(
+    network: nn.Module,
+    means: dict[str, Tensor],
+    classes: int,
+    alpha: float | Tensor,
+    engine: Engine,
+    settings: Weighted,
+) -> Callable:
+    """Objective on adversarial images alone, in which a class counts the more, the more of its adversarial
+    images of the epoch so far were misclassified.
+
+    Counts begin anew with each epoch, so that a training that resumes after an epoch has lost none.
+    """
+    twin = shadow(network)
+
+    def attack_loss(x: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(_logits(twin, x, engine), labels, reduction="sum")
+
+    def loss(x: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits = _logits(network, x, engine)
+        total = F.cross_entropy(logits, labels, weight=weights)
+        return *regularised(total, means, labels, classes, alpha), logits.detach()
+
+    attacked, step = _compiled(attack_loss, engine), _compiled(loss, engine)
+    counts = torch.zeros(2, classes, device=engine.device)  # images seen, and misclassified
+    epoch = {"generator": None}  # type: dict[str, torch.Generator | None]
+
+    def weighted(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        if epoch["generator"] is not generator:  # every epoch has its own
+            epoch["generator"] = generator
+            counts.zero_()
+
+        def gradient(found: Tensor) -> Tensor:
+            found = found.detach().requires_grad_()
+            return torch.autograd.grad(attacked(found, labels), found)[0]
+
+        x = models.to_unit(pixels)
+        weights = 1 + settings.weight * counts[1] / counts[0].clamp(min=1)
+        total, si, logits = step(climbed(gradient, x, x, settings), labels, weights)
+        wrong = (logits.argmax(1) != labels).float()
+        counts[0].index_add_(0, labels, torch.ones_like(wrong))
+        counts[1].index_add_(0, labels, wrong)
+        return total, si
+
+    return weighted
+
+
 # One entry per kind of training, under the first word of its names. Only the entry of a run's own kind counts
 # in the fingerprint of its code.
 OBJECTIVES = {
@@ -223,6 +325,8 @@ OBJECTIVES = {
     "augmix": on_augmix,
     "pgd": on_adversarial,
     "l2": on_adversarial_l2,
+    "trades": on_trades,
+    "weighted": on_weighted,
 }  # type: dict[str, Callable]
 
 
@@ -246,7 +350,7 @@ def make(
         alpha: The training's alpha; a () tensor where it is changed between networks.
 
     Returns:
-        A function of uint8 pixels (n, c, h, w), labels (n,) and a generator on the CPU, from which only
-        AugMix draws, that gives the loss and mean selectivity without gradient.
+        A function of uint8 pixels (n, c, h, w), labels (n,) and a generator on the CPU, of its own for each
+        epoch, from which AugMix and TRADES draw, that gives the loss and mean selectivity without gradient.
     """
     return OBJECTIVES[kind(training)](network, means, classes, alpha, engine, training.variant_settings)

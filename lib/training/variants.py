@@ -51,12 +51,42 @@ class AdversarialL2(Adversarial):
     norm: str = "l2"
 
 
+@exempt
+@dataclass(frozen=True)
+class Trades:
+    """TRADES: cross-entropy on the image plus `beta` times the divergence KL(f(x) || f(x')) of the prediction
+    for an image x' near it, which signed steps have made large.
+
+    References:
+        Zhang et al. 2019, arXiv 1901.08573; β = 6 and the start in small noise are recalled of its code.
+    """
+
+    steps: int
+    step_size: float  # in pixels of [0, 1]
+    epsilon: float  # radius of the L-infinity ball
+    beta: float
+    noise: float = 0.001  # deviation of the Gaussian noise that the steps start from
+
+
+@exempt
+@dataclass(frozen=True)
+class Weighted:
+    """Adversarial training in which class k counts 1 + `weight` times its error, from 0 to 1, on the
+    adversarial images of the epoch so far. The formula is ours.
+    """
+
+    steps: int
+    step_size: float  # in pixels of [0, 1]
+    epsilon: float  # radius of the L-infinity ball
+    weight: float = 2.0
+
+
 # The paper's attack, 1e-4 a step (recalled), needs tens of steps to matter; the fast recipe takes as few as
 # possible (our choice).
 PGD_STEP = {"paper": 1e-4, "fast": 1 / 255, "tune": 1 / 255}
 
 
-Settings = AugMix | Adversarial | None  # those of every way of training
+Settings = AugMix | Adversarial | Trades | Weighted | None  # those of every way of training
 
 
 @dataclass(frozen=True)
@@ -71,7 +101,8 @@ class Variant:
             own.
         settings: What decides it, part of the key of a run; None for plain training.
         provenance: How sure it is that the paper did the same.
-        draws: Whether its loss draws random numbers on the CPU, which a captured step cannot hold.
+        draws: Whether its loss draws random numbers on the CPU, or keeps count in Python, which a captured
+            step cannot hold.
     """
 
     name: str
@@ -119,6 +150,33 @@ def _pgd_l2(name: str, recipe: str) -> Variant:
     return _in_ball(name, int(steps), float(radius), f"L2 {radius}", AdversarialL2)
 
 
+def _trades(name: str, recipe: str) -> Variant:
+    beta, rest = name.removeprefix("trades-").split("-", 1)
+    steps, radius = rest.split("-linf-")
+    epsilon = float(radius) / 255
+    return Variant(
+        name,
+        f"TRADES, β = {beta}, L∞ {radius}/255",
+        float("nan"),
+        Trades(int(steps), 2.5 * epsilon / int(steps), epsilon, beta=float(beta)),
+        "recalled: TRADES; number and size of the steps are our choice",
+        draws=True,
+    )
+
+
+def _weighted(name: str, recipe: str) -> Variant:
+    steps, radius = name.removeprefix("weighted-").split("-linf-")
+    epsilon = float(radius) / 255
+    return Variant(
+        name,
+        f"class weights, PGD, {steps} step{'' if steps == '1' else 's'}, L∞ {radius}/255",
+        float("nan"),
+        Weighted(int(steps), 2.5 * epsilon / int(steps), epsilon),
+        "choice: classes weighted by their error under attack",
+        draws=True,  # it starts each epoch anew, which a captured step would not notice
+    )
+
+
 # A whole number of at most four digits, and a radius above 0 that is written in one way only: without zeros
 # at its ends.
 _STEPS = "[1-9][0-9]{0,3}"
@@ -132,6 +190,14 @@ VARIANTS: dict[str, tuple[str, Callable[[str, str], Variant]]] = {
     f"pgd-{_STEPS}": ("pgd-K for adversarial training with K steps, such as pgd-4", _pgd),
     f"pgd-{_STEPS}-linf-{_RADIUS}": ("pgd-K-linf-R in the L∞ ball of R/255, such as pgd-3-linf-8", _pgd_linf),
     f"l2-pgd-{_STEPS}-{_RADIUS}": ("l2-pgd-K-R in the L2 ball of R, such as l2-pgd-3-0.5", _pgd_l2),
+    f"trades-[1-9][0-9]?-{_STEPS}-linf-{_RADIUS}": (
+        "trades-B-K-linf-R for TRADES with β = B, such as trades-6-3-linf-8",
+        _trades,
+    ),
+    f"weighted-{_STEPS}-linf-{_RADIUS}": (
+        "weighted-K-linf-R with classes weighted by their error, such as weighted-3-linf-8",
+        _weighted,
+    ),
 }
 
 

@@ -46,6 +46,7 @@ _FULL = 2.0  # |alpha| from which the colour is full; beyond it the paper calls 
 # colours of ways of training: plain as dark as alpha = 0, AugMix green, PGD from light pink to dark purple by
 # its steps; none of the latter is a colour of an alpha
 _AUGMIX, _PGD = "#12a07a", sns.color_palette("RdPu", as_cmap=True)
+_TRADES, _WEIGHTED = "#6b8e23", "#7a3fb0"
 # further colours that are not an alpha's: for what a figure points at, and for changes of accuracy from worse
 # to better
 POINTED, PALE, WRONG = "0.25", "0.75", "#b3341f"
@@ -148,6 +149,8 @@ def variant_colour(variant: str) -> tuple[float, float, float]:
     if variant == "augmix":
         return to_rgb(_AUGMIX)
     settings = variants.variant(variant).settings
+    if isinstance(settings, variants.Trades | variants.Weighted):
+        return to_rgb(_TRADES if isinstance(settings, variants.Trades) else _WEIGHTED)
     if not isinstance(settings, variants.Adversarial):
         return alpha_colour(0.0)[:3]
     steps = settings.steps
