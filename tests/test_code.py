@@ -504,7 +504,16 @@ ALL_CORRUPTION = {
 }
 ALL_ATTACKS = {
     f"{table} {model}"
-    for table in ("attack", "transfer", "image_attack", "image_transfer", "jacobian", "autoattack", "logits")
+    for table in (
+        "attack",
+        "transfer",
+        "image_attack",
+        "image_transfer",
+        "jacobian",
+        "autoattack",
+        "logits",
+        "logit_bias",
+    )
     for model in MODELS
 }
 ALL_INSIDE = {f"{table} {model}" for table in ("gradient", "dimensionality") for model in MODELS}

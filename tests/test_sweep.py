@@ -132,7 +132,7 @@ def test_a_grid_has_the_names_of_runs_made_one_by_one(write):
 COUNTS = {
     "digits": 21, "cifar10": 21, "cifar10-paper": 55, "tiny-imagenet-resnet18": 33,
     "digits-augmix-pgd": 15, "cifar10-augmix-pgd": 15, "cifar10-augmix-pgd-paper": 15,
-    "cifar10-second-round": 30, "cifar10-recipe-check": 6,
+    "cifar10-second-round": 30, "cifar10-recipe-check": 6, "classwise": 12,
 }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from lib.measurements.dimensionality import DIMENSIONALITY_TABLE, dimensionality
 from lib.measurements.gradient import GRADIENT_TABLE, gradient, with_gradients
 from lib.measurements.jacobian import JACOBIAN_TABLE, jacobian, with_jacobian
 from lib.measurements.layers import with_dimensions
+from lib.measurements.logit_bias import LOGIT_BIAS_TABLE, logit_bias
 from lib.measurements.logits import LOGITS_TABLE, logits
 from lib.measurements.measurement import Measurement
 from lib.measurements.selectivity import CLASS_MEANS_TABLE, SELECTIVITY_TABLE, class_means, selectivity
@@ -97,6 +98,13 @@ MEASUREMENTS = {
         "answers to FGSM, PGD, margin PGD and Temperature-PGD, image by image; on the first `limit` images",
         LOGITS_TABLE,
         {"limit": 2000, "epsilon": 8 / 255, "steps": 20, "restarts": 1, "seed": 0},
+    ),
+    "logit_bias": Measurement(
+        logit_bias,
+        "right answers by class with a logit bias tuned on other images, under PGD that knows it; on the "
+        "first `limit` images",
+        LOGIT_BIAS_TABLE,
+        {"limit": 2000, "epsilon": 8 / 255, "steps": 20, "seed": 0},
     ),
     "jacobian": Measurement(
         jacobian,
