@@ -13,7 +13,9 @@ LEVELS = np.array([60, 55, 50, 45, 40, 35, 30, 25, 20, 15.0])
 BY_ID = {one.id: one for one in classwise.CLAIMS}
 
 
-def rows(attack, accuracies, *, variant="pgd-3-eps8", inverse=np.nan, margin=0.0, norm=1.0, seeds=(0, 1, 2)):
+def rows(
+    attack, accuracies, *, variant="pgd-3-linf-8", inverse=np.nan, margin=0.0, norm=1.0, seeds=(0, 1, 2)
+):
     return pd.concat([
         pd.DataFrame({
             "variant": variant,
@@ -56,7 +58,7 @@ PLANTED = {
         "CW-2",
         [
             rows("pgd", LEVELS), rows("fgsm", LEVELS + 2), strong(WEAK_LOSE),
-            rows("pgd", LEVELS + 1, variant="trades-6-3-eps8"), rows("fgsm", LEVELS, variant="trades-6-3-eps8"),
+            rows("pgd", LEVELS + 1, variant="trades-6-3-linf-8"), rows("fgsm", LEVELS, variant="trades-6-3-linf-8"),
         ],
         "reproduced",
     ),
@@ -64,7 +66,7 @@ PLANTED = {
         "CW-2",
         [
             rows("pgd", LEVELS), rows("fgsm", LEVELS[::-1]),
-            rows("pgd", LEVELS[::-1], variant="trades-6-3-eps8"),
+            rows("pgd", LEVELS[::-1], variant="trades-6-3-linf-8"),
         ],
         "not reproduced",
     ),
@@ -95,7 +97,7 @@ PLANTED = {
     "CW-6, both help": (
         "CW-6",
         [
-            strong(LEVELS), strong(FLAT, variant="weighted-3-eps8"),
+            strong(LEVELS), strong(FLAT, variant="weighted-3-linf-8"),
             rows("untuned", LEVELS), rows("tuned", FLAT),
         ],
         "reproduced",
@@ -103,7 +105,7 @@ PLANTED = {
     "CW-6, the bias does not": (
         "CW-6",
         [
-            strong(LEVELS), strong(FLAT, variant="weighted-3-eps8"),
+            strong(LEVELS), strong(FLAT, variant="weighted-3-linf-8"),
             rows("untuned", FLAT), rows("tuned", LEVELS),
         ],
         "not reproduced",

@@ -72,7 +72,10 @@ def test_what_is_no_alpha_has_no_colour_of_an_alpha():
     others = {
         "AugMix": style.variant_colour("augmix"),
         **{f"PGD, {steps} steps": style.variant_colour(f"pgd-{steps}") for steps in (1, 2, 4, 10, 40)},
-        **{name: style.variant_colour(name) for name in ("pgd-7-eps8", "trades-6-7-eps8", "weighted-7-eps8")},
+        **{
+            name: style.variant_colour(name)
+            for name in ("pgd-3-linf-8", "trades-6-3-linf-8", "weighted-3-linf-8")
+        },
         "worst change": style.CHANGE(0.05),
         "best change": style.CHANGE(0.95),
         "wrong": style.WRONG,

@@ -310,11 +310,14 @@ def test_variants_train_resume_and_repeat_to_the_bit(variant, digits, monkeypatc
 
 def test_every_variant_has_an_objective():
     assert [
-        objective.kind(tiny(variant)) for variant in ("plain", "augmix", "pgd-7", "l2-pgd-7-0.5", "trades-6-7-linf-8", "weighted-7-linf-8")
+        objective.kind(tiny(variant))
+        for variant in ("plain", "augmix", "pgd-7", "l2-pgd-7-0.5", "trades-6-7-linf-8", "weighted-7-linf-8")
     ] == list(objective.OBJECTIVES)
 
 
-@pytest.mark.parametrize("variant", ["plain", "augmix", "pgd-1", "l2-pgd-2-0.5", "trades-6-1-linf-8", "weighted-1-linf-8"])
+@pytest.mark.parametrize(
+    "variant", ["plain", "augmix", "pgd-1", "l2-pgd-2-0.5", "trades-6-1-linf-8", "weighted-1-linf-8"]
+)
 def test_low_precision_stays_near(variant, some):
     losses = []
     for low in (False, True):

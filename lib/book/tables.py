@@ -15,7 +15,7 @@ from lib.papers.claim import LEAST_SEEDS
 from lib.papers.statistics import t_interval
 from lib.training import variants
 from lib.training.recipe import FAST, PROVENANCE, RECIPES, Training
-from lib.training.variants import PGD_STEP, Adversarial, AdversarialL2, AugMix
+from lib.training.variants import PGD_STEP, Adversarial, AdversarialL2, AugMix, Trades, Weighted
 
 
 def estimate(values: pd.Series, form: str) -> str:
@@ -313,5 +313,17 @@ def variant_settings(trainings: list[Training]) -> pd.DataFrame:
             ("PGD: start", "the image itself, no random start", "choice"),
             ("PGD: network while attacking", "evaluation mode: running statistics in batch norm", "choice"),
             ("PGD: trained on", "adversarial images alone, made anew at every minibatch", "choice"),
+        ]
+    for one in (one for one in found if isinstance(one, Trades | Weighted)):
+        name = "TRADES" if isinstance(one, Trades) else "class weights"
+        rows += [
+            (
+                f"{name}: attack",
+                f"{one.steps} steps of {_pixels(one.step_size)} in {_pixels(one.epsilon)}, L∞",
+                "choice",
+            ),
+            (f"{name}: β", f"{one.beta:g}", "recalled of its own code")
+            if isinstance(one, Trades)
+            else (f"{name}: of a class", f"1 + {one.weight:g} × its error in the epoch so far", "choice"),
         ]
     return pd.DataFrame(rows, columns=["", "here", "as in the paper?"])

@@ -41,9 +41,9 @@ CONSISTENT = 0.5  # rank correlation above which patterns count as consistent
 MATCHED, UNTUNED, TUNED = "matched", "untuned", "tuned"
 MASKED, RETRAINED = "masked", "retrained"
 METHODS = (("fgsm", None), ("pgd", None), ("margin", None), ("t-pgd", STRONG))
-IN_BALL = r"pgd-\d+-eps\d+"  # ways of training that the rules call adversarial
-WEIGHTED = r"weighted-\d+-eps\d+"
-WHOLE = rf"{IN_BALL}|trades-\d+-\d+-eps\d+"  # adversarial training without further measures
+IN_BALL = r"pgd-\d+-linf-[\d.]+"  # ways of training that the rules call adversarial
+WEIGHTED = r"weighted-\d+-linf-[\d.]+"
+WHOLE = rf"{IN_BALL}|trades-\d+-\d+-linf-[\d.]+"  # adversarial training without further measures
 
 WRITTEN = (
     "2026-11-30, before any network was trained for it; a pilot of ours on one small network was known "
@@ -253,7 +253,7 @@ def _mean_accuracy(one: pd.DataFrame) -> pd.Series:
 # ---- claims ------------------------------------------------------------------------------------------------
 
 _ADVERSARIAL = (
-    "needs adversarially trained networks (pgd-K-epsR) with the table `logits`, which "
+    "needs adversarially trained networks (pgd-K-linf-R) with the table `logits`, which "
     "sweeps/classwise.yml makes"
 )
 
@@ -267,7 +267,7 @@ CLAIMS = (
         unit="points²",
         statistic=beyond_control,
         written=WRITTEN,
-        shown=("15-class-by-class", "fig-classes"),
+        shown=("17-class-by-class", "fig-classes"),
         caution="differences that a plain network shows at the same mean are not counted: they may come "
         "from some classes being hard",
         lacks=_ADVERSARIAL,
@@ -280,7 +280,7 @@ CLAIMS = (
         f"under an attack, minus {CONSISTENT}",
         statistic=consistent,
         written=WRITTEN,
-        shown=("15-class-by-class", "fig-ranks"),
+        shown=("17-class-by-class", "fig-class-ranks"),
         caution="attacks on one network see the same images, so they agree in part for that reason",
         lacks=_ADVERSARIAL,
     ),
@@ -292,7 +292,7 @@ CLAIMS = (
         "the stronger half: in points, as a share of what survived PGD, and as rise of the logit margin",
         statistic=from_the_weak,
         written=WRITTEN,
-        shown=("15-class-by-class", "fig-gain"),
+        shown=("17-class-by-class", "fig-class-gain"),
         caution="a class of 10 % can lose 10 points and no more, one of 60 % loses a smaller share for the "
         "same points: the claim counts as reproduced on all three scales or not at all",
         lacks=_ADVERSARIAL,
@@ -305,7 +305,7 @@ CLAIMS = (
         "those under PGD",
         statistic=enlarges,
         written=WRITTEN,
-        shown=("15-class-by-class", "fig-temperature"),
+        shown=("17-class-by-class", "fig-temperature"),
         caution="the plain form fakes a large disparity where it underflows, and is never read",
         lacks=_ADVERSARIAL,
     ),
@@ -318,7 +318,7 @@ CLAIMS = (
         unit="points",
         statistic=beats,
         written=WRITTEN,
-        shown=("15-class-by-class", "fig-temperature"),
+        shown=("17-class-by-class", "fig-temperature"),
         caution="PGD on the margin beats PGD too: whether the temperature adds to that is shown, not judged",
         lacks=_ADVERSARIAL,
     ),
@@ -331,9 +331,9 @@ CLAIMS = (
         unit="points",
         statistic=helps_the_worst,
         written=WRITTEN,
-        shown=("15-class-by-class", "fig-worst"),
+        shown=("17-class-by-class", "fig-worst-class"),
         caution="what the paper changes is recalled, weakly; the mean over classes stands beside it",
-        lacks="needs networks with class weights (weighted-K-epsR) beside adversarially trained ones, and "
+        lacks="needs networks with class weights (weighted-K-linf-R) beside adversarially trained ones, and "
         "the tables `logits` and `logit_bias`; sweeps/classwise.yml makes them",
     ),
     Claim(
@@ -346,7 +346,7 @@ CLAIMS = (
         unit="points",
         statistic=homes,
         written=WRITTEN,
-        shown=("15-class-by-class", "fig-confusion"),
+        shown=("17-class-by-class", "fig-confusion"),
         caution="leaving out a logit is no training: its share is shown, not judged",
         lacks="needs an adversarially trained network without the confused class (`--without`) with the "
         "table `logits`",
@@ -358,7 +358,7 @@ CLAIMS = (
         rule="rank correlation over classes of accuracy under PGD with the norm of the class's weights",
         statistic=follows_norm,
         written=WRITTEN,
-        shown=("15-class-by-class", "fig-norms"),
+        shown=("17-class-by-class", "fig-classes"),
         caution="ten classes a seed say little: a correlation below 0.63 is within chance",
         lacks=_ADVERSARIAL,
     ),
@@ -371,7 +371,7 @@ CLAIMS = (
         unit="points",
         statistic=has_its_ends,
         written=WRITTEN,
-        shown=("15-class-by-class", "fig-temperature"),
+        shown=("17-class-by-class", "fig-temperature"),
         caution="of the safe form; the plain one is shown to depart",
         lacks=_ADVERSARIAL,
     ),
