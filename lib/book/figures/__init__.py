@@ -8,6 +8,15 @@ from lib.book.figures.average import (
     corrupted_and_clean,
     corrupted_examples,
 )
+from lib.book.figures.classes import (
+    class_bars,
+    class_gains,
+    class_ranks,
+    classes_and_alpha,
+    confusions,
+    temperature_curves,
+    worst_and_mean,
+)
 from lib.book.figures.explore import explored, explorer, interactive, show_interactive
 from lib.book.figures.forest import forest
 from lib.book.figures.headline import headline
@@ -60,8 +69,8 @@ from lib.book.figures.worst import (
 
 __all__ = [
     "ALPHA_LABEL",
-    "SI_LABEL",
     "Link",
+    "SI_LABEL",
     "accuracy_and_selectivity",
     "accuracy_by_corruption",
     "accuracy_by_strength",
@@ -78,6 +87,11 @@ __all__ = [
     "change_and_change",
     "change_by_corruption",
     "change_in_directions",
+    "class_bars",
+    "class_gains",
+    "class_ranks",
+    "classes_and_alpha",
+    "confusions",
     "corrupted_and_alpha",
     "corrupted_and_clean",
     "corrupted_examples",
@@ -107,8 +121,10 @@ __all__ = [
     "show_ledger",
     "show_table",
     "survival",
+    "temperature_curves",
     "transferred_and_alpha",
     "variant_colour",
     "variant_key",
     "weights_in_atoms",
+    "worst_and_mean",
 ]

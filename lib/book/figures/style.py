@@ -51,6 +51,7 @@ _TRADES, _WEIGHTED = "#6b8e23", "#7a3fb0"
 # to better
 POINTED, PALE, WRONG = "0.25", "0.75", "#b3341f"
 CHANGE = sns.color_palette("PRGn", as_cmap=True)
+SHADES = sns.color_palette("Greys", as_cmap=True)  # for shares and correlations
 # steps of PGD at the middle of its colour ramp: 1, 2 and 4 steps can be told apart, and so can 10, 20 and 40
 _HALF_STEPS = 3
 # dashes for each alpha, in order, where colours are ways of training

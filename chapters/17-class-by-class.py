@@ -1,0 +1,295 @@
+# %% [markdown]
+# # Class by class
+#
+# **Key points**
+#
+# - A mean over classes hides who is robust. Of the plain networks here, the worst class is {glue:text}`clean-worst` on clean images and {glue:text}`pgd-worst` under PGD.
+# - *Ours:* at the same mean accuracy under attack, classes are compared over α. Accuracy of classes under attack correlates with that on corrupted images by
+#   {glue:text}`with-corrupted`, and with class support, the selectivity that speaks for a class, by {glue:text}`with-support`.
+# - The claims of a companion paper {cite}`tian2021analysis` are about networks that are trained to be robust: {glue:text}`networks`
+#
+# *Run time: seconds from the cache. On the digits, the tables that need attacks are made in a rerun, on few images, in about a minute.*
+#
+# **Question.** Who pays for a stronger attack? The paper says that adversarially trained networks differ remarkably among classes, whatever the attack and the
+# defence, and that stronger attacks gain mainly on the vulnerable ones. Its attack, *Temperature-PGD*, is PGD with a temperature on each image's predictions.
+#
+# | | if the paper is right | if it is not |
+# |---|---|---|
+# | **a stronger attack** | gains on the classes that are weak already: their accuracy falls *more*, in points, as a share, and in logits | gains on the classes that have more to lose, or on all alike |
+# | **the pattern of classes** | is the *same* for every attack and training | depends on the attack or the training |
+#
+# Only the paper's abstract and introduction were read, so none of its numbers stand here. *Established* are the statements of the claims; the formula of
+# Temperature-PGD is *ours*: PGD on $T \log \sum_{k \ne y} \exp(z_k / T) - z_y$, which is the cross-entropy's direction at T = 1 and the margin's as T goes to 0. The plain
+# form, the cross-entropy of z / T in float32, points the same way until it underflows.
+
+# %% tags=["parameters"]
+dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
+model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
+recipe: str = "fast"  # fast or paper
+
+# %%
+import pandas as pd
+
+from lib import papers, runs
+from lib.book import chapter, classes, figures, prose, tables
+
+here = chapter.parameters(globals())
+from IPython.display import Markdown, display
+from myst_nb import glue
+
+from lib.measurements import logits
+from lib.measurements.strengths import strengths_for
+from lib.papers import classwise
+from lib.papers import classwise_statistics as over_classes
+
+figures.setup()
+attacked, _, _ = [runs.table(name, here.trainings) for name in ("attack", "corruption", "selectivity")]
+found, ball, label = classes.gathered(here), strengths_for(here.dataset).ball, classes.strength_words(here)
+summary = classes.over_alpha(here, runs.summary(here.trainings))
+middle = min(here.alphas, key=abs)  # the prose is about the networks closest to plain cross-entropy
+trained = found.images.variant.nunique() if len(found.images) else 0
+glue("networks", f"{trained} ways of training are cached." if trained else "none is cached yet, so they are *not tested*, and the figures below are about plain networks.", display=False)
+glue("setting", here.setting, display=False)
+glue("n", f"{len(summary)}", display=False)
+glue("devices", prose.machines(summary), display=False)
+glue("radius", label, display=False)
+
+# %% [markdown]
+# *Shown here: {glue:text}`n` plain networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`13-runs`. Accuracies of classes are in percent.
+# Class-wise variance is the mean squared distance of classes from their mean, in points²; disparity is the largest accuracy minus the smallest.*
+
+# %% tags=["remove-input"]
+if found.missing:
+    display(Markdown(
+        f"**{len(found.missing)} networks that are trained to be robust are not cached.** On CIFAR-10, `python -m lib sweep sweeps/classwise.yml` makes them with all tables; one of "
+        f"each kind:\n\n```bash\n" + "\n".join(found.missing) + "\n```"
+    ))
+
+# %% [markdown]
+# ## Classes, clean and under attack
+#
+# Each class of a network is a tenth of its images on these data sets, so a class is known less well than the mean.
+
+# %% tags=["hide-input"]
+kinds = {"clean": "clean", "ball-cross-entropy": "PGD", "ball-margin": "margin PGD", "ball-temperature": "Temperature-PGD"}
+vectors = classes.class_vectors(attacked, kinds, ball)
+names = classes.ordered(here.dataset, list(vectors.columns))
+long = vectors.loc[[middle]].reset_index().melt(["alpha", "seed", "attack"], var_name="class", value_name="accuracy")
+rows = long[long.attack != "margin PGD"].assign(panel=f"plain, α = {prose.number(middle, 'g')}, radius {label}")
+if len(found.classes):
+    robust = found.classes[found.classes.attack.isin(["clean", "pgd"]) | ((found.classes.attack == "t-pgd") & (found.classes.inverse_temperature == logits.STRONG))]
+    rows = pd.concat([rows, robust.assign(panel=robust.variant, attack=robust.attack.replace({"pgd": "PGD", "t-pgd": "Temperature-PGD"}))])
+mean = vectors.xs(middle, level="alpha").groupby("attack", sort=False).mean()
+lowest = {attack: (row.idxmin(), row.min(), row.max()) for attack, row in mean.iterrows()}
+figures.show(
+    figures.class_bars(rows, names),
+    name="fig-classes",
+    alt=f"""Bars of accuracy for each class, clean and under attack. Plain networks at α = {prose.number(middle, "g")}: clean, the worst class is {lowest["clean"][0]} with {lowest["clean"][1]:.0f}
+    percent; under PGD it is {lowest["PGD"][0]} with {lowest["PGD"][1]:.0f}, while the best has {lowest["PGD"][2]:.0f}.""",
+    caption=f"""Accuracy of each class; bars are means over seeds, dots single networks; {here.setting}. Temperature-PGD of the plain networks measures T in standard deviations of an
+    image's logits. Networks that are trained to be robust stand below where they are cached.""",
+)
+spreads = pd.DataFrame({attack: over_classes.spread(row.to_numpy())._asdict() for attack, row in mean.iterrows()}).T
+for attack, name in (("clean", "clean"), ("PGD", "pgd")):
+    glue(f"{name}-worst", f"{lowest[attack][0]} ({lowest[attack][1]:.0f} %)", display=False)
+    glue(f"{name}-gap", f"{spreads.disparity[attack]:.0f}", display=False)
+    glue(f"{name}-variance", f"{spreads.variance[attack]:.0f}", display=False)
+
+# %% [markdown]
+# Of the plain networks, the worst class is {glue:text}`clean-worst` on clean images and {glue:text}`pgd-worst` under PGD of radius {glue:text}`radius`. The disparity is
+# {glue:text}`clean-gap` and {glue:text}`pgd-gap` points, class-wise variance {glue:text}`clean-variance` and {glue:text}`pgd-variance` points². That alone does not show that robustness is
+# unequal: the mean has fallen too, and a proportion in the middle varies most. So CW-1 compares an adversarially trained network with a plain one of the same seed, attacked at
+# the radius at which its mean is the same.
+
+# %% tags=["hide-input"]
+if len(found.classes):
+    shown = found.classes[found.classes.attack.isin(["clean", "fgsm", "pgd", "margin", classwise.MATCHED]) | (found.classes.inverse_temperature == logits.STRONG)]
+    spread = shown.groupby(["variant", "attack", "seed"], sort=False).accuracy.apply(lambda own: pd.Series(over_classes.spread(own.to_numpy())._asdict())).unstack()
+    words = {"mean": "mean, %", "variance": "class-wise variance", "disparity": "disparity, points", "lowest": "worst class, %"}
+    figures.show_table(pd.DataFrame([
+        {"training": way, "attack": attack} | {words[one]: tables.estimate(own[one], ".1f") for one in words} for (way, attack), own in spread.groupby(["variant", "attack"], sort=False)
+    ]))
+
+# %% [markdown]
+# ## What is taken for what
+#
+# CW-7 says that many images can be attacked towards one similar class alone. The cheap question: of the images taken for the class that theirs is most confused with, how many return
+# once that class's logit is left out? The true one: how many withstand the attack once the network is *trained* without it?
+
+# %% tags=["hide-input"]
+small = [one for one in here.trainings if one.alpha == middle]
+pictured = found.images if len(found.images) else classes.logits_of(small, make=classes.MADE if here.dataset == "digits" else 0, epsilon=ball)
+way = min(pictured.variant) if len(pictured) else ""
+pictured = pictured[pictured.variant == way] if way else pictured
+first = classes.one_row(pictured, min(pictured.seed), logits.PGD) if way else None
+if first:
+    spots = over_classes.confusion(logits.labels_of(first), logits.predicted(first), len(logits.classes_of(first)))
+    known = logits.classes_of(first)
+    source, confused = over_classes.most_confused(spots)
+    figures.show(
+        figures.confusions(spots, known, classes.ordered(here.dataset, known)),
+        name="fig-confusion",
+        alt=f"""Heat map of confusion under PGD; the darkest cell off the diagonal is {known[source]} taken for {known[confused]}, {spots[source, confused]:.0f} percent.""",
+        caption=f"""What images of a class are taken for under PGD, percent of the class; one network ({way}, seed {min(pictured.seed)}), the first {first["images"]:,} images, cells
+        below half a percent left empty.""",
+    )
+    away, back = over_classes.homing(logits.all_logits(first), logits.labels_of(first), source, confused)
+    glue("homing", f"Of {away} images of class {known[source]} that are taken for {known[confused]}, {back} return to their class without that logit.", display=False)
+else:
+    glue("homing", "No network here has its logits cached, so the heat map is left out.", display=False)
+
+# %% [markdown]
+# {glue:text}`homing`
+#
+# ## The temperature, and what underflow fakes
+#
+# All attacks take the same number of steps from the same random start. If the plain form leaves more images right than the safe one at the same T, that is no robustness: its
+# gradient is 0 in float32, and the attack stands still.
+
+# %% tags=["hide-input"]
+rows = classes.by_class(pictured)
+if len(rows):
+    curves = dict(classes.temperature_curve(rows))
+    lines = {name: float(rows[rows.attack == attack].accuracy.mean()) for name, attack in (("PGD", "pgd"), ("margin PGD", "margin"), ("FGSM", "fgsm"))}
+    floor = classes.standing(here)
+    lines |= {"AutoAttack": float(floor[floor.variant == way].accuracy.mean())} if len(floor) and (floor.variant == way).any() else {}
+    cosines = {form: pictured[pictured.attack == attack].groupby("inverse_temperature").cosine.mean() for form, attack in (("safe", "t-pgd"), ("plain", "t-pgd-plain"))}
+    cold, stuck = curves["safe"].columns[-1], pictured[pictured.attack == "t-pgd-plain"].groupby("inverse_temperature").zero_gradient.mean()
+    figures.show(
+        figures.temperature_curves(curves, lines, cosines),
+        name="fig-temperature",
+        alt=f"""Left, accuracy against 1/T: at 1/T = {cold:g} the safe form leaves {curves["safe"][cold].mean():.1f} percent, the plain one {curves["plain"][cold].mean():.1f}, margin PGD
+        {lines["margin PGD"]:.1f}. Right, the cosine with the margin's gradient: {cosines["safe"][cold]:.3f} and {cosines["plain"][cold]:.3f} there.""",
+        caption=f"""Accuracy against 1/T for both forms of Temperature-PGD (left), and the cosine between their gradients and the margin's at the clean images (right); {way} training,
+        {pictured.seed.nunique()} networks, {int(pictured["images"].max()):,} images, {int(pictured.steps.max())} steps, radius {255 * pictured.epsilon.max():g}/255; bands from the lowest seed to the highest.""",
+    )
+    glue("forms", f"At 1/T = {cold:g} the plain form leaves {prose.number(curves['plain'][cold].mean() - curves['safe'][cold].mean(), '+.1f')} points against the safe one; its gradient is exactly 0 on {stuck[cold]:.0f} of the right images.", display=False)
+else:
+    glue("forms", "Nothing to show before a table `logits` is cached.", display=False)
+
+# %% [markdown]
+# {glue:text}`forms`
+#
+# ## Who pays for the stronger attack
+#
+# Points favour classes that have much to lose, shares those that have little; the rise of the margin, in logits, knows neither ceiling nor floor. So CW-3 is asked on all three, and
+# classes are ordered by the mean of their accuracy before and after.
+
+# %% tags=["hide-input"]
+parts = []
+for (name, seed), own in pictured.groupby(["variant", "seed"], sort=False) if len(pictured) else ():
+    weak, strong = classes.one_row(own, seed, logits.PGD), classes.one_row(own, seed, logits.SAFE, logits.STRONG)
+    bits = [logits.per_image.unpacked(one) for one in (weak, strong)]
+    some = over_classes.gains(logits.labels_of(weak), *bits, logits.margins(weak), logits.margins(strong), len(logits.classes_of(weak)))
+    parts.append(some.assign(variant=name, seed=seed, p=over_classes.mcnemar(*bits).p))
+if parts:
+    gained = pd.concat(parts)
+    tests = ", ".join(f"{one.p.iloc[0]:.2g}" for one in parts)
+    leaning = {scale: over_classes.weak_over_strong(gained.accuracy, gained[scale]) for scale in over_classes.SCALES}
+    figures.show(
+        figures.class_gains(gained),
+        name="fig-class-gain",
+        alt=f"""Three panels, gain of Temperature-PGD over PGD against the accuracy of a class. The weaker half gains more by {leaning["points"]:+.1f} points, {leaning["share"]:+.1f}
+        percent of what survived, and {leaning["margin"]:+.2f} logits.""",
+        caption=f"""What Temperature-PGD (1/T = {logits.STRONG:g}, safe form) gains over PGD, a point a class and network, {len(parts)} networks. McNemar's test of both on the same images, p:
+        {tests}.""",
+    )
+
+# %% [markdown]
+# ## Is the pattern the same?
+#
+# Rank correlations of the class vectors of plain networks over attacks and α, seed by seed and then averaged; those of networks that are trained to be robust are in the rule of CW-2.
+
+# %% tags=["hide-input"]
+picked = vectors[[alpha in (min(here.alphas), middle, max(here.alphas)) for alpha in vectors.index.get_level_values("alpha")]]
+stacked = [over_classes.rank_matrix(own.droplevel("seed")) for _, own in picked.groupby(level="seed")]
+wanted = [index for index in stacked[0].index if all(index in one.index for one in stacked)]
+matrix = sum(one.loc[wanted, wanted].fillna(0) for one in stacked) / len(stacked)
+matrix.index = matrix.columns = [f"α = {prose.number(alpha, 'g')}, {attack}" for alpha, attack in wanted]
+same = {attack: matrix.loc[f"α = {prose.number(middle, 'g')}, {attack}", f"α = {prose.number(middle, 'g')}, PGD"] for attack in ("clean", "margin PGD", "Temperature-PGD")}
+figures.show(
+    figures.class_ranks(matrix),
+    name="fig-class-ranks",
+    alt=f"""Heat map of rank correlations between class vectors. At α = {prose.number(middle, "g")}, PGD agrees with margin PGD by {same["margin PGD"]:.2f} and with clean accuracy by {same["clean"]:.2f}.""",
+    caption=f"""Spearman's correlation over classes between the accuracies of plain networks under attacks of radius {label}, mean over {len(stacked)} seeds; {here.setting}. Networks of which
+    nothing is left at this radius have no ranks and count as 0.""",
+)
+for attack, name in (("clean", "clean"), ("margin PGD", "margin"), ("Temperature-PGD", "temperature")):
+    glue(f"rank-{name}", prose.number(same[attack], ".2f"), display=False)
+
+# %% [markdown]
+# At the middle α, class accuracy under PGD correlates with that under margin PGD by {glue:text}`rank-margin`, under Temperature-PGD by {glue:text}`rank-temperature`, and on clean images by
+# {glue:text}`rank-clean`. Attacks on one network see the same images, so part of that agreement is theirs.
+#
+# ## What helps the worst class
+#
+# Class weights by robust error in training, and a bias on the logits that is tuned on one half of the images, judged on the other, and known to the attack (CW-6).
+
+# %% tags=["hide-input"]
+points = []
+for (name, attack, seed), own in found.classes.groupby(["variant", "attack", "seed"], sort=False) if len(found.classes) else ():
+    if attack in (classwise.TUNED, classwise.UNTUNED) or (attack == "t-pgd" and name.startswith(("pgd", "weighted"))):
+        own = own if attack != "t-pgd" else own[own.inverse_temperature == logits.STRONG]
+        spots = over_classes.spread(own.accuracy.to_numpy())
+        points.append({"fix": f"{name}, {attack}", "seed": seed, "mean": spots.mean, "worst": spots.lowest})
+if points:
+    figures.show(
+        figures.worst_and_mean(pd.DataFrame(points)),
+        name="fig-worst-class",
+        alt="Accuracy of the worst class against the mean over classes, a point a network and change, with and without class weights and a logit bias.",
+        caption=f"""Accuracy of the worst class against the mean over classes, {len(points)} networks and changes. Class weights under Temperature-PGD, the bias under margin PGD.""",
+    )
+else:
+    display(Markdown("*Needs the networks and tables of `sweeps/classwise.yml`; nothing of them is cached.*"))
+
+# %% [markdown]
+# ## Over α (ours)
+#
+# None of this is in the papers. Networks over α are compared at the radius at which PGD leaves them the same mean over classes, {glue:text}`level` %: is robustness then spread alike
+# (CW-X1)? Does the class that suffers under attack suffer under corruptions (CW-X2)? And do classes that more selectivity speaks for withstand more (CW-X3)? Whether the accuracy itself
+# survives attacks that do not depend on how sure a network is (CW-X4) is asked in {doc}`04-worst-case`.
+
+# %% tags=["hide-input"]
+panels = {"class_variance": "class-wise variance (points²)", "with_corrupted": "rank correlation:\nattacked, corrupted", "with_support": "rank correlation:\nattacked, class support"}
+level = classes.LEVEL
+means = summary.groupby("alpha")[[*panels, "class_disparity", "worst_accuracy"]].mean()
+figures.show(
+    figures.classes_and_alpha(summary, panels),
+    name="fig-classes-alpha",
+    alt=f"""Three panels against α. At {prose.number(means.index[0], "g")}, {prose.number(middle, "g")} and {prose.number(means.index[-1], "g")}: class-wise variance
+    {", ".join(f"{prose.number(means.class_variance[a], '.0f')}" for a in (means.index[0], middle, means.index[-1]))}; correlation with accuracy on corrupted images
+    {", ".join(f"{prose.number(means.with_corrupted[a], '.2f')}" for a in (means.index[0], middle, means.index[-1]))}.""",
+    caption=f"""Classes of networks over α at the radius at which PGD leaves {level:g} % on average, interpolated between radii: class-wise variance, and rank correlations over classes with accuracy on
+    corrupted images and with class support; a point a network, {len(summary)} networks, intervals 95 %, t, over seeds; {here.setting}.""",
+)
+glue("level", f"{level:g}", display=False)
+figures.show_table(pd.DataFrame([
+    {"α": prose.number(alpha, "g"), "radius, /255": tables.estimate(own.radius, ".2f"), "class-wise variance": tables.estimate(own.class_variance, ".0f"),
+     "disparity, points": tables.estimate(own.class_disparity, ".0f"), "worst class, %": tables.estimate(own.worst_accuracy, ".1f"),
+     "which": ", ".join(sorted({name for name in own.worst.dropna() if name})), "with corrupted": tables.estimate(own.with_corrupted, ".2f"), "with support": tables.estimate(own.with_support, ".2f")}
+    for alpha, own in summary.groupby("alpha")
+]))
+low = summary.pivot(index="seed", columns="alpha", values="class_variance")
+glue("low-change", tables.estimate(low[min(here.alphas)] - low[middle], "+.0f"), display=False)
+glue("with-corrupted", tables.estimate(summary[summary.alpha == middle].with_corrupted, ".2f"), display=False)
+glue("with-support", tables.estimate(summary[summary.alpha == middle].with_support, ".2f"), display=False)
+
+# %% [markdown]
+# At the same mean under attack, class-wise variance of the lowest α minus that of the middle one is {glue:text}`low-change` points². At the middle α, accuracy of classes under attack
+# correlates with that on corrupted images by {glue:text}`with-corrupted`, and with class support (the selectivity of the units that prefer a class, as a share of the layer's, mean over
+# layers) by {glue:text}`with-support`. A network that does not reach the mean at all, as at high α, is not shown. What this does not show: that selectivity is what makes a class weak.
+#
+# ## Verdicts
+#
+# The rules were written before any of the networks that they are about was trained. {glue:text}`rule`
+
+# %% tags=["hide-input"]
+glue("rule", papers.RULE, display=False)
+ledger = classwise.ledger(found.classes)
+figures.show_table(ledger.assign(ours=ledger.ours.str.replace("; ", "\n"))[["id", "claim", "certainty", "verdict", "ours"]])
+figures.show_table(pd.DataFrame([{"id": one.id, "statistic": one.rule, "to be read with care": one.caution} for one in classwise.CLAIMS]))
+
+# %% [markdown]
+# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.
