@@ -50,7 +50,7 @@ found, ball, label = classes.gathered(here), strengths_for(here.dataset).ball, c
 summary = classes.over_alpha(here, runs.summary(here.trainings))
 middle = min(here.alphas, key=abs)  # the prose is about the networks closest to plain cross-entropy
 trained = found.images.variant.nunique() if len(found.images) else 0
-glue("networks", f"{trained} ways of training are cached." if trained else "none is cached yet, so they are *not tested*, and the figures below are about plain networks.", display=False)
+glue("networks", f"{trained} ways of training are cached." if trained else "none is cached yet, so they are not tested, and the figures below are about plain networks.", display=False)
 glue("setting", here.setting, display=False)
 glue("n", f"{len(summary)}", display=False)
 glue("devices", prose.machines(summary), display=False)
@@ -63,8 +63,8 @@ glue("radius", label, display=False)
 # %% tags=["remove-input"]
 if found.missing:
     display(Markdown(
-        f"**{len(found.missing)} networks that are trained to be robust are not cached.** On CIFAR-10, `python -m lib sweep sweeps/classwise.yml` makes them with all tables; one of "
-        f"each kind:\n\n```bash\n" + "\n".join(found.missing) + "\n```"
+        f"**Networks that are trained to be robust are missing, of {len(found.missing)} kinds.** On CIFAR-10, `python -m lib sweep sweeps/classwise.yml` makes them with all tables but "
+        f"those of CW-7; one of each kind:\n\n```bash\n" + "\n".join(found.missing) + "\n```"
     ))
 
 # %% [markdown]

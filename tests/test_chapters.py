@@ -155,6 +155,7 @@ DEFINED = {
     "14-speed": {"A ratio of 2": "explains a ratio", "(target: 8)": "a target", "23 α, 20 seeds and 200 epochs": "the paper's study, as assumed"},
     "12-rerun": {"α = 0.7": "of the command below it"},
     "08-explorer": {"95 %": "the share of variance that defines the measure"},
+    "17-class-by-class": {"intervals 95 %, t": "the kind of interval", "below half a percent": "where cells stay empty"},
 }  # fmt: skip
 NUMBER = re.compile(r"(?<![\w./-])[−+-]?\d+(?:[.,/]\d+)*(?:e-?\d+)?(?!\w)")
 _COUNT = """two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand half

@@ -78,14 +78,14 @@ def logits_of(trainings: Sequence[Training], *, make: int = 0, **settings: Any) 
 
     Args:
         trainings: Networks; those that are not cached are left out.
-        make: Where the table of a network is missing and its weights are here: number of images on which it
-            is made now; 0 for none.
+        make: Where no table is cached: number of images on which that of the first network whose weights are
+            here is made now; 0 for none.
         settings: As in `runs.table`.
     """
     found = [cached("logits", list(trainings), **settings)]
     if make and not runs.frozen():
         missing = set(runs.missing(trainings))
-        here = [one for one in trainings if one not in missing and _kept(one)]
+        here = [one for one in trainings if one not in missing and _kept(one)][:1]
         found += [runs.table("logits", here, limit=make, **settings)] if here and found[0].empty else []
     there = [one for one in found if len(one)]
     return pd.concat(there, ignore_index=True) if there else pd.DataFrame()

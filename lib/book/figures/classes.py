@@ -45,7 +45,7 @@ def class_bars(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
             axes.bar(x, wide.mean(), width, color=_GREYS[place % len(_GREYS)], label=attack)
             for values in wide.to_numpy():
                 axes.scatter(x, values, s=6, color="white", edgecolors="0.1", linewidths=0.5, zorder=2)
-        axes.set(ylabel="accuracy (%)", title=name, ylim=(0, 100))
+        axes.set(ylabel="accuracy (%)", title=name, ylim=(0, 103))
         axes.set_xticks(range(len(classes)), list(classes), rotation=30, ha="right")
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
