@@ -90,6 +90,7 @@ figures.show(
     percent; under PGD it is {lowest["PGD"][0]} with {lowest["PGD"][1]:.0f}, while the best has {lowest["PGD"][2]:.0f}.""",
     caption=f"""Accuracy of each class; bars are means over seeds, dots single networks; {here.setting}. Temperature-PGD of the plain networks measures T in standard deviations of an
     image's logits. Networks that are trained to be robust stand below where they are cached.""",
+    read=here.read("attack", "logits", of=[*here.trainings, *classes.networks_in(found.images, here)]),
 )
 spreads = pd.DataFrame({attack: over_classes.spread(row.to_numpy())._asdict() for attack, row in mean.iterrows()}).T
 for attack, name in (("clean", "clean"), ("PGD", "pgd")):
@@ -134,6 +135,7 @@ if first:
         alt=f"""Heat map of confusion under PGD; the darkest cell off the diagonal is {known[source]} taken for {known[confused]}, {spots[source, confused]:.0f} percent.""",
         caption=f"""What images of a class are taken for under PGD, percent of the class; one network ({way}, seed {min(pictured.seed)}), the first {first["images"]:,} images, cells
         below half a percent left empty.""",
+        read=here.read("logits", of=classes.networks_in(pictured, here)),
     )
     away, back = over_classes.homing(logits.all_logits(first), logits.labels_of(first), source, confused)
     glue("homing", f"Of {away} images of class {known[source]} that are taken for {known[confused]}, {back} return to their class without that logit.", display=False)
@@ -164,6 +166,7 @@ if len(rows):
         {lines["margin PGD"]:.1f}. Right, the cosine with the margin's gradient: {cosines["safe"][cold]:.3f} and {cosines["plain"][cold]:.3f} there.""",
         caption=f"""Accuracy against 1/T for both forms of Temperature-PGD (left), and the cosine between their gradients and the margin's at the clean images (right); {way} training,
         {pictured.seed.nunique()} networks, {int(pictured["images"].max()):,} images, {int(pictured.steps.max())} steps, radius {255 * pictured.epsilon.max():g}/255; bands from the lowest seed to the highest.""",
+        read=here.read("logits", "autoattack", of=classes.networks_in(pictured, here)),
     )
     glue("forms", f"At 1/T = {cold:g} the plain form leaves {prose.number(curves['plain'][cold].mean() - curves['safe'][cold].mean(), '+.1f')} points against the safe one; its gradient is exactly 0 on {stuck[cold]:.0f} of the right images.", display=False)
 else:
@@ -195,6 +198,7 @@ if parts:
         percent of what survived, and {leaning["margin"]:+.2f} logits.""",
         caption=f"""What Temperature-PGD (1/T = {logits.STRONG:g}, safe form) gains over PGD, a point a class and network, {len(parts)} networks. McNemar's test of both on the same images, p:
         {tests}.""",
+        read=here.read("logits", of=classes.networks_in(pictured, here)),
     )
 
 # %% [markdown]
@@ -215,6 +219,7 @@ figures.show(
     alt=f"""Heat map of rank correlations between class vectors. At α = {prose.number(middle, "g")}, PGD agrees with margin PGD by {same["margin PGD"]:.2f} and with clean accuracy by {same["clean"]:.2f}.""",
     caption=f"""Spearman's correlation over classes between the accuracies of plain networks under attacks of radius {label}, mean over {len(stacked)} seeds; {here.setting}. Networks of which
     nothing is left at this radius have no ranks and count as 0.""",
+    read=here.read("attack"),
 )
 for attack, name in (("clean", "clean"), ("margin PGD", "margin"), ("Temperature-PGD", "temperature")):
     glue(f"rank-{name}", prose.number(same[attack], ".2f"), display=False)
@@ -240,6 +245,7 @@ if points:
         name="fig-worst-class",
         alt="Accuracy of the worst class against the mean over classes, a point a network and change, with and without class weights and a logit bias.",
         caption=f"""Accuracy of the worst class against the mean over classes, {len(points)} networks and changes. Class weights under Temperature-PGD, the bias under margin PGD.""",
+        read=here.read("logits", "logit_bias", of=classes.networks_in(found.images, here)),
     )
 else:
     display(Markdown("*Needs the networks and tables of `sweeps/classwise.yml`; nothing of them is cached.*"))
@@ -263,6 +269,7 @@ figures.show(
     {", ".join(f"{prose.number(means.with_corrupted[a], '.2f')}" for a in (means.index[0], middle, means.index[-1]))}.""",
     caption=f"""Classes of networks over α at the radius at which PGD leaves {level:g} % on average, interpolated between radii: class-wise variance, and rank correlations over classes with accuracy on
     corrupted images and with class support; a point a network, {len(summary)} networks, intervals 95 %, t, over seeds; {here.setting}.""",
+    read=here.read("attack", "corruption", "selectivity"),
 )
 glue("level", f"{level:g}", display=False)
 figures.show_table(pd.DataFrame([

@@ -8,6 +8,7 @@ import torch
 from lib.base.errors import InputError
 from lib.book import classes, figures
 from lib.book.chapter import Parameters
+from lib.book.figures import canvas
 from lib.data.images import Images
 from lib.measurements import logits
 from lib.papers import classwise, classwise_statistics
@@ -170,7 +171,10 @@ def test_every_figure_is_drawn(table, trainings):
     points = pd.DataFrame({"fix": ["x", "y"], "seed": 0, "mean": [40.0, 41.0], "worst": [10.0, 12.0]})
     assert figures.worst_and_mean(points)
     summary = pd.DataFrame({"alpha": [0.0, 1.0], "seed": 0, "y": [1.0, np.nan]})
-    assert len(figures.classes_and_alpha(summary, {"y": "y"}).axes) == 1
+    every = figures.classes_and_alpha(summary, {"y": "y"})
+    for figure in (every, drawn):
+        small = canvas.narrow(figure)
+        assert small.get_figwidth() == canvas.NARROW < figure.get_figwidth() <= canvas.WIDEST
 
 
 def test_rows_of_two_trainings_are_not_mixed_up(table):

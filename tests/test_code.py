@@ -530,6 +530,9 @@ def tables(*names: str) -> set[str]:
     return {f"{name} {model}" for name in names for model in MODELS}
 
 
+# tables whose images PGD makes
+ALL_PGD = tables("attack", "transfer", "image_attack", "image_transfer", "logits", "logit_bias")
+
 # edit of the library: what it makes stale
 EDITS = {
     "epsilon": (("selectivity", "EPSILON = 1e-6", "EPSILON = 1e-5"), ALL_TRAININGS | ALL_SELECTIVITY),
@@ -554,16 +557,16 @@ EDITS = {
     "the step of an attack": (("attacks/ascent", "found + step_size", "found - step_size"), of("pgd-3")),
     "the step of PGD": (
         ("attacks/ascent", "x + step_size * ball", "x - step_size * ball"),
-        tables("attack", "transfer", "image_attack", "image_transfer", "dimensionality"),
+        ALL_PGD | tables("dimensionality"),
     ),
     "the gradient of an attack": (
         ("attacks/gradient", "nan_to_num_(0, 0, 0)", "nan_to_num_(1, 0, 0)"),
-        tables("attack", "transfer", "image_attack", "image_transfer", "dimensionality"),
+        ALL_PGD | tables("dimensionality"),
     ),
     "AutoAttack": (("measurements/autoattack", "batch_size=250", "batch_size=200"), tables("autoattack")),
     "a ball": (
         ("attacks/norms", "return gradient.sign()", "return -gradient.sign()"),
-        tables("attack", "transfer", "image_attack", "image_transfer", "dimensionality"),
+        ALL_PGD | tables("dimensionality"),
     ),
     "a loss": (
         ("attacks/losses", "_others(logits, labels).amax(1)", "logits.amax(1)"),
@@ -575,7 +578,7 @@ EDITS = {
     ),
     "the stand-in": (
         ("models/fuse", "PROBES = 3", "PROBES = 4"),
-        tables("attack", "transfer", "image_attack", "image_transfer", "jacobian") | ALL_INSIDE,
+        ALL_PGD | tables("jacobian") | ALL_INSIDE,
     ),
     "a gate": (("gradients", "return x * mask", "return 2 * x * mask"), tables("gradient")),
     "how components are counted": (

@@ -91,6 +91,15 @@ def logits_of(trainings: Sequence[Training], *, make: int = 0, **settings: Any) 
     return pd.concat(there, ignore_index=True) if there else pd.DataFrame()
 
 
+def networks_in(table: pd.DataFrame, here: Parameters) -> list[Training]:
+    """Which of a chapter's networks, and of those that are trained to be robust, a table has rows of."""
+    if table.empty:
+        return []
+    known = set(map(tuple, table[LABELS].drop_duplicates().to_numpy()))
+    every = [*here.trainings, *robust(here), *control(here)]
+    return [one for one in every if tuple(labels(one).values()) in known]
+
+
 def _kept(training: Training) -> bool:
     run: store.Folder = folder(training)
     return WEIGHTS in run and (run.path / WEIGHTS).exists()
