@@ -321,7 +321,7 @@ figures.show(
 #
 # ## All the numbers
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] fold="The table"
 figures.show_table(tables.attacked_by_alpha(summary))
 
 # %% [markdown]
@@ -341,7 +341,7 @@ figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries
 # The paper did not ask whether the ordering holds under attacks that do not depend on how sure a network is. By the same rule (the first row, PGD on the cross-entropy,
 # does depend on it, and is what the others are compared with):
 
-# %%
+# %% tags=["hide-input"] fold="The answer, attack by attack"
 figures.show_table(surviving.assign(ours=surviving.ours.str.replace("; ", "\n"))[["claim", "verdict", "ours"]])
 
 # %% [markdown]

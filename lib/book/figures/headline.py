@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.book.figures.canvas import is_narrow, redrawn
+from lib.book.figures.canvas import NARROW, is_narrow, redrawn
 from lib.book.figures.style import alpha_axis, alpha_colour
 from lib.papers.selectivity import FGSM, RESNET18_TINY_IMAGENET
 
@@ -64,7 +64,7 @@ def headline(summary: pd.DataFrame, lines: tuple[Line, ...], *, title: str, narr
     """
     narrow = narrow or is_narrow()
     if narrow:
-        figure = Figure(figsize=(4.6, 6.4), facecolor="white", layout="constrained")
+        figure = Figure(figsize=(NARROW, 5.8), facecolor="white", layout="constrained")
         ours, theirs = figure.subplots(2, 1, height_ratios=(1.5, 1))
     else:
         figure = Figure(figsize=(9, 4), facecolor="white", layout="constrained")
@@ -85,7 +85,7 @@ def headline(summary: pd.DataFrame, lines: tuple[Line, ...], *, title: str, narr
             )
         _named(ours, means, line.words)
     alpha_axis(ours, summary.alpha)
-    ours.set_title("\n".join(_wrapped(title, 46 if narrow else 54)), fontsize="medium", loc="left")
+    ours.set_title("\n".join(_wrapped(title, 38 if narrow else 54)), fontsize="medium", loc="left")
     for words, (marker, by_alpha) in PUBLISHED.items():
         values = pd.Series(by_alpha).sort_index()
         theirs.plot(values.index, values.values, color="0.55", linewidth=1.2, linestyle=":", zorder=1)
