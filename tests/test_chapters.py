@@ -156,6 +156,16 @@ DEFINED = {
     "12-rerun": {"α = 0.7": "of the command below it"},
     "08-explorer": {"95 %": "the share of variance that defines the measure"},
     "17-class-by-class": {"intervals 95 %, t": "the kind of interval", "below half a percent": "where cells stay empty"},
+    "15-purification-theorem": {
+        "A seed of d = 100 not": "a size", "one of d = 64": "a size", "one of d = 256": "a size",
+        "bounds of 0.2 and 0.8": "the paper's", "at most 0.2": "the paper's", "a θ of 0.8": "the paper's",
+        "Nor is 0.8": "the paper's", "0.7 to 0.8": "the paper's", "with 20 of them": "a rank that defines the table",
+        "differ from d = 100, 200 neurons, τ = 0.15": "the defaults", "95 %": "the width of intervals",
+    },
+    "16-purification-images": {
+        "the paper's 0.2 and 0.8": "the paper's", "0.7 to 0.8, below the 0.8": "the paper's",
+        "PGD of 10 steps at 8/255": "defines the measurement", "95 %": "a share of variance, and the width of intervals",
+    },
 }  # fmt: skip
 NUMBER = re.compile(r"(?<![\w./-])[−+-]?\d+(?:[.,/]\d+)*(?:e-?\d+)?(?!\w)")
 _COUNT = """two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand half
