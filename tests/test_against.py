@@ -87,6 +87,16 @@ def test_no_such_commit(stale):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["--help", "--output=evil", "-", "a\0", "a\nb", "\udcff", "9" * 100_000])
+def test_what_is_no_name_of_a_commit_is_one_line(name, stale, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match="^no (commit is called|library at commit) ") as caught:
+        against.against(name, say=lambda line: None)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 700
+    assert sorted(tmp_path.rglob("*")) == before and not list(paths.ROOT.glob("evil*"))
+
+
 def test_the_tree_of_a_commit(tmp_path):
     git = ["git", "-C", str(paths.ROOT)]
     if subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, check=False).returncode:

@@ -3,7 +3,6 @@
 import json
 import math
 import shutil
-import tarfile
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ import pytest
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.measurements.measurement import COUNT, FLOAT, SHARE
-from lib.runs import archive, catalogue, durations, simulations, store
+from lib.runs import archive, catalogue, durations, simulations, store, tars
 from lib.runs.named import Named
 from lib.runs.simulations import Kind, Simulation, described, simulated
 from lib.runs.validity import CONFIG
@@ -173,11 +172,20 @@ def test_facts_that_describe_no_simulation():
     assert described(facts | {"settings": {"steps": 5}}) is None  # not spelled out
 
 
+def test_a_simulation_is_not_packed(tmp_path):
+    one = Simulation("walk")
+    simulations.make(one)
+    with pytest.raises(InputError, match=f"trained networks alone, got {one.name}; copy its folder"):
+        archive.pack([one], tmp_path / "some.tar")
+    assert not list(tmp_path.glob("*.tar"))
+
+
 def test_an_archive_of_simulations_is_refused_in_one_line(tmp_path):
     run = simulations.make(Simulation("walk"))
     file = tmp_path / "some.tar"
-    with tarfile.open(file, "w") as packed:
-        packed.add(run.path, arcname=Simulation("walk").name)
-    with pytest.raises(InputError) as caught:
+    name = Simulation("walk").name
+    file.write_bytes(tars.write({f"{name}/{one.name}": one.read_bytes() for one in run.path.iterdir()}))
+    with pytest.raises(InputError, match="some.tar holds the simulation simulations/walk-") as caught:
         archive.unpack(file)
+    assert "copy its folder into" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ import torch
 
 from lib.base import paths
 from lib.base.errors import InputError
+from lib.base.text import shortened
 from lib.runs import equivalence, provenance
 from lib.runs.recheck import Group, found_groups
 from lib.runs.run import frozen
@@ -112,6 +114,9 @@ def against(revision: str, *, say: Callable[[str], None] = print, alpha: float =
 def _tree(revision: str, folder: Path) -> Path:
     """The library as it was at a commit, in a folder."""
     git = ["git", "-C", str(paths.ROOT)]
+    # git would take a dash for an option, of which --output writes a file; the system takes no zero byte
+    if revision.startswith("-") or not revision.isprintable():
+        raise InputError(f"no commit is called {reprlib.repr(revision)}; give a name that git log shows")
     try:
         packed = subprocess.run(
             [*git, "archive", "--format=tar", f"{revision}^{{commit}}", "lib"],
@@ -121,7 +126,9 @@ def _tree(revision: str, folder: Path) -> Path:
     except (OSError, subprocess.CalledProcessError) as error:
         reason = getattr(error, "stderr", b"") or str(error).encode()
         line = reason.decode(errors="replace").strip().splitlines()[-1:]
-        raise InputError(f"no library at commit {revision!r} of {paths.ROOT}: {''.join(line)}") from None
+        raise InputError(
+            f"no library at commit {reprlib.repr(revision)} of {paths.ROOT}: {shortened(''.join(line))}"
+        ) from None
     subprocess.run(["tar", "-x", "-C", str(folder)], input=packed, check=True)
     return folder
 

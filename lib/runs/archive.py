@@ -19,7 +19,7 @@ from lib.base.errors import InputError
 from lib.base.files import Unfit, damaged, read_file, write_atomically
 from lib.base.files import there as files_there
 from lib.base.locks import lock
-from lib.runs import store, tars, validity
+from lib.runs import simulations, store, tars, validity
 from lib.runs.run import config, missing
 from lib.training.recipe import Training
 
@@ -71,6 +71,10 @@ def pack(trainings: Iterable[Training], archive: Path, *, limit_bytes: int = 15 
     if limit_bytes <= 0:
         raise InputError(f"limit_bytes must be above 0, got {limit_bytes}")
     chosen = sorted(set(trainings), key=lambda training: training.name)
+    if others := [one for one in chosen if not isinstance(one, Training)]:
+        raise InputError(
+            f"archives take trained networks alone, got {others[0].name}; copy its folder instead"
+        )
     left = missing(chosen)
     absent = set(left)
     finished = [training for training in chosen if training not in absent]
@@ -172,6 +176,7 @@ def _read(archive: Path) -> dict[Training, dict[str, bytes]]:
         for name, content in members.items():
             folder, _, file = name.rpartition("/")
             contents.setdefault(folder, {})[file] = content
+        _refuse_simulations(shown, contents)
         return {_checked_run(name, run): run for name, run in sorted(contents.items())}
     except FileNotFoundError as error:
         raise InputError(
@@ -179,6 +184,15 @@ def _read(archive: Path) -> dict[Training, dict[str, bytes]]:
         ) from None
     except Unfit as error:
         raise damaged(shown, str(error), "nothing was changed; pack it again, or fetch it again") from None
+
+
+def _refuse_simulations(archive: str, names: Iterable[str]) -> None:
+    """Raise InputError for runs without images: no sweep makes them, so no archive brings them."""
+    if found := sorted(name for name in names if name.partition("/")[0] == simulations.GROUP):
+        raise InputError(
+            f"{archive} holds the simulation {found[0]}, and archives bring trained networks alone; nothing "
+            f"was changed: make it again here, or copy its folder into {paths.runs()}"
+        )
 
 
 def _checked_run(name: str, run: Mapping[str, bytes]) -> Training:

@@ -7,6 +7,7 @@ numbers has them read as numbers.
 
 from __future__ import annotations
 
+import math
 import re
 import reprlib
 from collections.abc import Callable
@@ -32,6 +33,7 @@ LISTS = ("models", "alphas", "seeds", "variants", "measurements")
 # keys whose values are numbers, with examples
 NUMBERS = {"alphas": "-1, 0.4 or 1e-3", "seeds": "0 or 12", "epochs": "8"}
 MOST_BYTES = 2**20  # of a sweep file
+MOST_NETWORKS = 20_000  # the paper's study has 460 of a kind; naming so many takes seconds
 FORM = "sweeps/digits.yml shows the form"
 
 
@@ -212,6 +214,11 @@ def _sweep(file: Path, content: dict[str, Value]) -> Sweep:
         for key, value in content.items()
     }
     shared = {key: value for key, value in given.items() if key not in ("models", "measurements")}
+    asked = math.prod(len(value) for key, value in given.items() if key in LISTS and key != "measurements")
+    if asked > MOST_NETWORKS:
+        raise InputError(
+            f"it asks for {asked:,} networks, a sweep has at most {MOST_NETWORKS:,}: make it several"
+        )
     grids = [runs.grid(model=model, **shared) for model in dict.fromkeys(given["models"])]
     tables = dict.fromkeys(map(_asked, given.get("measurements", ["selectivity"])))
     return Sweep(file.stem, file, tuple(chain(*grids)), tuple(tables))
@@ -238,6 +245,8 @@ def _setting(name: str, setting: str, text: str | list[str]) -> Any:
     if not fits:
         raise InputError(f"{setting} of {name} must be like {default!r}, got {reprlib.repr(text)}")
     values = tuple(kind.read(one) for one in texts)
+    if any(not isinstance(one, str) and not 0 <= one < math.inf for one in values):
+        raise InputError(f"{setting} of {name} must be a number from 0 on, got {reprlib.repr(text)}")
     return values if several else values[0]
 
 
