@@ -13,7 +13,9 @@ from lib.certificates.relaxation import half_width
 
 
 class Spread(NamedTuple):
-    """An activation of the image itself and its half-width; both (n, ...)."""
+    """An activation of the image itself (n, ...), and its half-width (n, ...); before the first ReLU the
+    half-width is the same for all images, (1, ...).
+    """
 
     value: Tensor
     width: Tensor
@@ -28,8 +30,10 @@ def _combine(layer: Combine, a: Spread, b: Spread) -> Spread:
 
 
 def propagate(reading: Reading, pixels: Tensor, epsilon: float | Tensor, rule: str) -> list[Spread]:
-    """Activations and half-widths of the pixels and after each step; two linear passes a layer. Gradients
-    flow.
+    """Activations and half-widths of the pixels and after each step. Gradients flow.
+
+    It takes two linear passes a layer, the second of which is that of one image before the first ReLU, since
+    the half-width of the pixels is that of all.
 
     Args:
         pixels: (n, c, h, w), not clipped when epsilon is added.
@@ -37,7 +41,7 @@ def propagate(reading: Reading, pixels: Tensor, epsilon: float | Tensor, rule: s
         rule: As `lib.certificates.relaxation.half_width`.
     """
     return reading.walk(
-        Spread(pixels, torch.zeros_like(pixels) + epsilon),
+        Spread(pixels, torch.zeros_like(pixels[:1]) + epsilon),
         _affine,
         _combine,
         lambda one: Spread(one.value.relu(), half_width(one.value, one.width, rule)),

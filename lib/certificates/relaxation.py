@@ -6,7 +6,7 @@ A unit whose pre-activation lies in [l, u] is active if l >= 0, dead if u <= 0, 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -75,10 +75,46 @@ def half_width(z: Tensor, v: Tensor, rule: str) -> Tensor:
         left out here; its rule crown tests z > 0 in both branches, which is mended here.
     """
     check_rule(rule)
-    upper = z + v
-    active, dead = z - v >= 0, upper <= 0
-    unstable = upper / 2
     if rule == "fastlin":
-        unstable = unstable * (3 * v - z) / (2 * v).masked_fill(active | dead, 1)
-    keeps = active | (z > 0) if rule == "crown" else active
-    return torch.where(keeps, v, unstable).masked_fill(dead, 0)
+        return _FastLin.apply(z, v)
+    halved = _Zero.apply(z, v)
+    return halved if rule == "zero" else torch.where(z > 0, v, halved)
+
+
+class _Zero(torch.autograd.Function):
+    """The rule zero as (z + v) / 2 cut to [0, v]: it is below 0 where a unit is dead, above v where active.
+
+    Its gradient, like that of fastlin, is written by hand: autograd's takes about twice the time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, v: Tensor) -> Tensor:
+        halved = (z + v).div_(2)
+        ctx.save_for_backward(halved >= v, halved <= 0)
+        ctx.shape = v.shape
+        return torch.minimum(halved.clamp_(min=0), v)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        active, dead = ctx.saved_tensors
+        halved = (gradient / 2).masked_fill_(active | dead, 0)
+        return halved, torch.where(active & ~dead, gradient, halved).sum_to_size(ctx.shape)
+
+
+class _FastLin(torch.autograd.Function):
+    """The rule fastlin as v (1 - s^2), where s = (v - z) / 2v is cut to [0, 1]: 0 is active, 1 is dead."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, v: Tensor) -> Tensor:
+        # v = 0, at epsilon = 0, is active or dead too: -z / 0 would leave z = 0 undecided
+        s = ((v - z) / (2 * v).clamp(min=torch.finfo(v.dtype).tiny)).clamp_(0, 1)
+        ctx.save_for_backward(s)
+        ctx.shape = v.shape
+        return torch.addcmul(v.expand_as(s), v * s, s, value=-1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        (s,) = ctx.saved_tensors
+        lives = gradient * (s < 1)
+        by_z = lives * s
+        return by_z, torch.addcmul(lives - by_z, by_z, s).sum_to_size(ctx.shape)

@@ -119,7 +119,8 @@ def singleprop(
     with _plain(pixels):
         reading = agreeing(network, pixels)
         x = pixels.to(precision(network, pixels))
-        return tuple(halfwidth.propagate(reading, x, epsilon, rule)[-1])  # type: ignore[return-value]
+        logits, width = halfwidth.propagate(reading, x, epsilon, rule)[-1]
+        return logits, width.expand_as(logits).clone()
 
 
 def margins(
