@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lib.base.errors import InputError
-from lib.certificates.halfwidth import propagate
+from lib.certificates.halfwidth import Spread, propagate
 from lib.certificates.interval import between, boxes
 from lib.certificates.layers import Affine, refused
 from lib.certificates.reading import Reading
@@ -68,9 +68,14 @@ def singleprop_worst(
         epsilon: Half-width of the pixels.
         rule: "zero", "fastlin" or "crown".
     """
-    value, width = propagate(reading, pixels, epsilon, rule)[-1]
-    right = F.one_hot(labels, value.shape[1]).bool()
-    return value, value + torch.where(right, -width, width)
+    found = propagate(reading, pixels, epsilon, rule)[-1]
+    return found.value, worst_of(found, labels)
+
+
+def worst_of(logits: Spread, labels: Tensor) -> Tensor:
+    """Logits with their half-width taken off the correct class and added to every other one, (n, classes)."""
+    right = F.one_hot(labels, logits.value.shape[1]).bool()
+    return logits.value + torch.where(right, -logits.width, logits.width)
 
 
 def mixed(logits: Tensor, worst: Tensor, labels: Tensor, kappa: float | Tensor) -> Tensor:

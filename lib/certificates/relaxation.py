@@ -95,7 +95,7 @@ class _Zero(torch.autograd.Function):
         return torch.minimum(halved.clamp_(min=0), v)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         active, dead = ctx.saved_tensors
         halved = (gradient / 2).masked_fill_(active | dead, 0)
         return halved, torch.where(active & ~dead, gradient, halved).sum_to_size(ctx.shape)
@@ -113,7 +113,7 @@ class _FastLin(torch.autograd.Function):
         return torch.addcmul(v.expand_as(s), v * s, s, value=-1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         (s,) = ctx.saved_tensors
         lives = gradient * (s < 1)
         by_z = lives * s

@@ -38,13 +38,17 @@ from lib import data
 from lib.runs import provenance
 from lib.runs.run import as_files
 from lib.training.engine import Engine
-from lib.training.loop import train
+try:
+    from lib.training.robust import trainer
+except ImportError:  # an earlier commit, which had one
+    from lib.training.loop import train
+    trainer = lambda training: train
 from lib.training.recipe import Training
 names = ("dataset", "model", "alpha", "seed", "recipe", "epochs", "variant")
 training = Training(*(asked[name] for name in names))
 load = data.load
 data.load = lambda name, split: load(name, split).first(asked["images"])
-trained = train(training, Engine(**asked["engine"]), progress=False)
+trained = trainer(training)(training, Engine(**asked["engine"]), progress=False)
 weights = as_files(trained, training, "", "")["weights.safetensors"]
 rows = trained.history.to_dict("records")
 print(json.dumps({

@@ -15,8 +15,8 @@ from lib.base import fingerprint, paths
 from lib.runs.named import Named
 from lib.training import objective
 from lib.training.engine import device
-from lib.training.loop import train
 from lib.training.recipe import Training
+from lib.training.robust import trainer
 
 
 def commit() -> str:
@@ -75,7 +75,7 @@ def _digest(entries: list[Callable], model: str) -> str:
 
 def training_digest(training: Training) -> str:
     """Digest of the code that decides a trained network: of this architecture, with this objective."""
-    return _digest([train, objective.OBJECTIVES[objective.kind(training)]], training.model)
+    return _digest([trainer(training), objective.OBJECTIVES[objective.kind(training)]], training.model)
 
 
 def table_digest(name: str, model: str) -> str:

@@ -22,7 +22,7 @@ from typing import TypeVar
 import torch
 
 from lib import data
-from lib.training.recipe import Training
+from lib.training.recipe import AdamRecipe, Training
 from lib.training.variants import variant
 
 _Result = TypeVar("_Result")
@@ -57,6 +57,8 @@ def best_engine(training: Training, *, device: str | None = None) -> Engine:
     is long enough to pay for them.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if isinstance(training.settings, AdamRecipe):
+        return Engine(device, low_precision=False, compiled=False)  # bounds add up too much for bfloat16
     if training.settings.epochs * len(data.load(training.dataset, "train")) < COMPILE_FROM:
         return Engine(device, low_precision=False, compiled=False)
     trouble = trouble_of_compiler(device)

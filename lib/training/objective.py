@@ -1,5 +1,5 @@
 """Loss of a training: cross-entropy minus alpha times mean class selectivity, on plain, AugMix or adversarial
-images, and that of TRADES.
+images, on images and their worst logits in a ball, and that of TRADES.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from torch import Tensor, nn
 
 from lib import attacks, models, selectivity
 from lib.attacks.norms import L2
+from lib.certificates.halfwidth import propagate
+from lib.certificates.losses import interval_worst, mixed, worst_of
+from lib.certificates.reading import read
 from lib.training import augmix
 from lib.training.engine import Engine
 from lib.training.recipe import Training
-from lib.training.variants import AugMix, Trades, Weighted
+from lib.training.variants import AugMix, Robust, Trades, Weighted
 
 
 def regularised(
@@ -318,6 +321,64 @@ def on_weighted(
     return weighted
 
 
+class OnWorst:
+    """Objective on the images and on their worst logits in a ball, which the session that owns it makes wider
+    from step to step.
+
+    Attributes:
+        epsilon: Radius, in pixels of [0, 1].
+        kappa: Weight of the images' own cross-entropy, in [0, 1].
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        means: dict[str, Tensor],
+        classes: int,
+        alpha: float | Tensor,
+        engine: Engine,
+        settings: Robust,
+    ) -> None:
+        self.network, self.means, self.classes, self.alpha = network, means, classes, alpha
+        self.settings, self.reading, self.twin = settings, read(network), shadow(network)
+        self.epsilon, self.kappa = settings.epsilon, settings.kappa
+
+    def logits(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The images' own logits and the worst ones, (n, classes) each, and the means of the ReLU layers.
+
+        Args:
+            x: (n, c, h, w) float in [0, 1].
+        """
+        if self.settings.method == "singleprop":
+            found = propagate(self.reading, x, self.epsilon, self.settings.rule)
+            means = {
+                self.reading.steps[number - 1].name: found[number].value.flatten(2).mean(2)
+                for number in self.reading.relus
+            }
+            return found[-1].value, worst_of(found[-1], labels), means
+        logits = self.network(x)
+        means = dict(self.means)  # of the images; the attacked ones, which come next, overwrite them
+        if self.epsilon == 0:
+            return logits, logits, means
+        if self.settings.method == "ibp":
+            return logits, interval_worst(self.reading, x, labels, self.epsilon), means
+        return logits, self.network(self._attacked(x, labels)), means
+
+    def _attacked(self, x: Tensor, labels: Tensor) -> Tensor:
+        def gradient(x: Tensor) -> Tensor:
+            x = x.detach().requires_grad_()
+            loss = F.cross_entropy(self.twin(x), labels, reduction="sum")
+            return torch.autograd.grad(loss, x)[0]
+
+        how = {"epsilon": self.epsilon, "step_size": self.epsilon / 4, "steps": self.settings.steps}
+        with torch.enable_grad():
+            return attacks.ascend(gradient, x, **how)  # type: ignore[arg-type]  # steps is a whole number
+
+    def __call__(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        own, worst, means = self.logits(models.to_unit(pixels), labels)
+        return regularised(mixed(own, worst, labels, self.kappa), means, labels, self.classes, self.alpha)
+
+
 # One entry per kind of training, under the first word of its names. Only the entry of a run's own kind counts
 # in the fingerprint of its code.
 OBJECTIVES = {
@@ -327,6 +388,9 @@ OBJECTIVES = {
     "l2": on_adversarial_l2,
     "trades": on_trades,
     "weighted": on_weighted,
+    "ibp": OnWorst,
+    "singleprop": OnWorst,
+    "adversarial": OnWorst,
 }  # type: dict[str, Callable]
 
 

@@ -81,12 +81,41 @@ class Weighted:
     weight: float = 2.0
 
 
+@exempt
+@dataclass(frozen=True)
+class Robust:
+    """Training on kappa times the cross-entropy of the images, plus 1 - kappa times that of their worst
+    logits in an L-infinity ball: bounded by intervals, estimated by SingleProp, or found by PGD.
+
+    The radius rises from 0 and kappa falls from 1, linearly in the step, between two shares of all steps; so
+    it is for every method (our choice).
+
+    References:
+        Gowal et al. 2019, arXiv 1810.12715; Boopathy et al. 2021, arXiv 2102.01208.
+    """
+
+    method: str  # "ibp", "singleprop" or "pgd"
+    epsilon: float  # radius at the end, in pixels of [0, 1]
+    rule: str = ""  # of a ReLU in SingleProp
+    steps: int = 0  # of PGD, each a quarter of the radius of its step
+    warm: float = 0.05  # share of the steps at radius 0 and kappa 1
+    ramp: float = 0.5  # share of the steps after which both have their last values
+    kappa: float = 0.5  # at the end
+    # of the adaptive kappa in place of that: worst / (worst + gamma * fit) on the validation images, anew
+    # after every epoch; 0 for none
+    gamma: float = 0.0
+
+
+ATTACK_STEPS = 7  # of PGD in certified training's comparison (our choice)
+ADAPTIVE = 10.0  # gamma, as published
+
+
 # The paper's attack, 1e-4 a step (recalled), needs tens of steps to matter; the fast recipe takes as few as
 # possible (our choice).
 PGD_STEP = {"paper": 1e-4, "fast": 1 / 255, "tune": 1 / 255}
 
 
-Settings = AugMix | Adversarial | Trades | Weighted | None  # those of every way of training
+Settings = AugMix | Adversarial | Robust | Trades | Weighted | None  # those of every way of training
 
 
 @dataclass(frozen=True)
@@ -125,6 +154,11 @@ def _augmix(name: str, recipe: str) -> Variant:
 
 def _pgd(name: str, recipe: str) -> Variant:
     steps = int(name.removeprefix("pgd-"))
+    if recipe not in PGD_STEP:
+        raise InputError(
+            f"variant {name!r} has no step size in the recipe {recipe!r}; its way to train on PGD's images "
+            f"is adversarial-E with the radius E/255, such as adversarial-2"
+        )
     label = f"PGD, {steps} step{'' if steps == 1 else 's'}"
     recalled = "recalled: PGD training, 0.0001 a step"
     how = recalled if recipe == "paper" else "choice: PGD training, 1/255 a step"
@@ -182,6 +216,31 @@ def _weighted(name: str, recipe: str) -> Variant:
 _STEPS = "[1-9][0-9]{0,3}"
 _RADIUS = r"(?:[1-9][0-9]{0,2}(?:\.[0-9]{0,2}[1-9])?|0\.[0-9]{0,2}[1-9])"
 
+
+def robust_name(method: str, epsilon: float) -> str:
+    """The name of a way of robust training.
+
+    Args:
+        method: "ibp", "singleprop-zero", "singleprop-fastlin" or "adversarial".
+        epsilon: Radius in pixels of [0, 1], such as 2/255; to a thousandth of 1/255.
+    """
+    return f"{method}-{round(255 * epsilon, 3):g}"
+
+
+def _robust(name: str, recipe: str) -> Variant:
+    method, *rest = name.removesuffix("-ada").split("-")
+    epsilon, gamma = float(rest[-1]) / 255, ADAPTIVE if name.endswith("-ada") else 0.0
+    if method == "adversarial":
+        label, settings = f"PGD-{ATTACK_STEPS}", Robust("pgd", epsilon, steps=ATTACK_STEPS, gamma=gamma)
+    elif method == "ibp":
+        label, settings = "IBP", Robust("ibp", epsilon, gamma=gamma)
+    else:
+        label, settings = f"SingleProp-{rest[0]}", Robust("singleprop", epsilon, rule=rest[0], gamma=gamma)
+    label += f", ε = {rest[-1]}/255" + (", adaptive" if gamma else "")
+    how = "choice: one schedule, order, augmentation and optimiser for all ways of robust training"
+    return Variant(name, label, float("nan"), settings, how)
+
+
 # The names there are, as a pattern, how to write one, and what it means. A new way of training is one more
 # line, and an entry of its own among lib.training.objective.OBJECTIVES.
 VARIANTS: dict[str, tuple[str, Callable[[str, str], Variant]]] = {
@@ -197,6 +256,11 @@ VARIANTS: dict[str, tuple[str, Callable[[str, str], Variant]]] = {
     f"weighted-{_STEPS}-linf-{_RADIUS}": (
         "weighted-K-linf-R with classes weighted by their error, such as weighted-3-linf-8",
         _weighted,
+    ),
+    f"(?:ibp|singleprop-(?:zero|fastlin)|adversarial)-{_RADIUS}(?:-ada)?": (
+        "ibp-E, singleprop-zero-E, singleprop-fastlin-E and adversarial-E for training in a ball of E/255, "
+        "such as ibp-2, with -ada for the adaptive weight",
+        _robust,
     ),
 }
 
