@@ -12,6 +12,13 @@ from lib.measurements import per_image, purification
 from lib.measurements.attack import ATTACK_TABLE, attack
 from lib.measurements.attack_summary import with_attacked
 from lib.measurements.autoattack import AUTOATTACK_TABLE, autoattack, with_autoattack
+from lib.measurements.certificate import (
+    CERTIFICATE_TABLE,
+    EPSILONS,
+    HALF_WIDTH_TABLE,
+    certificate,
+    half_width,
+)
 from lib.measurements.corruption import (
     CORRUPTION_TABLE,
     EXAMPLES_TABLE,
@@ -153,6 +160,27 @@ MEASUREMENTS = {
         purification.ALIGNMENT_TABLE,
         {"variant": purification.PURIFIED},
         sources=purification.purified_and_reference,
+    ),
+    "certificate": Measurement(
+        certificate,
+        "right, right under PGD, or certified, for each image and radius: interval bounds on the first "
+        "`limit` images, PGD on the first `attacked`, linear bounds on the first `linear`",
+        CERTIFICATE_TABLE,
+        # linear bounds of cnn-small take some seconds an image and radius on a CPU core
+        {
+            "epsilons": list(EPSILONS),
+            "limit": 0,
+            "attacked": 1000,
+            "linear": 0,
+            "rule": "fastlin",
+            "seed": 0,
+        },
+    ),
+    "half_width": Measurement(
+        half_width,
+        "interval bounds of every unit, and how far SingleProp's half-width is from them",
+        HALF_WIDTH_TABLE,
+        {"epsilon": 2 / 255, "limit": 500},
     ),
 }
 
