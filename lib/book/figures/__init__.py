@@ -8,6 +8,13 @@ from lib.book.figures.average import (
     corrupted_and_clean,
     corrupted_examples,
 )
+from lib.book.figures.certified import (
+    METHOD_NAMES,
+    accuracy_by_radius,
+    four_accuracies,
+    half_widths,
+    one_unit,
+)
 from lib.book.figures.classes import (
     class_bars,
     class_gains,
@@ -69,10 +76,12 @@ from lib.book.figures.worst import (
 
 __all__ = [
     "ALPHA_LABEL",
+    "METHOD_NAMES",
     "Link",
     "SI_LABEL",
     "accuracy_and_selectivity",
     "accuracy_by_corruption",
+    "accuracy_by_radius",
     "accuracy_by_strength",
     "against_alpha",
     "agreement",
@@ -104,11 +113,14 @@ __all__ = [
     "explorer",
     "features_by_stage",
     "forest",
+    "four_accuracies",
+    "half_widths",
     "headline",
     "image_angles",
     "image_ranks",
     "interactive",
     "jacobian_and_alpha",
+    "one_unit",
     "ratios",
     "robust_and_radius",
     "scale_of_selectivity",

@@ -1,0 +1,295 @@
+"""What the chapter on certified training shows: networks with their proofs, and what is missing of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from scipy import stats
+from torch.overrides import TorchFunctionMode
+
+from lib import models, runs
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.certificates.relaxation import RULES, half_width, lines
+from lib.measurements import per_image
+from lib.measurements.certificate import EPSILONS, INTERVAL, LARGER, PGD, shares
+from lib.measurements.registry import EPOCH, file_name
+from lib.papers.singleprop import FASTLIN, IBP, METHODS, method
+from lib.runs import store
+from lib.runs.tables import at_hand, cached
+from lib.training.engine import Engine
+from lib.training.objective import OnWorst
+from lib.training.recipe import LABELS, Training
+from lib.training.variants import Robust, robust_name, variant
+
+# linear bounds take seconds an image without a GPU: a table of their own, at one radius
+LINEAR = {"epsilons": [2 / 255], "limit": 50, "attacked": 50, "linear": 50}
+BENCH = ("certified-small", "certified-large")  # cases of the benchmark: a step of IBP over one of SingleProp
+TIMED = "benchmarks/results.json"
+
+
+def radius(text: object) -> float:
+    """A radius that was written as a fraction or a number, such as "2/255" or "0.01".
+
+    Raises:
+        InputError: For anything that is not a number from 0 to 1.
+    """
+    above, _, below = str(text).partition("/")
+    try:
+        value = float(above) / float(below or 1)
+    except (ValueError, ZeroDivisionError):
+        value = math.nan
+    if isinstance(text, bool) or not 0 <= value <= 1:
+        raise InputError(f"parameter 'epsilon' must be a radius in [0, 1], such as '2/255', got {text!r}")
+    return value
+
+
+def found(measurement: str, trainings: Sequence[Training], **settings: Any) -> pd.DataFrame:
+    """A table over networks: of those that have it where nothing may be made (RUNS_FROZEN=1), else of all."""
+    if runs.frozen():
+        return cached(measurement, list(trainings), **settings)
+    return runs.table(measurement, trainings, **settings)
+
+
+def grid(epsilon: float) -> list[float]:
+    """The radii of the usual table, and one more if it is not among them."""
+    near = any(math.isclose(epsilon, one, rel_tol=1e-6) for one in EPSILONS)
+    return sorted({*EPSILONS, *([] if near else [epsilon])})
+
+
+def _at(rows: pd.DataFrame, epsilon: float) -> pd.DataFrame:
+    return rows[(rows.epsilon - epsilon).abs() <= 1e-6 * max(epsilon, 1e-9)] if len(rows) else rows
+
+
+def accuracies(table: pd.DataFrame, bounded: pd.DataFrame, epsilon: float) -> pd.DataFrame:
+    """One row per network: certified accuracies and accuracy under PGD at one radius.
+
+    Args:
+        table: `certificate` table over the grid of radii; may be empty.
+        bounded: Such a table with linear bounds, of fewer images; may be empty.
+
+    Returns:
+        A table with the columns LABELS and `certified`, `attacked` (shares of the images of `table`),
+        `certified_larger`, `certified_few` (by the larger of linear and interval bounds, and by interval
+        bounds alone, on the images of `bounded`) and `certified_by_any`: by this network or by that of IBP of
+        the same seed.
+    """
+    if table.empty:
+        return pd.DataFrame(columns=LABELS)
+    rows = shares(_at(table, epsilon))
+    parts = {
+        name: rows[rows.method == kind].set_index(LABELS).accuracy
+        for name, kind in (("certified", INTERVAL), ("attacked", PGD))
+    }
+    if len(bounded):
+        few = shares(_at(bounded, epsilon))
+        for name, kind in (("certified_larger", LARGER), ("certified_few", INTERVAL)):
+            parts[name] = few[few.method == kind].set_index(LABELS).accuracy
+    parts["certified_by_any"] = _together(_at(table[table.method == INTERVAL], epsilon))
+    return pd.DataFrame(parts).reset_index()
+
+
+def _together(rows: pd.DataFrame) -> pd.Series:
+    """Share of images that a network of SingleProp, or that of IBP of the same seed and α, certifies."""
+    ibp = {
+        (one["seed"], one["alpha"]): per_image.unpacked(one)
+        for one in rows.to_dict("records")
+        if method(one["variant"]) == IBP
+    }
+    shared = {
+        tuple(one[name] for name in LABELS): (per_image.unpacked(one) | ibp[one["seed"], one["alpha"]]).mean()
+        for one in rows.to_dict("records")
+        if method(one["variant"]) == FASTLIN and (one["seed"], one["alpha"]) in ibp
+    }
+    if not shared:
+        return pd.Series(dtype=float, index=pd.MultiIndex.from_arrays([[]] * len(LABELS), names=LABELS))
+    return pd.Series(list(shared.values()), index=pd.MultiIndex.from_tuples(shared, names=LABELS))
+
+
+def inside(units: pd.DataFrame, selective: pd.DataFrame) -> pd.DataFrame:
+    """One row per network, of a `half_width` table and a `selectivity` table; both may be empty.
+
+    Returns:
+        A table with the columns LABELS, `unstable` (share, mean over layers), `relative_centre_error` (error
+        of the centre over the width of the interval), `uncovered_zero` and `uncovered_fastlin` (share of the
+        first layer's units) and `width_and_selectivity` (Spearman's correlation over live units, mean over
+        layers).
+    """
+    if units.empty:
+        return pd.DataFrame(columns=LABELS)
+    wide = (2 * units.radius).where(units.radius > 0)
+    rows = units.assign(relative_centre_error=units.centre_error / wide)
+    columns = ["unstable", "relative_centre_error"]
+    means = rows.groupby([*LABELS, "depth"])[columns].mean().groupby(LABELS).mean()
+    first = rows[rows.depth == 1].groupby(LABELS)[["covered_zero", "covered_fastlin"]].mean()
+    facts = means.join((1 - first).rename(columns=lambda name: name.replace("covered", "uncovered")))
+    if len(selective):
+        live = units.merge(selective[~selective.dead], on=[*LABELS, "layer", "depth", "unit"])
+        ranks = {key: _correlation(own) for key, own in live.groupby([*LABELS, "depth"]) if len(own) > 2}
+        if ranks:
+            index = pd.MultiIndex.from_tuples(ranks, names=[*LABELS, "depth"])
+            facts["width_and_selectivity"] = pd.Series([*ranks.values()], index).groupby(LABELS).mean()
+    return facts.reset_index()
+
+
+def _correlation(units: pd.DataFrame) -> float:
+    if units.fastlin.nunique() < 2 or units.selectivity.nunique() < 2:
+        return math.nan
+    return float(stats.spearmanr(units.fastlin, units.selectivity).statistic)
+
+
+def summary(trainings: list[Training], *tables: pd.DataFrame) -> pd.DataFrame:
+    """One row per training with the columns that the claims read: those of a summary, and those of tables
+    with the columns LABELS; without numbers for a network that is not at hand.
+    """
+    rows = at_hand(trainings) if runs.frozen() else runs.summary(trainings)
+    for table in tables:
+        if len(table):
+            rows = rows.merge(table, on=LABELS, how="left")
+    return rows
+
+
+def missing(trainings: Sequence[Training]) -> str:
+    """How many of some networks are there, and how to make the others, in words."""
+    lacking = runs.missing(trainings)
+    there = len(trainings) - len(lacking)
+    if not lacking:
+        return f"all {len(trainings)} networks are cached"
+    return (
+        f"{there} of {len(trainings)} networks are cached; the first that is missing is made by "
+        f"`{runs.command(lacking[0])}`"
+    )
+
+
+def labels(trainings: Iterable[Training]) -> str:
+    """The ways of training in words."""
+    names = dict.fromkeys(variant(one.variant).label for one in trainings)
+    return ", ".join(names)
+
+
+def steps(file: str = TIMED) -> list[dict[str, object]]:
+    """Rows of the published benchmark on steps of certified training; none if it was not run."""
+    place = paths.ROOT / file
+    rows = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else []
+    return [one for one in rows if one["name"] in BENCH and one["ratio"] is not None]
+
+
+class _Counted(TorchFunctionMode):
+    """Counts convolutions and linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        self.count += function in (F.conv2d, F.linear)
+        return function(*args, **(kwargs or {}))
+
+
+def passes(model: str = "cnn-small") -> dict[str, int]:
+    """Linear passes that the loss of a step takes, forward, by method: calls of layers with weights over
+    their number.
+
+    With PGD each is followed by one back.
+    """
+    network, x = models.build(model, 10), torch.full((2, 3, 32, 32), 0.5)
+    layers = sum(isinstance(one, torch.nn.Conv2d | torch.nn.Linear) for one in network.modules())
+    found = {}
+    for name, how in (
+        ("plain", None),
+        ("singleprop", "singleprop-fastlin"),
+        ("ibp", "ibp"),
+        ("pgd", "adversarial"),
+    ):
+        with _Counted() as counted:
+            if how is None:
+                network(x)
+            else:
+                loss = _loss(network, how)
+                counted.count = 0  # of what reading the network took
+                loss.logits(x, torch.zeros(2, dtype=torch.int64))
+        found[name] = round(counted.count / layers)
+    return found
+
+
+def difference(pairs: int = 100_000) -> float:
+    """Largest difference between SingleProp's rules and half the distance of the two lines, on random
+    (z, v).
+    """
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(pairs, generator=generator, dtype=torch.float64)
+    v = torch.rand(pairs, generator=generator, dtype=torch.float64) * 2
+    worst = 0.0
+    for rule in RULES:
+        below, above, offset = lines(z - v, z + v, rule)
+        half = (above * (z + v) + offset - below * (z - v)) / 2
+        worst = max(worst, float((half_width(z, v, rule) - half).abs().max()))
+    return worst
+
+
+def kept(model: str, images: int = 4) -> dict[str, float]:
+    """Memory that the loss of a step keeps for its gradient, by method, in MiB an image: all tensors that
+    autograd saves, each once, weights left out.
+    """
+    network = models.build(model, 10)
+    x, y = torch.full((images, 3, 32, 32), 0.5), torch.zeros(images, dtype=torch.int64)
+    weights = {one.untyped_storage().data_ptr() for one in network.parameters()}
+    found = {}
+    for name, how in (
+        ("plain", ""),
+        ("singleprop", "singleprop-fastlin"),
+        ("ibp", "ibp"),
+        ("pgd", "adversarial"),
+    ):
+        seen: dict[int, int] = {}
+        alive: list[torch.Tensor] = []  # an address that is freed may be another tensor's next
+
+        def keep(tensor: torch.Tensor, seen: dict = seen, alive: list = alive) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            seen[storage.data_ptr()] = storage.nbytes()
+            alive.append(tensor)
+            return tensor
+
+        loss = _loss(network, how) if how else None
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            if loss is None:
+                F.cross_entropy(network(x), y)
+            else:
+                loss.logits(x, y)
+        size = sum(size for place, size in seen.items() if place not in weights)
+        found[name] = size / images / 2**20
+    return found
+
+
+def _loss(network: torch.nn.Module, how: str) -> OnWorst:
+    settings = variant(robust_name(how, 2 / 255)).settings
+    assert isinstance(settings, Robust)
+    return OnWorst(network, {}, 10, 0.0, Engine("cpu", False, False), settings)
+
+
+def along(trainings: Sequence[Training], epochs: Sequence[int]) -> pd.DataFrame:
+    """The table `half_width` after some epochs; where nothing may be made, of the trainings that have all
+    of them.
+    """
+    if runs.frozen():
+        names = [file_name("half_width", {EPOCH: epoch}) for epoch in epochs]
+        trainings = [
+            one
+            for one in trainings
+            if not runs.missing([one])
+            and all(name in store.Folder(paths.runs() / one.name) for name in names)
+        ]
+    return runs.snapshots("half_width", trainings, epochs=epochs) if trainings else pd.DataFrame()
+
+
+def order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the columns method and place, in the order of METHODS."""
+    places = {name: place for place, name in enumerate(METHODS)}
+    named = rows.assign(method=rows.variant.map(method))
+    return named.assign(place=named.method.map(places)).sort_values(["place", "alpha", "seed"], kind="stable")
