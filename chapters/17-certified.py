@@ -194,10 +194,8 @@ else:
 
 # %% tags=["hide-input"]
 crossed = replace(here, alphas=(-2.0, -1.0, 0.0, 1.0, 2.0), seeds=(0,), variants=tuple(one for one in here.variants if singleprop.method(one) in ("plain", "singleprop-fastlin")))
-over = runs.tables.cached("certificate", crossed.trainings, **usual)
-alpha_rows = pd.DataFrame()
-if len(over):
-    alpha_rows = runs.tables.at_hand(crossed.trainings).merge(certified.accuracies(over, pd.DataFrame(), radius), how="inner")
+alpha_rows = certified.extra(crossed.trainings, radius, **usual)
+if len(alpha_rows):
     shown = alpha_rows[["variant", "alpha", "clean_accuracy", "certified", "live_selectivity", "dead"]]
     figures.show_table(shown.map(lambda one: prose.number(one, ".3f") if isinstance(one, float) else one))
 else:
@@ -212,7 +210,9 @@ else:
 # %% tags=["hide-input"]
 glue("least", f"{papers.LEAST_SEEDS}", display=False)
 glue("rule", papers.RULE, display=False)
-asked = pd.concat([summary, alpha_rows[alpha_rows.alpha != 0]], ignore_index=True) if len(alpha_rows) else summary
+weighted = replace(here, alphas=(0.0,), variants=tuple(f"{one}-ada" for one in here.variants if singleprop.method(one) in ("ibp", "singleprop-fastlin")))
+more = [certified.extra(weighted.trainings, radius, **usual), alpha_rows[alpha_rows.alpha != 0] if len(alpha_rows) else alpha_rows]
+asked = pd.concat([summary, *(rows for rows in more if len(rows))], ignore_index=True)
 found = singleprop.verdicts(asked, steps=timed, passes=counted, difference=certified.difference())
 figures.show_table(
     pd.DataFrame([

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import weakref
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,11 +18,13 @@ from torch.overrides import TorchFunctionMode
 from lib import models, runs
 from lib.base import paths
 from lib.base.errors import InputError
+from lib.certificates.losses import mixed
 from lib.certificates.relaxation import RULES, half_width, lines
 from lib.measurements import per_image
 from lib.measurements.certificate import EPSILONS, INTERVAL, LARGER, PGD, shares
 from lib.measurements.registry import EPOCH, file_name
 from lib.papers.singleprop import FASTLIN, IBP, METHODS, method
+from lib.papers.singleprop import PGD as ADVERSARIAL
 from lib.runs import store
 from lib.runs.tables import at_hand, cached
 from lib.training.engine import Engine
@@ -32,6 +36,8 @@ from lib.training.variants import Robust, robust_name, variant
 LINEAR = {"epsilons": [2 / 255], "limit": 50, "attacked": 50, "linear": 50}
 BENCH = ("certified-small", "certified-large")  # cases of the benchmark: a step of IBP over one of SingleProp
 TIMED = "benchmarks/results.json"
+# steps that are counted, and the names of their ways of training
+WAYS = {"plain": "", "singleprop": FASTLIN, "ibp": IBP, "pgd": ADVERSARIAL}
 
 
 def radius(text: object) -> float:
@@ -201,14 +207,9 @@ def passes(model: str = "cnn-small") -> dict[str, int]:
     network, x = models.build(model, 10), torch.full((2, 3, 32, 32), 0.5)
     layers = sum(isinstance(one, torch.nn.Conv2d | torch.nn.Linear) for one in network.modules())
     found = {}
-    for name, how in (
-        ("plain", None),
-        ("singleprop", "singleprop-fastlin"),
-        ("ibp", "ibp"),
-        ("pgd", "adversarial"),
-    ):
+    for name, how in WAYS.items():
         with _Counted() as counted:
-            if how is None:
+            if not how:
                 network(x)
             else:
                 loss = _loss(network, how)
@@ -233,38 +234,62 @@ def difference(pairs: int = 100_000) -> float:
     return worst
 
 
-def kept(model: str, images: int = 4) -> dict[str, float]:
-    """Memory that the loss of a step keeps for its gradient, by method, in MiB an image: all tensors that
-    autograd saves, each once, weights left out.
+def kept(model: str) -> dict[str, float]:
+    """Memory that the loss of a step keeps for its gradient, by method, in MiB an image: what autograd saves
+    for one image more, so that weights, and their absolute values, do not count.
     """
+    few, more = (_kept(model, images) for images in (2, 4))
+    return {name: (more[name] - few[name]) / 2 / 2**20 for name in few}
+
+
+class _Held:
+    """A tensor that autograd saves, as long as it does."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor
+
+
+class _Saved:
+    """Bytes of the storages that autograd holds, each once: now, and at most."""
+
+    def __init__(self) -> None:
+        self.times: Counter[int] = Counter()  # tensors held, by the address of their storage
+        self.now = self.most = 0
+
+    def hold(self, tensor: torch.Tensor) -> _Held:
+        held, storage = _Held(tensor), tensor.untyped_storage()
+        place, size = storage.data_ptr(), storage.nbytes()
+        self.now += 0 if self.times[place] else size
+        self.times[place] += 1
+        self.most = max(self.most, self.now)
+        weakref.finalize(held, self._release, place, size)
+        return held
+
+    def _release(self, place: int, size: int) -> None:
+        self.times[place] -= 1
+        self.now -= 0 if self.times[place] else size
+
+
+def _kept(model: str, images: int) -> dict[str, int]:
+    """The most bytes that autograd holds in a step, by method."""
     network = models.build(model, 10)
     x, y = torch.full((images, 3, 32, 32), 0.5), torch.zeros(images, dtype=torch.int64)
-    weights = {one.untyped_storage().data_ptr() for one in network.parameters()}
     found = {}
-    for name, how in (
-        ("plain", ""),
-        ("singleprop", "singleprop-fastlin"),
-        ("ibp", "ibp"),
-        ("pgd", "adversarial"),
-    ):
-        seen: dict[int, int] = {}
-        alive: list[torch.Tensor] = []  # an address that is freed may be another tensor's next
-
-        def keep(tensor: torch.Tensor, seen: dict = seen, alive: list = alive) -> torch.Tensor:
-            storage = tensor.untyped_storage()
-            seen[storage.data_ptr()] = storage.nbytes()
-            alive.append(tensor)
-            return tensor
-
-        loss = _loss(network, how) if how else None
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            if loss is None:
-                F.cross_entropy(network(x), y)
-            else:
-                loss.logits(x, y)
-        size = sum(size for place, size in seen.items() if place not in weights)
-        found[name] = size / images / 2**20
+    for name, how in WAYS.items():
+        saved, loss = _Saved(), _loss(network, how) if how else None
+        with torch.autograd.graph.saved_tensors_hooks(saved.hold, lambda held: held.tensor):
+            value = F.cross_entropy(network(x), y) if loss is None else mixed(*loss.logits(x, y)[:2], y, 0.5)
+        found[name] = saved.most
+        del value
     return found
+
+
+def extra(trainings: list[Training], radius: float, **settings: Any) -> pd.DataFrame:
+    """One row per network of these that is at hand, with its accuracies at a radius; nothing is made."""
+    table = cached("certificate", trainings, **settings)
+    if table.empty:
+        return pd.DataFrame()
+    return at_hand(trainings).merge(accuracies(table, pd.DataFrame(), radius), how="inner")
 
 
 def _loss(network: torch.nn.Module, how: str) -> OnWorst:

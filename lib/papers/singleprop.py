@@ -242,7 +242,7 @@ CLAIMS: tuple[Claim, ...] = (
         "certified accuracy with the adaptive weight, from validation images, minus that with the fixed one",
         "points",
         statistic=gained_by_adapting,
-        compares=(IBP, FASTLIN),
+        compares=(IBP, f"{IBP}-ada", FASTLIN, f"{FASTLIN}-ada"),
         needs="certified",
     ),
     _claim(
