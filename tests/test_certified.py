@@ -1,0 +1,200 @@
+"""What the chapter on certified training shows: from planted tables, and with nothing at hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lib import data, measurements, runs, sweeps
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.book import certified, figures
+from lib.measurements import per_image
+from lib.training.recipe import Training, labels
+
+WAYS = ("plain", "adversarial-2", "ibp-2", "singleprop-zero-2", "singleprop-fastlin-2")
+RADIUS = 2 / 255
+
+
+@pytest.fixture(scope="module")
+def images():
+    return data.load("digits", "test").first(8)
+
+
+def training(way: str, seed: int = 0) -> Training:
+    return Training("digits", "cnn-small", recipe="certified", variant=way, seed=seed)
+
+
+def proofs(images, proven: dict[str, list[int]], *, larger: bool = False) -> pd.DataFrame:
+    """A `certificate` table: the images that are certified by way of training, all right and standing."""
+    rows = []
+    for way, some in proven.items():
+        right = torch.zeros(len(images), dtype=torch.bool)
+        right[some] = True
+        every = torch.ones(len(images), dtype=torch.bool)
+        parts = [("clean", 0.0, every), ("pgd", RADIUS, every), ("interval", RADIUS, right)]
+        parts += [("larger", RADIUS, every)] if larger else []
+        for method, epsilon, bits in parts:
+            rows.append(labels(training(way)) | per_image.row(bits, images, method=method, epsilon=epsilon))
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("2/255", 2 / 255), ("0.01", 0.01), ("0", 0.0), (0.5, 0.5), ("1/1", 1.0)]
+)
+def test_radius(text, value):
+    assert certified.radius(text) == value
+
+
+@pytest.mark.parametrize("text", ["-1/255", "2/0", "two", "", "nan", "1.5", True, None])
+def test_bad_radius(text):
+    with pytest.raises(InputError, match="'epsilon' must be a radius in .0, 1., such as '2/255', got "):
+        certified.radius(text)
+
+
+def test_grid():
+    assert certified.grid(2 / 255) == [*certified.EPSILONS]
+    assert certified.grid(3 / 255) == sorted([*certified.EPSILONS, 3 / 255])
+
+
+def test_accuracies_and_what_two_networks_certify_together(images):
+    table = proofs(images, {"ibp-2": [0, 1, 2], "singleprop-fastlin-2": [2, 3], "plain": []})
+    bounded = proofs(images.first(4), {"ibp-2": [0]}, larger=True)
+    found = certified.accuracies(table, bounded, RADIUS).set_index("variant")
+    assert found.certified.to_dict() == {"ibp-2": 3 / 8, "singleprop-fastlin-2": 2 / 8, "plain": 0.0}
+    assert found.attacked.eq(1).all()
+    assert found.certified_by_any["singleprop-fastlin-2"] == 4 / 8
+    assert found.certified_by_any.drop("singleprop-fastlin-2").isna().all()
+    assert (found.certified_few["ibp-2"], found.certified_larger["ibp-2"]) == (1 / 4, 1.0)
+    assert certified.accuracies(table, pd.DataFrame(), 5 / 255).empty or "certified" in found
+    assert certified.accuracies(pd.DataFrame(), pd.DataFrame(), RADIUS).empty
+
+
+def units(way: str) -> pd.DataFrame:
+    """A `half_width` table of two layers of three units."""
+    rows = [
+        {
+            "layer": f"relu{depth}",
+            "depth": depth,
+            "unit": unit,
+            "radius": 1.0,
+            "zero": 1.0,
+            "fastlin": unit + 1.0,
+            "centre_error": 0.5 * depth,
+            "unstable": 0.2 * depth,
+            "covered_zero": 0.9 if depth == 1 else 0.1,
+            "covered_fastlin": 0.8,
+        }
+        for depth in (1, 2)
+        for unit in range(4)
+    ]
+    return pd.DataFrame(rows).assign(**labels(training(way)))
+
+
+def test_inside():
+    table = units("ibp-2")
+    selective = table[["layer", "depth", "unit"]].assign(
+        selectivity=-table.unit.astype(float), dead=table.unit == 3, **labels(training("ibp-2"))
+    )
+    found = certified.inside(table, selective).iloc[0]
+    wanted = {
+        "unstable": 0.3,  # mean over layers
+        "relative_centre_error": 0.375,  # 0.5 and 1 of an interval of 2
+        "uncovered_zero": 0.1,  # of the first layer
+        "uncovered_fastlin": 0.2,
+        "width_and_selectivity": -1.0,
+    }
+    assert found[list(wanted)].to_dict() == pytest.approx(wanted)
+    assert "width_and_selectivity" not in certified.inside(table, pd.DataFrame())
+    assert certified.inside(pd.DataFrame(), pd.DataFrame()).empty
+
+
+def test_nothing_at_hand_says_how_to_make_it(own_store, monkeypatch):
+    monkeypatch.setenv("RUNS_FROZEN", "1")
+    asked = [training(way) for way in WAYS]
+    for name in ("certificate", "half_width"):
+        assert certified.found(name, asked).empty
+    assert certified.along(asked, (0, 1)).empty and certified.extra(asked, RADIUS).empty
+    said = certified.missing(asked)
+    assert said.startswith("0 of 5 networks are cached")
+    assert (
+        "`python -m lib train --dataset digits --model cnn-small --alpha=0.0 --seed 0 --recipe certified`"
+        in said
+    )
+    rows = certified.summary(asked, pd.DataFrame())
+    assert len(rows) == 5 and rows.clean_accuracy.isna().all()
+
+
+def test_passes_are_counted():
+    assert certified.passes() == {"plain": 1, "singleprop": 2, "ibp": 3, "pgd": 9}
+
+
+def test_memory_is_that_of_images():
+    """SingleProp keeps more than a plain step and less than interval bounds; as often counted, as much."""
+    found = certified.kept("cnn-small")
+    assert found["plain"] < found["singleprop"] < found["ibp"]
+    assert found["pgd"] == pytest.approx(2 * found["plain"], rel=0.1)  # the images' own pass and the attacked
+    assert certified.kept("cnn-small") == found
+    # two ReLU layers of 16 x 16 places and 16 and 32 channels, and little else
+    assert 0.05 < found["plain"] < 0.15
+
+
+def test_rules_are_what_lines_give(monkeypatch):
+    assert certified.difference(1000) < 1e-12
+    monkeypatch.setattr(certified, "half_width", lambda z, v, rule: v)
+    assert certified.difference(1000) > 0.1
+
+
+def test_benchmark_rows(tmp_path, monkeypatch):
+    assert certified.steps("benchmarks/no-such.json") == []
+    rows = [
+        {"name": "certified-small", "ratio": 1.5, "low": 1.4, "high": 1.6},
+        {"name": "certified-large", "ratio": None, "low": None, "high": None},
+        {"name": "fgsm", "ratio": 2.0, "low": 1.0, "high": 3.0},
+    ]
+    (tmp_path / "rows.json").write_text(pd.Series(rows).to_json(orient="values"), encoding="utf-8")
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    assert [one["name"] for one in certified.steps("rows.json")] == ["certified-small"]
+
+
+def test_the_sweep_makes_the_tables_that_the_chapter_reads():
+    asked = sweeps.read(paths.ROOT / "sweeps" / "singleprop.yml")
+    made = {one.file for one in asked.measurements}
+    wanted = [("certificate", {}), ("certificate", certified.LINEAR), ("half_width", {}), ("corruption", {})]
+    assert {measurements.file_name(name, settings) for name, settings in wanted} <= made
+    assert [one.variant for one in asked.trainings[::3]] == list(WAYS)
+
+
+def test_figures(images):
+    figures.setup()
+    table = proofs(images, dict(zip(WAYS, ([], [0], [0, 1], [2], [0, 1, 2]), strict=True)))
+    rows = certified.shares(table).assign(kind=table.method, method=table.variant.map(certified.method))
+    drawn = figures.accuracy_by_radius(rows)
+    solid = [line for line in drawn.axes[0].lines if line.get_linestyle() == "-"]
+    # from clean accuracy to what is certified
+    ends = sorted(tuple(np.round(line.get_ydata(), 1)) for line in solid)
+    assert ends == [(100.0, 0.0), (100.0, 12.5), (100.0, 12.5), (100.0, 25.0), (100.0, 37.5)]
+    assert len(drawn.axes[0].collections) == 5  # a shaded gap each
+    both = pd.concat([units("plain"), units("ibp-2")])
+    means = certified.order(both.assign(epoch=0)).groupby(["method", "epoch", "depth"])[
+        ["radius", "unstable"]
+    ].mean().reset_index()  # fmt: skip
+    panels = {"radius": "radius", "unstable": "unstable"}
+    assert len(figures.half_widths(means, panels).axes[0].lines) == 2  # a method each
+    along = pd.concat([means, means.assign(epoch=1)])
+    assert len(figures.half_widths(along, panels).axes[0].lines) == 4  # a layer of a method each
+    four = pd.DataFrame({"method": ["plain", "ibp"], "clean": [0.9, 0.5], "certified": [0.0, 0.4]})
+    assert len(figures.four_accuracies(four, {"clean": "clean", "certified": "certified"}).axes) == 2
+
+
+def test_the_unit_that_is_drawn_is_the_protocols():
+    """z = 0.3, v = 1: short by (v - |z|) / 2 = 0.35 under zero and by (v - |z|)^2 / 4v = 0.1225 under fastlin."""
+    figures.setup()
+    said = [text.get_text() for text in figures.one_unit().axes[1].texts]
+    assert said == ["0.35 short", "0.12 short"]
+
+
+def test_order():
+    rows = certified.order(pd.DataFrame({"variant": list(WAYS[::-1]), "alpha": 0.0, "seed": 0}))
+    assert rows.variant.tolist() == list(WAYS)
+    assert runs.frozen() in (True, False) and certified.labels([training("ibp-2")]) == "IBP, ε = 2/255"
