@@ -98,6 +98,7 @@ if len(proofs):
     figures.show(
         figures.accuracy_by_radius(rows),
         name="fig-certified",
+        read=here.read("certificate"),
         alt=f"""Accuracy against the radius, falling, one colour a way of training; certified solid, under PGD dashed and never below it.
         Certified at the radius asked about, in percent: {said}.""",
         caption=f"""Certified accuracy by interval bounds (solid, all test images), accuracy under PGD with five starts (dashed, the first thousand), and between
@@ -111,10 +112,7 @@ else:
 
 # %% tags=["hide-input"]
 if len(proofs):
-    wide = certified.shares(proofs[proofs.method == "interval"])
-    table = wide.assign(radius=[f"{255 * one:.3g}/255" for one in wide.epsilon]).pivot_table(index="variant", columns="radius", values="accuracy", aggfunc=["mean", "std"], sort=False)
-    cells = {r: [f"{prose.number(100 * m, '.1f')}" + ("" if pd.isna(s) else f" ± {100 * s:.1f}") for m, s in zip(table["mean"][r], table["std"][r], strict=True)] for r in table["mean"].columns}
-    figures.show_table(pd.DataFrame({"training": table.index, **cells}))
+    figures.show_table(certified.by_radius(proofs))
 else:
     figures.show_table(nothing)
 
@@ -158,6 +156,7 @@ if len(rows):
     figures.show(
         figures.half_widths(rows, panels),
         name="fig-half-widths",
+        read=here.read("half_width"),
         alt="""Four panels, one colour a way of training: half the width of interval bounds, SingleProp's half-width, the distance of the image from the middle,
         and the share of unstable units, each a mean over the units of a layer.""",
         caption=f"""Means over units, places and images, {'along training' if len(seen) else 'after training'}; {here.setting}. Interval bounds are true, SingleProp's
@@ -179,6 +178,7 @@ if len(proofs):
     figures.show(
         figures.four_accuracies(full[full.alpha == 0], {one: title for one, title in kinds.items() if one in full}),
         name="fig-four",
+        read=here.read("certificate", "corruption"),
         alt="""One panel for each kind of accuracy, clean, corrupted, under PGD and certified, with one dot a network, coloured by its way of training.""",
         caption=f"""Accuracy on clean images, on corrupted ones where that was measured, under PGD and certified at the radius asked about; {here.setting},
         {len(full)} networks, a dot each. For this figure alone no claim is decided.""",

@@ -70,6 +70,13 @@ def test_accuracies_and_what_two_networks_certify_together(images):
     assert certified.accuracies(pd.DataFrame(), pd.DataFrame(), RADIUS).empty
 
 
+def test_by_radius(images):
+    table = proofs(images, {"ibp-2": [0, 1, 2], "plain": []})
+    other = table[table.variant == "ibp-2"].assign(seed=1)
+    found = certified.by_radius(pd.concat([table, other])).set_index("training")["2/255"]
+    assert found.to_dict() == {"IBP, ε = 2/255": "37.5 ± 0.0", "plain": "0.0"}
+
+
 def units(way: str) -> pd.DataFrame:
     """A `half_width` table of two layers of three units."""
     rows = [

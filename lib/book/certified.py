@@ -150,6 +150,21 @@ def _correlation(units: pd.DataFrame) -> float:
     return float(stats.spearmanr(units.fastlin, units.selectivity).statistic)
 
 
+def by_radius(table: pd.DataFrame) -> pd.DataFrame:
+    """Certified accuracy by interval bounds in percent, as text: one row per way of training, one column per
+    radius; mean, and standard deviation over seeds where there are several.
+    """
+    rows = shares(table[(table.method == INTERVAL) & (table.alpha == 0)])
+    found = []
+    for way, own in rows.groupby("variant", sort=False):
+        cells = {"training": variant(str(way)).label}
+        for epsilon, values in own.groupby("epsilon").accuracy:
+            spread = f" ± {100 * values.std():.1f}" if len(values) > 1 else ""
+            cells[f"{255 * epsilon:.3g}/255"] = f"{100 * values.mean():.1f}{spread}"
+        found.append(cells)
+    return pd.DataFrame(found)
+
+
 def summary(trainings: list[Training], *tables: pd.DataFrame) -> pd.DataFrame:
     """One row per training with the columns that the claims read: those of a summary, and those of tables
     with the columns LABELS; without numbers for a network that is not at hand.

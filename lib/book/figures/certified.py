@@ -11,7 +11,8 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.book.figures.style import LAYER_LABEL, WIDEST
+from lib.book.figures.canvas import WIDEST, canvas, key, redrawn
+from lib.book.figures.style import LAYER_LABEL
 from lib.certificates.relaxation import half_width
 
 # one colour a method, none of which is an alpha's: told apart with the common colour blindnesses
@@ -31,6 +32,7 @@ METHOD_NAMES = {
 }
 
 
+@redrawn
 def one_unit(z: float = 0.3, v: float = 1.0) -> Figure:
     """One unstable unit: the ReLU over the interval of its input, the interval of its output, and the
     intervals that SingleProp takes around the output of the image itself.
@@ -39,8 +41,7 @@ def one_unit(z: float = 0.3, v: float = 1.0) -> Figure:
         z: Pre-activation of the image, between -v and v.
         v: Its half-width.
     """
-    figure = Figure(figsize=(8.4, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.2, 1), sharey=True)
+    figure, (left, right) = canvas(2, width=8.4, height=3.6, sharey=True)
     left.plot([-1.2 * v, 0, z + 1.3 * v], [0, 0, z + 1.3 * v], color="0.2")
     left.axvspan(z - v, z + v, color="0.93", zorder=0)
     left.plot([z], [max(z, 0)], "o", color="0.2")
@@ -75,9 +76,10 @@ def _legend(figure: Figure, methods: pd.Series) -> None:
         for name, colour in METHOD_COLOURS.items()
         if name in set(methods)
     ]
-    figure.legend(handles=handles, loc="outside right center", frameon=False, title="training")
+    key(figure, handles, title="training", beside=True)
 
 
+@redrawn
 def accuracy_by_radius(rows: pd.DataFrame) -> Figure:
     """Certified accuracy (solid) and accuracy under PGD (dashed) against the radius, one colour a method, the
     gap between them shaded; means over seeds.
@@ -85,8 +87,7 @@ def accuracy_by_radius(rows: pd.DataFrame) -> Figure:
     Args:
         rows: Columns method, kind ("clean", "interval" or "pgd"), epsilon in [0, 1] and accuracy in [0, 1].
     """
-    figure = Figure(figsize=(WIDEST, 4.2), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = canvas(width=WIDEST, height=4.2)
     for name, colour in METHOD_COLOURS.items():
         own = rows[rows.method == name]
         if own.empty:
@@ -110,6 +111,7 @@ def accuracy_by_radius(rows: pd.DataFrame) -> Figure:
     return figure
 
 
+@redrawn
 def half_widths(rows: pd.DataFrame, panels: Mapping[str, str]) -> Figure:
     """One panel a column against the epochs trained, one line a layer; or, with a single epoch, against the
     layer with one line a method.
@@ -118,9 +120,9 @@ def half_widths(rows: pd.DataFrame, panels: Mapping[str, str]) -> Figure:
         rows: Columns method, epoch, depth and those of the panels: means over units and seeds.
         panels: {column: title}.
     """
-    figure = Figure(figsize=(WIDEST, 3.9), layout="constrained")
+    figure, axes_of = canvas(len(panels), width=WIDEST, height=3.9, narrow=2)
     trained = rows.epoch.nunique() > 1
-    for axes, (column, title) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+    for axes, (column, title) in zip(axes_of, panels.items(), strict=True):
         for (name, depth), own in rows.groupby(["method", "depth"]) if trained else ():
             style = ["-", "--", ":", "-."][(depth - 1) % 4]
             axes.plot(own.epoch, own[column], style, color=METHOD_COLOURS[name], marker="o", markersize=3)
@@ -134,6 +136,7 @@ def half_widths(rows: pd.DataFrame, panels: Mapping[str, str]) -> Figure:
     return figure
 
 
+@redrawn
 def four_accuracies(rows: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
     """Accuracies of every method side by side, one panel a kind, one point a network.
 
@@ -141,10 +144,8 @@ def four_accuracies(rows: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
         rows: Columns method and those named, in [0, 1].
         columns: {column: title}.
     """
-    figure = Figure(figsize=(WIDEST, 3.6), layout="constrained")
-    for axes, (column, title) in zip(
-        figure.subplots(1, len(columns), sharey=True), columns.items(), strict=True
-    ):
+    figure, axes_of = canvas(len(columns), width=WIDEST, height=3.6, narrow=2, sharey=True)
+    for axes, (column, title) in zip(axes_of, columns.items(), strict=True):
         for place, (name, colour) in enumerate(METHOD_COLOURS.items()):
             values = 100 * rows[rows.method == name][column].dropna()
             axes.plot([place] * len(values), values, "o", color=colour, alpha=0.8)
