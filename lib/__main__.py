@@ -52,8 +52,8 @@ Seeds = Annotated[list[str], typer.Option("--seed", help='several: "0, 1", or gi
 RecipeName = Annotated[
     str,
     typer.Option(
-        help="paper; fast: for machines without a GPU; tune: to go on from a network; certified: by Adam, for "
-        "cnn-small and cnn-large"
+        help="paper; fast: for machines without a GPU; tune: to go on from a network; certified: by Adam, "
+        "for cnn-small and cnn-large"
     ),
 ]
 # defaults of options that may be given several times, which typer wants as lists
@@ -125,8 +125,8 @@ def train(
         str,
         typer.Option(
             help="plain, augmix, or adversarial in K steps: pgd-K, pgd-K-linf-8, l2-pgd-K-0.5, "
-            "trades-6-K-linf-8 (β = 6), weighted-K-linf-8 (class weights); in the recipe certified, training in "
-            "a ball of E/255: ibp-E, singleprop-zero-E, singleprop-fastlin-E, adversarial-E"
+            "trades-6-K-linf-8 (β = 6), weighted-K-linf-8 (class weights); in the recipe certified, in a ball "
+            "of E/255: ibp-E, singleprop-zero-E, singleprop-fastlin-E, adversarial-E"
         ),
     ] = "plain",
     start: Annotated[
