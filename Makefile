@@ -14,9 +14,10 @@ PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile
 NOBODYS = IPYTHONDIR=$(CURDIR)/_build/ipython MATPLOTLIBRC=/dev/null PYTHONUTF8=1 PYTHONSTARTUP= MPLBACKEND=
 
 # make rerun CHAPTER=approach ALPHA=0.7 [DATASET=digits] [SEED=1] [MODEL=resnet20] [RECIPE=paper]; lists in quotes: ALPHA="0.7 -0.7".
+# Any other parameter of any chapter: SET="epochs=2 variants=plain,pgd-1".
 # Their names count in lower case too. What is given to make and means nothing is refused; names with a _ are for the environment.
-ASKED := CHAPTER ALPHA SEED DATASET MODEL RECIPE
-asked := chapter alpha seed dataset model recipe
+ASKED := CHAPTER ALPHA SEED DATASET MODEL RECIPE SET
+asked := chapter alpha seed dataset model recipe set
 typed = $(filter command,$(firstword $(origin $(1))))
 ALIKE := $(join $(ASKED:=:),$(asked))
 $(foreach p,$(subst :, ,$(ALIKE)),$(if $(filter $(p),$(asked)),$(if $(call typed,$(p)),$(eval $(WAS) := $$($(p)))),$(eval WAS := $(p))))

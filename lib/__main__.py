@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from lib.base import environment
 
@@ -125,8 +125,8 @@ def train(
         str,
         typer.Option(
             help="plain, augmix, or adversarial in K steps: pgd-K, pgd-K-linf-8, l2-pgd-K-0.5, "
-            "trades-6-K-linf-8 (β = 6), weighted-K-linf-8 (class weights); in the recipe certified, in a ball "
-            "of E/255: ibp-E, singleprop-zero-E, singleprop-fastlin-E, adversarial-E"
+            "trades-6-K-linf-8 (β = 6), weighted-K-linf-8 (class weights); in the recipe certified, in a "
+            "ball of E/255: ibp-E, singleprop-zero-E, singleprop-fastlin-E, adversarial-E"
         ),
     ] = "plain",
     start: Annotated[
@@ -469,7 +469,9 @@ def rerun(
     chapter: Annotated[
         str, typer.Argument(help="its name, its number, or one of its files: approach, 2, 02-approach.ipynb")
     ],
-    dataset: Dataset = "cifar10",
+    dataset: Annotated[
+        str, typer.Option(help="digits, cifar10 or tiny-imagenet; by default the chapter's own")
+    ] = "",
     model: Model = "",
     alpha: Annotated[
         list[str],
@@ -484,31 +486,43 @@ def rerun(
             "--seed", help="the seeds to show; by default all that are cached for the chapter's alphas"
         ),
     ] = NOTHING,
-    recipe: RecipeName = "fast",
+    recipe: Annotated[
+        str,
+        typer.Option(help="paper, or fast: shorter, for machines without a GPU; by default the chapter's"),
+    ] = "",
+    sets: Annotated[
+        list[str],
+        typer.Option(
+            "--set", help='any parameters of the chapter, in place of its own: "seeds=0,1 recipe=paper"'
+        ),
+    ] = NOTHING,
 ) -> None:
-    """Show a chapter with more alphas, or on another data set: trains what is missing, then builds its page
-    beside the cached runs.
+    """Show a chapter with more alphas, other parameters, or on another data set: makes what is missing, then
+    builds its page, which shows it beside the cached runs.
     """
     from lib.book import names as chapters
+    from lib.book import parameters
 
     chapter = chapters.find(chapter)
-    dataset, model, recipe = _named(dataset, model, recipe)
-    alphas, seeds = _numbers(alpha, float, "alpha"), _numbers(seed, int, "seed")
+    values = parameters.typed(chapter, parameters.read(sets))
+    known = {"dataset": names.datasets(), "model": ["usual", *names.models()], "recipe": names.recipes()}
+    values |= {
+        name: names.chosen(name, values[name], those) for name, those in known.items() if name in values
+    }
+    asked: dict[str, Any] = {
+        "dataset": names.chosen("data set", dataset, known["dataset"]) if dataset else "",
+        "model": names.chosen("model", model, names.models()) if model else "",
+        "alphas": _numbers(alpha, float, "alpha"),
+        "seeds": _numbers(seed, int, "seed"),
+        "recipe": names.chosen("recipe", recipe, known["recipe"]) if recipe else "",
+    }
+    parameters.check(chapter, {name: value for name, value in asked.items() if value}, values)
 
-    with progress.working("loading the library", log=False):
-        from lib.base import malloc
-        from lib.book import rerun as book_rerun
+    from lib.base import malloc
+    from lib.book import rerun as book_rerun
 
     malloc.keep_memory()
-    page = book_rerun.rerun(
-        chapter,
-        dataset=dataset,
-        model=model,
-        alphas=alphas,
-        seeds=seeds,
-        recipe=recipe,
-        say=print,
-    )
+    page = book_rerun.rerun(chapter, **asked, sets=values, say=print)
     print(f"the page: {page}")
 
 

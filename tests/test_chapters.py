@@ -21,7 +21,7 @@ import pytest
 from lib import runs
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.book import chapter, filled, notebooks, prose, site, sources, tables
+from lib.book import chapter, filled, notebooks, prose, single, site, sources, tables
 from lib.runs.tables import at_hand
 
 NAMES = list(notebooks.sources())
@@ -567,7 +567,9 @@ def little_book(tmp_path, monkeypatch):
 
     def build(source, **how):
         (tmp_path / "chapters" / "index.py").write_text(f"# %% [markdown]\n# # A page\n\n# %%\n{source}\n")
-        return site.build(tmp_path / "_build", **how)
+        if "only" in how:
+            return single.build(tmp_path / "_build", how["only"], {}).parent
+        return site.build(tmp_path / "_build")
 
     return build
 
@@ -613,24 +615,25 @@ def test_builds_into_one_folder_come_one_after_the_other(tmp_path, monkeypatch):
     """Such as two reruns of one chapter at once: each gets a whole page, the last one's stays."""
     inside, met = [], []
 
-    def executed(given, only, head):
+    def executed(name, given):
         inside.append(given["n"])
         met.append(len(inside))
         time.sleep(0.2)
-        return {}
+        return nbformat.v4.new_notebook()
 
     def pages(source, target, *, strict):
         (source / "pages").mkdir()
         (source / "pages" / "index.html").write_text(str(inside.pop()), encoding="utf-8")
         return source / "pages"
 
-    monkeypatch.setattr(site, "_executed", executed)
-    monkeypatch.setattr(site, "_jupyter_book", pages)
-    monkeypatch.setattr(site, "STATIC", ())
+    monkeypatch.setattr(notebooks, "execute", executed)
+    monkeypatch.setattr(site, "jupyter_book", pages)
     with ThreadPoolExecutor(4) as pool:
-        built = list(pool.map(lambda n: site.build(tmp_path / "same", {"n": n}, only="approach"), range(4)))
-    assert met == [1, 1, 1, 1] and set(built) == {tmp_path / "same" / "html"}
-    assert (built[0] / "index.html").read_text(encoding="utf-8") in "0123"
+        built = list(pool.map(lambda n: single.build(tmp_path / "same", "02-approach", {"n": n}), range(4)))
+    assert met == [1, 1, 1, 1] and set(built) == {
+        tmp_path / "same" / "html" / "chapters" / "02-approach.html"
+    }
+    assert (tmp_path / "same" / "html" / "index.html").read_text(encoding="utf-8") in "0123"
     assert sorted(one.name for one in (tmp_path / "same").iterdir()) == [".locks", "book", "html"]
 
 

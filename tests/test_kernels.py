@@ -255,8 +255,8 @@ def test_a_full_disk_is_one_line_and_the_old_book_stays(tmp_path, monkeypatch, n
         (source / "_build" / "html").mkdir(parents=True)
         return source / "_build" / "html"
 
-    monkeypatch.setattr(site, "_executed", lambda *given: {})
-    monkeypatch.setattr(site, "_jupyter_book", pages)
+    monkeypatch.setattr(site.notebooks, "execute_all", lambda *given, **how: {})
+    monkeypatch.setattr(site, "jupyter_book", pages)
     usual = getattr(Path, place)
 
     def full(path, *given, **named):

@@ -37,14 +37,17 @@ def test_new_alpha_is_trained_once(store, tmp_path, monkeypatch):
     monkeypatch.setattr("lib.base.paths.BUILD", tmp_path / "_build")
     built, said = [], []
 
-    def build(target, given, *, only, head):
-        built.append((given["alphas"], only, head()))
-        return target / "html"
+    def build(target, name, given, *, head):
+        built.append((given["alphas"], name, head()))
+        (target / "html" / "chapters").mkdir(parents=True, exist_ok=True)
+        (target / "html" / "chapters" / f"{name}.html").touch()
+        return target / "html" / "chapters" / f"{name}.html"
 
-    monkeypatch.setattr("lib.book.site.build", build)
+    monkeypatch.setattr("lib.book.single.build", build)
     page = rerun.rerun("approach", dataset="digits", alphas=[0.7], seeds=[0], say=said.append)
-    place = tmp_path / "_build" / "rerun" / "02-approach-digits-resnet8-fast-alpha0.7-seed0"
-    assert page == place / "html" / "chapters" / "02-approach.html"
+    place = page.parents[2]
+    assert page.name == "02-approach.html" and place.parent == tmp_path / "_build" / "rerun"
+    assert place.name.startswith("02-approach-alphas-0.7-dataset-digits-seeds-0-")
     assert re.search(r"(\d+) networks \(resnet8 on digits, fast recipe\), (\d+) cached, 1 to train$", said[0])
     assert said[1].startswith("to train: 1 network, about ")
     assert said[2].startswith("to measure: selectivity on 1 network, about ")
@@ -52,12 +55,13 @@ def test_new_alpha_is_trained_once(store, tmp_path, monkeypatch):
     ((alphas, name, head),) = built
     assert 0.7 in alphas and -2.0 in alphas and name == "02-approach"
     assert (
-        "Parameters: dataset `digits`; model `resnet8`; recipe `fast`; alphas −2, −1, −0.4, 0, 0.4, **0.7**, 1, 2; "
-        "seeds 0.\n" in head
+        "Parameters: dataset **`digits`**; model `resnet8`; alphas −2, −1, −0.4, 0, 0.4, **0.7**, 1, 2; "
+        "seeds 0; recipe `fast`.\n" in head
     )
     assert "1 was made now" in head and re.search(
-        r"\| `alpha0.7-seed0-fast-\w+` \| \*\*0.7\*\* \| 0 \| made now \|", head
+        r'\| <span id="run-\w+">`alpha0.7-seed0-fast-\w+`</span> \| \*\*0.7\*\* \| 0 \| made now \|', head
     )
+    assert '<a href="../../../index.html">all reruns</a>' in head
 
     monkeypatch.setattr("lib.runs.run._train", lambda *a: pytest.fail("trained again"))
     said.clear()
@@ -126,9 +130,8 @@ def test_nothing_is_silent_on_a_terminal(store, tmp_path):
         ", epoch 16 of 16 … ",
         "new: alpha0.6-seed0-fast-",
         "measuring 1 of 1: selectivity on digits-resnet8/alpha0.6-seed0-fast-",
-        "checking every file of the cached runs",
         "executing 02-approach",
-        "building the pages",
+        "building the page",
         "the page: ",
     ]
     found = [text.find(stage) for stage in stages]
@@ -142,8 +145,8 @@ def test_head_marks_what_was_made_now_and_what_was_cached(own_store, trainings):
     head = rerun.marked(before)
     assert "Of its 2 networks, 0 were made now and 2 came from the cache." in head
     measured, cached = (Path(one.name).name for one in trainings)
-    assert f"| `{measured}` | 0 | 0 | cached | selectivity |" in head.split("{dropdown}")[0]
-    assert f"| `{cached}` | 1 | 0 | cached | cached |" in head.split("{dropdown}")[1]
+    assert f"`{measured}`</span> | 0 | 0 | cached | selectivity |" in head.split("{dropdown}")[0]
+    assert f"`{cached}`</span> | 1 | 0 | cached | cached |" in head.split("{dropdown}")[1]
     head = rerun.marked({trainings[0]: None})
     assert (
         "Of its 1 networks, 1 was made now and 0 came" in head

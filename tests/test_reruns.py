@@ -4,14 +4,12 @@ import pytest
 
 from lib.book import reruns
 
-FACTS = {
-    "chapter": "02-approach",
-    "dataset": "digits",
-    "model": "resnet8",
-    "recipe": "fast",
-    "alphas": [0.7],
-    "seeds": [0, 1],
-}
+
+def facts(**other):
+    """What a rerun of a chapter shows; names of parameters that differ from the chapter's own come last."""
+    shown = {"dataset": "digits", "alphas": [0.0, 0.7], "seeds": [0, 1]} | other
+    alphas = shown["alphas"]
+    return {"chapter": "02-approach", "alphas": alphas[1:], "shown": shown, "changed": sorted(shown)}
 
 
 @pytest.fixture
@@ -20,11 +18,11 @@ def build(tmp_path, monkeypatch):
     monkeypatch.setattr("lib.base.paths.BUILD", tmp_path)
 
     def make(**other):
-        place = reruns.folder(FACTS | other)
+        place = reruns.folder(facts(**other))
         page = place / "html" / "page.html"
         page.parent.mkdir(parents=True, exist_ok=True)
         page.touch()
-        return reruns.note(place, page, FACTS | other).read_text(encoding="utf-8")
+        return reruns.note(place, page, facts(**other)).read_text(encoding="utf-8")
 
     return make
 
@@ -32,26 +30,30 @@ def build(tmp_path, monkeypatch):
 def test_other_parameters_other_folder(build):
     others = [
         {},
-        {"alphas": [0.7, 0.8]},
-        {"alphas": [0.70000001]},
-        {"alphas": []},
+        {"alphas": [0.0, 0.7, 0.8]},
+        {"alphas": [0.0, 0.70000001]},
+        {"alphas": [0.0]},
         {"seeds": [0]},
         {"dataset": "cifar10"},
-        {"recipe": "paper"},
+        {"d": 128},
+        {"d": "../.."},
         {"seeds": list(range(80))},
         {"seeds": list(range(81))},
     ]
-    places = {reruns.folder(FACTS | other) for other in others}
-    assert len(places) == len(others) and all(len(place.name) < 120 for place in places)
-    assert reruns.folder(dict(FACTS)).name == "02-approach-digits-resnet8-fast-alpha0.7-seed0_1"
+    places = {reruns.folder(facts(**other)) for other in others}
+    assert len(places) == len(others) and all(len(place.name) < 100 for place in places)
+    assert {place.parent for place in places} == {reruns.root()}
+    name = reruns.folder(facts()).name
+    assert name.startswith("02-approach-alphas-0.7-dataset-digits-seeds-0_1-") and len(name) == 56
 
 
 def test_all_are_listed_the_latest_first(build, tmp_path):
     build()
-    page = build(alphas=[-0.4, 0.8])
+    page = build(alphas=[0.0, -0.4, 0.8])
     links = page.split("<tr><td><a href=")[1:]
     assert len(links) == 2 and "<td>−0.4, 0.8</td>" in page and "<td>0.7</td>" in page
-    assert build(alphas=[-0.4, 0.8]).count("<a href=") == 2  # the same again is no other
+    assert "<td>dataset digits; seeds 0, 1</td>" in page
+    assert build(alphas=[0.0, -0.4, 0.8]).count("<a href=") == 2  # the same again is no other
     first = links[0].split('"')[1]
     assert (tmp_path / "rerun" / first).is_file()  # the links lead there
     (tmp_path / "rerun" / first).unlink()
@@ -61,5 +63,5 @@ def test_all_are_listed_the_latest_first(build, tmp_path):
 
 
 def test_what_is_read_from_files_is_text_on_the_page(build):
-    page = build(model="<script>", alphas=[])
+    page = build(model="<script>", alphas=[0.0])
     assert "<script>" not in page and "&lt;script&gt;" in page and "<td>none</td>" in page

@@ -12,7 +12,7 @@ import torch
 from lib import measurements, runs
 from lib.base import paths
 from lib.base.text import duration
-from lib.book import names
+from lib.book import making, names
 from lib.measurements import Asked
 from lib.runs import durations, provenance, store, threads
 from lib.training.engine import best_engine
@@ -48,6 +48,11 @@ def tables(chapter: str) -> tuple[list[Asked], list[Asked]]:
         found = one if isinstance(networks, ast.List) else every
         found |= dict.fromkeys(Asked(name, settings) for name in called)
     return list(every), [asked for asked in one if asked not in every]
+
+
+def shows_networks(chapter: str) -> bool:
+    """Whether a chapter reads the networks of its grid; some have the usual parameters and read none."""
+    return ".trainings" in names.sources()[chapter].read_text(encoding="utf-8")
 
 
 def _named(node: ast.expr, looped: Mapping[str, list[str]]) -> list[str]:
@@ -92,19 +97,18 @@ class Plan:
     @property
     def seconds(self) -> float:
         """Expected time of all of it."""
-        return sum(self.training.values()) + sum(
-            self.measuring.get(asked.name, 0.0) for _, asked in self.tables
-        )
+        made = making.seconds((*self.missing, *self.again), self.training) if self.training else 0.0
+        return made + sum(self.measuring.get(asked.name, 0.0) for _, asked in self.tables)
 
     def lines(self) -> Iterator[str]:
         """The plan in words; nothing is made under RUNS_FROZEN=1."""
         if runs.frozen():
             return
         if self.missing:
-            took = _about(sum(self.training[one] for one in self.missing))
+            took = _about(making.seconds(self.missing, self.training))
             yield f"to train: {_count(len(self.missing), 'network')}, {took} ({self.where})"
         if self.again:
-            took = _about(sum(self.training[one] for one in self.again))
+            took = _about(making.seconds(self.again, self.training))
             yield (
                 "to train again, since their weights are not kept here: "
                 f"{_count(len(self.again), 'network')}, {took}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-from collections.abc import Sequence
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from lib.base.files import write_atomically
 from lib.base.text import number
 
 FACTS = "rerun.json"  # in the folder of a rerun: what it shows
-_LONGEST = 100  # characters of a folder's name
+_LONGEST = 80  # characters of a folder's name before its digest
 
 
 def root() -> Path:
@@ -28,14 +28,18 @@ def folder(facts: dict[str, Any]) -> Path:
     """The folder of one rerun: the same for the same chapter and parameters, another one for others.
 
     Args:
-        facts: `chapter`, `dataset`, `model`, `recipe`, `alphas` (those beside the chapter's own) and `seeds`.
+        facts: `chapter`; `shown`, its parameters and their values; `changed`, the names of those that are not
+            the chapter's own; `alphas`, the values beside the chapter's own.
     """
-    parts = [facts["chapter"], facts["dataset"], facts["model"], facts["recipe"]]
-    parts += [f"{name}{'_'.join(map(str, facts[f'{name}s']))}" for name in ("alpha", "seed")]
-    name = "-".join(part for part in parts if part not in ("alpha", "seed"))
-    if len(name) > _LONGEST:
-        name = f"{name[:_LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    return root() / name
+    parts = [facts["chapter"]]
+    for name in facts["changed"]:
+        value = facts["alphas"] if name == "alphas" and facts["alphas"] else facts["shown"][name]
+        words = "_".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        parts.append(f"{name}-{words}")
+    name = "-".join(re.sub(r"[^\w.+-]", "_", part) for part in parts)
+    every = json.dumps(facts, sort_keys=True, ensure_ascii=False)
+    short = hashlib.sha256(every.encode()).hexdigest()[:8]
+    return root() / f"{name[:_LONGEST]}-{short}"
 
 
 def note(place: Path, page: Path, facts: dict[str, Any]) -> Path:
@@ -72,21 +76,11 @@ def _listed() -> str:
     rows = []
     for one in _rows():
         link = f'<a href="{html.escape(one["page"], quote=True)}">{html.escape(one["chapter"])}</a>'
-        cells = [
-            html.escape(str(cell))
-            for cell in (
-                said(one["alphas"]) or "none",
-                one["dataset"],
-                one["model"],
-                one["recipe"],
-                said(one["seeds"]),
-                f"{one['date']} UTC",
-            )
-        ]
-        rows.append(f"<tr><td>{link}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+        own = "; ".join(f"{name} {said(one['shown'][name])}" for name in one["changed"] if name != "alphas")
+        cells = (said(one["alphas"]) or "none", own or "the chapter's own", f"{one['date']} UTC")
+        rows.append(f"<tr><td>{link}</td>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>")
     head = "".join(
-        f'<th scope="col">{name}</th>'
-        for name in ("chapter", "own α", "data set", "network", "recipe", "seeds", "built")
+        f'<th scope="col">{name}</th>' for name in ("chapter", "own α", "other parameters", "built")
     )
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -97,7 +91,7 @@ def _listed() -> str:
 <style>
 body {{ font-family: system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }}
 div {{ overflow-x: auto }}
-th, td {{ text-align: left; padding: 0.3rem 1.2rem 0.3rem 0; white-space: nowrap }}
+th, td {{ text-align: left; padding: 0.3rem 1.2rem 0.3rem 0; vertical-align: top }}
 </style>
 </head>
 <body>
@@ -113,6 +107,9 @@ th, td {{ text-align: left; padding: 0.3rem 1.2rem 0.3rem 0; white-space: nowrap
 """
 
 
-def said(numbers: Sequence[float]) -> str:
-    """Numbers as the book writes them."""
-    return ", ".join(map(number, numbers))
+def said(value: object) -> str:
+    """A value of a parameter, or several, as the book writes them."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(said, value))
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return number(value) if plain else str(value)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nbformat
@@ -21,12 +22,11 @@ from lib.base import paths, progress
 from lib.base.errors import InputError
 from lib.base.files import no_room
 from lib.base.locks import lock
-from lib.book import kernels, mending, narrow, notebooks, readme, reference
+from lib.book import kernels, mending, narrow, notebooks
 from lib.book import sources as book_sources
 from lib.book.markdown import markdown_code
 from lib.runs import catalogue, staleness
 
-RUNS = Path(book_sources.RUNS_PAGE).stem  # the chapter that lists all runs
 _log = logging.getLogger(__name__)
 STATIC = ("_config.yml", "_toc.yml", "references.bib", "_static", "reference")
 
@@ -41,20 +41,8 @@ def stored_errors(notebook: NotebookNode) -> list[str]:
     ]
 
 
-def build(
-    target: Path,
-    given: Mapping[str, object] | None = None,
-    *,
-    only: str | None = None,
-    head: Callable[[], str] | None = None,
-) -> Path:
-    """Build the book from chapters executed now, with warnings as errors.
-
-    Args:
-        given: Parameters in place of the chapters' defaults.
-        only: The one chapter to run, which may then train what is missing; the others are shown as published,
-            but for the list of runs. Without it, every chapter is run from cached runs alone.
-        head: Function that gives, once chapter `only` has run, the Markdown below its title.
+def build(target: Path) -> Path:
+    """Build the book from chapters executed now, from cached runs alone, with warnings as errors.
 
     Returns:
         The folder of its pages, `target`/html.
@@ -65,25 +53,32 @@ def build(
     """
     with progress.working("checking every file of the cached runs"):
         catalogue.refuse_damaged(catalogue.catalogue())
-    # two builds into one folder, such as two reruns of a chapter, come one after the other
+    # two builds into one folder come one after the other
     with no_room("build the book"), lock(target, "build"):
-        with progress.working(f"executing {only or 'all chapters, from cached runs alone'}"):
-            executed = _executed(given, only, head)
-        draft = target / "draft"
-        shutil.rmtree(draft, ignore_errors=True)
-        try:
-            with progress.working("building the pages"):
-                _write_sources(executed, draft)
-                pages = _jupyter_book(draft, target, strict=not only)
-                narrow.lay(executed, pages)
-            _replace(target / "html", pages)
-            _replace(target / "book", draft)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        with progress.working("executing all chapters, from cached runs alone"):
+            executed = notebooks.execute_all(list(notebooks.sources()), frozen=True)
+        with drafted(target) as draft, progress.working("building the pages"):
+            _write_sources(executed, draft)
+            pages = jupyter_book(draft, target, strict=True)
+            scripts(pages / "_static")
+            narrow.lay(executed, pages)
+            replace(target / "html", pages)
+            replace(target / "book", draft)
     return target / "html"
 
 
-def _replace(folder: Path, new: Path) -> None:
+@contextlib.contextmanager
+def drafted(target: Path) -> Iterator[Path]:
+    """A folder of `target` in which a build is made, gone afterwards if nobody has moved it away."""
+    draft = target / "draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def replace(folder: Path, new: Path) -> None:
     """Put a folder in the place of another, which stays until then."""
     old = folder.with_name(f"{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
@@ -98,29 +93,10 @@ def _replace(folder: Path, new: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _executed(
-    given: Mapping[str, object] | None, only: str | None, head: Callable[[], str] | None
-) -> dict[str, NotebookNode]:
-    """The chapters as they are shown, by name; see `build`."""
-    if only:
-        executed = {
-            name: nbformat.read(notebooks.published(name), as_version=4)
-            for name in notebooks.sources()
-            if name != only
-        }
-        executed |= notebooks.execute_all([only], given, frozen=False)
-        if only != RUNS and RUNS in executed:  # figures lead to the rows of runs that may be new
-            executed |= notebooks.execute_all([RUNS], frozen=True)
-        for name in {only, RUNS} & executed.keys():
-            _say_warnings(name, executed[name])
-        if head:
-            executed[only].cells.insert(1, nbformat.v4.new_markdown_cell(head(), id="cell-head"))
-    else:
-        executed = notebooks.execute_all(list(notebooks.sources()), given, frozen=True)
-    for notebook in executed.values():
-        if stale := notebook.metadata.get(notebooks.STALE):
-            notebook.cells.insert(1, nbformat.v4.new_markdown_cell(stale_head(stale), id="cell-stale"))
-    return executed
+def mark_stale(notebook: NotebookNode) -> None:
+    """Say at the head of an executed chapter which results on it are stale, if any."""
+    if stale := notebook.metadata.get(notebooks.STALE):
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(stale_head(stale), id="cell-stale"))
 
 
 def stale_head(stale: Mapping[str, list[str]]) -> str:
@@ -144,28 +120,15 @@ def stale_head(stale: Mapping[str, list[str]]) -> str:
     ])
 
 
-def _say_warnings(name: str, notebook: NotebookNode) -> None:
-    """Take warnings out of a chapter that was rerun, and log the first line of each.
-
-    Of the published book, they would stop the build.
-    """
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if output.get("name") == "stderr":
-                first = next(iter(output.text.strip().splitlines()), "")
-                _log.warning("warning in chapter %s: %s", name, first)
-        if "outputs" in cell:
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-
-
 def _write_sources(executed: Mapping[str, NotebookNode], source: Path) -> None:
     """Write all that jupyter-book makes the pages of into a folder."""
+    # these draw figures, whose packages take seconds to import; the page of a rerun needs none of them
+    from lib.book import readme, reference
+
     (source / "chapters").mkdir(parents=True)
     for name, notebook in executed.items():
-        file = notebooks.published(name).relative_to(paths.ROOT)
-        if wrong := stored_errors(notebook):
-            raise InputError(f"{file} holds an error: {wrong[0]}")
-        (source / file).write_text(page(notebook), encoding="utf-8")
+        mark_stale(notebook)
+        write_page(name, notebook, source)
     for name in STATIC:
         place = paths.ROOT / name
         if place.is_dir():
@@ -180,6 +143,19 @@ def _write_sources(executed: Mapping[str, NotebookNode], source: Path) -> None:
     if (source / "reference").is_dir():
         for name, content in reference.pages().items():
             (source / name).write_text(content, encoding="utf-8")
+
+
+def write_page(name: str, notebook: NotebookNode, source: Path) -> None:
+    """Write a chapter into the folder that jupyter-book reads.
+
+    Raises:
+        InputError: It holds an error, which jupyter-book would show without a warning.
+    """
+    file = notebooks.published(name).relative_to(paths.ROOT)
+    if wrong := stored_errors(notebook):
+        raise InputError(f"{file} holds an error: {wrong[0]}")
+    (source / file).parent.mkdir(parents=True, exist_ok=True)
+    (source / file).write_text(page(notebook), encoding="utf-8")
 
 
 _OPENING = "Parameters and code"  # what the link to the first code of a page says
@@ -248,6 +224,8 @@ def addressed(config: str, address: str) -> str:
     """Put the project's public address into the text of _config.yml: each chapter gets a button that opens it
     on Binder, and one to the repository.
     """
+    from lib.book import readme
+
     facts = yaml.safe_load(config)
     facts["repository"] = {"url": address, "branch": "main", "path_to_book": ""}
     facts["launch_buttons"] = facts.get("launch_buttons", {}) | {"binderhub_url": readme.BINDER}
@@ -267,11 +245,11 @@ _NOT_SPHINX = {
 _PROBLEM = re.compile(r"WARNING|ERROR|Exception|Traceback|Error:")
 
 
-def _jupyter_book(source: Path, target: Path, *, strict: bool) -> Path:
+def jupyter_book(source: Path, target: Path, *, strict: bool) -> Path:
     """Have jupyter-book make the pages.
 
     Args:
-        source: What `_write_sources` has written.
+        source: The notebooks, texts and settings.
         target: Where the log goes.
         strict: Whether a warning is an error; else it is logged.
 
@@ -320,7 +298,6 @@ def _jupyter_book(source: Path, target: Path, *, strict: bool) -> Path:
         )
     built = source / "_build" / "html"
     mending.mend(built)
-    scripts(built / "_static")
     return built
 
 
