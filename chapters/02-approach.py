@@ -48,7 +48,7 @@ glue("setting", here.setting, display=False)
 glue("devices", prose.machines(summary), display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`13-runs`.*
+# *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`19-runs`.*
 #
 # ## The index
 #
@@ -182,7 +182,7 @@ glue("accuracy-best-alpha", prose.number(accuracy.idxmax(), "g"), display=False)
 #
 # ## Recipe
 #
-# What was done, and how sure we are that the paper did the same ({doc}`16-certainty` explains the words):
+# What was done, and how sure we are that the paper did the same ({doc}`09-certainty` explains the words):
 
 # %% tags=["hide-input"]
 figures.show_table(tables.hyperparameters(here.trainings[0]))
@@ -209,5 +209,5 @@ costs = [
 figures.show_table(pd.concat(costs, ignore_index=True).rename(columns={"measure": ""}))
 
 # %% [markdown]
-# LM-2's clause on ResNet20 alone, and the leaky ReLU of LM-19, are not tested. The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`;
-# the runs behind every figure under {doc}`13-runs`.
+# LM-2's clause on ResNet20 alone, and the leaky ReLU of LM-19, are not tested. The same on the digits: {doc}`13-digits`. Sources are listed under {doc}`references`;
+# the runs behind every figure under {doc}`19-runs`.

@@ -11,7 +11,7 @@
 # accuracy on corrupted images is shown beside it, and divided by it.
 #
 # **Question.** Does a network whose units are less selective for classes stay more accurate when images are noisy, blurred, covered or badly
-# compressed {cite}`leavitt2020linking`? The images are those of the benchmark by {cite:t}`hendrycks2019benchmarking`, made anew: {doc}`10-corruptions`.
+# compressed {cite}`leavitt2020linking`? The images are those of the benchmark by {cite:t}`hendrycks2019benchmarking`, made anew: {doc}`12-corruptions`.
 #
 # | | if low selectivity helps | if high selectivity helps |
 # |---|---|---|
@@ -66,7 +66,7 @@ for name, text in prose.numbers_at(places, (means, ".1f"), (change, "+.1f")):
     glue(name, text, display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`13-runs`. Severities are those of {glue:text}`table`.*
+# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`19-runs`. Severities are those of {glue:text}`table`.*
 #
 # ```{admonition} Other images than the published ones
 # :class: warning
@@ -206,4 +206,4 @@ figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of
 # the things it changes.
 #
-# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.
+# The same on the digits: {doc}`13-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`19-runs`.

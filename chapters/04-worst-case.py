@@ -101,8 +101,8 @@ for side, (_, rise) in zip(("low", "high"), level.iterrows(), strict=True):
     glue(f"rise-{side}-fgsm", prose.number(rise.fgsm_accuracy, "+.1f"), display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`13-runs`. Pixels are in [0, 1]. Images that PGD makes follow
-# gradients in bfloat16 and are scored in float32; the tests and the page {doc}`14-speed` compare with float32 throughout.*
+# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`19-runs`. Pixels are in [0, 1]. Images that PGD makes follow
+# gradients in bfloat16 and are scored in float32; the tests and the page {doc}`20-speed` compare with float32 throughout.*
 #
 # ## As the paper attacks: FGSM and PGD
 #
@@ -287,7 +287,7 @@ figures.show_table(flagged)
 
 # %% [markdown]
 # *{glue:text}`flagged` networks trip some check. The second table says which, at which α and on which attacks; a verdict may rest on a flagged network. When limits and
-# rules were written, and what was known by then: {doc}`16-certainty`. (The limits of these checks: {glue:text}`limits`.)*
+# rules were written, and what was known by then: {doc}`09-certainty`. (The limits of these checks: {glue:text}`limits`.)*
 #
 # ## Average case against worst case
 
@@ -348,4 +348,4 @@ figures.show_table(surviving.assign(ours=surviving.ours.str.replace("; ", "\n"))
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of
 # the things it changes.
 #
-# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.
+# The same on the digits: {doc}`13-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`19-runs`.

@@ -79,7 +79,7 @@ for name, text in prose.numbers_at({"middle": middle, "low": low, "high": high},
     glue(name, text, display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`13-runs`.*
+# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`19-runs`.*
 #
 # ## What is measured
 #
@@ -185,4 +185,4 @@ figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries
 # What this does not show: that variable gradients make a network robust or vulnerable. α was set by us, so differences between networks are its effect; the
 # gradients are one of the things it changes.
 #
-# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.
+# The same on the digits: {doc}`13-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`19-runs`.

@@ -81,7 +81,7 @@ for name, text in prose.numbers_at({"middle": middle, "low": low, "high": high},
     glue(name, text, display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`13-runs`.*
+# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`19-runs`.*
 #
 # ## What is measured
 #
@@ -219,4 +219,4 @@ figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries
 # What this does not show: that dimensionality makes a network robust or vulnerable. The authors do not claim it either: α changes robustness, and it changes
 # dimensionality.
 #
-# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.
+# The same on the digits: {doc}`13-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`19-runs`.

@@ -84,7 +84,7 @@ figures.show_ledger(entries, name="fig-ledger", read=rounds.read(here, entries))
 # A row is a part of a claim: for most, what lowering selectivity does and what raising it does. Positive numbers speak for the paper. An axis is about linear near 0
 # and goes by factors beyond, so that small and large effects can both be read on it.
 #
-# A claim folds out: its statistic and its values seed by seed, what was published, how sure it is that the paper says so ({doc}`16-certainty`), the first round's
+# A claim folds out: its statistic and its values seed by seed, what was published, how sure it is that the paper says so ({doc}`09-certainty`), the first round's
 # result, and the figure that shows it.
 #
 # ## How the second round decides
@@ -118,7 +118,7 @@ figures.show_ledger(entries, name="fig-ledger", read=rounds.read(here, entries))
 # there are. With so few seeds little can stand: for the first of so many claims to be left, its mean must be {glue:text}`strictest` times its standard deviation
 # between seeds.
 #
-# When each rule of the first round was written, and what was known by then: {doc}`16-certainty`.
+# When each rule of the first round was written, and what was known by then: {doc}`09-certainty`.
 
 # %% [markdown]
 # ## What this sample can and cannot say
@@ -138,7 +138,7 @@ figures.show_ledger(entries, name="fig-ledger", read=rounds.read(here, entries))
 # - **The ends of the α range decide** most claims of the first round. Where training collapsed at an end, differences there may only reflect that. Comparisons under
 #   attack take the outermost α that spare clean accuracy ({doc}`04-worst-case`); the chapters on gradients and dimensions show the same change up to there.
 # - **"Semantic" is not shown.** A brightness or a fog that lies evenly over all classes is a change that selectivity need not care about.
-# - **Some verdicts say less than they seem to.** Which ones: {doc}`16-certainty`.
+# - **Some verdicts say less than they seem to.** Which ones: {doc}`09-certainty`.
 #
 # ## What is causal here
 #
@@ -157,4 +157,4 @@ figures.show_ledger(entries, name="fig-ledger", read=rounds.read(here, entries))
 # | only principal components | TwoNN: {doc}`06-dimensionality` |
 # | is it gradient masking? | transferred attacks, and losses that do not depend on scale: {doc}`04-worst-case` |
 #
-# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.
+# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`19-runs`.

@@ -225,4 +225,4 @@ figures.show_table(
 # SP-X1 to SP-X4 are our own questions. Certified training kills units, so statements about selectivity are about live ones, which are a selection. A single
 # network says little: differences below three points mean nothing with a thousand images.
 #
-# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.
+# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`19-runs`.

@@ -49,7 +49,7 @@ figures.show(
 # ```
 #
 # Every chapter is a notebook with parameters. This shows one with another α, on small digits in about a minute; without `DATASET` on CIFAR-10. On a GPU, on
-# a cluster, by hand: {doc}`chapters/12-rerun`. Every figure and number comes from a cached run that can be named: {doc}`chapters/13-runs`.
+# a cluster, by hand: {doc}`chapters/18-rerun`. Every figure and number comes from a cached run that can be named: {doc}`chapters/19-runs`.
 #
 # ## Claim by claim
 
@@ -60,4 +60,4 @@ figures.show_ledger(entries, name="fig-ledger", read=rounds.read(here, entries))
 # **What this sample can say.** The first round explored {glue:text}`networks`, and its verdicts are those of its own rules. The second confirms, on networks of
 # fresh seeds, by rules written on {glue:text}`dated`, before any of these existed; {glue:text}`second` of them are here. One small network on one small data set can
 # contradict the paper's claims about others only so far. How the rules decide: {doc}`chapters/07-discussion`. How sure we are of what the paper says:
-# {doc}`chapters/16-certainty`. All in one page: {doc}`chapters/15-summary`.
+# {doc}`chapters/09-certainty`. All in one page: {doc}`chapters/08-summary`.

@@ -210,7 +210,7 @@ def differing(project: Path, report: Report) -> None:
         report.check(same, f"the page {name} differs from that of make book")
 
 
-CHAPTER = "12-rerun"
+CHAPTER = "18-rerun"
 PUBLISH = f"""
 from lib.__main__ import app
 from lib.base import paths

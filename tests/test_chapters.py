@@ -39,7 +39,7 @@ FIGURES = [
 
 
 def test_the_chapters_are_there():
-    assert NAMES[0] == "index" and {"01-introduction", "02-approach", "13-runs", "09-other-way-round"} <= set(
+    assert NAMES[0] == "index" and {"01-introduction", "02-approach", "19-runs", "11-other-way-round"} <= set(
         NAMES
     )
     assert len(FIGURES) >= 6
@@ -117,9 +117,9 @@ def test_figures_are_described(name, cell):
 
 
 def test_every_run_that_a_figure_names_is_in_the_list_of_runs():
-    listed = set(re.findall(r'id=\\"run-(\w+)\\"', notebooks.published("13-runs").read_text()))
+    listed = set(re.findall(r'id=\\"run-(\w+)\\"', notebooks.published("19-runs").read_text()))
     for name, notebook in PUBLISHED.items():
-        assert set(re.findall(r"13-runs\.ipynb#run-(\w+)", notebooks.text(notebook))) <= listed, name
+        assert set(re.findall(r"19-runs\.ipynb#run-(\w+)", notebooks.text(notebook))) <= listed, name
 
 
 # ---- no number is typed ------------------------------------------------------------------------------------
@@ -145,24 +145,24 @@ DEFINED = {
     "07-discussion": {
         "95 %": "the kind of interval", "20 seeds": "the paper's",
     },
-    "09-other-way-round": {"(95 %, t)": "the kind of interval", "95 % intervals": "the kind of interval"},
-    "10-corruptions": {
+    "11-other-way-round": {"(95 %, t)": "the kind of interval", "95 % intervals": "the kind of interval"},
+    "12-corruptions": {
         "first 32 test images": "the reference kept in the "
             "tests", "mean over 20 of its seeds": "the reference kept in the tests",
         "severity 3": "a quirk of the original", "OpenCV 4": "a version", "OpenCV 5": "a version",
     },
-    "11-digits": {"steps of 1/255": "of the curve on digits"},
-    "14-speed": {"A ratio of 2": "explains a ratio", "(target: 8)": "a target", "23 α, 20 seeds and 200 epochs": "the paper's study, as assumed"},
-    "12-rerun": {"α = 0.7": "of the command below it"},
-    "08-explorer": {"95 %": "the share of variance that defines the measure"},
-    "17-class-by-class": {"intervals 95 %, t": "the kind of interval", "below half a percent": "where cells stay empty"},
-    "15-purification-theorem": {
+    "13-digits": {"steps of 1/255": "of the curve on digits"},
+    "20-speed": {"A ratio of 2": "explains a ratio", "(target: 8)": "a target", "23 α, 20 seeds and 200 epochs": "the paper's study, as assumed"},
+    "18-rerun": {"α = 0.7": "of the command below it"},
+    "10-explorer": {"95 %": "the share of variance that defines the measure"},
+    "16-class-by-class": {"intervals 95 %, t": "the kind of interval", "below half a percent": "where cells stay empty"},
+    "14-purification-theorem": {
         "A seed of d = 100 not": "a size", "one of d = 64": "a size", "one of d = 256": "a size",
         "bounds of 0.2 and 0.8": "the paper's", "at most 0.2": "the paper's", "a θ of 0.8": "the paper's",
         "Nor is 0.8": "the paper's", "0.7 to 0.8": "the paper's", "with 20 of them": "a rank that defines the table",
         "differ from d = 100, 200 neurons, τ = 0.15": "the defaults", "95 %": "the width of intervals",
     },
-    "16-purification-images": {
+    "15-purification-images": {
         "the paper's 0.2 and 0.8": "the paper's", "0.7 to 0.8, below the 0.8": "the paper's",
         "PGD of 10 steps at 8/255": "defines the measurement", "95 %": "a share of variance, and the width of intervals",
     },
@@ -396,7 +396,7 @@ def test_chapters_without_variants_are_as_before_and_lead_to_those_of_the_chapte
     assert {(one.variant, one.epochs) for one in here.trainings} == {("plain", None)}
     assert here.setting == "resnet8 on digits, fast recipe, 1 seed for each α"
     assert here.with_variants == varied()
-    assert notebooks.declared("09-other-way-round")["variants"] == str(list(chapter.VARIANTS)).replace(
+    assert notebooks.declared("11-other-way-round")["variants"] == str(list(chapter.VARIANTS)).replace(
         "'", '"'
     )
 

@@ -123,7 +123,7 @@ def test_text_cannot_end_the_script():
 
 
 def test_published_page_holds_no_plotly_and_no_address():
-    file = notebooks.published("08-explorer")
+    file = notebooks.published("10-explorer")
     notebook = nbformat.read(file, as_version=4)
     markup = next(
         text

@@ -42,7 +42,7 @@ def test_drawings_are_laid_beside_the_built_pages(tmp_path, name, place):
     page = tmp_path / place / f"{name}.html"
     page.parent.mkdir(exist_ok=True)
     page.write_text(FIGURE.format(name="fig-x"), encoding="utf-8")
-    narrow.lay({name: executed(), "12-rerun": executed("fig-z")}, tmp_path)  # the latter has no page here
+    narrow.lay({name: executed(), "18-rerun": executed("fig-z")}, tmp_path)  # the latter has no page here
     assert (tmp_path / "_images" / "fig-x-narrow.svg").read_text(encoding="utf-8") == SVG
     assert "fig-x-narrow.svg" in page.read_text(encoding="utf-8")
     assert mending.drawn_width(SVG) == 360 and narrow.drawn_width("<svg>") == 0

@@ -94,7 +94,7 @@ def test_the_fold_out_names_every_run_with_seed_recipe_device_and_commit(store_d
         "table selectivity: 2 runs",
     ]
     assert all(words in text for words in [*told, facts["device"], facts["commit"] or "unknown"])
-    assert re.findall(r'href="[^"#]*13-runs\.ipynb#run-(\w+)">(\w+)<', text) == [
+    assert re.findall(r'href="[^"#]*19-runs\.ipynb#run-(\w+)">(\w+)<', text) == [
         (one.key, one.key) for one in trainings
     ]
     assert 'href="#fig-x-code"' in text
@@ -123,7 +123,7 @@ def test_a_missing_seed_leaves_its_cell_empty_and_variants_are_named():
         epochs=8,
         variants=["plain", "pgd-4"],
     )
-    text = sources._matrix(sources.Group("name", tuple(grid[:3]), "", ()), "13-runs.ipynb")
+    text = sources._matrix(sources.Group("name", tuple(grid[:3]), "", ()), "19-runs.ipynb")
     assert (
         text.count("<td><a ") == 3
         and text.count("<td></td>") == 2
@@ -140,7 +140,7 @@ def test_forty_runs_are_compact():
         seeds=range(6),
         recipe="fast",
     )
-    text = sources._matrix(sources.Group("name", tuple(grid), "", ()), "13-runs.ipynb")
+    text = sources._matrix(sources.Group("name", tuple(grid), "", ()), "19-runs.ipynb")
     assert text.count("<tr>") == 8 and len(re.sub("<[^>]*>", " ", text).split()) == 42 + 6 * 2 + 7 * 3
 
 
@@ -187,14 +187,14 @@ def test_chapters_draw_figures_through_show_alone():
 
 def test_links_lead_to_the_page_of_runs_from_wherever_the_notebook_lies(monkeypatch, tmp_path):
     for folder, link in (
-        (paths.ROOT, "chapters/13-runs.ipynb"),
-        (paths.CHAPTERS, "13-runs.ipynb"),
-        (tmp_path, "13-runs.ipynb"),
+        (paths.ROOT, "chapters/19-runs.ipynb"),
+        (paths.CHAPTERS, "19-runs.ipynb"),
+        (tmp_path, "19-runs.ipynb"),
     ):
         monkeypatch.chdir(folder)
         assert sources.runs_page() == link
     assert (paths.CHAPTERS / sources.RUNS_PAGE).is_file()
-    links = ['href="13-runs.{}#run-1"', 'href="chapters/13-runs.{}"', 'href="https://a.b/c.ipynb"']
+    links = ['href="19-runs.{}#run-1"', 'href="chapters/19-runs.{}"', 'href="https://a.b/c.ipynb"']
     output = nbformat.v4.new_output("display_data", {"text/html": " ".join(links).format("ipynb", "ipynb")})
     found = site.page(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[output])]))
     assert json.dumps(" ".join(links).format("html", "html")) in found

@@ -19,7 +19,7 @@ from lib.base import paths
 from lib.book import notebooks
 from lib.runs import durations
 
-TEXT = "\n".join(cell.source for cell in notebooks.read("12-rerun").cells if cell.cell_type == "markdown")
+TEXT = "\n".join(cell.source for cell in notebooks.read("18-rerun").cells if cell.cell_type == "markdown")
 FENCES = re.findall(r"^```(.+?)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 RUN = [body for kind, body in FENCES if kind == "bash"]
 PYTHON = [body for kind, body in FENCES if kind == "python"]

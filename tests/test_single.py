@@ -16,7 +16,7 @@ FILE = Path("chapters/02-approach.ipynb")
 def links(tmp_path):
     """Links of a page whose book has two other pages, and which lists one run."""
     book = tmp_path / "html"
-    for name in ("chapters/13-runs.html", "chapters/05-gradients.html", "index.html"):
+    for name in ("chapters/19-runs.html", "chapters/05-gradients.html", "index.html"):
         (book / name).parent.mkdir(parents=True, exist_ok=True)
         (book / name).touch()
     place = tmp_path / "rerun" / "one" / "html" / "chapters"
@@ -25,15 +25,15 @@ def links(tmp_path):
 
 TO = "../../../../html/chapters"
 LED = {
-    "{doc}`13-runs`": f'<a href="{TO}/13-runs.html">Cached runs</a>',
-    "{doc}`all runs <13-runs>`": f'<a href="{TO}/13-runs.html">all runs</a>',
+    "{doc}`19-runs`": f'<a href="{TO}/19-runs.html">Cached runs</a>',
+    "{doc}`all runs <19-runs>`": f'<a href="{TO}/19-runs.html">all runs</a>',
     "{doc}`../index`": '<a href="../../../../html/index.html">',
     "{doc}`04-worst-case`": "Worst-case robustness",  # not built
     "{doc}`references`": "{doc}`references`",  # a page of this build
     "{term}`networks <run>`": "networks",
     "{cite}`leavitt2020linking`": "{cite}`leavitt2020linking`",
-    '<a href="13-runs.ipynb#run-abc">abc</a>': '<a href="#run-abc">abc</a>',
-    '<a href="13-runs.ipynb#run-other">other</a>': f'<a href="{TO}/13-runs.html#run-other">other</a>',
+    '<a href="19-runs.ipynb#run-abc">abc</a>': '<a href="#run-abc">abc</a>',
+    '<a href="19-runs.ipynb#run-other">other</a>': f'<a href="{TO}/19-runs.html#run-other">other</a>',
     '<a class="x" href="05-gradients.ipynb#fig-a">a</a>': f'<a href="{TO}/05-gradients.html#fig-a">a</a>',
     '<a href="02-approach.ipynb#fig-b">b</a>': '<a href="#fig-b">b</a>',
     '<a href="04-worst-case.ipynb#fig-c"><b>c</b></a>': "<b>c</b>",
@@ -53,10 +53,10 @@ def test_links_lead_to_pages_that_are_there(text, links):
 
 def test_links_in_text_and_in_outputs_are_led_out(links):
     output = nbformat.v4.new_output("display_data", {"text/html": ['<a href="05-gradients', '.ipynb">a</a>']})
-    code = nbformat.v4.new_code_cell("x = '{doc}`13-runs`'", outputs=[output])
+    code = nbformat.v4.new_code_cell("x = '{doc}`19-runs`'", outputs=[output])
     links.lead_out(code)
     assert output.data["text/html"] == f'<a href="{TO}/05-gradients.html">a</a>' and "{doc}" in code.source
-    text = nbformat.v4.new_markdown_cell("{doc}`13-runs`")
+    text = nbformat.v4.new_markdown_cell("{doc}`19-runs`")
     links.lead_out(text)
     assert TO in text.source
 

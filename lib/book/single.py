@@ -161,7 +161,7 @@ class Links:
         return self._link(aim, "", words if found[2] else title(self._aim(aim)), found[0])
 
     def _aim(self, aim: str) -> str:
-        """A page relative to the book's root, without a suffix: chapters/13-runs."""
+        """A page relative to the book's root, without a suffix: chapters/19-runs."""
         return os.path.normpath(self.file.parent / aim)
 
     def _link(self, aim: str, mark: str | None, words: str, whole: str) -> str:

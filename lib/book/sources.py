@@ -25,7 +25,7 @@ from lib.training import variants
 from lib.training.recipe import Training
 
 # the chapter that lists every run; `lib.book.site` turns the link into one to its page
-RUNS_PAGE = "13-runs.ipynb"
+RUNS_PAGE = "19-runs.ipynb"
 MARK = '<details class="made-from">'  # begin of the fold-out
 # files that are no tables
 _KINDS = {runs.CONFIG: "configuration and result", runs.HISTORY: "history", runs.WEIGHTS: "weights"}

@@ -104,7 +104,7 @@ CLAIMS = (
         first.augmix_lowers,
         ("plain", "augmix"),
         written=WRITTEN_VARIANTS,
-        shown=("09-other-way-round", "fig-augmix"),
+        shown=("11-other-way-round", "fig-augmix"),
     ),
     Claim(
         "LM-7",
@@ -179,7 +179,7 @@ CLAIMS = (
         first.smallest_strength_step,
         ("plain", "pgd"),
         written=WRITTEN_VARIANTS,
-        shown=("09-other-way-round", "fig-pgd-steps"),
+        shown=("11-other-way-round", "fig-pgd-steps"),
     ),
     Claim(
         "LM-13",

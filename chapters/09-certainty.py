@@ -60,7 +60,7 @@ figures.show_table(pd.DataFrame([{"": one.id, "the claim": one.statement, "how s
 figures.show_table(tables.hyperparameters(here.trainings[0]))
 
 # %% [markdown]
-# Those of training on AugMix and on PGD's images stand in {doc}`09-other-way-round`, those of corruptions in {doc}`10-corruptions`.
+# Those of training on AugMix and on PGD's images stand in {doc}`11-other-way-round`, those of corruptions in {doc}`12-corruptions`.
 #
 # ## When each rule of the first round was written, and what was known
 #

@@ -38,7 +38,7 @@ glue("networks", networks, display=False)
 glue("counts", f"{count['corrupted']} of them tested on corrupted images, {count['attacked']} attacked, {count['dimension']} measured for dimensionality", display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`networks`, {glue:text}`counts`; each is listed in {doc}`13-runs`.*
+# *Shown here: {glue:text}`networks`, {glue:text}`counts`; each is listed in {doc}`19-runs`.*
 #
 # ## The slider
 
@@ -79,4 +79,4 @@ figures.show(
 )
 
 # %% [markdown]
-# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.
+# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`19-runs`.

@@ -63,7 +63,7 @@ figures.show_table(answer.verdicts(entries))
 # ## What was hard
 #
 # The corruption benchmark sets no seed and was published as finished images, so its definitions had to be found out and are held against the original script:
-# {doc}`10-corruptions`. An attack can fail for reasons that are not robustness; four losses and a table of checks were needed to tell: {doc}`04-worst-case`.
+# {doc}`12-corruptions`. An attack can fail for reasons that are not robustness; four losses and a table of checks were needed to tell: {doc}`04-worst-case`.
 # The sizes of the effects are about as large as the differences between seeds.
 #
 # ## Where this departs from the paper
@@ -71,12 +71,12 @@ figures.show_table(answer.verdicts(entries))
 # - The main text's ResNet18 on Tiny ImageNet has not been trained. The networks here are those of its appendix.
 # - The recipe is shorter than the paper's, and has fewer seeds: {doc}`02-approach`.
 # - Corrupted and attacked accuracy are of the first test images, as each chapter says.
-# - Where the paper's way is not known, it is our choice: {doc}`16-certainty`.
+# - Where the paper's way is not known, it is our choice: {doc}`09-certainty`.
 #
 # ## Compute
 #
 # {glue:text}`trained` cached networks, about {glue:text}`hours-training` hours of training and {glue:text}`hours-measuring` of measuring on {glue:text}`machines`.
-# Machine by machine: {doc}`12-rerun`.
+# Machine by machine: {doc}`18-rerun`.
 #
 # ## Talking with the authors
 #

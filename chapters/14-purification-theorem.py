@@ -64,7 +64,7 @@ glue("angle_kept_control", prose.number(means.angle_kept_control, ".3f"), displa
 glue("times", prose.number(means.mixture_clean / means.mixture_adversarial, ".0f"), display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`setting`; each run is listed in {doc}`13-runs`.*
+# *Shown here: {glue:text}`setting`; each run is listed in {doc}`19-runs`.*
 #
 # ## Robust, and against what
 #
@@ -230,6 +230,6 @@ for title, (setting_word, name) in asked.items():
 figures.show_table(pd.DataFrame(answers))
 
 # %% [markdown]
-# What this does not show: that image networks do the same, which {doc}`16-purification-images` asks; nor robustness against every perturbation, since PGD is no certificate.
+# What this does not show: that image networks do the same, which {doc}`15-purification-images` asks; nor robustness against every perturbation, since PGD is no certificate.
 #
-# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.
+# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`19-runs`.

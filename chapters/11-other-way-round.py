@@ -62,7 +62,7 @@ means = central.groupby("variant", sort=False)[columns].mean()
 glue("middle", prose.number(middle, "g"), display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`13-runs`. Numbers in the text are
+# *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`19-runs`. Numbers in the text are
 # means over the seeds at α = {glue:text}`middle`; PGD training is compared with plain networks of its own seeds.*
 #
 # ## AugMix
@@ -214,7 +214,7 @@ for name, column in (("average", "corrupted_accuracy"), ("worst", "ball_worst"))
 # In this chapter the fast recipe has half its epochs, unless others are asked for, because without a GPU the strongest network takes several times as long
 # as a plain one. Each network here had {glue:text}`epochs`. Each is compared with plain networks of the same number of epochs, never with those of the other
 # chapters. The rest of the recipe is as in {doc}`02-approach`.
-# What *established*, *recalled* and *choice* mean: {doc}`16-certainty`.
+# What *established*, *recalled* and *choice* mean: {doc}`09-certainty`.
 
 # %% tags=["hide-input"]
 figures.show_table(tables.variant_settings(here.trainings))
@@ -233,4 +233,4 @@ glue("rule", papers.RULE, display=False)
 figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]
-# The same on the digits: {doc}`11-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.
+# The same on the digits: {doc}`13-digits`. Sources are listed under {doc}`references`; the runs behind every figure under {doc}`19-runs`.

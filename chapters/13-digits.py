@@ -43,7 +43,7 @@ for name in ("fgsm", "ball", "transfer"):
 glue("rule", papers.RULE, display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`13-runs`. Of these were measured: {glue:text}`measured`. LM-6 and LM-12 are
+# *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`19-runs`. Of these were measured: {glue:text}`measured`. LM-6 and LM-12 are
 # about networks trained in other ways, of which {glue:text}`others` are cached.*
 #
 # These images take larger changes than CIFAR-10's: FGSM at {glue:text}`fgsm`, {glue:text}`steps` steps of 1/255 of PGD, balls of {glue:text}`ball`, images made for others
@@ -61,4 +61,4 @@ surviving = first_round.table(papers.SURVIVES, summary)
 figures.show_table(surviving.assign(ours=surviving.ours.str.replace("; ", "\n"))[["claim", "verdict", "ours"]])
 
 # %% [markdown]
-# Sources are listed under {doc}`references`; the runs behind every table under {doc}`13-runs`.
+# Sources are listed under {doc}`references`; the runs behind every table under {doc}`19-runs`.

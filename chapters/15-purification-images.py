@@ -8,7 +8,7 @@
 # **How it was measured.** From one plain network, training goes on for as long and at the same rate in several ways: as before (the *control*), on perturbed images of several balls, and
 # with α above 0. What differs between them is what the attack did. The paper's own training settings are not known; all of them are our choice.
 #
-# **Question.** In the theorem's world ({doc}`15-purification-theorem`), adversarial training removes a direction that all features share. Does it do that to a network of images
+# **Question.** In the theorem's world ({doc}`14-purification-theorem`), adversarial training removes a direction that all features share. Does it do that to a network of images
 # {cite}`allenzhu2021feature`?
 #
 # | | if it purifies | if it learns anew |
@@ -94,7 +94,7 @@ def absent(what: str, rows: pd.DataFrame) -> bool:
     return rows.empty
 
 # %% [markdown]
-# *Shown here: {glue:text}`networks`. {glue:text}`missing` Each is listed in {doc}`13-runs`.*
+# *Shown here: {glue:text}`networks`. {glue:text}`missing` Each is listed in {doc}`19-runs`.*
 #
 # ## Directions of filters
 #
@@ -188,4 +188,4 @@ figures.show_table(pd.DataFrame([{"id": one.id, "to be read with care": one.caut
 # What this does not show: features deeper than the first convolution as pictures, and a second rate of learning, which the recipe `fast` in place of `tune` would be. That perturbations of an adversarially
 # trained network look like objects holds for every such network; only the neutral dictionaries say something beyond it.
 #
-# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.
+# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`19-runs`.

@@ -57,7 +57,7 @@ glue("devices", prose.machines(summary), display=False)
 glue("radius", label, display=False)
 
 # %% [markdown]
-# *Shown here: {glue:text}`n` plain networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`13-runs`. Accuracies of classes are in percent.
+# *Shown here: {glue:text}`n` plain networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`19-runs`. Accuracies of classes are in percent.
 # Class-wise variance is the mean squared distance of classes from their mean, in points²; disparity is the largest accuracy minus the smallest.*
 
 # %% tags=["remove-input"]
@@ -299,4 +299,4 @@ figures.show_table(ledger.assign(ours=ledger.ours.str.replace("; ", "\n"))[["id"
 figures.show_table(pd.DataFrame([{"id": one.id, "statistic": one.rule, "to be read with care": one.caution} for one in classwise.CLAIMS]))
 
 # %% [markdown]
-# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`13-runs`.
+# Sources are listed under {doc}`references`; the runs behind every figure under {doc}`19-runs`.
