@@ -518,8 +518,9 @@ def rerun(
     }
     parameters.check(chapter, {name: value for name, value in asked.items() if value}, values)
 
-    from lib.base import malloc
-    from lib.book import rerun as book_rerun
+    with progress.working("loading the library", log=False):
+        from lib.base import malloc
+        from lib.book import rerun as book_rerun
 
     malloc.keep_memory()
     page = book_rerun.rerun(chapter, **asked, sets=values, say=print)

@@ -65,7 +65,9 @@ def _named(node: ast.expr, looped: Mapping[str, list[str]]) -> list[str]:
 
 
 def _looped(source: ast.Module) -> Iterator[tuple[str, list[str]]]:
-    """The variables of loops and comprehensions over tuples of measurements' names, with these names."""
+    """The variables of loops and comprehensions over tuples of measurements' names, and the arguments of a
+    chapter's functions that get them, with these names.
+    """
     for node in ast.walk(source):
         if (
             isinstance(node, ast.comprehension | ast.For)
@@ -75,6 +77,22 @@ def _looped(source: ast.Module) -> Iterator[tuple[str, list[str]]]:
             values = [part.value for part in node.iter.elts if isinstance(part, ast.Constant)]
             if values and set(values) <= set(measurements.MEASUREMENTS):
                 yield node.target.id, [str(value) for value in values]
+        elif isinstance(node, ast.FunctionDef):
+            for place, argument in enumerate(node.args.args):
+                if given := _passed(source, node.name, place):
+                    yield argument.arg, given
+
+
+def _passed(source: ast.Module, function: str, place: int) -> list[str]:
+    """The measurements that a chapter's own function gets at a place, by name."""
+    calls = [
+        node
+        for node in ast.walk(source)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == function and len(node.args) > place
+    ]
+    given = [call.args[place] for call in calls]
+    values = [one.value for one in given if isinstance(one, ast.Constant)]
+    return [str(value) for value in dict.fromkeys(values) if value in measurements.MEASUREMENTS]
 
 
 @dataclass(frozen=True)
