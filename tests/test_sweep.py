@@ -205,13 +205,13 @@ BAD = {
     "unknown model": ({"models": "[vgg16]"}, ["'vgg16'", "resnet8"]),
     "model that does not fit": ({"models": "[resnet18]"}, ["model 'resnet18' takes 64-pixel images, "
         "'digits' has 32; fitting models: "]),
-    "unknown recipe": ({"recipe": "quick"}, ["unknown recipe 'quick'; known: fast, paper, tune"]),
+    "unknown recipe": ({"recipe": "quick"}, ["unknown recipe 'quick'; known: certified, fast, paper, tune"]),
     "recipe not for the model": ({"dataset": "tiny-imagenet", "models": "[resnet18]"}, ["recipe 'fast' is not written for 'resnet18'; it has: paper"]),
     "unknown variant": ({"variants": "[plain, pdg-4]"}, ["'pdg-4'", "plain"]),
     "variant no": ({"variants": "[no]"}, ["'no'", "plain"]),
     "variant without steps": ({"variants": "[pgd-0]"}, ["'pgd-0'"]),
     "unknown measurement": ({"measurements": "[selectivty]"}, ["unknown measurement 'selectivty'; "
-        "known: alignment, attack, autoattack, class_means"]),
+        "known: alignment, attack, autoattack, certificate, class_means"]),
     "unknown setting": ({"measurements": "[jacobian: {limits: 3}]"}, ["unknown setting of jacobian 'limits'; "
         "known: limit"]),
     "setting of another kind": ({"measurements": "[jacobian: {limit: many}]"},

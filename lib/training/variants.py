@@ -246,20 +246,19 @@ def _robust(name: str, recipe: str) -> Variant:
 VARIANTS: dict[str, tuple[str, Callable[[str, str], Variant]]] = {
     "plain": ("plain", _plain),
     "augmix": ("augmix", _augmix),
-    f"pgd-{_STEPS}": ("pgd-K for adversarial training with K steps, such as pgd-4", _pgd),
-    f"pgd-{_STEPS}-linf-{_RADIUS}": ("pgd-K-linf-R in the L∞ ball of R/255, such as pgd-3-linf-8", _pgd_linf),
-    f"l2-pgd-{_STEPS}-{_RADIUS}": ("l2-pgd-K-R in the L2 ball of R, such as l2-pgd-3-0.5", _pgd_l2),
+    f"pgd-{_STEPS}": ("pgd-K for PGD training with K steps, such as pgd-4", _pgd),
+    f"pgd-{_STEPS}-linf-{_RADIUS}": ("pgd-K-linf-R in the ball R/255, such as pgd-3-linf-8", _pgd_linf),
+    f"l2-pgd-{_STEPS}-{_RADIUS}": ("l2-pgd-K-R, such as l2-pgd-3-0.5", _pgd_l2),
     f"trades-[1-9][0-9]?-{_STEPS}-linf-{_RADIUS}": (
-        "trades-B-K-linf-R for TRADES with β = B, such as trades-6-3-linf-8",
+        "trades-B-K-linf-R with β = B, such as trades-6-3-linf-8",
         _trades,
     ),
     f"weighted-{_STEPS}-linf-{_RADIUS}": (
-        "weighted-K-linf-R with classes weighted by their error, such as weighted-3-linf-8",
+        "weighted-K-linf-R, such as weighted-3-linf-8",
         _weighted,
     ),
     f"(?:ibp|singleprop-(?:zero|fastlin)|adversarial)-{_RADIUS}(?:-ada)?": (
-        "ibp-E, singleprop-zero-E, singleprop-fastlin-E and adversarial-E for training in a ball of E/255, "
-        "such as ibp-2, with -ada for the adaptive weight",
+        "ibp-2, singleprop-zero-2, singleprop-fastlin-2, adversarial-2 (radius 2/255), also with -ada",
         _robust,
     ),
 }
