@@ -88,8 +88,7 @@ def _of_networks(
     """
     known = {"__annotations__": dict.fromkeys(own)}
     alphas = sorted(float(alpha) for alpha in own["alphas"])
-    usual = {} if asked.get("model") or "model" in sets else {"model": "usual"}
-    given = {**own, **asked, **usual, "alphas": alphas}
+    given = {**own, **asked, "alphas": alphas}
     here = book_chapter.parameters(given | known)
     chosen = (
         {} if {"seeds", "pgd_seeds"} & sets.keys() else _seeds(asked.get("seeds", ()), own, here.trainings)
