@@ -36,7 +36,6 @@ from lib import papers, runs
 from lib.book import chapter, classes, figures, prose, tables
 
 here = chapter.parameters(globals())
-from IPython.display import Markdown, display
 from myst_nb import glue
 
 from lib.measurements import logits
@@ -62,10 +61,8 @@ glue("radius", label, display=False)
 
 # %% tags=["remove-input"]
 if found.missing:
-    display(Markdown(
-        f"**Networks that are trained to be robust are missing, of {len(found.missing)} kinds.** On CIFAR-10, `python -m lib sweep sweeps/classwise.yml` makes them with all tables but "
-        f"those of CW-7; one of each kind:\n\n```bash\n" + "\n".join(found.missing) + "\n```"
-    ))
+    what = f"{len(found.missing)} networks that are trained to be robust are not cached; sweeps/classwise.yml makes them with all tables, these commands one of each kind"
+    figures.show_table(pd.DataFrame({what: found.missing}))
 
 # %% [markdown]
 # ## Classes, clean and under attack
@@ -248,7 +245,7 @@ if points:
         read=here.read("logits", "logit_bias", of=classes.networks_in(found.images, here)),
     )
 else:
-    display(Markdown("*Needs the networks and tables of `sweeps/classwise.yml`; nothing of them is cached.*"))
+    figures.show_table(pd.DataFrame([{"not shown": "needs the networks and tables of sweeps/classwise.yml; nothing of them is cached"}]))
 
 # %% [markdown]
 # ## Over α (ours)
@@ -272,6 +269,8 @@ figures.show(
     read=here.read("attack", "corruption", "selectivity"),
 )
 glue("level", f"{level:g}", display=False)
+
+# %% tags=["hide-input"]
 figures.show_table(pd.DataFrame([
     {"α": prose.number(alpha, "g"), "radius, /255": tables.estimate(own.radius, ".2f"), "class-wise variance": tables.estimate(own.class_variance, ".0f"),
      "disparity, points": tables.estimate(own.class_disparity, ".0f"), "worst class, %": tables.estimate(own.worst_accuracy, ".1f"),

@@ -218,7 +218,7 @@ PLACES = {
     "measurement": lambda text: ["table", text],
     "data set of a look": lambda text: ["data", text or "\0"],
     "chapter": lambda text: ["rerun", text],
-    "data set of a rerun": lambda text: ["rerun", "approach", f"--dataset={text}"],
+    "data set of a rerun": lambda text: ["rerun", "approach", f"--dataset={text or chr(0)}"],
     "sweep file": lambda text: ["sweep", text],
     "pack": lambda text: ["sweep", "sweeps/digits.yml", f"--pack={text or chr(0)}"],
     "pack in a tar": lambda text: ["sweep", "sweeps/digits.yml", f"--pack=/dev/null/{text}.tar"],

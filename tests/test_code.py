@@ -517,7 +517,23 @@ ALL_ATTACKS = {
     for model in MODELS
 }
 ALL_INSIDE = {f"{table} {model}" for table in ("gradient", "dimensionality") for model in MODELS}
-ALL = ALL_TRAININGS | ALL_SELECTIVITY | ALL_CLASS_MEANS | ALL_CORRUPTION | ALL_ATTACKS | ALL_INSIDE
+# those of the companion papers
+ALL_PURIFICATION = {
+    f"{table} {model}"
+    for table in ("weight_angles", "low_rank", "perturbation", "alignment")
+    for model in MODELS
+}
+ALL_CERTIFICATES = {f"{table} {model}" for table in ("certificate", "half_width") for model in MODELS}
+ALL = (
+    ALL_TRAININGS
+    | ALL_SELECTIVITY
+    | ALL_CLASS_MEANS
+    | ALL_CORRUPTION
+    | ALL_ATTACKS
+    | ALL_INSIDE
+    | ALL_PURIFICATION
+    | ALL_CERTIFICATES
+)
 CIFAR = {name for name in ALL if "resnet8" in name or "resnet20" in name}
 IMAGENET = ALL - CIFAR
 
@@ -531,7 +547,17 @@ def tables(*names: str) -> set[str]:
 
 
 # tables whose images PGD makes
-ALL_PGD = tables("attack", "transfer", "image_attack", "image_transfer", "logits", "logit_bias")
+ALL_PGD = tables(
+    "attack",
+    "transfer",
+    "image_attack",
+    "image_transfer",
+    "logits",
+    "logit_bias",
+    "low_rank",
+    "perturbation",
+    "certificate",
+)
 
 # edit of the library: what it makes stale
 EDITS = {
@@ -570,7 +596,7 @@ EDITS = {
     ),
     "a loss": (
         ("attacks/losses", "_others(logits, labels).amax(1)", "logits.amax(1)"),
-        ALL_ATTACKS - tables("autoattack") | tables("dimensionality"),
+        ALL_PGD | tables("jacobian", "dimensionality"),
     ),
     "which α = 0 networks": (
         ("measurements/transfer", "seed != training.seed", "seed < training.seed"),

@@ -252,7 +252,7 @@ def test_a_full_disk_is_one_line_and_the_old_book_stays(tmp_path, monkeypatch, n
     (target / "book").mkdir()
 
     def pages(source, target, *, strict):
-        (source / "_build" / "html").mkdir(parents=True)
+        (source / "_build" / "html" / "_static").mkdir(parents=True)
         return source / "_build" / "html"
 
     monkeypatch.setattr(site.notebooks, "execute_all", lambda *given, **how: {})

@@ -182,7 +182,7 @@ def test_the_file_is_named_by_measurement_and_settings(toy):
         (
             "robustness",
             {},
-            "unknown measurement 'robustness'; known: attack, autoattack, class_means, corruption",
+            "unknown measurement 'robustness'; known: alignment, attack, autoattack, certificate",
         ),
         ("toy", {"step": 2}, "unknown setting of toy 'step'; known: norm, steps"),
         ("selectivity", {"batch": 2}, "unknown setting of selectivity 'batch'"),

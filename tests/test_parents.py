@@ -193,7 +193,7 @@ def test_tables_along_an_interrupted_training_are_those_of_a_whole_one(few, monk
     whole = runs.snapshots("selectivity", [LONG], epochs=[0, 1, 2], progress=False)
     monkeypatch.setenv("RUNS_DIR", str(tmp_path / "other"))
     monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", 0.0)
-    real, calls = runs_run.train, []
+    real, calls = train, []
 
     def stopped(*args, on_snapshot, **keywords):
         def once(epoch, network):
@@ -204,7 +204,7 @@ def test_tables_along_an_interrupted_training_are_those_of_a_whole_one(few, monk
 
         return real(*args, on_snapshot=once, **keywords)
 
-    monkeypatch.setattr(runs_run, "train", stopped)
+    monkeypatch.setattr(runs_run, "trainer", lambda training: stopped)
     with pytest.raises(OutOfTime):
         runs.snapshots("selectivity", [LONG], epochs=[0, 1, 2], progress=False)
     parts = runs.snapshots("selectivity", [LONG], epochs=[0, 1, 2], progress=False)

@@ -155,7 +155,7 @@ def test_every_figure_is_shown_with_it(store_dir, trainings, reading, shown):
 
 
 def test_a_figure_names_its_own_networks_and_tables_and_not_all_that_the_page_has_read(
-    store_dir, trainings, reading
+    own_store, trainings, reading
 ):
     runs.summary(trainings)
     runs.table("class_means", trainings)

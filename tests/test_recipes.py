@@ -188,15 +188,17 @@ ERRORS = {
         {"model": "vgg"},
         "unknown model 'vgg'; known: alexnet, cnn-large, cnn-small, resnet18, resnet20, resnet50, resnet8",
     ),
-    "unknown recipe": ({"recipe": "quick"}, "unknown recipe 'quick'; known: fast, paper, tune"),
+    "unknown recipe": ({"recipe": "quick"}, "unknown recipe 'quick'; known: certified, fast, paper, tune"),
     "unknown variant": (
         {"variant": "mixup"},
-        "unknown variant 'mixup'; known: plain, augmix, pgd-K for adversarial training with K "
-        "steps, such as pgd-4",
+        "unknown variant 'mixup'; known: plain, augmix, pgd-K for PGD training with K steps, such as pgd-4",
     ),
     "variant without steps": ({"variant": "pgd-0"}, "unknown variant 'pgd-0'"),
     "variant of too many steps": ({"variant": "pgd-10000"}, "unknown variant 'pgd-10000'"),
-    "radius of nothing": ({"variant": "pgd-3-linf-0"}, "such as pgd-3-linf-8, l2-pgd-K-R in the L2 ball"),
+    "radius of nothing": (
+        {"variant": "pgd-3-linf-0"},
+        "such as pgd-3-linf-8, l2-pgd-K-R, such as l2-pgd-3-0.5",
+    ),
     "radius in two spellings": ({"variant": "l2-pgd-3-0.50"}, "unknown variant 'l2-pgd-3-0.50'"),
     "radius with no number": ({"variant": "pgd-3-linf-8/255"}, "unknown variant 'pgd-3-linf-8/255'"),
     "TRADES without β": ({"variant": "trades-7-linf-8"}, "unknown variant 'trades-7-linf-8'"),
@@ -214,7 +216,7 @@ ERRORS = {
     ),
     "no recipe written": (
         {"model": "cnn-small"},
-        "recipe 'fast' is not written for 'cnn-small'; it has: none",
+        "recipe 'fast' is not written for 'cnn-small'; it has: certified",
     ),
     "recipe not written": (
         {"dataset": "tiny-imagenet", "model": "resnet50"},

@@ -107,8 +107,9 @@ def test_the_docstrings_of_the_library_are_in_google_style():
                 continue
             text, given = ast.get_docstring(node), None
             if function:
-                given = [one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
-                given += [one.arg for one in (node.args.vararg, node.args.kwarg) if one]
+                listed = node.args
+                every = [*listed.posonlyargs, *listed.args, listed.vararg, *listed.kwonlyargs, listed.kwarg]
+                given = [one.arg for one in every if one]
             if text:
                 seen += 1
                 wrong += [f"{file.name}: {getattr(node, 'name', '')}: {one}" for one in faults(text, given)]

@@ -144,7 +144,7 @@ def test_a_missing_run_is_trained_once(empty_store, monkeypatch):
     [
         (
             lambda trainings: runs.table("robustness", trainings),
-            "unknown measurement 'robustness'; known: attack, autoattack, class_means, corruption",
+            "unknown measurement 'robustness'; known: alignment, attack, autoattack, certificate",
         ),
         (
             lambda trainings: runs.table("selectivity", trainings, split="train"),

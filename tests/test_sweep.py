@@ -133,6 +133,7 @@ COUNTS = {
     "digits": 21, "cifar10": 21, "cifar10-paper": 55, "tiny-imagenet-resnet18": 33,
     "digits-augmix-pgd": 15, "cifar10-augmix-pgd": 15, "cifar10-augmix-pgd-paper": 15,
     "cifar10-second-round": 30, "cifar10-recipe-check": 6, "classwise": 12,
+    "purification": 16, "purification-scratch": 3, "purification-alpha": 2, "digits-purification": 12,
     "singleprop": 15, "singleprop-8": 4, "singleprop-alpha": 10, "singleprop-adaptive": 6, "digits-singleprop": 15,
 }  # fmt: skip
 

@@ -91,7 +91,11 @@ def test_in_doubles_the_plain_form_goes_where_the_safe_one_goes():
         (direction,) = torch.autograd.grad(plain(z, labels, temperature).sum(), z)
         wrong = logits.masked_fill(F.one_hot(labels, 7).bool(), -torch.inf)
         mix = (wrong / temperature).softmax(1) - F.one_hot(labels, 7)
-        assert F.cosine_similarity(direction, mix).min() > 1 - 1e-9
+        # beyond a lead of 37 T the correct class's own part of the gradient is 0 in doubles, too
+        lead = logits.gather(1, labels[:, None])[:, 0] - wrong.amax(1)
+        seen = lead < 20 * temperature
+        found = F.normalize(direction[seen], dim=1, eps=0)
+        assert seen.sum() > 20 and (found * F.normalize(mix[seen], dim=1)).sum(1).min() > 1 - 1e-6
 
 
 @pytest.mark.parametrize("form", ["safe", "plain"])

@@ -119,7 +119,7 @@ def temperature_pgd(
         *_, found = pgd_path(network, pixels, labels, **how, start=start, precision=None)
         return found
     check_images(pixels, labels)
-    *_, x = pgd_path(network, pixels, labels, **how | {"steps": 0}, start=start, precision=None)
+    x = next(pgd_path(network, pixels, labels, **how, start=start, precision=None))
     inside = Linf.projection(pixels.detach(), epsilon)
     with still(network):
         gradient = plain_gradient(network, labels, temperature=temperature)

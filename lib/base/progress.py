@@ -39,7 +39,7 @@ def working(what: str, expected: float = 0.0, *, log: bool = True) -> Iterator[C
             one line.
 
     Yields:
-        A function by which the work says how far it is: "epoch 3 of 16".
+        A function by which the work says how far it is, such as "epoch 3 of 16".
     """
     far = ""
 

@@ -42,10 +42,12 @@ def rerun(
     set.
 
     Args:
-        dataset, model, recipe: In place of the chapter's own; "" for these.
+        dataset: In place of the chapter's own; "" for this.
+        model: The same.
         alphas: Values to add to those of the chapter; the published chapter stays as it is.
         seeds: Seeds to show; by default every seed that is cached for all alphas of the chapter, or the
             chapter's own.
+        recipe: As `dataset`.
         sets: Values of any parameters, in place of the chapter's own.
         say: Function that is called with what will happen, how long it takes, and what is read from the
             cache.

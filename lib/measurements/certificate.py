@@ -70,7 +70,7 @@ def certificate(
         seed: Seed of PGD's starts.
 
     Returns:
-        A table with the columns of CERTIFICATE_TABLE, in which `right` says of each image by method:
+        A table with the columns of CERTIFICATE_TABLE, in which `right` says of each image, by method,
 
         - `clean`: that it is classified correctly, with radius 0;
         - `pgd`: that PGD finds no misclassified image in this or a smaller ball;

@@ -102,7 +102,7 @@ def logit_bias(
         seed: Of the random starts.
 
     Returns:
-        A table with the columns of LOGIT_BIAS_TABLE: one row per half that is judged, with and without the
+        A table with the columns of LOGIT_BIAS_TABLE, one row per half that is judged, with and without the
         bias, clean and attacked, and class, with the bias of the class in logits.
 
     Raises:

@@ -387,7 +387,7 @@ def claim(identifier: str) -> Claim:
 
 
 def decide(one: Claim, table: pd.DataFrame | None) -> Verdict:
-    """Verdict on a claim by the rule in `lib.papers.RULE`.
+    """Verdict on a claim by the rule in ``lib.papers.RULE``.
 
     Args:
         one: The claim.

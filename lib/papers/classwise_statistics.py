@@ -249,7 +249,7 @@ def gains(
         classes: Number of classes.
 
     Returns:
-        One row per class with the columns images, accuracy (mean of both, percent: a class's place among
+        One row per class with the columns images, accuracy (mean of both, percent; a class's place among
         the others, which does not favour either), points (fall of accuracy), share (that fall in percent of
         what had survived the weaker attack; NaN where nothing had) and margin (mean rise of the margin, in
         logits).

@@ -24,7 +24,7 @@ def convolutions(network: nn.Module) -> dict[str, Tensor]:
     """Filters of every convolution as rows, in the order of the network.
 
     Returns:
-        {name: (filters, inputs · height · width) float}, views of the weights without gradient.
+        ``{name: (filters, inputs · height · width) float}``, views of the weights without gradient.
     """
     return {
         name: module.weight.detach().flatten(1)
