@@ -17,7 +17,7 @@ recipe: str = "fast"  # fast or paper
 
 # %%
 from lib import papers, runs
-from lib.book import chapter, figures, prose
+from lib.book import chapter, figures, prose, tables
 from lib.papers import first_round
 
 here = chapter.parameters(globals())
@@ -51,14 +51,14 @@ glue("rule", papers.RULE, display=False)
 
 # %% tags=["hide-input"]
 ledger = first_round.ledger(summary, others)
-figures.show_table(ledger.assign(ours=ledger.ours.str.replace("; ", "\n"))[["id", "claim", "verdict", "ours"]])
+figures.show_table(tables.by_part(ledger, ["id", "claim", "verdict", "ours"]))
 
 # %% [markdown]
 # And the question that the paper did not ask ({doc}`04-worst-case`): does the ordering of LM-8 hold under attacks that do not depend on how sure a network is?
 
 # %% tags=["hide-input"]
 surviving = first_round.table(papers.SURVIVES, summary)
-figures.show_table(surviving.assign(ours=surviving.ours.str.replace("; ", "\n"))[["claim", "verdict", "ours"]])
+figures.show_table(tables.by_part(surviving, ["claim", "verdict", "ours"]))
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every table under {doc}`19-runs`.

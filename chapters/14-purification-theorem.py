@@ -208,7 +208,10 @@ figures.show_table(purification.beside_pilot(summary))
 claims = [purification.linf(one) if one.id == "FP-9" and here.settings.get("norm") == "linf" else one for one in purification.CLAIMS]
 ledger = first_round.table(claims, summary)
 glue("found", prose.verdicts(ledger), display=False)
-figures.show_table(ledger.assign(ours=ledger.ours.str.replace("; ", "\n"))[["id", "claim", "verdict", "ours", "statistic", "published"]])
+figures.show_table(tables.by_part(ledger, ["id", "claim", "verdict", "ours"]))
+
+# %% tags=["hide-input"] fold="The statistics, and what the paper has"
+figures.show_table(ledger[["id", "statistic", "published"]])
 
 # %% tags=["hide-input"]
 written = {words: [one.id for one in claims if one.written == words] for words in dict.fromkeys(one.written for one in claims)}

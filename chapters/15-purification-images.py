@@ -181,7 +181,10 @@ if len(alignment):
 # reproduced* if one lies below.
 
 # %% tags=["hide-input"]
-figures.show_table(ledger.assign(ours=ledger.ours.str.replace("; ", "\n"))[["id", "claim", "certainty", "verdict", "ours", "statistic"]])
+figures.show_table(tables.by_part(ledger, ["id", "claim", "certainty", "verdict", "ours"]))
+
+# %% tags=["hide-input"] fold="The statistics, and what is to be read with care"
+figures.show_table(ledger[["id", "statistic"]])
 figures.show_table(pd.DataFrame([{"id": one.id, "to be read with care": one.caution} for one in purification.IMAGE_CLAIMS if one.caution]))
 
 # %% [markdown]

@@ -294,7 +294,9 @@ glue("with-support", tables.estimate(summary[summary.alpha == middle].with_suppo
 # %% tags=["hide-input"]
 glue("rule", papers.RULE, display=False)
 ledger = classwise.ledger(found.classes)
-figures.show_table(ledger.assign(ours=ledger.ours.str.replace("; ", "\n"))[["id", "claim", "certainty", "verdict", "ours"]])
+figures.show_table(tables.by_part(ledger, ["id", "claim", "certainty", "verdict", "ours"]))
+
+# %% tags=["hide-input"] fold="The statistics, and what is to be read with care"
 figures.show_table(pd.DataFrame([{"id": one.id, "statistic": one.rule, "to be read with care": one.caution} for one in classwise.CLAIMS]))
 
 # %% [markdown]

@@ -68,17 +68,15 @@ figures.show(
 shown = pd.DataFrame(
     {
         "benchmark": rows.name,
-        "device": rows.device,
         "against": rows.peer_name,
-        "ours": rows.ours.map("{:.3g}".format, na_action="ignore"),
-        "peer": rows.peer.map("{:.3g}".format, na_action="ignore"),
-        "unit": rows.unit.where(rows.ratio.notna(), ""),
+        "ours and peer": [f"{one.ours:.3g} and {one.peer:.3g} {one.unit}" if pd.notna(one.ratio) else "" for one in rows.itertuples()],
         "ratio": rows.ratio.map("{:.2f}".format, na_action="ignore"),
         "target": rows.target,
+        "device": rows.device,
         "outcome": [one.note if pd.isna(one.ratio) else "met" if one.met else "missed" for one in rows.itertuples()],
     }
 ).fillna("")
-figures.show_table(shown.drop(types.index))
+figures.show_table(shown.drop(types.index).drop(columns=["device"] if rows.device.nunique() == 1 else []))
 
 # %% [markdown]
 # ## Corruptions, type by type

@@ -300,7 +300,7 @@ TOO_WIDE = """() => {
 }"""
 # how tall a page is, and what in it is too wide for its column or too tall to be read
 TOO_LARGE = """() => {
-  const article = document.querySelector('article'), seen = one => one.checkVisibility();
+  const article = document.querySelector('article') || document.body, seen = one => one.checkVisibility();
   const box = one => one.getBoundingClientRect();
   const tables = [...article.querySelectorAll('table')].filter(seen).filter(one => box(one).right > box(article).right + 1);
   const cells = [...article.querySelectorAll('td, th')].filter(seen).filter(one => box(one).height > 200);

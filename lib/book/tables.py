@@ -4,7 +4,7 @@ formatted to be read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -327,3 +327,17 @@ def variant_settings(trainings: list[Training]) -> pd.DataFrame:
             else (f"{name}: of a class", f"1 + {one.weight:g} × its error in the epoch so far", "choice"),
         ]
     return pd.DataFrame(rows, columns=["", "here", "as in the paper?"])
+
+
+def by_part(ledger: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """A ledger of claims for reading: one row per part of a claim, its other cells on its first row alone.
+
+    Args:
+        ledger: Rows with the column `ours`, in which parts stand with semicolons between them.
+        columns: Those that are kept, in order; `ours` among them.
+    """
+    rows = ledger.assign(ours=ledger.ours.str.split("; ")).explode("ours")
+    more = rows.index.duplicated()
+    others = [name for name in columns if name != "ours"]
+    rows.loc[more, others] = ""
+    return rows[list(columns)].reset_index(drop=True)
