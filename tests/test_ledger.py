@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -334,6 +335,12 @@ PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>ledg
 @pytest.mark.skipif(bool(browser.missing()), reason=str(browser.missing()))
 @pytest.mark.parametrize(("width", "most"), [(1280, 2400), (746, 2800), (390, 5200)])
 def test_it_fits_the_screen_and_can_be_read(tmp_path, width, most):
+    # in a thread of its own: another test of this process may have a browser open, and with it a loop
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(fits_and_can_be_read, tmp_path, width, most).result()
+
+
+def fits_and_can_be_read(tmp_path, width, most):
     file = tmp_path / "ledger.html"
     file.write_text(PAGE.format(SHEET, figure.drawn(entries("undecided", seeds=3))), encoding="utf-8")
     with (

@@ -336,7 +336,7 @@ def by_part(ledger: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
         ledger: Rows with the column `ours`, in which parts stand with semicolons between them.
         columns: Those that are kept, in order; `ours` among them.
     """
-    rows = ledger.assign(ours=ledger.ours.str.split("; ")).explode("ours")
+    rows = ledger.assign(ours=ledger.ours.str.split(r";\s+", regex=True)).explode("ours")
     more = rows.index.duplicated()
     others = [name for name in columns if name != "ours"]
     rows.loc[more, others] = ""
