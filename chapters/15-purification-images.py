@@ -33,7 +33,7 @@ import pandas as pd
 
 from lib import runs
 from lib.book import chapter, figures, prose, tables
-from lib.papers import first_round, purification
+from lib.papers import first_round, purification_images
 
 here = chapter.parameters(globals())
 from dataclasses import replace
@@ -74,8 +74,8 @@ perturbation = named("perturbation", ["parent", *ways])
 alignment = named("alignment", ["control", "weaker", "l2", "selective"])
 trained = full_summary(at_hand(list(networks)), list(networks))
 trained = trained.assign(network=list(networks.values()))
-summary = purification.image_summary(angles, low_rank, perturbation, alignment, trained)
-ledger = first_round.table(purification.IMAGE_CLAIMS, summary if len(summary.columns) > 1 else None)
+summary = purification_images.summary(angles, low_rank, perturbation, alignment, trained)
+ledger = first_round.table(purification_images.CLAIMS, summary if len(summary.columns) > 1 else None)
 
 # %% tags=["remove-input"]
 there = len(networks) - len(missing)
@@ -123,7 +123,7 @@ if len(angles):
 # points (a network that it calls AlexNet, l2). There, θ(w, w′) centres on 0.7 to 0.8, below the 0.8 that its readers note as the claim:
 
 # %% tags=["hide-input"]
-figures.show_table(purification.ALEXNET.rename(columns={"near": "θ(w₀, w) below .1", "next": ".1 to .2", "pairs": "θ(wᵢ, wⱼ) below .1"}).rename(columns=lambda name: name.replace("kept", "θ(w, w′)")))
+figures.show_table(purification_images.ALEXNET.rename(columns={"near": "θ(w₀, w) below .1", "next": ".1 to .2", "pairs": "θ(wᵢ, wⱼ) below .1"}).rename(columns=lambda name: name.replace("kept", "θ(w, w′)")))
 
 # %% [markdown]
 # ## How many directions the change has
@@ -185,7 +185,7 @@ figures.show_table(tables.by_part(ledger, ["id", "claim", "certainty", "verdict"
 
 # %% tags=["hide-input"] fold="The statistics, and what is to be read with care"
 figures.show_table(ledger[["id", "statistic"]])
-figures.show_table(pd.DataFrame([{"id": one.id, "to be read with care": one.caution} for one in purification.IMAGE_CLAIMS if one.caution]))
+figures.show_table(pd.DataFrame([{"id": one.id, "to be read with care": one.caution} for one in purification_images.CLAIMS if one.caution]))
 
 # %% [markdown]
 # What this does not show: features deeper than the first convolution as pictures, and a second rate of learning, which the recipe `fast` in place of `tune` would be. That perturbations of an adversarially

@@ -12,7 +12,7 @@ from scipy import stats
 from lib import papers
 from lib.base.errors import InputError
 from lib.book import chapter, figures, prose
-from lib.papers import first_round, purification, statistics
+from lib.papers import first_round, purification, purification_images, statistics
 from lib.purification.measures import LIVE
 from lib.runs import simulated
 
@@ -83,7 +83,7 @@ def image_tables(holds: bool, seeds: int = 4) -> list[pd.DataFrame]:
     draws = np.random.default_rng(0)
     made: list[list[dict]] = [[], [], [], [], []]
     for seed in range(seeds):
-        for name in purification.NETWORKS:
+        for name in purification_images.NETWORKS:
             adversarial, about = name in ("adversarial", "weaker"), {"seed": seed, "network": name}
             kept = {"parent": 1.0, "control": 0.99, "adversarial": 0.85, "weaker": 0.9, "selective": 0.9}[
                 name
@@ -95,7 +95,7 @@ def image_tables(holds: bool, seeds: int = 4) -> list[pd.DataFrame]:
                 angles = {"angle_start": start, "angle_reference": kept, "angle_others": others}
                 made[0].append(about | angles | {"filter": one})
             good = 1.0 if adversarial == holds else 0.0
-            for rank, attacked in ((0, 20), (1, 30), (purification.RANK, 60 if holds else 5)):
+            for rank, attacked in ((0, 20), (1, 30), (purification_images.RANK, 60 if holds else 5)):
                 made[1].append(
                     about | {"rank": rank, "images": 100, "attacked": attacked, "energy": 0.2 + 0.5 * good}
                 )
@@ -113,32 +113,32 @@ def image_tables(holds: bool, seeds: int = 4) -> list[pd.DataFrame]:
     return noisy
 
 
-IMAGE_DECIDED = [one for one in purification.IMAGE_CLAIMS if one.statistic]
+IMAGE_DECIDED = [one for one in purification_images.CLAIMS if one.statistic]
 
 
 @pytest.mark.parametrize("one", IMAGE_DECIDED, ids=lambda one: one.id)
 def test_every_rule_about_image_networks_decides_both_ways(one):
     for holds, verdict in ((True, "reproduced"), (False, "not reproduced")):
-        summary = purification.image_summary(*image_tables(holds))
+        summary = purification_images.summary(*image_tables(holds))
         found = first_round.decide(one, summary)
         assert found.verdict == verdict and found.seeds == 4
         assert holds or all(part.high < 0 for part in found.parts)
         assert (
-            first_round.decide(one, purification.image_summary(*image_tables(holds, 2))).verdict
+            first_round.decide(one, purification_images.summary(*image_tables(holds, 2))).verdict
             == "inconclusive"
         )
 
 
 def test_nothing_cached_decides_nothing():
-    nothing = purification.image_summary(*[pd.DataFrame()] * 5)
-    ledger = first_round.table(purification.IMAGE_CLAIMS, nothing)
+    nothing = purification_images.summary(*[pd.DataFrame()] * 5)
+    ledger = first_round.table(purification_images.CLAIMS, nothing)
     assert set(ledger.verdict) == {"not tested"}
     angles = image_tables(True)[0]
-    alone = purification.image_summary(angles[angles.network != "control"], *[pd.DataFrame()] * 4)
-    two = next(one for one in purification.IMAGE_CLAIMS if one.id == "FP-2")
+    alone = purification_images.summary(angles[angles.network != "control"], *[pd.DataFrame()] * 4)
+    two = next(one for one in purification_images.CLAIMS if one.id == "FP-2")
     assert first_round.decide(two, alone).seeds == 0  # never without the control
     words = prose.verdicts(
-        first_round.table(purification.IMAGE_CLAIMS, purification.image_summary(*image_tables(True)))
+        first_round.table(purification_images.CLAIMS, purification_images.summary(*image_tables(True)))
     )
     assert words.startswith("- *reproduced*: ") and "(FP-X3)" in words and "- *not tested*: " in words
 

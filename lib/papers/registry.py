@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lib.papers import purification
+from lib.papers import purification, purification_images
 from lib.papers.claim import Claim
 from lib.papers.selectivity import CLAIMS, SURVIVES
 
@@ -12,7 +12,7 @@ from lib.papers.selectivity import CLAIMS, SURVIVES
 def claim(identifier: str) -> Claim:
     """A claim by its id, of any paper."""
     return next(
-        one for one in (*CLAIMS, *purification.CLAIMS, *purification.IMAGE_CLAIMS) if one.id == identifier
+        one for one in (*CLAIMS, *purification.CLAIMS, *purification_images.CLAIMS) if one.id == identifier
     )
 
 
