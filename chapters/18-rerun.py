@@ -121,7 +121,10 @@ figures.show_table(durations.said(measuring))
 # ```bash
 # source .venv/bin/activate
 # RUNS_DIR=reruns papermill chapters/02-approach.ipynb mine.ipynb -p dataset digits -y 'alphas: [-1.0, 0.0, 0.7]' -y 'seeds: [0]'
+# python -m lib numbers mine.ipynb
 # ```
+#
+# Papermill renews figures and tables; the last line writes the new numbers into the sentences.
 #
 # Or from Python, where a trained network is an ordinary `nn.Module` and a measurement an ordinary table:
 #

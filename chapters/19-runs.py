@@ -3,7 +3,7 @@
 #
 # Every figure and number of the book is made from the runs listed here; nothing is trained or measured while the book is built. A run's name ends in the
 # hash of everything that determines it. Its folder below `runs/` holds its configuration and provenance (`config.json`), its history, a table for each
-# measurement, and for seed 0, and α = 0 of seed 1, its weights; `manifest.json` holds the SHA-256 of each file, which is checked on every reading. A
+# measurement, and for some seeds its weights; `manifest.json` holds the SHA-256 of each file, which is checked on every reading. A
 # simulation is a run without images and without a network: its tables alone.
 #
 # *Run time: seconds.*

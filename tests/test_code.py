@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 from functools import lru_cache
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from lib import data, measurements, models, selectivity
-from lib.base import fingerprint
+from lib.base import fingerprint, scopes
 from lib.measurements.selectivity import selectivity as units
 from lib.models.resnet import CifarResNet
 from lib.runs import provenance
@@ -243,9 +244,9 @@ def odd(x, w, /, *a, k=None, **z) -> "text":
 SAID = """
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("code_alone", sys.argv[1])
+sys.path.insert(0, sys.argv[2])
 code = sys.modules["code_alone"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(code)
-sys.path.insert(0, sys.argv[2])
 from lib.toy import odd
 print(code.digest([odd]))
 """
@@ -272,6 +273,9 @@ def test_the_same_on_every_version_of_python(python, tmp_path):
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "__init__.py").touch()
     (tmp_path / "lib" / "toy.py").write_text(ODD, encoding="utf-8")
+    (tmp_path / "lib" / "base").mkdir()
+    (tmp_path / "lib" / "base" / "__init__.py").touch()
+    shutil.copy(scopes.__file__, tmp_path / "lib" / "base")
     command = [python, "-W", "ignore", "-B", "-c", SAID, fingerprint.__file__, tmp_path]
     said = subprocess.run(command, capture_output=True, check=False)
     assert not said.returncode, said.stderr.decode()

@@ -12,13 +12,13 @@ import ast
 import hashlib
 import importlib.util
 import inspect
-import symtable
 import sys
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
+
+from lib.base.scopes import Comprehension, Definition, Lib, Meant, Outside, Scope, Scopes, imports_of, lookup
 
 KIND = "2:"  # how digests of this form begin; those of the first form, which had addresses, have no prefix
 # fields of a syntax tree that follow from the others or decide nothing
@@ -38,34 +38,6 @@ def exempt(definition: _T) -> _T:
     return definition
 
 
-@dataclass(frozen=True)
-class Definition:
-    """A function, class or constant at the top level of a module of lib."""
-
-    module: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
-
-
-@dataclass(frozen=True)
-class _Lib:
-    """A module of lib, as the value of an expression."""
-
-    module: str
-
-
-@dataclass(frozen=True)
-class _Outside:
-    """Something imported from outside lib, by its full name; where it was imported, and as what, is of no
-    matter.
-    """
-
-    name: str
-
-
-_Meant = Definition | _Lib | _Outside | None
 _Text = tuple[str | Definition, ...]  # what syntax says: words, and mentions of definitions of lib
 
 
@@ -124,29 +96,6 @@ def _decided(node: ast.stmt, imported: Collection[str]) -> set[str]:
     return functions | names
 
 
-def _imports(body: Iterable[ast.AST], package: str) -> dict[str, _Meant]:
-    """What the imports among these statements bind, those in functions and classes left out."""
-    found: dict[str, _Meant] = {}
-    for node in body:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                full = alias.name if alias.asname else alias.name.split(".")[0]
-                found[alias.asname or full] = _Lib(full) if full.split(".")[0] == "lib" else _Outside(full)
-        elif isinstance(node, ast.ImportFrom):
-            start = (
-                ".".join(package.split(".")[: len(package.split(".")) + 1 - node.level]) if node.level else ""
-            )
-            module = ".".join(filter(None, (start, node.module)))
-            for alias in node.names:
-                inside = module.split(".")[0] == "lib"
-                found[alias.asname or alias.name] = (
-                    Definition(module, alias.name) if inside else _Outside(f"{module}.{alias.name}")
-                )
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
-            found |= _imports(ast.iter_child_nodes(node), package)
-    return found
-
-
 class _Module:
     """The top level of one module of lib: the statements that decide each of its names, what its imports
     bind, and what a statement says.
@@ -160,12 +109,12 @@ class _Module:
         tree = ast.parse(source)
         self.name = name
         self.package = name if Path(file).name == "__init__.py" else name.rpartition(".")[0]
-        self.imports = _imports(tree.body, self.package)
+        self.imports = imports_of(tree.body, self.package)
         self.statements: dict[str, list[ast.stmt]] = {}
         for node in tree.body:
             for decided in _decided(node, self.imports):
                 self.statements.setdefault(decided, []).append(node)
-        self._scopes = _Scopes(source, file, self.package)
+        self._scopes = Scopes(source, file, self.package)
         self._texts: dict[str, _Text] = {}
 
     def text(self, name: str) -> _Text:
@@ -178,9 +127,7 @@ class _Module:
             self._texts[name] = tuple(_joined(said))
         return self._texts[name]
 
-    def _say(
-        self, said: list[str | Definition], value: object, scopes: list[_Scope | _Comprehension]
-    ) -> None:
+    def _say(self, said: list[str | Definition], value: object, scopes: list[Scope | Comprehension]) -> None:
         """Add the canonical text of a syntax tree: without comments, docstrings and layout, strings kept to
         the letter.
 
@@ -209,7 +156,7 @@ class _Module:
             said.append(ascii(value))
 
     def _say_list(
-        self, said: list[str | Definition], kind: str, parts: list, scopes: list[_Scope | _Comprehension]
+        self, said: list[str | Definition], kind: str, parts: list, scopes: list[Scope | Comprehension]
     ) -> None:
         said.append(f"{kind}[")
         for part in parts:
@@ -218,7 +165,7 @@ class _Module:
         said.append("]")
 
     def _say_node(
-        self, said: list[str | Definition], node: ast.AST, scopes: list[_Scope | _Comprehension]
+        self, said: list[str | Definition], node: ast.AST, scopes: list[Scope | Comprehension]
     ) -> None:
         own = self._scopes.of(node)
         inside = [*scopes, own] if own else scopes
@@ -240,7 +187,7 @@ class _Module:
         said.append(")")
 
     def _say_classes(
-        self, said: list[str | Definition], annotation: ast.expr, scopes: list[_Scope | _Comprehension]
+        self, said: list[str | Definition], annotation: ast.expr, scopes: list[Scope | Comprehension]
     ) -> None:
         """Of a type, which decides nothing, the classes of lib alone: what a function is handed is code it
         may call.
@@ -253,14 +200,14 @@ class _Module:
         self,
         said: list[str | Definition],
         node: ast.Name | ast.Attribute,
-        scopes: list[_Scope | _Comprehension],
+        scopes: list[Scope | Comprehension],
     ) -> None:
         meant = self._meant(node, scopes)
         if isinstance(meant, Definition):
             said.append(meant)
-        elif isinstance(meant, _Outside):
+        elif isinstance(meant, Outside):
             said.append(f"Outside({meant.name})")
-        elif isinstance(meant, _Lib):
+        elif isinstance(meant, Lib):
             raise TypeError(
                 f"{self.name} line {node.lineno} uses the module {meant.module} as a value, which no "
                 f"fingerprint can follow: name what is used"
@@ -272,118 +219,24 @@ class _Module:
             self._say(said, node.value, scopes)
             said.append(f" {node.attr})")
 
-    def _meant(self, node: ast.expr, scopes: list[_Scope | _Comprehension]) -> _Meant:
+    def _meant(self, node: ast.expr, scopes: list[Scope | Comprehension]) -> Meant:
         """What a name, or a chain of attributes, stands for: something of lib or from outside; None for local
         names, builtins and attributes of values.
         """
         if isinstance(node, ast.Attribute):
             value = self._meant(node.value, scopes)
-            if isinstance(value, _Outside):
-                return _Outside(f"{value.name}.{node.attr}")
-            return _resolved(value.module, node.attr) if isinstance(value, _Lib) else None
+            if isinstance(value, Outside):
+                return Outside(f"{value.name}.{node.attr}")
+            return _resolved(value.module, node.attr) if isinstance(value, Lib) else None
         if not isinstance(node, ast.Name):
             return None
-        local, bound = _lookup(node.id, scopes)
+        local, bound = lookup(node.id, scopes)
         if local:
             return _followed(bound)
         return _resolved(self.name, node.id)
 
 
-class _Scope:
-    """A function, class or lambda around a piece of syntax: its table of names, and what is imported in
-    it.
-    """
-
-    outside: ast.expr | None = None
-
-    def __init__(self, node: ast.AST, table: symtable.SymbolTable, package: str) -> None:
-        body = getattr(node, "body", None)
-        self._table, self._imports = table, _imports(body, package) if isinstance(body, list) else {}
-        self.is_class = isinstance(node, ast.ClassDef)
-
-    def binds(self, name: str) -> bool | None:
-        """Whether a name is its own; None where it says nothing of the name."""
-        try:
-            symbol = self._table.lookup(name)
-        except KeyError:  # not of this scope, as in annotations, which are not evaluated
-            return None
-        if symbol.is_local() or symbol.is_parameter():
-            return True
-        return False if symbol.is_global() and not symbol.is_free() else None
-
-    def imported(self, name: str) -> _Meant:
-        """What of an import a name of its own stands for."""
-        return self._imports.get(name)
-
-
-class _Comprehension:
-    """A comprehension around a piece of syntax.
-
-    The symbol tables of Python 3.12 have none, so its names are read off its targets.
-
-    Returns:
-        A table with these columns.
-
-        - `outside`: The first thing it goes through, which is evaluated before the comprehension begins.
-    """
-
-    is_class = False
-
-    def __init__(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
-        self.outside = node.generators[0].iter
-        self._names = {
-            part.id
-            for one in node.generators
-            for part in ast.walk(one.target)
-            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-        }
-
-    def binds(self, name: str) -> bool | None:
-        """Whether a name is its own; None where it says nothing of the name."""
-        return True if name in self._names else None
-
-    def imported(self, name: str) -> _Meant:
-        """Nothing: a comprehension imports nothing."""
-        return None
-
-
-class _Scopes:
-    """The scopes of one module's source, by the syntax that opens them."""
-
-    def __init__(self, source: str, file: str, package: str) -> None:
-        self._package = package
-        self._tables: dict[tuple[str, int], list[symtable.SymbolTable]] = {}
-        self._known: dict[ast.AST, _Scope | _Comprehension] = {}
-        waiting = [symtable.symtable(source, file, "exec")]
-        while waiting:
-            table = waiting.pop(0)
-            self._tables.setdefault((table.get_name(), table.get_lineno()), []).append(table)
-            waiting = table.get_children() + waiting
-
-    def of(self, node: ast.AST) -> _Scope | _Comprehension | None:
-        """The scope that a node opens; None where it opens none."""
-        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-            return self._known.setdefault(node, _Comprehension(node))
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            return None
-        if node not in self._known:  # two lambdas in a line come in their order
-            tables = self._tables[getattr(node, "name", "lambda"), node.lineno]
-            self._known[node] = _Scope(node, tables.pop(0) if len(tables) > 1 else tables[0], self._package)
-        return self._known[node]
-
-
-def _lookup(name: str, scopes: list[_Scope | _Comprehension]) -> tuple[bool, _Meant]:
-    """Whether a name is bound in one of the scopes around it, and to what of an import there."""
-    for depth, scope in enumerate(reversed(scopes)):
-        if depth and scope.is_class:
-            continue  # the names of a class are not seen from inside its methods
-        binds = scope.binds(name)
-        if binds is not None:
-            return binds, scope.imported(name) if binds else None
-    return False, None
-
-
-def _resolved(module: str, name: str) -> _Meant:
+def _resolved(module: str, name: str) -> Meant:
     """What `name` is in a module of lib, followed to where it is defined."""
     known = _module(module)
     if name in known.statements:
@@ -391,10 +244,10 @@ def _resolved(module: str, name: str) -> _Meant:
     # a package may import its own modules
     if name in known.imports and known.imports[name] != Definition(module, name):
         return _followed(known.imports[name])
-    return _Lib(f"{module}.{name}") if known.package == module and _is_module(f"{module}.{name}") else None
+    return Lib(f"{module}.{name}") if known.package == module and _is_module(f"{module}.{name}") else None
 
 
-def _followed(bound: _Meant) -> _Meant:
+def _followed(bound: Meant) -> Meant:
     return (_resolved(bound.module, bound.name) or bound) if isinstance(bound, Definition) else bound
 
 
