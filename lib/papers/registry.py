@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lib.papers import purification, purification_images
+from lib.papers import classwise, purification, purification_images, singleprop
 from lib.papers.claim import Claim
 from lib.papers.selectivity import CLAIMS, SURVIVES
 
 
 def claim(identifier: str) -> Claim:
     """A claim by its id, of any paper."""
-    return next(
-        one for one in (*CLAIMS, *purification.CLAIMS, *purification_images.CLAIMS) if one.id == identifier
-    )
+    companions = (purification, purification_images, classwise, singleprop)
+    every = (*CLAIMS, *(one for paper in companions for one in paper.CLAIMS))
+    return next(one for one in every if one.id == identifier)
 
 
 def written() -> pd.DataFrame:
