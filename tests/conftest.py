@@ -9,6 +9,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import shutil
+import signal
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
@@ -21,10 +22,15 @@ from filelock import FileLock
 from torch import nn
 
 from lib import data, models, runs
-from lib.base import fingerprint, paths
+from lib.base import fingerprint, interrupt, paths
 from lib.book import browser
 from lib.book import site as book_site
 from lib.training.recipe import Training
+
+# a shell's background jobs and nohup ignore signals, and children inherit that: a test that waits for Ctrl-C
+# would wait for ever
+for _number, _usual in interrupt.USUAL.items():
+    signal.signal(_number, _usual)
 
 torch.set_num_threads(1)  # for the case that something imported torch before this file
 
