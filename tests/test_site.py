@@ -324,6 +324,7 @@ SHRUNK = """[...document.querySelectorAll('article figure img')].map(one =>
 # rows of a table are alike, and so are cells of code; axe takes its time with each
 FEW_ROWS = """document.querySelectorAll('tbody tr:nth-child(n+4)').forEach(one => one.remove());
 [...document.querySelectorAll('article div.cell')].filter(one => !one.querySelector('figure, table')).slice(3).forEach(one => one.remove())"""
+TOGETHER = 8  # pages that wait at once
 RESIZED = 500  # milliseconds after which the theme has looked again for boxes that scroll
 
 
@@ -348,38 +349,43 @@ def visits(chromium, site, names) -> dict[str, SimpleNamespace]:
     import axe_playwright_python
 
     script = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
-    own, found = site.resolve().as_uri(), {}
+    own, found, opened = site.resolve().as_uri(), {}, []
     with chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light") as context:
-        for name in names:
-            page, complaints = watched(context, own)
-            page.goto(f"{own}/{name}")
-            page.evaluate(SETTLED)
-            here = SimpleNamespace(
-                complaints=complaints,
-                broken=page.evaluate(BROKEN),
-                unset=page.evaluate(UNSET),
-                wide={},
-                axe={},
-            )
-            for what, width in (("wide screen", 1280), ("200 % zoom", 640), ("phone", 360)):
-                page.set_viewport_size({"width": width, "height": 740})
-                here.wide[what] = page.evaluate(TOO_WIDE)
-            here.shrunk = page.evaluate(SHRUNK)
-            page.set_viewport_size({"width": 390, "height": 844})
-            here.cropped = page.evaluate(CROPPED)
-            page.set_viewport_size({"width": 1280, "height": 800})
-            here.large = page.evaluate(TOO_LARGE)
-            page.evaluate(f"{script}; undefined")
-            page.evaluate(FEW_ROWS)
-            page.wait_for_timeout(RESIZED)
-            here.axe["phone"] = axe(page, rules={"color-contrast": {"enabled": False}})
-            page.set_viewport_size({"width": 1280, "height": 900})
-            page.wait_for_timeout(RESIZED)
-            here.axe["wide screen"] = axe(page)
-            dark(page)
-            here.axe["dark"] = axe(page, runOnly=["color-contrast", "link-in-text-block"])
-            found[name] = here
-            page.close()
+        for start in range(0, len(names), TOGETHER):
+            for name in names[start : start + TOGETHER]:
+                page, complaints = watched(context, own)
+                page.goto(f"{own}/{name}")
+                page.evaluate(SETTLED)
+                here = SimpleNamespace(
+                    complaints=complaints,
+                    broken=page.evaluate(BROKEN),
+                    unset=page.evaluate(UNSET),
+                    wide={},
+                    axe={},
+                )
+                for what, width in (("wide screen", 1280), ("200 % zoom", 640), ("phone", 360)):
+                    page.set_viewport_size({"width": width, "height": 740})
+                    here.wide[what] = page.evaluate(TOO_WIDE)
+                here.shrunk = page.evaluate(SHRUNK)
+                page.set_viewport_size({"width": 390, "height": 844})
+                here.cropped = page.evaluate(CROPPED)
+                page.set_viewport_size({"width": 1280, "height": 800})
+                here.large = page.evaluate(TOO_LARGE)
+                page.evaluate(f"{script}; undefined")
+                page.evaluate(FEW_ROWS)
+                found[name] = here
+                opened.append((page, here))
+            opened[-1][0].wait_for_timeout(RESIZED)
+            for page, here in opened:
+                here.axe["phone"] = axe(page, rules={"color-contrast": {"enabled": False}})
+                page.set_viewport_size({"width": 1280, "height": 900})
+            opened[-1][0].wait_for_timeout(RESIZED)
+            for page, here in opened:
+                here.axe["wide screen"] = axe(page)
+                dark(page)
+                here.axe["dark"] = axe(page, runOnly=["color-contrast", "link-in-text-block"])
+                page.close()
+            opened.clear()
     return found
 
 

@@ -65,7 +65,7 @@ def test_a_small_temperature_is_the_margin(trained, some, start):
 
 @pytest.mark.slow
 def test_logits_times_a_thousand_stop_the_plain_form_alone(trained, some, start):
-    x, labels = some
+    x, labels, start = some[0][:60], some[1][:60], start[:60]
     loud = Scaled(trained, 1000.0)
     margin = right(trained, attacks.margin_pgd(trained, x, labels, **HOW, start=start), labels)
     for temperature in TEMPERATURES:
@@ -78,7 +78,7 @@ def test_logits_times_a_thousand_stop_the_plain_form_alone(trained, some, start)
         if temperature <= 1:
             assert (right(trained, cold, labels) == margin).float().mean() > 0.98
         stopped = attacks.temperature_pgd(loud, x, labels, temperature, **HOW, form="plain", start=start)
-        assert right(trained, stopped, labels).sum() > right(trained, cold, labels).sum() + 20
+        assert right(trained, stopped, labels).sum() > right(trained, cold, labels).sum() + 10
     assert (plain_gradient(loud, labels)(x).flatten(1) == 0).all(1).float().mean() > 0.9
     assert not (safe_gradient(loud, labels)(x).flatten(1) == 0).all(1).any()
 
