@@ -124,7 +124,8 @@ figures.show_table(durations.said(measuring))
 # python -m lib numbers mine.ipynb
 # ```
 #
-# Papermill renews figures and tables; the last line writes the new numbers into the sentences.
+# Papermill renews figures and tables; the last line writes the new numbers into the sentences. `RUNS_DIR` puts the store elsewhere, and `RUNS_FROZEN=1` makes a missing run an
+# error.
 #
 # Or from Python, where a trained network is an ordinary `nn.Module` and a measurement an ordinary table:
 #

@@ -220,3 +220,10 @@ def test_imports_run_downwards():
     command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
     found = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
     assert found.returncode == 0 and "Imports run downwards KEPT" in found.stdout, found.stdout
+
+
+def test_the_readme_is_read_in_three_minutes():
+    """Words beside folds and pictures, the tables' included; 250 are read in a minute."""
+    text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.sub(r"<!--.*?-->|<details>.*?</details>|<[^>]+>|[|-]{3,}", " ", text, flags=re.DOTALL)
+    assert len(re.findall(r"\w\S*", shown)) <= 720

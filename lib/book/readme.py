@@ -101,9 +101,9 @@ def claims(entries: list[Entry], setting: str) -> str:
     return "\n".join([
         picture(LEDGER, f"A row a claim and part, with mean and 95 % interval over seeds. {said}"),
         "",
-        f"{found} The second round's verdicts come from networks of fresh seeds, by rules written on "
-        f"{rules().written}, before any of them existed ([reasons](lib/papers/rules-second-round.md)); "
-        f"{rounds.seeds_at_hand()} are here. On the book's page *Discussion* each claim folds out.",
+        f"{found} The second round's [rules](lib/papers/rules-second-round.md) were written on "
+        f"{rules().written}, before any of its networks; {rounds.seeds_at_hand()} are here. Each claim folds "
+        "out in *Discussion*.",
         "",
         f"<details><summary>The first round, {html.escape(setting)}, by its own rule</summary>",
         "",
