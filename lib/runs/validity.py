@@ -27,8 +27,8 @@ from lib.base.files import Unfit, parsed
 from lib.corruptions import dataset as corruptions_dataset
 from lib.measurements.measurement import FLOAT, PLACE, SHARE
 from lib.models.precision import single_precision_by_default
+from lib.runs import consistency, store
 from lib.runs import images as basis
-from lib.runs import store
 from lib.runs.columns import TABLE_BYTES, checked_frame, first_line, frame
 from lib.runs.fields import MADE, Check, check_fields, is_count, is_number, is_plain, is_text, said_shortly
 from lib.training.recipe import Training
@@ -93,11 +93,12 @@ def described(facts: Mapping[str, Mapping[str, Any]]) -> Training | None:
 EPOCHS = {"epoch": PLACE, "loss": FLOAT, "selectivity": SHARE, "validation_accuracy": SHARE}
 
 
-def history(content: bytes, facts: Mapping[str, Mapping[str, Any]]) -> None:
-    """Check the history of a training against its configuration: one row per epoch."""
+def history(content: bytes, facts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """The history of a training, checked against its configuration: one row per epoch."""
     rows, ran = checked_frame(content, EPOCHS), facts["result"]["epochs_run"]
     if rows.epoch.tolist() != list(range(1, ran + 1)):
         raise Unfit(f"has {len(rows)} rows, not one for each of {ran} epochs")
+    return rows
 
 
 def table(measurement: str, content: bytes, training: Training) -> None:
@@ -279,7 +280,8 @@ def run(name: str, contents: Mapping[str, bytes]) -> Training:
         raise Unfit(
             f"{name}, whose {CONFIG} tells of {result['epochs_run']} epochs where {epochs} were to be trained"
         )
-    _fit(f"{name}/{HISTORY}", history, contents[HISTORY], facts)
+    epochs_told = _fit(f"{name}/{HISTORY}", history, contents[HISTORY], facts)
+    _fit(f"{name}/{CONFIG}", consistency.check, facts, training, epochs_told)
     for file, entry in files.items():
         if "measurement" in entry:
             _fit(f"{name}/{file}", table, entry["measurement"], contents[file], training)
@@ -318,7 +320,7 @@ def _check_entry(run: str, file: str, entry: Mapping[str, Any]) -> None:
         raise wrong
     if (
         not isinstance(settings, dict)
-        or not is_text(facts.get("code"))
+        or not consistency.CODE(facts.get("code"))
         or not all(map(is_plain, facts.values()))
     ):
         raise wrong
@@ -326,6 +328,7 @@ def _check_entry(run: str, file: str, entry: Mapping[str, Any]) -> None:
         if file != measurements.file_name(facts["measurement"], settings):
             raise wrong
         check_fields("provenance", made, MADE)
+        consistency.check_made(made)
     except Unfit:
         raise wrong from None
     except (InputError, TypeError, ValueError) as error:
