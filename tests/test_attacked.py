@@ -175,7 +175,7 @@ def test_transfer_counts_others_images(network, images, tmp_path, monkeypatch):
         raise AssertionError("made a second time")
 
     for name in ("fgsm", "pgd"):
-        monkeypatch.setattr(attacks, name, again)
+        monkeypatch.setattr(attacks.ascent, name, again)
     assert transfer(network, images, limit=LIMIT, precision="float32", sources={source: other}).equals(table)
     # other weights of the same training, other steps
     with pytest.raises(AssertionError, match="made a second time"):

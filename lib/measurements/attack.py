@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lib import attacks, models
+from lib import models
+from lib.attacks import ascent
 from lib.attacks.gradient import pixel_gradient
 from lib.base.errors import unknown
 from lib.data.images import Images
@@ -94,7 +95,7 @@ class Cell:
 
 def _fgsm(network: nn.Module, x: Tensor, labels: Tensor) -> Iterator[tuple[Cell, Tensor]]:
     for epsilon, found in zip(
-        FGSM_EPSILONS, attacks.fgsm_grid(network, x, labels, FGSM_EPSILONS), strict=True
+        FGSM_EPSILONS, ascent.fgsm_grid(network, x, labels, FGSM_EPSILONS), strict=True
     ):
         yield Cell("fgsm", epsilon, 1, epsilon), is_correct(network, found, labels)
 
@@ -107,7 +108,7 @@ def _curve(
     Misclassified images stay in, because one more step may undo the change.
     """
     curve = CURVES[name]
-    path = attacks.pgd_path(
+    path = ascent.pgd_path(
         copy, x, labels, epsilon=BUDGET, step_size=curve.step_size, steps=max(curve.scored), precision=None
     )
     for steps, found in enumerate(path):
@@ -134,7 +135,7 @@ def surviving(
             "precision": None,
             **loss,
         }  # type: dict[str, Any]
-        *_, found = attacks.pgd_path(copy, x[there], labels[there], start=current, **how)
+        *_, found = ascent.pgd_path(copy, x[there], labels[there], start=current, **how)
         kept = is_correct(network, found, labels[there])
         there, current, done = there[kept], found[kept], steps
         if not len(there):

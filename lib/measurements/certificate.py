@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lib import attacks, models
+from lib import models
+from lib.attacks import ascent
 from lib.attacks.norms import Linf
 from lib.base.errors import InputError, unknown
 from lib.certificates import certified
@@ -139,7 +140,7 @@ def _survivors(
             there = right.nonzero().flatten()
             if not len(there) or not epsilon:
                 continue
-            *_, last = attacks.pgd_path(
+            *_, last = ascent.pgd_path(
                 network,
                 x[there],
                 labels[there],

@@ -8,7 +8,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lib import attacks, models
+from lib import models
+from lib.attacks import ascent
 from lib.base.errors import InputError, unknown
 from lib.corruptions import dataset
 from lib.data.images import Images
@@ -173,6 +174,6 @@ def _attacked(network: nn.Module, images: Images, device: torch.device, precisio
     curve, twin = CURVES["pgd"], None
     for _, x, labels in attack_batches(images, device):
         twin = twin or folded(network, x, precision=precision)
-        yield attacks.pgd(
+        yield ascent.pgd(
             twin, x, labels, epsilon=BUDGET, step_size=curve.step_size, steps=ATTACK_STEPS, precision=None
         )

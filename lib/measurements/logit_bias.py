@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lib import attacks, models
+from lib import models
+from lib.attacks.temperature import margin_pgd, random_start
 from lib.base.errors import InputError
 from lib.data.images import Images
 from lib.measurements.attack import CLEAN, STEPS_PER_RADIUS, batches
@@ -80,9 +81,9 @@ def _attacked(
     generator = torch.Generator().manual_seed(how["seed"])
     clean, moved = [], []
     for _, x, labels in batches(images, device):
-        start = attacks.random_start(x, how["epsilon"], generator)
+        start = random_start(x, how["epsilon"], generator)
         step = how["epsilon"] / STEPS_PER_RADIUS
-        found = attacks.margin_pgd(network, x, labels, how["epsilon"], step, how["steps"], start=start)
+        found = margin_pgd(network, x, labels, how["epsilon"], step, how["steps"], start=start)
         with torch.inference_mode():
             clean.append(network(x).float().cpu())
             moved.append(network(found).float().cpu())

@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lib import attacks, models
+from lib import models
+from lib.attacks import ascent
 from lib.attacks.gradient import pixel_gradient
-from lib.attacks.temperature import GRADIENTS
+from lib.attacks.temperature import GRADIENTS, margin_pgd, random_start, temperature_pgd
 from lib.base.errors import InputError
 from lib.data.images import Images
 from lib.measurements import per_image
@@ -75,16 +76,14 @@ def _made(one: Kept, copy: Network, x: Tensor, labels: Tensor, start: Tensor, ho
     if one.attack == CLEAN:
         return x
     if one.attack == FGSM:
-        return attacks.fgsm(copy, x, labels, epsilon=how["epsilon"])
+        return ascent.fgsm(copy, x, labels, epsilon=how["epsilon"])
     if one.attack == MARGIN:
-        return attacks.margin_pgd(copy, x, labels, **how, start=start)
+        return margin_pgd(copy, x, labels, **how, start=start)
     if one.attack == PGD:
-        *_, found = attacks.pgd_path(copy, x, labels, **how, start=start, precision=None)
+        *_, found = ascent.pgd_path(copy, x, labels, **how, start=start, precision=None)
         return found
     form = "safe" if one.attack == SAFE else "plain"
-    return attacks.temperature_pgd(
-        copy, x, labels, 1 / one.inverse_temperature, **how, form=form, start=start
-    )
+    return temperature_pgd(copy, x, labels, 1 / one.inverse_temperature, **how, form=form, start=start)
 
 
 def _slope(one: Kept, copy: Network, labels: Tensor) -> Callable[[Tensor], Tensor] | None:
@@ -143,7 +142,7 @@ def logits(
     found: dict[Kept, list[tuple[Tensor, float, int, int]]] = {one: [] for one in _attacks()}
     for _, x, labels in batches(some, device):
         copy = copy or folded(network, x, precision="float32")
-        starts = [attacks.random_start(x, epsilon, generator) for _ in range(restarts)]
+        starts = [random_start(x, epsilon, generator) for _ in range(restarts)]
         clean = _answers(network, x)
         limit_slope = pixel_gradient(copy, labels, loss="margin")(x).flatten(1)
         for one, parts in found.items():

@@ -14,7 +14,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lib import attacks, models
+from lib import models
+from lib.attacks import ascent
 from lib.base import fingerprint, paths
 from lib.base.errors import InputError, unknown
 from lib.base.files import kept
@@ -162,7 +163,7 @@ def _counted(
 def _single(network: nn.Module, x: Tensor, labels: Tensor) -> Iterator[tuple[Cell, Tensor]]:
     """The clean images, and FGSM at every strength."""
     yield Cell(CLEAN), is_correct(network, x, labels)
-    found = attacks.fgsm_grid(network, x, labels, FGSM_EPSILONS)
+    found = ascent.fgsm_grid(network, x, labels, FGSM_EPSILONS)
     for epsilon, pixels in zip(FGSM_EPSILONS, found, strict=True):
         yield Cell("fgsm", epsilon, 1, epsilon), is_correct(network, pixels, labels)
 
@@ -184,7 +185,7 @@ class _Iterated:
             self.copies = exact, low
         exact, low = self.copies
         step = CURVES[CURVE].step_size
-        path = attacks.pgd_path(
+        path = ascent.pgd_path(
             exact, x, labels, epsilon=BUDGET, step_size=step, steps=max(STEPS), precision=None
         )
         for steps, pixels in enumerate(path):

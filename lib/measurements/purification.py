@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lib import attacks, data, models
+from lib import data, models
+from lib.attacks import ascent
 from lib.base.errors import InputError
 from lib.base.seeds import derived_seed
 from lib.data.images import Images
@@ -166,9 +167,7 @@ def low_rank(
         clean = attacked = 0
         for part in torch.arange(len(some.labels)).split(_BATCH):
             x, labels = models.to_unit(some.pixels[part].to(device)), some.labels[part].to(device)
-            found = attacks.pgd(
-                made, x, labels, epsilon=epsilon, step_size=2.5 * epsilon / steps, steps=steps
-            )
+            found = ascent.pgd(made, x, labels, epsilon=epsilon, step_size=2.5 * epsilon / steps, steps=steps)
             with torch.inference_mode():
                 clean += int((made(x).argmax(1) == labels).sum())
                 attacked += int((made(found).argmax(1) == labels).sum())
@@ -215,7 +214,7 @@ def perturbation(
     moved = []
     for part in torch.arange(len(some.labels)).split(_BATCH):
         x, labels = models.to_unit(some.pixels[part].to(device)), some.labels[part].to(device)
-        found = attacks.pgd(
+        found = ascent.pgd(
             network, x, labels, epsilon=radius, step_size=2.5 * radius / steps, steps=steps, norm="l2"
         )
         moved.append((found - x).cpu())

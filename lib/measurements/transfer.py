@@ -14,7 +14,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lib import attacks, models
+from lib import models
+from lib.attacks import ascent
 from lib.base import fingerprint, paths
 from lib.base.errors import InputError
 from lib.base.files import kept
@@ -84,7 +85,7 @@ def _make(network: nn.Module, images: Images, cell: Cell, precision: str) -> Ten
     for _, x, labels in batches(images, models.evaluated(network)):
         copy = copy or folded(network, x, precision=precision)
         if cell.attack == "fgsm":
-            parts.append(attacks.fgsm(network, x, labels, cell.epsilon))
+            parts.append(ascent.fgsm(network, x, labels, cell.epsilon))
         else:
             how = {
                 "epsilon": cell.epsilon,
@@ -92,7 +93,7 @@ def _make(network: nn.Module, images: Images, cell: Cell, precision: str) -> Ten
                 "steps": cell.steps,
                 "precision": None,
             }  # type: dict[str, Any]
-            parts.append(attacks.pgd(copy, x, labels, **how, **IN_BALLS[cell.attack]))
+            parts.append(ascent.pgd(copy, x, labels, **how, **IN_BALLS[cell.attack]))
     return torch.cat(parts)
 
 

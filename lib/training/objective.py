@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lib import attacks, models, selectivity
+from lib import models, selectivity
+from lib.attacks import ascent
 from lib.attacks.norms import L2
 from lib.certificates.halfwidth import propagate
 from lib.certificates.losses import interval_worst, mixed, worst_of
@@ -172,7 +173,7 @@ def on_adversarial(
             x = x.detach().requires_grad_()
             return torch.autograd.grad(attacked(x, labels), x)[0]
 
-        x = attacks.ascend(
+        x = ascent.ascend(
             gradient,
             models.to_unit(pixels),
             epsilon=settings.epsilon,
@@ -372,7 +373,7 @@ class OnWorst:
 
         how = {"epsilon": self.epsilon, "step_size": self.epsilon / 4, "steps": self.settings.steps}
         with torch.enable_grad():
-            return attacks.ascend(gradient, x, **how)  # type: ignore[arg-type]  # steps is a whole number
+            return ascent.ascend(gradient, x, **how)  # type: ignore[arg-type]  # steps is a whole number
 
     def __call__(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         own, worst, means = self.logits(models.to_unit(pixels), labels)

@@ -1,0 +1,133 @@
+"""The attacks as they are called from outside: their arguments are checked before anything is computed.
+
+The functions themselves are in the fingerprint of every table that they made, so what checks them stands
+here, and measurements and trainings, whose arguments are their own, call them unchecked.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+
+from lib.attacks import ascent, temperature
+from lib.base.errors import InputError
+from lib.models.activations import check_pixels, finite
+
+P = ParamSpec("P")
+R = TypeVar("R")
+NAMES = ("norm", "loss", "form", "precision")
+MOST_STEPS = 1_000_000
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """The same function, with the arguments of these names checked first, by the names that they have in it.
+
+    Raises:
+        InputError: By the function, for an argument of another type than it takes, or images that do not lie
+            in memory or lie on two devices.
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def with_checks(*arguments: P.args, **named: P.kwargs) -> R:
+        given = signature.bind(*arguments, **named)
+        for name, value in given.arguments.items():
+            if name in _CHECKS:
+                _CHECKS[name](name, value)
+        _check_devices({name: one for name, one in given.arguments.items() if isinstance(one, Tensor)})
+        return function(*arguments, **named)
+
+    return with_checks
+
+
+def _callable(name: str, value: object) -> None:
+    if not callable(value):
+        raise InputError(f"{name} must be a function or a module, got {_shown(value)}")
+
+
+def _generator(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, torch.Generator):
+        seed = value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else 0
+        raise InputError(
+            f"{name} must be a torch.Generator or None, got {_shown(value)}; pass "
+            f"torch.Generator().manual_seed({seed})"
+        )
+
+
+def _tensor(name: str, value: object) -> None:
+    if value is not None and not (isinstance(value, Tensor) and value.is_floating_point()):
+        got = value.dtype if isinstance(value, Tensor) else _shown(value)
+        raise InputError(f"{name} must be a tensor of float images or None, got {got}")
+
+
+def _name(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise InputError(f"{name} must be a name, got {_shown(value)}")
+
+
+def _epsilons(name: str, value: object) -> None:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise InputError(f"{name} must be several numbers, such as [0.01, 0.02], got {_shown(value)}")
+
+
+def _number(name: str, value: object) -> None:
+    if isinstance(value, int) and abs(value) >= 2**64:
+        raise InputError(f"{name} must be a finite number >= 0, got {_shown(value)}")
+    finite(name, value, least=0)
+
+
+def _steps(name: str, value: object) -> None:
+    if isinstance(value, int) and value > MOST_STEPS:
+        raise InputError(f"{name} must be at most {MOST_STEPS:,}, got a number above it")
+
+
+def _pixels(name: str, value: object) -> None:
+    if isinstance(value, Tensor) and (value.is_meta or value.layout != torch.strided):
+        raise InputError(f"{name} must lie in memory, got a tensor of {value.device} and {value.layout}")
+    check_pixels(value)  # type: ignore[arg-type]  # which is what it finds out
+
+
+_CHECKS: dict[str, Callable[[str, object], None]] = {
+    "network": _callable,
+    "gradient": _callable,
+    "pixels": _pixels,
+    "generator": _generator,
+    "start": _tensor,
+    **dict.fromkeys(NAMES, _name),
+    "epsilon": _number,
+    "step_size": _number,
+    "temperature": _number,
+    "epsilons": _epsilons,
+    "steps": _steps,
+}
+
+
+def _check_devices(tensors: dict[str, Tensor]) -> None:
+    """Raise InputError where two tensors of a call lie on two devices."""
+    found = {str(tensor.device): name for name, tensor in tensors.items() if tensor.ndim}
+    if len(found) > 1:
+        where = ", ".join(f"{name} on {device}" for device, name in found.items())
+        raise InputError(f"images and labels must be on one device, got {where}; move them with .to()")
+
+
+def _shown(value: object) -> str:
+    """A wrong argument in a few words."""
+    if isinstance(value, int) and abs(value) >= 2**64:
+        return "a whole number of many digits"
+    said = f"{value!r}" if isinstance(value, str | int | float) else ""
+    return "None" if value is None else f"{type(value).__name__} {said[:80]}".strip()
+
+
+ascend = checked(ascent.ascend)
+fgsm = checked(ascent.fgsm)
+fgsm_grid = checked(ascent.fgsm_grid)
+pgd = checked(ascent.pgd)
+pgd_path = checked(ascent.pgd_path)
+margin_pgd = checked(temperature.margin_pgd)
+random_start = checked(temperature.random_start)
+temperature_pgd = checked(temperature.temperature_pgd)
