@@ -997,3 +997,10 @@ def test_commit_says_whether_the_library_was_changed(tmp_path, monkeypatch):
     assert provenance.commit() == clean
     (tmp_path / "lib" / "a.py").write_text("A = 2\n")
     assert provenance.commit() == clean + "+"
+
+
+def test_a_class_that_there_is_not_leaves_nothing_in_the_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "own"))
+    with pytest.raises(InputError, match="unknown class 'cat'"):
+        runs.make(Training("digits", "resnet8", recipe="fast", without=("cat",)))
+    assert not list(tmp_path.iterdir())

@@ -179,6 +179,8 @@ def make(
             + (" --weights" if run else "")
         )
     root = paths.runs()
+    if training.without:  # a class that there is not is refused before a lock is left in the store
+        data.load(training.dataset, "test").without(training.without)
     with lock(root, training.key):
         run = _find(training)
         if run and (not weights or WEIGHTS in run):
