@@ -424,6 +424,48 @@ def test_the_real_cifar10_in_two_orders(monkeypatch, tmp_path):
         assert equal(data.load("cifar10", split), one)
 
 
+def repeated(folder: Path) -> dict:
+    """Names of equal files: training images that stand twice, and validation images among the training images."""
+    names: dict[bytes, dict[str, list[str]]] = {}
+    for split in ("train", "valid"):
+        for file in sorted(folder.glob(f"{split}-*.parquet")):
+            for chunk in pq.read_table(file, columns=["image"]).column(0).chunks:
+                for encoded, name in zip(chunk.field("bytes"), chunk.field("path").to_pylist(), strict=True):
+                    found = names.setdefault(
+                        hashlib.sha256(encoded.as_buffer()).digest(), {"train": [], "valid": []}
+                    )
+                    found[split].append(name)
+    train = [sorted(one["train"]) for one in names.values() if len(one["train"]) > 1]
+    valid = [[name, sorted(one["train"])] for one in names.values() if one["train"] for name in one["valid"]]
+    return {"train": sorted(train), "valid": sorted(valid)}
+
+
+TINY = (
+    Path(os.environ.get("DATA_DIR", paths.ROOT / "data")) / "tiny-imagenet"
+)  # before any test sets DATA_DIR
+REPEATS = json.loads(Path(__file__).with_name("tiny_imagenet_repeats.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not list(TINY.glob("valid-*.parquet")), reason="the real Tiny ImageNet is not under DATA_DIR"
+)
+def test_repeated_images_of_the_real_tiny_imagenet():
+    assert repeated(TINY) == REPEATS
+
+
+def test_repeated_images_are_named_in_the_reference():
+    text = (paths.ROOT / "reference" / "library.md").read_text(encoding="utf-8")
+    lines = [f"| {a} | {b} |" for a, b in REPEATS["train"]] + [
+        f"| {a} | {', '.join(b)} |" for a, b in REPEATS["valid"]
+    ]
+    assert [line for line in lines if line not in text] == []
+    assert (
+        f"{len(REPEATS['train'])} training images" in text
+        and f"{len(REPEATS['valid'])} validation images" in text
+    )
+
+
 @pytest.mark.parametrize("name", data.FINGERPRINTS)
 def test_the_cached_runs_were_trained_on_these_images(name):
     files = list((paths.ROOT / "runs").glob(f"{name}-*/*/config.json"))
