@@ -212,12 +212,14 @@ def differing(project: Path, report: Report) -> None:
 
 CHAPTER = "18-rerun"
 PUBLISH = f"""
+from typer.main import get_command
+
 from lib.__main__ import app
 from lib.base import paths
 from lib.book import notebooks, readme, reference
 import lib
 print(lib.__file__)
-print([str(file) for file in notebooks.publish(["{CHAPTER}"]) + readme.write() + reference.write(app)])
+print([str(file) for file in notebooks.publish(["{CHAPTER}"]) + readme.write() + reference.write(get_command(app))])
 """
 
 

@@ -14,10 +14,10 @@ import pytest
 import typer
 from conftest import EPOCHS
 
-from lib import __main__ as cli
 from lib import data, measurements, models, runs
 from lib.__main__ import KEPT, app, main
 from lib.base import names, paths
+from lib.commands.options import numbers
 from lib.runs import archive, store
 from lib.sweeps import processes, slurm
 from lib.sweeps.planning import Outcome
@@ -345,11 +345,11 @@ def test_names_are_understood_whatever_their_case(typed, call, empty):
     ],
 )
 def test_lists_of_numbers_as_people_type_them(given, wanted):
-    assert cli._numbers(given, float, "alpha") == wanted
+    assert numbers(given, float, "alpha") == wanted
 
 
 def test_seeds_may_be_a_list(call, empty):
-    assert cli._numbers(["0,1", "2"], int, "seed") == [0, 1, 2]
+    assert numbers(["0,1", "2"], int, "seed") == [0, 1, 2]
     code, _, err = call("train", "--dataset", "digits", "--seed", "3, 4")
     assert code == 2 and "alpha0.0-seed3-" in err
 

@@ -99,10 +99,12 @@ def test_what_is_printed_is_utf8_too(encoding):
 
 
 MADE = """
+from typer.main import get_command
+
 from lib.__main__ import app
 from lib.book import readme, reference
 print([str(file) for file, content in readme.made().items() if file.read_bytes() != content])
-print(reference.write(app))
+print(reference.write(get_command(app)))
 """
 
 

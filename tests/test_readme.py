@@ -209,9 +209,9 @@ def test_the_house_is_drawn_as_the_contract_has_it():
     held = {file.stem for file in (paths.ROOT / "lib").iterdir() if file.suffix == ".py" or file.is_dir()}
     assert sorted(drawn) == sorted(contract) == sorted(held - {"__init__", "__main__", "__pycache__"})
     order = [layers.index(next(layer for layer in layers if name in layer.split(" | "))) for name in drawn]
-    assert [name for name in ("book", "runs", "measurements", "training", "base") if name in drawn] == [
-        name for name in drawn if name in ("book", "runs", "measurements", "training", "base")
-    ]
+    assert [
+        name for name in ("commands", "book", "runs", "measurements", "training", "base") if name in drawn
+    ] == [name for name in drawn if name in ("commands", "book", "runs", "measurements", "training", "base")]
     assert order[0] == min(order) and order[-1] == max(order)
 
 

@@ -314,9 +314,11 @@ def test_a_name_in_a_docstring_is_a_link_where_it_is_known(toy):
 
 # ---- the command line --------------------------------------------------------------------------------------
 
+TOP = typer.main.get_command(app)
+
 
 def test_the_command_line_is_all_there():
-    page, top = reference.command_line(app), typer.main.get_command(app)
+    page, top = reference.command_line(TOP), TOP
     found = list(reference._commands(top, "python -m lib"))
     assert len(found) >= 10 and re.findall(r"^## `(python .+)`$", page, re.MULTILINE) == [
         words for words, _ in found
@@ -335,7 +337,7 @@ def test_the_command_line_is_all_there():
 
 def test_the_page_of_the_command_line_is_in_step():
     page = (paths.ROOT / reference.COMMAND_LINE).read_text(encoding="utf-8")
-    assert page == reference.command_line(app), "write it again: python -m lib chapters"
+    assert page == reference.command_line(TOP), "write it again: python -m lib chapters"
 
 
 def test_the_page_of_the_command_line_is_written_where_it_differs(tmp_path, monkeypatch):
@@ -343,9 +345,9 @@ def test_the_page_of_the_command_line_is_written_where_it_differs(tmp_path, monk
     (tmp_path / "reference").mkdir()
     monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)
     file = tmp_path / reference.COMMAND_LINE
-    assert reference.write(app) == [file] and reference.write(app) == []
+    assert reference.write(TOP) == [file] and reference.write(TOP) == []
     file.write_text("edited by hand", encoding="utf-8")
-    assert reference.write(app) == [file] and file.read_text(encoding="utf-8") == reference.command_line(app)
+    assert reference.write(TOP) == [file] and file.read_text(encoding="utf-8") == reference.command_line(TOP)
 
 
 # ---- files of a run ----------------------------------------------------------------------------------------

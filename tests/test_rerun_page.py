@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 import typer
 
-from lib.__main__ import _numbers, app
+from lib.__main__ import app
 from lib.base import paths
 from lib.book import notebooks
+from lib.commands.options import numbers
 from lib.runs import durations
 
 TEXT = "\n".join(cell.source for cell in notebooks.read("18-rerun").cells if cell.cell_type == "markdown")
@@ -155,7 +156,7 @@ def test_what_cannot_be_run_here_is_at_least_well_formed(mark, line, project):
     if name == "rerun":
         assert (
             notebooks.find(given["chapter"])
-            and _numbers(given["alpha"], float, "alpha")
+            and numbers(given["alpha"], float, "alpha")
             and given["recipe"] in ("", "fast", "paper")
         )
     # a dry run: the file, the engine and the part are read before the missing runs are refused

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import typer
 
 from lib import measurements, runs
 from lib.base import paths
@@ -133,16 +132,16 @@ def _parameters(command: Any) -> Iterator[tuple[str, str, str]]:
         yield f"`{one.name.upper().rstrip('_') if argument else ', '.join(one.opts)}`", given, _said(one.help)
 
 
-def command_line(app: typer.Typer) -> str:
+def command_line(top: Any) -> str:
     """The page of the command line, from the help that every command prints.
 
     Args:
-        app: The command line; it is given, since it stands above this module.
+        top: The command line as typer has it, a group of commands; it is given, since it stands above
+            this module.
 
     Returns:
         The page's text in MyST Markdown.
     """
-    top: Any = typer.main.get_command(app)
     parts = ["# The command line\n", f"{_said(top.help)}\n"]
     parts += [
         "Made from the help that the commands print. Bad input is one line on stderr and exit code 2.\n"
@@ -158,16 +157,16 @@ def command_line(app: typer.Typer) -> str:
     return "\n".join(parts)
 
 
-def write(app: typer.Typer) -> list[Path]:
+def write(top: Any) -> list[Path]:
     """Write the page of the command line if it differs from the one that is there.
 
     Args:
-        app: The command line.
+        top: The command line as typer has it, a group of commands.
 
     Returns:
         The files that were written.
     """
-    file, text = paths.ROOT / COMMAND_LINE, command_line(app)
+    file, text = paths.ROOT / COMMAND_LINE, command_line(top)
     if file.is_file() and file.read_text(encoding="utf-8") == text:
         return []
     write_atomically(file, text.encode())
