@@ -1,5 +1,5 @@
 """Claims of Allen-Zhu & Li 2020, *Feature Purification* (arXiv 2005.10190), with the rules that decide them
-in the theorem's own world and in image networks, and the numbers that are known of the paper.
+in the theorem's own world, from the numbers of `lib.papers.purification_summary`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,29 @@ from dataclasses import replace
 
 import pandas as pd
 
-from lib.base.text import number
 from lib.papers.claim import Claim
 from lib.papers.first_statistics import Statistic
-from lib.papers.statistics import one_more
+from lib.papers.purification_pilot import PILOT, beside_pilot
+from lib.papers.purification_summary import LARGE_ANGLE, LIVE, SMALL_ANGLE, live_neurons, summary
 
-SMALL_ANGLE, LARGE_ANGLE = 0.2, 0.8  # the paper's c and C, as our notes have them
+__all__ = [
+    "CLAIMS",
+    "KNOWN",
+    "LARGE_ANGLE",
+    "LITTLE",
+    "LIVE",
+    "MOST",
+    "PILOT",
+    "SMALL_ANGLE",
+    "UNSEEN",
+    "beside_pilot",
+    "linf",
+    "live_neurons",
+    "parts_of",
+    "summary",
+]
+
 MOST = 0.5  # "for most neurons": more than half
-LIVE = 0.2  # a neuron of less than this share of the largest norm is dead, as in lib.purification.measures
 LITTLE = 0.1  # our reading of o(1) at a finite size: at most a tenth
 
 # What was known when the rules were written decides what a verdict is worth.
@@ -26,148 +41,11 @@ KNOWN = (
 )
 UNSEEN = "2026-11-30, before any of its networks was trained"
 
-# One seed of the pilot, in one thread; the names are those of `summary`.
-PILOT = {
-    100: {
-        "clean": 0.981,
-        "clean_universal": 0.335,
-        "clean_pgd": 0.313,
-        "adversarial": 0.920,
-        "adversarial_universal": 0.774,
-        "adversarial_pgd": 0.576,
-        "kernel_pgd": 0.296,
-        "kernel_adversarial_pgd": 0.496,
-        "linear_pgd": 0.304,
-        "linear_adversarial_pgd": 0.259,
-        "mixture_clean": 0.517,
-        "mixture_adversarial": 0.047,
-        "top_atom_clean": 0.10,
-        "top_atom_control": 0.11,
-        "top_atom_adversarial": 0.40,
-        "angle_start": 0.16,
-        "angle_kept": 0.73,
-        "angle_kept_control": 0.996,
-        "relative_change": 0.71,
-        "energy_1": 0.38,
-        "energy_5": 0.45,
-        "energy_20": 0.66,
-    },
-    256: {
-        "clean": 0.977,
-        "clean_universal": 0.436,
-        "clean_pgd": 0.397,
-        "adversarial": 0.961,
-        "adversarial_universal": 0.917,
-        "adversarial_pgd": 0.713,
-        "kernel_pgd": 0.187,
-        "kernel_adversarial_pgd": 0.563,
-        "mixture_clean": 0.526,
-        "mixture_adversarial": 0.043,
-        "top_atom_clean": 0.40,
-        "top_atom_control": 0.45,
-        "top_atom_adversarial": 0.84,
-        "angle_start": 0.11,
-        "angle_kept": 0.74,
-        "angle_kept_control": 0.978,
-        "relative_change": 0.46,
-        "energy_1": 0.53,
-        "energy_5": 0.56,
-        "energy_20": 0.65,
-    },
-}
-
-
-_NETWORKS = {
-    "clean": "clean",
-    "more clean": "control",
-    "adversarial": "adversarial",
-    "kernel": "kernel",
-    "kernel, adversarial": "kernel_adversarial",
-    "linear": "linear",
-    "linear, adversarial": "linear_adversarial",
-    "target rule": "target",
-    "rank 1": "rank_1",
-    "rank 5": "rank_5",
-    "rank 20": "rank_20",
-}
-_STAGES = {"start": "start", "clean": "clean", "more clean": "control", "adversarial": "adversarial"}
-
-
-def summary(
-    accuracy: pd.DataFrame, stages: pd.DataFrame, neurons: pd.DataFrame, change: pd.DataFrame
-) -> pd.DataFrame:
-    """One row a seed of the simulation `purification`, from its tables of one setting.
-
-    Args:
-        accuracy, stages, neurons, change: Those tables, over seeds.
-
-    Returns:
-        A table with the columns `seed`, `tau` and `d`, and
-
-        - for each classifier NAME (clean, control, adversarial, kernel, kernel_adversarial, linear,
-          linear_adversarial, target, rank_1, rank_5, rank_20): `NAME`, `NAME_universal`, `NAME_pgd`, its
-          accuracy as it is, and at radius tau;
-        - for each network: `mixture_NAME`, `top_atom_NAME`, means over live neurons, and `start` among them;
-        - `angle_start`, `angle_start_adversarial`: mean theta to the first weights; `angle_kept`,
-          `angle_kept_control`: to those of clean training; `pairs_clean`, `pairs_adversarial`: between
-          neurons; `chance`: of random directions;
-        - `share_start_clean`, `share_start_adversarial`: share of live neurons with theta of at most 0.2 to
-          the first weights; `share_kept`, `share_kept_control`: of at least 0.8 to those of clean training;
-        - `relative_change`, `along`: the change of adversarial training, and theta between its first
-          direction and M w*; `relative_change_control`, `along_control`: the control's;
-        - `energy_R`, `energy_R_control` for R in 1, 5, 20: share of the change in its R strongest directions.
-    """
-    at_tau = accuracy[(accuracy.radius - accuracy.tau).abs() < 1e-9]
-    found = {}
-    for name, short in _NETWORKS.items():
-        own = accuracy[accuracy.classifier == name]
-        found[short] = own[own.perturbation == "none"].set_index("seed").accuracy
-        for kind in ("universal", "pgd"):
-            rows = at_tau[(at_tau.classifier == name) & (at_tau.perturbation == kind)]
-            found[f"{short}_{kind}"] = rows.set_index("seed").accuracy
-    by_stage = {short: stages[stages.stage == name].set_index("seed") for name, short in _STAGES.items()}
-    for short, rows in by_stage.items():
-        found |= {f"mixture_{short}": rows.mixture, f"top_atom_{short}": rows.top_atom}
-    clean, control, adversarial = (by_stage[name] for name in ("clean", "control", "adversarial"))
-    found |= {
-        "angle_start": clean.angle_start,
-        "angle_start_adversarial": adversarial.angle_start,
-        "angle_kept": adversarial.angle_clean,
-        "angle_kept_control": control.angle_clean,
-        "pairs_clean": clean.angle_pairs,
-        "pairs_adversarial": adversarial.angle_pairs,
-        "chance": clean.angle_chance,
-        "relative_change": adversarial.relative_change,
-        "relative_change_control": control.relative_change,
-        "along": adversarial.change_along_mixture,
-        "along_control": control.change_along_mixture,
-    }
-    alive = live_neurons(neurons)
-    shares = {
-        "share_start_clean": ("clean", alive.angle_start <= SMALL_ANGLE),
-        "share_start_adversarial": ("adversarial", alive.angle_start <= SMALL_ANGLE),
-        "share_kept": ("adversarial", alive.angle_clean >= LARGE_ANGLE),
-        "share_kept_control": ("more clean", alive.angle_clean >= LARGE_ANGLE),
-    }
-    for name, (stage, inside) in shares.items():
-        found[name] = inside[alive.stage == stage].groupby(alive.seed).mean()
-    for stage, ending in (("adversarial", ""), ("more clean", "_control")):
-        for rank in (1, 5, 20):
-            rows = change[(change.stage == stage) & (change.directions == rank)]
-            found[f"energy_{rank}{ending}"] = rows.set_index("seed").energy
-    sizes = accuracy.groupby("seed")[["d", "tau"]].first()
-    return pd.concat([sizes, pd.DataFrame(found)], axis=1).rename_axis("seed").reset_index()
-
-
-def live_neurons(neurons: pd.DataFrame) -> pd.DataFrame:
-    """The rows of neurons with more than 0.2 of the largest norm of their seed and stage."""
-    return neurons[neurons.length > LIVE * neurons.groupby(["seed", "stage"]).length.transform("max")]
-
 
 def parts_of(
     parts: Mapping[str, Callable[[pd.DataFrame], pd.Series]], needs: Collection[str] = ()
 ) -> Statistic:
-    """A statistic of several parts, one a column; a seed that lacks one, or one of `needs`, is left out."""
+    """A statistic of several parts, one per column; a seed that lacks one, or one of `needs`, is left out."""
 
     def statistic(rows: pd.DataFrame) -> pd.DataFrame:
         seeds = rows.set_index("seed")
@@ -344,25 +222,3 @@ def linf(one: Claim) -> Claim:
     """FP-9 for simulations whose perturbations are l∞: the statistic of FP-6."""
     same = next(claim for claim in CLAIMS if claim.id == "FP-6")
     return replace(one, statistic=same.statistic, needs=same.needs, lacks="")
-
-
-def beside_pilot(rows: pd.DataFrame) -> pd.DataFrame:
-    """The pilot's numbers beside those of a summary of one size.
-
-    Returns:
-        One row a quantity with the columns quantity, pilot, ours (mean), one more seed (95 % prediction
-        interval) and inside: whether the pilot lies in it, "" for fewer than three seeds. No row for a size
-        that the pilot has not.
-    """
-    found = []
-    for name, pilot in PILOT.get(int(rows.d.iloc[0]), {}).items():
-        values = rows[name].dropna()
-        low, high = one_more(values)
-        found.append({
-            "quantity": name.replace("_", " "),
-            "pilot": number(pilot, ".3g"),
-            "ours": number(values.mean(), ".3f"),
-            "one more seed": f"{number(low, '.3f')} to {number(high, '.3f')}" if low == low else "",
-            "inside": {True: "yes", False: "no"}[low <= pilot <= high] if low == low else "",
-        })
-    return pd.DataFrame(found, columns=["quantity", "pilot", "ours", "one more seed", "inside"])

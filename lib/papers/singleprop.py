@@ -1,5 +1,5 @@
 """Claims of SingleProp (Boopathy et al. 2021, arXiv 2102.01208), and our own questions about it: each with
-the statistic that decides it by the first round's rule.
+the statistic that decides it by the first round's rule (`lib.papers.singleprop_rules`).
 
 The paper's method is certain, since its code was read; its tables are not known, and no number of them is
 quoted. Where a claim is about radii, its networks are those trained in one ball and asked about in the same.
@@ -7,149 +7,22 @@ quoted. Where a claim is about radii, its networks are those trained in one ball
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from lib.base.errors import InputError
+from lib.papers import singleprop_rules as rules
 from lib.papers.claim import Claim
 from lib.papers.first_round import Part, Verdict, decide
-from lib.papers.statistics import fitted_change
+from lib.papers.singleprop_rules import FASTLIN, IBP, METHODS, PGD, ZERO, by_method, difference, method
+
+__all__ = ["CLAIMS", "FASTLIN", "IBP", "METHODS", "OURS", "PGD", "ZERO", "claim", "method", "verdicts"]
 
 WRITTEN = (
     "2026-11-30, when no network of the recipe `certified` was trained on CIFAR-10; known was a pilot of one "
     "seed, on 1,000 images"
 )
 MARGIN = 3.0  # points by which certified accuracies count as comparable: below, one seed says nothing (pilot)
-IBP, ZERO, FASTLIN, PGD = "ibp", "singleprop-zero", "singleprop-fastlin", "adversarial"
-METHODS = ("plain", PGD, IBP, ZERO, FASTLIN)
-_NAME = re.compile(rf"(plain|{PGD}|{IBP}|{ZERO}|{FASTLIN})(?:-([0-9.]+))?(-ada)?")
-
-
-def method(variant: str) -> str:
-    """The method of a way of training: its name without the radius, with -ada for the adaptive weight; "" for
-    a way of training of another kind.
-
-    Example:
-        >>> method("singleprop-fastlin-2"), method("ibp-8-ada"), method("augmix")
-        ('singleprop-fastlin', 'ibp-ada', '')
-    """
-    found = _NAME.fullmatch(variant)
-    return found[1] + (found[3] or "") if found else ""
-
-
-def by_method(summary: pd.DataFrame, column: str, *methods: str) -> pd.DataFrame:
-    """One row per seed that has all of these methods at α = 0, one column per method.
-
-    Raises:
-        InputError: If a method was trained in several balls, or for different numbers of epochs.
-    """
-    rows = summary[summary.alpha == 0].assign(method=summary.variant.map(method))
-    rows = rows[rows.method.isin(methods)]
-    if rows.duplicated(["seed", "method"]).any():
-        raise InputError(
-            f"a claim compares networks of one radius, got {', '.join(sorted(set(rows.variant)))} together"
-        )
-    if rows.epochs.nunique() > 1:
-        raise InputError(
-            f"a claim compares networks of equal length, these were trained "
-            f"{' and '.join(map(str, sorted(set(rows.epochs))))} epochs"
-        )
-    if column not in rows:
-        return pd.DataFrame(columns=[*methods], dtype=float)
-    wide = rows.pivot(index="seed", columns="method", values=column)
-    return wide.reindex(columns=[*methods]).dropna()
-
-
-def _difference(
-    column: str, one: str, other: str, *, plus: float = 0.0
-) -> Callable[[pd.DataFrame], pd.Series]:
-    """Statistic: a column of one method minus that of another, in percent, plus a margin."""
-
-    def statistic(summary: pd.DataFrame) -> pd.Series:
-        wide = by_method(summary, column, one, other)
-        return 100 * (wide[one] - wide[other]) + plus
-
-    return statistic
-
-
-def _of(method: str, *columns: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """Statistic with a part a column, in percent, of one method."""
-
-    def statistic(summary: pd.DataFrame) -> pd.DataFrame:
-        return pd.DataFrame({one: 100 * by_method(summary, one, method)[method] for one in columns}).dropna()
-
-    return statistic
-
-
-def uncovered(summary: pd.DataFrame) -> pd.DataFrame:
-    """For each seed and rule, share of the first layer's units that its interval does not cover, in percent,
-    in the network trained by that rule.
-    """
-    parts = {"zero": ("uncovered_zero", ZERO), "fastlin": ("uncovered_fastlin", FASTLIN)}
-    return pd.DataFrame({
-        name: 100 * by_method(summary, column, how)[how] for name, (column, how) in parts.items()
-    }).dropna()
-
-
-def fewer_unstable(summary: pd.DataFrame) -> pd.DataFrame:
-    """For each seed, unstable units (percent) and relative centre error (percent of the interval) of plain
-    training minus those of training on interval bounds.
-    """
-    parts = {"unstable units": "unstable", "error of the centre": "relative_centre_error"}
-    wide = {name: by_method(summary, column, "plain", IBP) for name, column in parts.items()}
-    return pd.DataFrame({name: 100 * (one["plain"] - one[IBP]) for name, one in wide.items()}).dropna()
-
-
-def gained_together(summary: pd.DataFrame) -> pd.Series:
-    """For each seed, images that the network of IBP or that of SingleProp certifies, minus those that the
-    better of the two does, in points.
-    """
-    alone = by_method(summary, "certified", IBP, FASTLIN).max(axis=1)
-    return (100 * (by_method(summary, "certified_by_any", FASTLIN)[FASTLIN] - alone)).dropna()
-
-
-def gained_by_linear(summary: pd.DataFrame) -> pd.DataFrame:
-    """For each seed and method, images that the larger of linear and interval bounds certifies, minus those
-    that interval bounds alone do, on the same images, in points.
-    """
-    parts = {}
-    for how in (IBP, FASTLIN):
-        larger, alone = (by_method(summary, one, how)[how] for one in ("certified_larger", "certified_few"))
-        parts[how] = 100 * (larger - alone)
-    return pd.DataFrame(parts).dropna()
-
-
-def gained_by_adapting(summary: pd.DataFrame) -> pd.DataFrame:
-    """For each seed and method, certified accuracy with the adaptive weight minus that with the fixed one, in
-    points.
-    """
-    return pd.DataFrame({
-        how: _difference("certified", f"{how}-ada", how)(summary) for how in (IBP, FASTLIN)
-    }).dropna()
-
-
-def more_selective(summary: pd.DataFrame) -> pd.DataFrame:
-    """For each seed, mean selectivity of live units of each robust method minus that of plain training."""
-    return pd.DataFrame({
-        how: _difference("live_selectivity", how, "plain")(summary) / 100 for how in (PGD, IBP, FASTLIN)
-    }).dropna()
-
-
-def certified_over_alpha(summary: pd.DataFrame) -> pd.Series:
-    """For each seed, change from the lowest α to the highest of the share of right images that are certified,
-    along a straight line through SingleProp's networks, in points.
-    """
-    rows = summary[summary.variant.map(method) == FASTLIN]
-    wide = rows.assign(share=rows.certified / rows.clean_accuracy).pivot(
-        index="seed", columns="alpha", values="share"
-    )
-    wide = wide.sort_index(axis=1).dropna()
-    if wide.shape[1] < 3:
-        return pd.Series(dtype=float)
-    alphas = [list(wide.columns)] * len(wide)
-    return pd.Series(100 * fitted_change(alphas, wide.to_numpy()), index=wide.index)
 
 
 def _claim(number: str, statement: str, certainty: str, rule: str, unit: str, **more: object) -> Claim:
@@ -164,7 +37,7 @@ CLAIMS: tuple[Claim, ...] = (
         f"certified accuracy of SingleProp (fastlin) minus that of IBP, plus {MARGIN:g} points: above 0 if "
         "at most so much worse",
         "points",
-        statistic=_difference("certified", FASTLIN, IBP, plus=MARGIN),
+        statistic=difference("certified", FASTLIN, IBP, plus=MARGIN),
         compares=(IBP, FASTLIN),
         needs="certified",
         caution=f"not that they are equal: {MARGIN:g} points is our margin, from the noise of the pilot",
@@ -198,7 +71,7 @@ CLAIMS: tuple[Claim, ...] = (
         "share of units behind the first ReLU whose interval does not hold that of interval bounds, by the "
         "rule that a network was trained with",
         "% of units",
-        statistic=uncovered,
+        statistic=rules.uncovered,
         compares=(ZERO, FASTLIN),
         needs="uncovered_zero",
     ),
@@ -209,7 +82,7 @@ CLAIMS: tuple[Claim, ...] = (
         "unstable units, and the error of the interval's centre relative to its width, of plain training "
         "minus those of IBP",
         "%",
-        statistic=fewer_unstable,
+        statistic=rules.fewer_unstable,
         compares=("plain", IBP),
         needs="unstable",
     ),
@@ -219,7 +92,7 @@ CLAIMS: tuple[Claim, ...] = (
         "established",
         "images that one of the two certifies minus those of the better one",
         "points",
-        statistic=gained_together,
+        statistic=rules.gained_together,
         compares=(IBP, FASTLIN),
         needs="certified_by_any",
         caution="never below 0, by construction: the number is the question",
@@ -230,7 +103,7 @@ CLAIMS: tuple[Claim, ...] = (
         "established",
         "images certified by the larger of linear and interval bounds minus those by interval bounds alone",
         "points",
-        statistic=gained_by_linear,
+        statistic=rules.gained_by_linear,
         compares=(IBP, FASTLIN),
         needs="certified_larger",
         caution="never below 0, by construction: the number is the question",
@@ -241,7 +114,7 @@ CLAIMS: tuple[Claim, ...] = (
         "unknown: the code has it; what the paper says of it is not known",
         "certified accuracy with the adaptive weight, from validation images, minus that with the fixed one",
         "points",
-        statistic=gained_by_adapting,
+        statistic=rules.gained_by_adapting,
         compares=(IBP, f"{IBP}-ada", FASTLIN, f"{FASTLIN}-ada"),
         needs="certified",
     ),
@@ -251,7 +124,7 @@ CLAIMS: tuple[Claim, ...] = (
         "established: the choice; its reason is not known",
         "certified accuracy with fastlin minus that with zero",
         "points",
-        statistic=_difference("certified", FASTLIN, ZERO),
+        statistic=difference("certified", FASTLIN, ZERO),
         compares=(ZERO, FASTLIN),
         needs="certified",
     ),
@@ -269,7 +142,7 @@ OURS: tuple[Claim, ...] = (
         "ours",
         "mean selectivity of live units of each robust way of training minus that of plain training",
         "",
-        statistic=more_selective,
+        statistic=rules.more_selective,
         compares=("plain", PGD, IBP, FASTLIN),
         needs="live_selectivity",
         caution="certified training kills units: the living are a selection",
@@ -280,7 +153,7 @@ OURS: tuple[Claim, ...] = (
         "ours",
         "fitted change over α of the share of right images that are certified, on top of SingleProp",
         "points",
-        statistic=certified_over_alpha,
+        statistic=rules.certified_over_alpha,
         needs="certified",
     ),
     _claim(
