@@ -93,13 +93,11 @@ def duration(seconds: float) -> str:
         >>> duration(780)
         '13 minutes'
     """
-    return (
-        f"{seconds:.0f} seconds"
-        if seconds < 90
-        else f"{seconds / 60:.0f} minutes"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} hours"
-    )
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"
 
 
 def machines(devices: Iterable[str]) -> str:

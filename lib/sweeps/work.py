@@ -85,15 +85,11 @@ def run(
         interrupted,
         out_of_time,
     )
-    why = (
-        interrupt.reason()
-        if interrupted
-        else f"the budget of {budget_minutes:g} minutes is used up"
-        if out_of_time
-        else "stopped"
-        if trouble
-        else ""
-    )
+    why = "stopped" if trouble else ""
+    if interrupted:
+        why = interrupt.reason()
+    elif out_of_time:
+        why = f"the budget of {budget_minutes:g} minutes is used up"
     for line in closing(plan, outcome, why, budget_minutes):
         say(line)
     if trouble:
