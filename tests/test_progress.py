@@ -68,6 +68,21 @@ def test_an_error_ends_the_line(terminal):
     assert len(terminal.times) == count
 
 
+def test_elsewhere_it_is_logged_again_while_it_lasts(monkeypatch, caplog):
+    monkeypatch.setattr(progress, "LOGGED_SECONDS", 0.02)
+    caplog.set_level(logging.INFO)
+    with progress.working("executing a chapter") as tell:
+        tell("cell 2 of 9")
+        with progress.working("looking", log=False):
+            time.sleep(0.1)
+        time.sleep(0.1)
+    first, *later = caplog.messages
+    assert first == "executing a chapter" and set(later) == {
+        "looking … 0 seconds",
+        "executing a chapter, cell 2 of 9 … 0 seconds",
+    }
+
+
 def test_elsewhere_it_is_logged_once(capsys, caplog):
     caplog.set_level(logging.INFO)
     with progress.working("measuring", 90.0), progress.working("a part"):

@@ -14,6 +14,7 @@ from typing import TextIO
 from lib.base.text import duration
 
 EVERY_SECONDS = 1.0  # between two writings of the line
+LOGGED_SECONDS = 30.0  # between two lines where there is no terminal, such as in the log of a job
 _log = logging.getLogger(__name__)
 _open: list[str] = []  # what is being done, the outermost first
 
@@ -27,16 +28,16 @@ def _columns(out: TextIO) -> int:
 
 @contextmanager
 def working(what: str, expected: float = 0.0, *, log: bool = True) -> Iterator[Callable[[str], None]]:
-    """While open, a terminal shows what is done and since when, renewed every second; elsewhere it is logged,
-    once.
+    """While open, a terminal shows what is done and since when, renewed every second; elsewhere it is logged
+    when it begins, and again every half minute.
 
     Of several that are open at once, the innermost is shown.
 
     Args:
         what: What is done: "building the pages".
         expected: Seconds that it may take; 0 where nobody knows.
-        log: Whether it is logged where there is no terminal; not where bad input may yet be found, which is
-            one line.
+        log: Whether it is logged at once where there is no terminal; not where bad input may yet be found,
+            which is one line.
 
     Yields:
         A function by which the work says how far it is, such as "epoch 3 of 16".
@@ -48,29 +49,34 @@ def working(what: str, expected: float = 0.0, *, log: bool = True) -> Iterator[C
         far = f", {text}"
 
     out = sys.stdout
-    if not out.isatty():
-        if log:
-            _log.info("%s%s", what, f" (about {duration(expected)})" if expected >= 1 else "")
-        yield tell
-        return
+    live = out.isatty()
     start, done = time.monotonic(), threading.Event()
     of = f" of about {duration(expected)}" if expected >= 1 else ""
 
+    def since() -> str:
+        return f"{far} … {duration(time.monotonic() - start)}{of}"
+
     def show() -> None:
-        since = f"{far} … {duration(time.monotonic() - start)}{of}"
         with suppress(OSError, ValueError):  # the terminal has gone
             # a line that is wider than the terminal cannot be taken back
-            most = max(_columns(out) - len(since) - 1, 1)
-            out.write(f"\r\x1b[K{what[:most]}{since}")
+            ending = since()
+            most = max(_columns(out) - len(ending) - 1, 1)
+            out.write(f"\r\x1b[K{what[:most]}{ending}")
             out.flush()
 
     def renew() -> None:
-        while not done.wait(EVERY_SECONDS):
+        while not done.wait(EVERY_SECONDS if live else LOGGED_SECONDS):
             if _open[-1:] == [what]:
-                show()
+                if live:
+                    show()
+                else:
+                    _log.info("%s%s", what, since())
 
     _open.append(what)
-    show()
+    if live:
+        show()
+    elif log:
+        _log.info("%s%s", what, f" (about {duration(expected)})" if expected >= 1 else "")
     thread = threading.Thread(target=renew, daemon=True)
     thread.start()
     try:
@@ -79,7 +85,8 @@ def working(what: str, expected: float = 0.0, *, log: bool = True) -> Iterator[C
         done.set()
         thread.join()
         _open.remove(what)
-        show()
-        with suppress(OSError, ValueError):
-            out.write("\n")
-            out.flush()
+        if live:
+            show()
+            with suppress(OSError, ValueError):
+                out.write("\n")
+                out.flush()
