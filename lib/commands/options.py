@@ -38,11 +38,11 @@ RecipeName = Annotated[
 # defaults of options that may be given several times, which typer wants as lists
 ZERO = ["0"]
 NOTHING: list[str] = []
-Number = TypeVar("Number", int, float)
+N = TypeVar("N", int, float)  # the type of a number
 Csv = Annotated[bool, typer.Option("--csv", help="comma-separated values on stdout")]
 
 
-def number(text: str, kind: type[Number], name: str) -> Number:
+def number(text: str, kind: type[N], name: str) -> N:
     """The number that an option gives.
 
     Args:
@@ -61,7 +61,7 @@ def number(text: str, kind: type[Number], name: str) -> Number:
         raise InputError(f"{name} must be a {whole}number{small}, got {in_words(text)}") from None
 
 
-def numbers(given: Sequence[str], kind: type[Number], name: str) -> list[Number]:
+def numbers(given: Sequence[str], kind: type[N], name: str) -> list[N]:
     """The numbers of an option, each of whose texts may be a list: "0.1, 0.2". The book's minus sign counts
     as one.
 

@@ -179,7 +179,7 @@ def change_in_directions(change: pd.DataFrame, accuracy: pd.DataFrame, shape: tu
 
 @redrawn
 def by_size(rows: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
-    """Numbers of `lib.papers.purification.summary` against d, a panel a column: a point a seed, a line
+    """Numbers of `lib.papers.purification_summary.summary` against d, a panel a column: a point a seed, a line
     through the means.
 
     Args:
