@@ -179,8 +179,8 @@ def change_in_directions(change: pd.DataFrame, accuracy: pd.DataFrame, shape: tu
 
 @redrawn
 def by_size(rows: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
-    """Numbers of `lib.papers.purification_summary.summary` against d, a panel a column: a point a seed, a line
-    through the means.
+    """Numbers of `lib.papers.purification_summary.summary` against d, one panel per column: one point per
+    seed, and a line through the means.
 
     Args:
         rows: Such a summary of several sizes.
