@@ -474,3 +474,13 @@ def test_the_example_of_a_chapter_runs(tmp_path, monkeypatch):
     )
     with pytest.raises(InputError, match="unknown parameter 'alpah'"):
         notebooks.execute("best", {"alpah": 1})
+
+
+def test_no_page_holds_an_address_in_memory():
+    signature = (
+        "(name: ~typing.Annotated[list[str], <typer.models.OptionInfo object at 0x7f0f2a68e410>] = [], "
+        "csv: ~typing.Annotated[bool | None, <typer.models.ArgumentInfo object at 0x7f0f>] = None) -> None"
+    )
+    plain, _ = sphinx.plainly_typed(None, "function", "lib.f", None, None, signature, None)
+    assert plain == "(name: list[str] = [], csv: bool | None = None) -> None"
+    assert sphinx.plainly_typed(None, "data", "lib.A", None, None, None, None) == (None, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 from types import ModuleType
 
 from docutils import nodes
@@ -81,9 +82,27 @@ def _tell(app: Sphinx) -> None:
     app.config.autosummary_context["contents"] = {name: contents(name) for name in names}
 
 
+# what an option of the command line says of itself, in an annotation: an object with its address in memory
+_OPTION = re.compile(r"[~\w.]*\bAnnotated\[(.+?), <[\w.]+ object at 0x[0-9a-f]+>\]")
+
+
+def plainly_typed(
+    app: Sphinx,
+    what: str,
+    name: str,
+    value: object,
+    options: object,
+    signature: str | None,
+    result: str | None,
+) -> tuple[str | None, str | None]:
+    """The signature of a command with plain types; with addresses, no page would be the same twice."""
+    return signature and _OPTION.sub(r"\1", signature), result
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the extension; Sphinx calls this for every name among the extensions of _config.yml."""
     app.connect("doctree-read", name_code)
+    app.connect("autodoc-process-signature", plainly_typed)
     app.connect("builder-inited", _tell, priority=100)  # autosummary writes its pages at this event, with 500
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
