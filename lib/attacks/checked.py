@@ -71,7 +71,8 @@ def _name(name: str, value: object) -> None:
 
 
 def _epsilons(name: str, value: object) -> None:
-    if isinstance(value, str) or not isinstance(value, Sequence):
+    several = isinstance(value, Sequence) or getattr(value, "ndim", 0) == 1  # arrays and tensors, too
+    if isinstance(value, str) or not several:
         raise InputError(f"{name} must be several numbers, such as [0.01, 0.02], got {_shown(value)}")
 
 
