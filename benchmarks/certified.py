@@ -19,7 +19,7 @@ from lib import attacks, models
 from lib.certificates import read
 from lib.certificates.losses import interval_worst, mixed, singleprop_worst
 from lib.models.cnn import Cnn
-from lib.training.objective import shadow
+from lib.training.objective.base import shadow
 
 EPSILON, KAPPA, ATTACK_STEPS = 2 / 255, 0.5, 7
 # images of a step; the large network takes 50 times as long as the small one

@@ -27,8 +27,9 @@ from lib.papers.claim import Claim
 from lib.runs import validity
 from lib.runs.run import _parquet
 from lib.runs.tables import full_summary
-from lib.training import objective, recipe, variants
+from lib.training import objective, parts, recipe, variants
 from lib.training.engine import Engine, best_engine
+from lib.training.objective.base import Objective
 from lib.training.recipe import LABELS, Recipe, Training, described
 from lib.training.variants import Variant
 
@@ -208,13 +209,13 @@ class Noisy:
     sigma: float = 0.5
 
 
-def on_noisy(network, means, classes, alpha, engine, settings):
+def on_noisy(around, settings):
     def loss(pixels, labels, generator):
         noise = settings.sigma * torch.randn(pixels.shape, generator=generator)
-        cross_entropy = F.cross_entropy(network(models.to_unit(pixels) + noise), labels)
-        return objective.regularised(cross_entropy, means, labels, classes, alpha)
+        cross_entropy = F.cross_entropy(around.network(models.to_unit(pixels) + noise), labels)
+        return around.regularised(cross_entropy, around.means, labels)
 
-    return loss
+    return Objective(around, loss)
 
 
 @pytest.fixture
@@ -262,8 +263,8 @@ def test_a_way_of_training_has_a_name_a_key_and_a_loss(variant, digits, monkeypa
     losses = []
     for one in (plain, training):
         with models.spatial_means(network) as means:
-            step = objective.make(one, network, means, 10, EAGER, one.alpha)
-            losses.append(step(some.pixels, some.labels, torch.Generator().manual_seed(0))[0].item())
+            step = parts.objective(one, network, means, 10, EAGER, one.alpha, lambda: None)
+            losses.append(step.loss(some.pixels, some.labels, torch.Generator().manual_seed(0))[0].item())
     assert losses[0] != losses[1]
 
 

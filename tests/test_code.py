@@ -579,11 +579,14 @@ EDITS = {
     "the CIFAR block": (("models/resnet", "self.extra // 2", "self.extra // 4"), CIFAR),
     "normalisation": (("models/resnet", "0.485", "0.5"), CIFAR | IMAGENET),
     "the objective of AugMix": (
-        ("training/objective", "settings.jsd * consistency", "2 * settings.jsd * consistency"),
+        ("training/objective/views", "settings.jsd * consistency", "2 * settings.jsd * consistency"),
         of("augmix"),
     ),
     "AugMix's mixtures": (("training/augmix", "div_(255).clamp_", "div_(256).clamp_"), of("augmix")),
-    "adversarial images": (("training/objective", 'reduction="sum"', 'reduction="mean"'), of("pgd-3")),
+    "adversarial images": (
+        ("training/objective/adversarial", 'reduction="sum"', 'reduction="mean"'),
+        of("pgd-3"),
+    ),
     "the step of an attack": (("attacks/ascent", "found + step_size", "found - step_size"), of("pgd-3")),
     "the step of PGD": (
         ("attacks/ascent", "x + step_size * ball", "x - step_size * ball"),

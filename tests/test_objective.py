@@ -8,9 +8,11 @@ import torch
 import torch.nn.functional as F
 
 from lib import attacks, models, selectivity
-from lib.training import augmix, objective
+from lib.training import augmix, objective, parts
 from lib.training.engine import Engine
 from lib.training.loop import train
+from lib.training.objective.base import Progress, shadow
+from lib.training.objective.views import consistency
 from lib.training.recipe import Training
 from lib.training.step import Session
 
@@ -29,6 +31,11 @@ def network():
 @pytest.fixture
 def some(digits):
     return digits["train"][slice(0, 24)]
+
+
+def loss_of(training, network, means, classes, engine, alpha):
+    """The loss of a training as a function."""
+    return parts.objective(training, network, means, classes, engine, alpha, lambda: None).loss
 
 
 def generator() -> torch.Generator:
@@ -82,7 +89,7 @@ def test_adversarial_loss_is_that_of_the_attacked_images(network, some, alpha):
     x = plain_pgd(network, models.to_unit(some.pixels), some.labels, how.epsilon, how.step_size, how.steps)
     kept = copy.deepcopy(network)
     with models.spatial_means(network) as means:
-        loss, si = objective.make(training, network, means, 10, EAGER, training.alpha)(
+        loss, si = loss_of(training, network, means, 10, EAGER, training.alpha)(
             some.pixels, some.labels, generator()
         )
     with models.spatial_means(kept) as means:
@@ -119,9 +126,7 @@ def test_training_in_a_ball_is_that_of_the_attack_of_the_library(network, some, 
     torch.testing.assert_close(lengths, torch.full((24,), radius), rtol=0.1, atol=0)  # it fills the ball
     kept = copy.deepcopy(network)
     with models.spatial_means(network) as means:
-        loss, _ = objective.make(training, network, means, 10, EAGER, 0.0)(
-            some.pixels, some.labels, generator()
-        )
+        loss, _ = loss_of(training, network, means, 10, EAGER, 0.0)(some.pixels, some.labels, generator())
     torch.testing.assert_close(loss, F.cross_entropy(kept(attacked), some.labels), rtol=1e-3, atol=1e-3)
     assert all(parameter.grad is None for parameter in network.parameters()) and network.training
 
@@ -129,7 +134,7 @@ def test_training_in_a_ball_is_that_of_the_attack_of_the_library(network, some, 
 def test_the_attack_raises_the_loss(network, some):
     with models.spatial_means(network) as means:
         losses = [
-            objective.make(tiny(variant), copy.deepcopy(network), means, 10, EAGER, 0.0)(
+            loss_of(tiny(variant), copy.deepcopy(network), means, 10, EAGER, 0.0)(
                 some.pixels, some.labels, generator()
             )[0].item()
             for variant in ("plain", "pgd-1", "pgd-4", "pgd-10")
@@ -140,7 +145,7 @@ def test_the_attack_raises_the_loss(network, some):
 def test_the_shadow_follows_the_network(network, some):
     network = network.to(memory_format=torch.channels_last)
     with models.spatial_means(network) as means:
-        twin = objective.shadow(network)
+        twin = shadow(network)
         optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, fused=True)
         x = models.to_unit(some.pixels)
         for _ in range(2):
@@ -163,7 +168,7 @@ def test_augmix_loss_written_out(network, some):
     training = tiny("augmix", 0.5)
     kept = copy.deepcopy(network)
     with models.spatial_means(network) as means:
-        loss, si = objective.make(training, network, means, 10, EAGER, training.alpha)(
+        loss, si = loss_of(training, network, means, 10, EAGER, training.alpha)(
             some.pixels, some.labels, generator()
         )
     drawn = generator()
@@ -187,17 +192,17 @@ def test_augmix_loss_written_out(network, some):
 
 def test_consistency_of_equal_predictions_is_zero():
     logits = torch.randn(4, 10)
-    assert abs(float(objective.consistency(logits.repeat(3, 1)))) < 1e-6
+    assert abs(float(consistency(logits.repeat(3, 1)))) < 1e-6
     one_hot = 50 * F.one_hot(torch.tensor([0, 1, 2]), 10).float()
     # its largest value
-    torch.testing.assert_close(objective.consistency(one_hot), torch.tensor(math.log(3.0)))
+    torch.testing.assert_close(consistency(one_hot), torch.tensor(math.log(3.0)))
 
 
 def test_augmix_draws_from_its_generator_alone(network, some):
     torch.manual_seed(0)
     before = torch.get_rng_state()
     with models.spatial_means(network) as means:
-        loss = objective.make(tiny("augmix"), network.eval(), means, 10, EAGER, 0.0)
+        loss = loss_of(tiny("augmix"), network.eval(), means, 10, EAGER, 0.0)
         same = [loss(some.pixels, some.labels, generator())[0].item() for _ in range(2)]
         drawn = generator()
         other = [loss(some.pixels, some.labels, drawn)[0].item() for _ in range(2)]
@@ -209,7 +214,7 @@ def test_augmix_draws_from_its_generator_alone(network, some):
 
 
 def made(network, training, means):
-    return objective.make(training, network, means, 10, EAGER, training.alpha)
+    return loss_of(training, network, means, 10, EAGER, training.alpha)
 
 
 def test_trades_loss_written_out(network, some):
@@ -255,10 +260,13 @@ def test_a_class_that_is_always_wrong_counts_most(some):
         network.linear.bias.copy_(3 * F.one_hot(torch.tensor(0), 10))
     drawn = generator()
     with models.spatial_means(network) as means:
-        step = made(network, tiny("weighted-1-linf-8"), means)
+        training = tiny("weighted-1-linf-8")
+        weighted = parts.objective(training, network, means, 10, EAGER, 0.0, lambda: None)
+        step = weighted.loss
         step(some.pixels, some.labels, drawn)
         second = step(some.pixels, some.labels, drawn)[0].item()
-        anew = step(some.pixels, some.labels, generator())[0].item()  # a new epoch
+        weighted.begin_epoch(Progress(1, 2, 2))
+        anew = step(some.pixels, some.labels, drawn)[0].item()
     each = -network.linear.bias.detach().log_softmax(0)[some.labels]
     counts = torch.where(some.labels == 0, 1.0, 3.0)
     assert second == pytest.approx(float((counts * each).sum() / counts.sum()), rel=1e-5)
@@ -324,7 +332,7 @@ def test_low_precision_stays_near(variant, some):
     for low in (False, True):
         network = models.build("resnet8", 10, seed=1).train()
         with models.spatial_means(network) as means:
-            loss, si = objective.make(tiny(variant, 1.0), network, means, 10, Engine("cpu", low, False), 1.0)(
+            loss, si = loss_of(tiny(variant, 1.0), network, means, 10, Engine("cpu", low, False), 1.0)(
                 some.pixels, some.labels, generator()
             )
         assert loss.dtype == si.dtype == torch.float32

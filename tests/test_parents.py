@@ -204,7 +204,7 @@ def test_tables_along_an_interrupted_training_are_those_of_a_whole_one(few, monk
 
         return real(*args, on_snapshot=once, **keywords)
 
-    monkeypatch.setattr(runs_run, "trainer", lambda training: stopped)
+    monkeypatch.setattr(runs_run, "train", stopped)
     with pytest.raises(OutOfTime):
         runs.snapshots("selectivity", [LONG], epochs=[0, 1, 2], progress=False)
     parts = runs.snapshots("selectivity", [LONG], epochs=[0, 1, 2], progress=False)

@@ -73,7 +73,7 @@ def replayed(made, monkeypatch):
             on_epoch(row)
         return Trained(network, history, runs.config(run)["result"] | {"seconds": 0.1} | log.result, engine)
 
-    monkeypatch.setattr("lib.runs.recheck.trainer", lambda training: train_again)
+    monkeypatch.setattr("lib.runs.recheck.train", train_again)
     return log
 
 

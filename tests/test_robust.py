@@ -14,11 +14,11 @@ from lib.base.errors import InputError
 from lib.certificates import certified
 from lib.certificates.losses import adaptive_kappa
 from lib.runs import provenance
-from lib.training import objective, robust
+from lib.training import objective
 from lib.training.engine import Engine, best_engine
-from lib.training.loop import OutOfTime
-from lib.training.loop import train as loop_train
+from lib.training.loop import OutOfTime, Trained, train
 from lib.training.recipe import RECIPES, AdamRecipe, Training, described
+from lib.training.step import Session
 from lib.training.variants import Robust, robust_name, variant
 
 ENGINE = Engine("cpu", low_precision=False, compiled=False)
@@ -87,11 +87,10 @@ def test_code_of_one_way_is_not_in_the_fingerprint_of_another():
     one = Training("digits", "resnet8", recipe="fast")
     assert provenance.training_digest(one) != provenance.training_digest(digits())
     assert provenance.training_digest(digits("ibp-2")) == provenance.training_digest(digits("adversarial-2"))
-    assert robust.trainer(one) is loop_train and robust.trainer(digits()) is robust.train
 
 
-def session(way: str, **other) -> robust.AdamSession:
-    return robust.AdamSession(digits(way, **other), ENGINE)
+def session(way: str, **other) -> Session:
+    return Session(digits(way, **other), ENGINE)
 
 
 def test_radius_and_weight_follow_their_schedule():
@@ -100,7 +99,7 @@ def test_radius_and_weight_follow_their_schedule():
     for epoch in (0, 4, 30, 60):
         one.begin_epoch(epoch)
         one.step(0, 0.0)
-        found[epoch] = one._loss.epsilon, one._loss.kappa
+        found[epoch] = one.objective.worst.epsilon, one.objective.kappa
     warm, end = int(0.05 * total), int(0.5 * total)
     share = (30 * one.steps - warm) / (end - warm)
     assert found[0] == found[4] == (0.0, 1.0) and found[60] == (8 / 255, 0.5)
@@ -111,15 +110,15 @@ def test_the_adaptive_weight_is_that_of_the_validation_images():
     one = session("ibp-8-ada", epochs=4)
     one.begin_epoch(0)
     one.step(0, 1e-3)
-    assert one._loss.kappa == 1.0  # in the first epoch
+    assert one.objective.kappa == 1.0  # in the first epoch
     one.begin_epoch(3)
     x, y = models.to_unit(one.validation.pixels), one.validation.labels
     with torch.no_grad():
-        own, worst, _ = one._loss.logits(x, y)
+        own, worst, _ = one.objective.worst.logits(x, y)
     wanted = adaptive_kappa(*(torch.nn.functional.cross_entropy(part, y).item() for part in (own, worst)))
     one.step(0, 0.0)
-    assert one._loss.kappa == pytest.approx(wanted, rel=1e-5) and 0 < wanted < 1
-    assert one._loss.epsilon == 8 / 255  # the radius keeps its schedule
+    assert one.objective.kappa == pytest.approx(wanted, rel=1e-5) and 0 < wanted < 1
+    assert one.objective.worst.epsilon == 8 / 255  # the radius keeps its schedule
     held = set(range(len(one.images))) - set(one.rows.tolist())
     assert len(held) == len(one.validation) and one.network.training
 
@@ -140,8 +139,10 @@ def test_every_way_sees_the_same_images_in_the_same_order():
 def test_at_radius_0_the_loss_is_the_cross_entropy(method):
     one, plain = session(f"{method}-4"), session("plain")
     images = one.images.first(16)
-    one._loss.epsilon = 0.0
-    found, wanted = (made._loss(images.pixels, images.labels, torch.Generator()) for made in (one, plain))
+    one.objective.worst.epsilon = 0.0
+    found, wanted = (
+        made.objective.loss(images.pixels, images.labels, torch.Generator()) for made in (one, plain)
+    )
     torch.testing.assert_close(found[0], wanted[0])
     torch.testing.assert_close(found[1], wanted[1])  # mean selectivity of the images themselves
 
@@ -152,7 +153,7 @@ def test_alpha_acts_on_the_layers_of_the_images(method):
     with_alpha, without = session(f"{method}-4", alpha=2.0), session(f"{method}-4")
     images = with_alpha.images.first(64)
     found, plain = (
-        made._loss(images.pixels, images.labels, torch.Generator()) for made in (with_alpha, without)
+        made.objective.loss(images.pixels, images.labels, torch.Generator()) for made in (with_alpha, without)
     )
     torch.testing.assert_close(found[1], plain[1])
     torch.testing.assert_close(found[0], plain[0] - 2 * plain[1])
@@ -169,8 +170,8 @@ def test_worst_logits_are_worse_than_an_attack_finds():
     images = ibp.images.first(32)
     x, y = models.to_unit(images.pixels), images.labels
     with torch.no_grad():
-        bounded, attacked = (made._loss.logits(x, y)[1] for made in (ibp, pgd))
-        own = ibp._loss.logits(x, y)[0]
+        bounded, attacked = (made.objective.worst.logits(x, y)[1] for made in (ibp, pgd))
+        own = ibp.objective.worst.logits(x, y)[0]
     right = torch.nn.functional.one_hot(y, 10).bool()
     margin = [logits - logits.gather(1, y[:, None]) for logits in (bounded, attacked, own)]
     assert (margin[0][~right] >= margin[1][~right] - 1e-5).all()
@@ -178,7 +179,7 @@ def test_worst_logits_are_worse_than_an_attack_finds():
     assert losses[0] > losses[1] > losses[2]
 
 
-def same(one: robust.Trained, other: robust.Trained) -> None:
+def same(one: Trained, other: Trained) -> None:
     for name, tensor in one.network.state_dict().items():
         assert torch.equal(tensor, other.network.state_dict()[name]), name
     assert one.history.equals(other.history)
@@ -188,7 +189,7 @@ def same(one: robust.Trained, other: robust.Trained) -> None:
 def test_an_interrupted_training_ends_in_the_same_network(way, tmp_path, monkeypatch):
     monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", 0.0)
     training = digits(way, epochs=3)
-    whole = robust.train(training, ENGINE, progress=False)
+    whole = train(training, ENGINE, progress=False)
     assert whole.result["best_epoch"] == 3  # the last, not the best on clean images
 
     def stop(row):
@@ -196,18 +197,18 @@ def test_an_interrupted_training_ends_in_the_same_network(way, tmp_path, monkeyp
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        robust.train(training, ENGINE, progress=False, checkpoint=tmp_path / "point", on_epoch=stop)
-    again = robust.train(training, ENGINE, progress=False, checkpoint=tmp_path / "point")
+        train(training, ENGINE, progress=False, checkpoint=tmp_path / "point", on_epoch=stop)
+    again = train(training, ENGINE, progress=False, checkpoint=tmp_path / "point")
     same(whole, again)
     with pytest.raises(InputError, match="was made with another training .* move it away"):
-        robust.train(digits(way, epochs=3, seed=1), ENGINE, checkpoint=tmp_path / "point")
+        train(digits(way, epochs=3, seed=1), ENGINE, checkpoint=tmp_path / "point")
 
 
 def test_deadline_and_snapshots(tmp_path):
     seen = []
     with pytest.raises(OutOfTime):
-        robust.train(digits(), ENGINE, progress=False, deadline=-math.inf)
-    trained = robust.train(
+        train(digits(), ENGINE, progress=False, deadline=-math.inf)
+    trained = train(
         digits(),
         ENGINE,
         progress=False,
@@ -222,7 +223,7 @@ def test_deadline_and_snapshots(tmp_path):
 def test_a_training_that_diverges_keeps_the_last_network_before(monkeypatch):
     recipe = dataclasses.replace(RECIPES["certified"]["cnn-small"], learning_rate=1e30)
     monkeypatch.setitem(RECIPES["certified"], "cnn-small", recipe)
-    trained = robust.train(digits("ibp-8-ada"), ENGINE, progress=False)
+    trained = train(digits("ibp-8-ada"), ENGINE, progress=False)
     assert trained.result["status"] == "diverged"
     assert all(tensor.isfinite().all() for tensor in trained.network.state_dict().values())
 
@@ -242,7 +243,7 @@ def share() -> Callable[[str], float]:
     x, y = models.to_unit(test.pixels), test.labels
 
     def proven(way: str) -> float:
-        network = robust.train(digits(way, epochs=25), ENGINE, progress=False).network
+        network = train(digits(way, epochs=25), ENGINE, progress=False).network
         found = certified(network, x, y, 8 / 255)
         attacked = attacks.pgd(network, x, y, epsilon=8 / 255, step_size=2 / 255, steps=20)
         assert (found <= (network(attacked).argmax(1) == y)).all()

@@ -27,8 +27,7 @@ from lib.papers.singleprop import FASTLIN, IBP, METHODS, method
 from lib.papers.singleprop import PGD as ADVERSARIAL
 from lib.runs import store
 from lib.runs.tables import at_hand, cached
-from lib.training.engine import Engine
-from lib.training.objective import OnWorst
+from lib.training.objective.worst import Worst
 from lib.training.recipe import LABELS, Training
 from lib.training.variants import Robust, robust_name, variant
 
@@ -307,10 +306,10 @@ def extra(trainings: list[Training], radius: float, **settings: Any) -> pd.DataF
     return at_hand(trainings).merge(accuracies(table, pd.DataFrame(), radius), how="inner")
 
 
-def _loss(network: torch.nn.Module, how: str) -> OnWorst:
+def _loss(network: torch.nn.Module, how: str) -> Worst:
     settings = variant(robust_name(how, 2 / 255)).settings
     assert isinstance(settings, Robust)
-    return OnWorst(network, {}, 10, 0.0, Engine("cpu", False, False), settings)
+    return Worst(network, {}, settings)
 
 
 def along(trainings: Sequence[Training], epochs: Sequence[int]) -> pd.DataFrame:

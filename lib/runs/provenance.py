@@ -13,10 +13,10 @@ import torch
 from lib import __version__, measurements, models
 from lib.base import fingerprint, paths
 from lib.runs.named import Named
-from lib.training import objective
 from lib.training.engine import device
+from lib.training.loop import train
+from lib.training.parts import TABLES, parts
 from lib.training.recipe import Training
-from lib.training.robust import trainer
 
 
 def commit() -> str:
@@ -67,15 +67,15 @@ def provenance(kind: str, seconds: float) -> dict[str, object]:
 def _digest(entries: list[Callable], model: str) -> str:
     constructor, arguments, side = models.MODELS[model]
     blocks = [value for value in arguments.values() if isinstance(value, type)]
-    # entries of the tables of models and objectives that are used
+    # only the entries that are used of these tables
     return fingerprint.digest(
-        [*entries, constructor, *blocks], arguments, side, skip=[models.MODELS, objective.OBJECTIVES]
+        [*entries, constructor, *blocks], arguments, side, skip=[models.MODELS, *TABLES]
     )
 
 
 def training_digest(training: Training) -> str:
-    """Digest of the code that decides a trained network: of this architecture, with this objective."""
-    return _digest([trainer(training), objective.OBJECTIVES[objective.kind(training)]], training.model)
+    """Digest of the code that decides a trained network: of this architecture, with these parts."""
+    return _digest([train, *parts(training)], training.model)
 
 
 def table_digest(name: str, model: str) -> str:

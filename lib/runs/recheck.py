@@ -25,9 +25,8 @@ from lib.runs.run import _network, _parquet, as_files, frozen, parent_weights
 from lib.runs.run import config as run_config
 from lib.runs.tables import measure
 from lib.training.engine import best_engine, threads_of
-from lib.training.loop import accuracy
+from lib.training.loop import accuracy, train
 from lib.training.recipe import Training
-from lib.training.robust import trainer
 
 WHOLE_SECONDS = 60.0  # a training that took fewer seconds is repeated to its end
 
@@ -286,9 +285,7 @@ def _trained(member: _Member, epochs: int) -> tuple[list[dict[str, object]], str
             raise _Enough
 
     try:
-        trained = trainer(training)(
-            training, engine, parent=parent_weights(training), on_epoch=watch, progress=False
-        )
+        trained = train(training, engine, parent=parent_weights(training), on_epoch=watch, progress=False)
     except _Enough:
         trained = None
     found = [{"what": "history", "epochs": len(rows), "of": of}]

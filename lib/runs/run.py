@@ -26,9 +26,8 @@ from lib.runs import fields, images, provenance, store, threads, validity
 from lib.runs.named import find
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.training.engine import best_engine, compiled_if_possible
-from lib.training.loop import Trained
+from lib.training.loop import Trained, train
 from lib.training.recipe import Training
-from lib.training.robust import trainer
 from lib.training.step import State
 
 
@@ -229,7 +228,7 @@ def _train(
     made_with = str(config(repeated)["provenance"]["device"]) if repeated else ""
     with single_precision_by_default(), threads.for_training(training, made_with):
         trained = compiled_if_possible(
-            lambda engine: trainer(training)(
+            lambda engine: train(
                 training,
                 engine,
                 parent=parent,

@@ -46,13 +46,15 @@ def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return safetensors.torch.load(body), facts
 
 
-class _State:
-    """Everything that a checkpoint needs for a training to go on as if nothing had happened; generators are
-    derived anew for each epoch.
+class Checkpoint:
+    """Everything that a training needs to go on as if nothing had happened; generators are derived anew for
+    each epoch.
     """
 
+    FACTS = ("epoch", "seconds", "history", "best_epoch", "best_accuracy", "machines")
+
     def __init__(self, session: Session) -> None:
-        self.network, self.optimiser = session.network, session.optimiser
+        self.session = session
         # identity of a training that may go on from it: the same network on the same data, with the same
         # arithmetic
         self.identity = {
@@ -68,7 +70,7 @@ class _State:
         self.best = self._copy()
 
     def _copy(self) -> dict[str, Tensor]:
-        return {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+        return {name: tensor.detach().clone() for name, tensor in self.session.network.state_dict().items()}
 
     def threads(self) -> AbstractContextManager[None]:
         """Context manager: as many threads as the machine had that began this training."""
@@ -81,44 +83,48 @@ class _State:
             self.machines.append({"from_epoch": self.epoch + 1, **here})
 
     def finish_epoch(self, row: dict[str, float], seconds: float, *, diverged: bool) -> None:
+        """Note an epoch's row of the history, and its network if it is the one to keep so far."""
         self.epoch, self.seconds = self.epoch + 1, self.seconds + seconds
         self.history.append(row)
-        if not diverged and (self.best_accuracy is None or row["validation_accuracy"] > self.best_accuracy):
-            self.best_epoch, self.best_accuracy, self.best = (
-                self.epoch,
-                row["validation_accuracy"],
-                self._copy(),
-            )
+        accuracy = row["validation_accuracy"]
+        last = self.session.training.settings.keeps == "last"
+        if not diverged and (last or self.best_accuracy is None or accuracy > self.best_accuracy):
+            self.best_epoch, self.best_accuracy, self.best = self.epoch, accuracy, self._copy()
 
     def save(self, file: Path) -> None:
-        tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
-        tensors |= {f"best/{name}": tensor for name, tensor in self.best.items()}
-        for index, parameter in enumerate(self.optimiser.param_groups[0]["params"]):
-            tensors[f"momentum/{index}"] = self.optimiser.state[parameter]["momentum_buffer"]
-        facts = {
-            name: getattr(self, name)
-            for name in ("epoch", "seconds", "history", "best_epoch", "best_accuracy", "machines")
+        """Write it, whole or not at all."""
+        parts = {
+            "network": self.session.network.state_dict(),
+            "best": self.best,
+            "optimiser": self.session.optimised(),
+            "selectivity": self.session.objective.tensors(),
         }
-        write_checkpoint(file, tensors, facts | self.identity)
+        tensors = {
+            f"{part}/{name}": tensor for part, found in parts.items() for name, tensor in found.items()
+        }
+        write_checkpoint(file, tensors, {name: getattr(self, name) for name in self.FACTS} | self.identity)
 
     def load(self, file: Path) -> None:
+        """Go on from a file.
+
+        Raises:
+            InputError: For one that is damaged, of another training, or of an earlier form.
+        """
         tensors, facts = read_checkpoint(file)
         for what, ours in self.identity.items():
             if (theirs := facts.pop(what, None)) != ours:
                 words = "other data" if what == "data" else f"another {what} ({theirs}, not {ours})"
                 raise damaged(file, f"was made with {words}", "move it away to start this run anew")
-        for name, value in facts.items():
-            setattr(self, name, value)
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "momentum": {}}
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "optimiser": {}, "selectivity": {}}
         for name, tensor in tensors.items():
             part, rest = name.split("/", 1)
+            if part not in parts:
+                raise damaged(file, "was made by an earlier version", "move it away to start this run anew")
             parts[part][rest] = tensor
-        self.network.load_state_dict(parts["network"])
+        for name, value in facts.items():
+            setattr(self, name, value)
+        self.session.network.load_state_dict(parts["network"])
         self.best = {name: tensor.to(self.best[name].device) for name, tensor in parts["best"].items()}
-        for index, parameter in enumerate(self.optimiser.param_groups[0]["params"]):
-            momentum = parts["momentum"][str(index)].to(parameter.device)
-            state = self.optimiser.state[parameter]
-            if "momentum_buffer" in state:
-                state["momentum_buffer"].copy_(momentum)  # in place, since a captured step uses its address
-            else:
-                state["momentum_buffer"] = momentum
+        self.session.load_optimised(parts["optimiser"])
+        for name, tensor in self.session.objective.tensors().items():
+            tensor.copy_(parts["selectivity"][name])

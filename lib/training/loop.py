@@ -18,7 +18,7 @@ from tqdm import tqdm
 from lib import data, models
 from lib.data.images import Images
 from lib.models.precision import exact
-from lib.training.checkpoint import _State
+from lib.training.checkpoint import Checkpoint
 from lib.training.engine import Engine
 from lib.training.recipe import Recipe, Training
 from lib.training.step import Session, State, begin
@@ -132,9 +132,9 @@ def train(
             evaluation mode. It is called before a checkpoint of that epoch is written.
 
     Returns:
-        The network of the best validation accuracy, with weights rounded to half precision. A run whose loss
-        or weights stop being finite ends there and is marked "diverged", like a run no better than chance;
-        its network is then the best one before.
+        The network of the best validation accuracy, or the last one where the recipe keeps that, with weights
+        rounded to half precision. A run whose loss or weights stop being finite ends there and is marked
+        "diverged", like a run no better than chance; its network is then the best, or last, one before.
 
     Raises:
         InputError: For missing data, a class to leave out that there is not, a parent where none is wanted or
@@ -144,7 +144,7 @@ def train(
     test = data.load(training.dataset, "test").without(training.without)
     with exact(fastest=engine.captured):
         session = begin(training, engine, parent)
-        state = _State(session)
+        state = Checkpoint(session)
         if checkpoint and checkpoint.exists():
             state.load(checkpoint)
         with state.threads():
@@ -185,7 +185,7 @@ def _stored(session: Session, weights: State) -> nn.Module:
 
 def _epochs(
     session: Session,
-    state: _State,
+    state: Checkpoint,
     checkpoint: Path | None,
     progress: bool | None,
     on_epoch: Callable | None,
@@ -262,10 +262,14 @@ def estimate_seconds(training: Training, engine: Engine) -> float:
         session.step(repeat % session.steps, 0.0)
     _wait(engine)
     step = (time.monotonic() - start) / 2
-    share = CAPTURED_SHARE if engine.captured else COMPILED_SHARE if engine.compiled else 1.0
-    return training.settings.epochs * session.steps * step * share + (
-        COMPILE_SECONDS if engine.compiled else 0.0
-    )
+    recipe, share = training.settings, 1.0
+    if engine.compiled:
+        share = CAPTURED_SHARE if engine.captured else COMPILED_SHARE
+    # a step's cost is as the number of pixels
+    full = session.full.shape[-1]
+    areas = [(recipe.side(epoch, full) / recipe.side(0, full)) ** 2 for epoch in range(recipe.epochs)]
+    compiling = len({recipe.side(epoch, full) for epoch in range(recipe.epochs)}) * COMPILE_SECONDS
+    return sum(areas) * session.steps * step * share + (compiling if engine.compiled else 0.0)
 
 
 def _wait(engine: Engine) -> None:

@@ -35,6 +35,30 @@ class Recipe:
     weight_decay: float = 1e-4
     validation: float = 0.1  # share of each class of the training set held out, drawn by the seed
 
+    @property
+    def optimiser(self) -> str:
+        """Key of the optimiser in OPTIMISERS."""
+        return "sgd"
+
+    @property
+    def regulariser(self) -> str:
+        """Key of the selectivity term in REGULARISERS."""
+        return "minibatch"
+
+    @property
+    def keeps(self) -> str:
+        """Which network is kept: "best", of the best validation accuracy, or "last", after the last epoch."""
+        return "best"
+
+    def side(self, epoch: int, full: int) -> int:
+        """Side of the images in an epoch, from 0, of a data set whose images have the side `full`."""
+        return full
+
+    def of_length(self, epochs: int) -> Recipe:
+        """The same recipe with another number of epochs, its schedule scaled to it."""
+        scaled = tuple(mark * epochs / self.epochs for mark in self.milestones)
+        return replace(self, epochs=epochs, milestones=scaled)
+
 
 @exempt
 @dataclass(frozen=True)
@@ -44,6 +68,42 @@ class AdamRecipe(Recipe):
     """
 
     betas: tuple[float, float] = (0.9, 0.999)
+
+    @property
+    def optimiser(self) -> str:
+        """Key of the optimiser in OPTIMISERS."""
+        return "adam"
+
+    @property
+    def keeps(self) -> str:
+        """The network after the last epoch."""
+        return "last"
+
+
+@exempt
+@dataclass(frozen=True)
+class ProgressiveRecipe(Recipe):
+    """How a network of many classes is trained where minibatches must be small and time is short: on images
+    of few pixels first, with selectivity over several minibatches.
+    """
+
+    # pairs of an epoch, from 0, and the side of the images from it on
+    sides: tuple[tuple[int, int], ...] = ()
+    group: int = 1  # minibatches over which selectivity is computed
+
+    @property
+    def regulariser(self) -> str:
+        """Key of the selectivity term in REGULARISERS."""
+        return "group"
+
+    def of_length(self, epochs: int) -> Recipe:
+        """The same recipe with another number of epochs, its schedules scaled to it."""
+        sides = tuple((first * epochs // self.epochs, side) for first, side in self.sides)
+        return replace(super().of_length(epochs), sides=sides)  # type: ignore[call-arg]  # of this class
+
+    def side(self, epoch: int, full: int) -> int:
+        """Side of the images in an epoch, from 0, of a data set whose images have the side `full`."""
+        return [full, *(side for first, side in self.sides if first <= epoch)][-1]
 
 
 # "paper" is the paper's protocol as far as it is known; "fast" and "tune" are ours: for machines
@@ -59,6 +119,14 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     },
     "fast": {
         "resnet20": Recipe(epochs=16, batch=128, learning_rate=0.2, weight_decay=5e-4),
+        "resnet18": ProgressiveRecipe(
+            epochs=18,
+            batch=256,
+            learning_rate=0.4,
+            weight_decay=5e-4,
+            sides=((0, 32), (10, 48), (15, 64)),
+            group=16,
+        ),
         "resnet8": Recipe(epochs=16, batch=64, learning_rate=0.1, weight_decay=5e-4),
         "alexnet": Recipe(epochs=16, batch=128, learning_rate=0.1, weight_decay=5e-4),
     },
@@ -177,8 +245,7 @@ class Training:
         recipe = RECIPES[self.recipe][self.model]
         if self.epochs is None:
             return recipe
-        scaled = tuple(mark * self.epochs / recipe.epochs for mark in recipe.milestones)
-        return replace(recipe, epochs=self.epochs, milestones=scaled)
+        return recipe.of_length(self.epochs)
 
     @property
     def variant_settings(self) -> Settings:

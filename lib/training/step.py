@@ -1,5 +1,5 @@
-"""Steps of a training on images that stay on the device: crop, flip, loss, gradient and SGD, on a GPU as one
-captured graph.
+"""Steps of a training on images that stay on the device: crop, flip, loss, gradient and update, on a GPU as
+one captured graph.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from torch import Tensor
 from lib import data, models
 from lib.base.errors import InputError
 from lib.base.seeds import derived_seed
-from lib.training import augmentation, objective, seeds
+from lib.training import augmentation, parts, resizing, seeds
 from lib.training.engine import Engine
+from lib.training.objective.base import Progress
+from lib.training.optimisers import OPTIMISERS
 from lib.training.recipe import Training
 
 State = Mapping[str, Tensor]  # parameters and buffers of a network by their names
@@ -53,18 +55,20 @@ class Session:
         # a tensor where a captured step reads it again in every replay
         self.rate = torch.zeros((), device=engine.device) if engine.captured else recipe.learning_rate
         self.alpha = torch.zeros((), device=engine.device) if engine.captured else training.alpha
-        self.optimiser = torch.optim.SGD(
-            self.network.parameters(),
-            lr=self.rate,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
+        self.optimiser = OPTIMISERS[recipe.optimiser](self.network.parameters(), recipe, self.rate)
+        self._graph: tuple[Callable[[], None], list[Tensor]] | None = None
+        self._graph_of: Tensor | None = None
         self._hooks = ExitStack()
         means = self._hooks.enter_context(models.spatial_means(self.network)) if watched else {}
-        self._loss = objective.make(training, self.network, means, self.classes, engine, self.alpha)
-        self.pixels, self.labels = images.pixels.to(engine.device), images.labels.to(engine.device)
+        self.objective = parts.objective(
+            training, self.network, means, self.classes, engine, self.alpha, self._held
+        )
+        self.full, self.labels = images.pixels.to(engine.device), images.labels.to(engine.device)
+        self.pixels = self.full
         self.start(training, parent)
+
+    def _held(self) -> tuple[Tensor, Tensor]:
+        return self.validation.pixels, self.validation.labels
 
     def start(self, training: Training, parent: State | None = None) -> None:
         """Begin a training: initial weights or those of its parent, no momentum, its own split.
@@ -74,8 +78,8 @@ class Session:
         self.training = training
         # in place, since a captured step uses these addresses
         self.network.load_state_dict(_initial(training, self.classes, parent))
-        for state in self.optimiser.state.values():
-            state["momentum_buffer"].zero_()
+        for tensor in (*self.optimised().values(), *self.objective.tensors().values()):
+            tensor.zero_()
         self.rows, held = seeds.split(self.images, training)
         self.validation = self.images[held].to(self.engine.device)
         self.batch = min(training.settings.batch, len(self.rows))
@@ -89,20 +93,27 @@ class Session:
         """Draw the order of the images, their crops and flips, and what the objective draws, for epoch 0, 1,
         ...
         """
-        how, device = self.training.augmentation, self.engine.device
+        recipe, how, device = self.training.settings, self.training.augmentation, self.engine.device
+        whole = self.full.shape[-1]
+        side = recipe.side(epoch, whole)
+        if self.pixels.shape[-1] != side:
+            self.pixels = resizing.resized(self.full, side)
+        self.how = replace(how, pad=how.pad * side // whole)
         order = self.rows[
             torch.randperm(len(self.rows), generator=seeds.generator(self.training, "order", epoch))
         ]
         offsets, flips = augmentation.draw(
-            len(order), how, seeds.generator(self.training, "augmentation", epoch)
+            len(order), self.how, seeds.generator(self.training, "augmentation", epoch)
         )
         self.drawn = tuple(tensor.to(device) for tensor in (order, offsets, flips))
         self.generator = seeds.generator(self.training, "objective", epoch)
+        self.objective.begin_epoch(Progress(epoch, recipe.epochs, self.steps))
 
     def step(self, number: int, rate: float) -> None:
         """Take step `number` of the epoch at learning rate `rate`; its loss and mean selectivity are put into
         `losses` and `sis`.
         """
+        self.objective.begin_step(number)
         some = [tensor[number * self.batch : (number + 1) * self.batch] for tensor in self.drawn]
         if self.engine.captured:
             replay, static = self._replay(some)
@@ -116,8 +127,8 @@ class Session:
         self.losses[number], self.sis[number] = self._last
 
     def _update(self, rows: Tensor, offsets: Tensor, flips: Tensor) -> None:
-        pixels = augmentation.crop_and_flip(self.pixels[rows], offsets, flips, self.training.augmentation.pad)
-        loss, si = self._loss(pixels, self.labels[rows], self.generator)
+        pixels = augmentation.crop_and_flip(self.pixels[rows], offsets, flips, self.how.pad)
+        loss, si = self.objective.loss(pixels, self.labels[rows], self.generator)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
@@ -128,15 +139,40 @@ class Session:
 
         It is captured at the first call, which leaves no trace in the training.
         """
-        if not hasattr(self, "_graph"):
+        # a graph holds the address and the shape of the images it was captured with
+        if self._graph is None or self._graph_of is not self.pixels:
             static = [tensor.clone() for tensor in example]
             before = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
-            momentum = {p: state["momentum_buffer"].clone() for p, state in self.optimiser.state.items()}
+            changed = self.optimised() | self.objective.tensors()
+            kept = {name: tensor.clone() for name, tensor in changed.items()}
             self._graph = capture(lambda: self._update(*static)), static
+            self._graph_of = self.pixels
             self.network.load_state_dict(before)
-            for parameter, state in self.optimiser.state.items():
-                state["momentum_buffer"].copy_(momentum.get(parameter, torch.zeros_like(parameter)))
+            for name, tensor in (self.optimised() | self.objective.tensors()).items():
+                tensor.copy_(kept.get(name, torch.zeros_like(tensor)))
         return self._graph
+
+    def optimised(self) -> dict[str, Tensor]:
+        """What the optimiser keeps: {number of the parameter/name: tensor}; nothing before the first step."""
+        return {
+            f"{number}/{name}": tensor
+            for number, parameter in enumerate(self.optimiser.param_groups[0]["params"])
+            for name, tensor in self.optimiser.state.get(parameter, {}).items()
+        }
+
+    def load_optimised(self, tensors: Mapping[str, Tensor]) -> None:
+        """Give the optimiser what `optimised` gave, in place where it keeps something already, since a
+        captured step uses those addresses.
+        """
+        for number, parameter in enumerate(self.optimiser.param_groups[0]["params"]):
+            state = self.optimiser.state[parameter]
+            for name, tensor in tensors.items():
+                place, _, what = name.partition("/")
+                if place == str(number):
+                    if what in state:
+                        state[what].copy_(tensor)
+                    else:
+                        state[what] = tensor.to(parameter.device)
 
 
 def _initial(training: Training, classes: int, parent: State | None) -> State:
