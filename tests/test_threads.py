@@ -53,7 +53,7 @@ def test_a_new_run_says_one_and_a_repeated_one_has_what_it_says(
         seen.append(torch.get_num_threads())
         raise KeyError
 
-    monkeypatch.setattr(run_module, "trainer", lambda training: stop)
+    monkeypatch.setattr(run_module, "train", stop)
     with pytest.raises(KeyError):
         runs.make(replace(trainings[0], seed=9))
     run = run_module.folder(trainings[0])
