@@ -905,7 +905,11 @@ def test_an_edited_objective_is_stale_for_its_own_variant_alone(own_store, train
     # one code, two settings
     assert provenance.training_digest(variants["pgd-2"]) == provenance.training_digest(variants["pgd-4"])
     assert set(catalogue.catalogue().status) == {"ok"}
-    edit("training/objective", "settings.jsd * consistency(logits)", "settings.jsd * 2 * consistency(logits)")
+    edit(
+        "training/objective/views",
+        "settings.jsd * consistency(logits)",
+        "settings.jsd * 2 * consistency(logits)",
+    )
     rows = catalogue.catalogue()
     assert rows[rows.status == "stale"].variant.tolist() == ["augmix"]
     edit("attacks/ascent", "found.detach()", "found.detach() + 0")

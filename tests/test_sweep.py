@@ -131,6 +131,7 @@ def test_a_grid_has_the_names_of_runs_made_one_by_one(write):
 
 COUNTS = {
     "digits": 21, "cifar10": 21, "cifar10-paper": 55, "tiny-imagenet-resnet18": 33,
+    "tiny-imagenet-resnet18-fast": 10, "tiny-imagenet-resnet18-first": 3,
     "digits-augmix-pgd": 15, "cifar10-augmix-pgd": 15, "cifar10-augmix-pgd-paper": 15,
     "cifar10-second-round": 30, "cifar10-recipe-check": 6, "classwise": 12,
     "purification": 16, "purification-scratch": 3, "purification-alpha": 2, "digits-purification": 12,
@@ -207,7 +208,7 @@ BAD = {
     "model that does not fit": ({"models": "[resnet18]"}, ["model 'resnet18' takes 64-pixel images, "
         "'digits' has 32; fitting models: "]),
     "unknown recipe": ({"recipe": "quick"}, ["unknown recipe 'quick'; known: certified, fast, paper, tune"]),
-    "recipe not for the model": ({"dataset": "tiny-imagenet", "models": "[resnet18]"}, ["recipe 'fast' is not written for 'resnet18'; it has: paper"]),
+    "recipe not for the model": ({"dataset": "tiny-imagenet", "models": "[resnet50]"}, ["recipe 'fast' is not written for 'resnet50'; it has: paper"]),
     "unknown variant": ({"variants": "[plain, pdg-4]"}, ["'pdg-4'", "plain"]),
     "variant no": ({"variants": "[no]"}, ["'no'", "plain"]),
     "variant without steps": ({"variants": "[pgd-0]"}, ["'pgd-0'"]),

@@ -28,7 +28,7 @@ from lib.base.errors import InputError
 from lib.base.seeds import derived_seed
 from lib.data.images import Images
 from lib.runs import store
-from lib.training import augmentation, objective, seeds
+from lib.training import augmentation, parts, seeds
 from lib.training import engine as training_engine
 from lib.training.checkpoint import read_checkpoint, write_checkpoint
 from lib.training.engine import COMPILE_FROM, Engine, best_engine, compiled_if_possible, trouble_of_compiler
@@ -284,7 +284,7 @@ def test_loss_is_cross_entropy_minus_alpha_times_selectivity(alpha, digits):
     images = digits["train"][slice(0, 40)]
     network = models.build("resnet8", 10, seed=1)
     with models.spatial_means(network) as means:
-        loss, si = objective.make(tiny(alpha), network, means, 10, EAGER, alpha)(
+        loss, si = parts.objective(tiny(alpha), network, means, 10, EAGER, alpha, lambda: None).loss(
             images.pixels, images.labels, None
         )
         logits = network(images.pixels.float() / 255)
@@ -304,10 +304,12 @@ def test_low_precision_stays_near(digits):
     images = digits["train"][slice(0, 40)]
     network = models.build("resnet8", 10, seed=1)
     with models.spatial_means(network) as means:
-        exact = objective.make(tiny(1.0), network, means, 10, EAGER, 1.0)(images.pixels, images.labels, None)
-        low = objective.make(tiny(1.0), network, means, 10, Engine("cpu", True, False), 1.0)(
-            images.pixels, images.labels, None
-        )
+
+        def loss(engine):
+            return parts.objective(tiny(1.0), network, means, 10, engine, 1.0, lambda: None).loss
+
+        exact = loss(EAGER)(images.pixels, images.labels, None)
+        low = loss(Engine("cpu", True, False))(images.pixels, images.labels, None)
     for left, right in zip(low, exact, strict=True):
         assert left.dtype == torch.float32
         torch.testing.assert_close(left, right, rtol=0.03, atol=0.03)
@@ -478,9 +480,9 @@ def zero(tensors, facts, part):
 
 # part of the checkpoint: how to spoil it
 SPOIL = {
-    "momentum": lambda tensors, facts: zero(tensors, facts, "momentum"),
+    "momentum": lambda tensors, facts: zero(tensors, facts, "optimiser"),
     "one momentum": lambda tensors, facts: tensors.update({
-        "momentum/5": torch.zeros_like(tensors["momentum/5"])
+        "optimiser/5/momentum_buffer": torch.zeros_like(tensors["optimiser/5/momentum_buffer"])
     }),
     "network": lambda tensors, facts: zero(tensors, facts, "network"),
     "running mean": lambda tensors, facts: tensors.update({"network/bn1.running_mean": torch.zeros(8)}),
@@ -507,6 +509,19 @@ def test_every_part_of_the_checkpoint_is_needed(halfway, tmp_path):
             continue
         _, tensors_again, facts_again = ending(training, file)
         assert not (same(tensors_again, tensors) and facts_again == facts), part
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused(halfway):
+    file = halfway(tiny())
+    tensors, facts = read_checkpoint(file)
+    earlier = {
+        name.replace("optimiser/5/momentum_buffer", "momentum/5"): tensor for name, tensor in tensors.items()
+    }
+    write_checkpoint(file, earlier, facts)
+    with pytest.raises(
+        InputError, match="was made by an earlier version; move it away to start this run anew"
+    ):
+        run(tiny(), checkpoint=file)
 
 
 def test_the_seconds_before_the_interruption_count(halfway):
