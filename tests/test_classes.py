@@ -119,7 +119,11 @@ def test_everything_that_the_claims_read(table, monkeypatch):
     def cached(name, trainings, **settings):
         return table if name == "logits" else pd.DataFrame()
 
-    monkeypatch.setattr("lib.book.classes.cached", cached)
+    def reads(function) -> None:
+        for module in ("networks", "found"):
+            monkeypatch.setattr(f"lib.book.classes.{module}.cached", function)
+
+    reads(cached)
     found = classes.gathered(HERE)
     assert found.missing == () and len(found.images) == len(table)
     ledger = classwise.ledger(found.classes).set_index("id")
@@ -129,7 +133,7 @@ def test_everything_that_the_claims_read(table, monkeypatch):
         "not reproduced",
         "inconclusive",
     }
-    monkeypatch.setattr("lib.book.classes.cached", lambda *given, **settings: pd.DataFrame())
+    reads(lambda *given, **settings: pd.DataFrame())
     nothing = classes.gathered(HERE)
     assert nothing.classes.empty and len(nothing.missing) == 4 and "--without dog" in nothing.missing[-1]
 

@@ -23,13 +23,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from lib.papers.classwise_statistics import (
-    class_wise_variance,
-    disparity,
-    present,
-    rank_correlation,
-    weak_over_strong,
-)
+from lib.papers.class_accuracies import class_wise_variance, disparity, present
+from lib.papers.gains import weak_over_strong
+from lib.papers.ranks import rank_correlation
 
 STRONG = 5.0  # 1/T of Temperature-PGD in the rules: where the pilot's curve was lowest
 COLD = 50.0  # 1/T at which the margin must be reached

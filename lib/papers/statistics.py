@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from lib.base.errors import InputError
-from lib.papers.classwise_statistics import class_wise_variance, disparity
+from lib.papers.class_accuracies import class_wise_variance, disparity
 from lib.papers.intervals import (
     LEAST_SEEDS,
     LEVEL,

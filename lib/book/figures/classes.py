@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from lib.book.figures.canvas import WIDEST, canvas, is_narrow, key, redrawn
 from lib.book.figures.style import POINTED, SHADES, WRONG, against_alpha, variant_colour
-from lib.papers.classwise_statistics import SCALES
+from lib.papers.gains import SCALES
 from lib.training import variants
 
 _GREYS = ("0.78", "0.5", "0.2", "0.35", "0.65")
@@ -126,7 +126,7 @@ def class_gains(gained: pd.DataFrame) -> Figure:
     seed.
 
     Args:
-        gained: Rows of `lib.papers.classwise_statistics.gains` with the columns variant, seed and class.
+        gained: Rows of `lib.papers.gains.gains` with the columns variant, seed and class.
     """
     figure, panels = canvas(3, width=WIDEST, height=3.4)
     labels = ("gain (points)", "gain (% points of those left)", "rise of the margin (logits)")

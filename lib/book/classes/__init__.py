@@ -1,0 +1,43 @@
+"""What the chapter on class-wise robustness reads: tables over classes, made of what is cached."""
+
+from lib.book.classes.alphas import LEVEL, class_support, class_vectors, over_alpha, strength_words
+from lib.book.classes.found import RADIUS, Found, gathered, standing
+from lib.book.classes.networks import (
+    FAMILIES,
+    LEFT_OUT,
+    MADE,
+    WAYS,
+    control,
+    logits_of,
+    networks_in,
+    ordered,
+    robust,
+)
+from lib.book.classes.rows import biased, by_class, matched, one_row, returning, temperature_curve
+
+__all__ = [
+    "FAMILIES",
+    "LEFT_OUT",
+    "LEVEL",
+    "MADE",
+    "RADIUS",
+    "WAYS",
+    "Found",
+    "biased",
+    "by_class",
+    "class_support",
+    "class_vectors",
+    "control",
+    "gathered",
+    "logits_of",
+    "matched",
+    "networks_in",
+    "one_row",
+    "ordered",
+    "over_alpha",
+    "returning",
+    "robust",
+    "standing",
+    "strength_words",
+    "temperature_curve",
+]

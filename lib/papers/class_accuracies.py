@@ -1,0 +1,125 @@
+"""Accuracies of classes, in percent, and how unequal they are."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lib.base.errors import InputError
+
+Floats = NDArray[np.float64]
+
+
+def _percent(accuracies: ArrayLike) -> Floats:
+    given = np.asarray(accuracies, dtype=float)
+    if given.ndim == 0 or given.shape[-1] == 0:
+        raise InputError(f"need accuracies of classes in the last axis, got an array of shape {given.shape}")
+    if (wrong := given[(given < 0) | (given > 100)]).size:
+        raise InputError(f"accuracies of classes must be percent, 0 to 100, got {wrong.flat[0]:g}")
+    return given
+
+
+def class_wise_variance(accuracies: ArrayLike) -> Floats:
+    """Mean squared deviation of the accuracies of classes from their mean (Tian et al., KDD 2021).
+
+    Args:
+        accuracies: (..., classes) in percent.
+
+    Returns:
+        (...) in points²; NaN where a class has no accuracy.
+
+    Raises:
+        InputError: For numbers outside of 0 to 100, or without a class.
+
+    Example:
+        >>> float(class_wise_variance([40.0, 60.0]))
+        100.0
+    """
+    return _percent(accuracies).var(axis=-1)
+
+
+def disparity(accuracies: ArrayLike) -> Floats:
+    """Largest accuracy of a class minus the smallest (Tian et al., KDD 2021).
+
+    Args:
+        accuracies: (..., classes) in percent.
+
+    Returns:
+        (...) in points; NaN where a class has no accuracy.
+
+    Raises:
+        InputError: For numbers outside of 0 to 100, or without a class.
+    """
+    return np.ptp(_percent(accuracies), axis=-1)
+
+
+def class_accuracies(labels: ArrayLike, right: ArrayLike, classes: int) -> Floats:
+    """Accuracy of every class.
+
+    Args:
+        labels: (n,) int, the correct classes.
+        right: (n,) bool, which images are classified correctly, or (repeats, n).
+        classes: Number of classes.
+
+    Returns:
+        (classes,) or (repeats, classes) in percent; NaN for a class without an image.
+
+    Example:
+        >>> class_accuracies([0, 0, 1], [True, False, True], 3)
+        array([ 50., 100.,  nan])
+    """
+    member = members(labels, classes)
+    hits, sizes = np.asarray(right, dtype=float) @ member, member.sum(axis=0)
+    return np.where(sizes > 0, 100 * hits / np.maximum(sizes, 1), np.nan)
+
+
+def members(labels: ArrayLike, classes: int) -> Floats:
+    """Which class each image is of.
+
+    Args:
+        labels: (n,) int.
+        classes: Number of classes.
+
+    Returns:
+        (n, classes), 1 where an image is of a class, else 0.
+
+    Raises:
+        InputError: For a label that is no class.
+    """
+    given = np.asarray(labels, dtype=int)
+    if given.size and not 0 <= given.min() <= given.max() < classes:
+        wrong = given[(given < 0) | (given >= classes)][0]
+        raise InputError(f"labels must lie in 0 to {classes - 1}, got {wrong}")
+    return np.eye(classes)[given]
+
+
+def present(accuracies: ArrayLike) -> Floats:
+    """The accuracies of the classes that have one: the others had no image, and are left out."""
+    given = np.asarray(accuracies, dtype=float)
+    return given[~np.isnan(given)]
+
+
+class Spread(NamedTuple):
+    """How unequal the classes that have images are; NaN where there is none."""
+
+    mean: float  # of the classes, percent
+    variance: float  # class-wise, points²
+    disparity: float  # points
+    worst: int  # class of the lowest accuracy, the first of several; -1 for none
+    lowest: float  # its accuracy, percent
+    classes: int  # classes with an image
+
+
+def spread(accuracies: ArrayLike) -> Spread:
+    """Summarise the accuracies of classes, (classes,) percent; a class with NaN had no image and is left
+    out.
+    """
+    given = np.asarray(accuracies, dtype=float)
+    there = present(given)
+    if not there.size:
+        return Spread(np.nan, np.nan, np.nan, -1, np.nan, 0)
+    worst = int(np.nanargmin(given))
+    variance, largest = float(class_wise_variance(there)), float(disparity(there))
+    return Spread(float(there.mean()), variance, largest, worst, float(given[worst]), there.size)
