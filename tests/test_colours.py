@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from lib.base import paths
-from lib.book.figures import style
+from lib.book.figures import colours
 
 ALPHAS = (-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0)
 
@@ -49,7 +49,7 @@ def differences(some, others, sight: str) -> np.ndarray:
     return deltaE_ciede2000(seen(some, sight)[:, None], seen(others, sight)[None])
 
 
-PALETTE = [style.alpha_colour(alpha) for alpha in ALPHAS]
+PALETTE = [colours.alpha_colour(alpha) for alpha in ALPHAS]
 
 
 @pytest.mark.parametrize("sight", SIGHT)
@@ -68,17 +68,17 @@ def test_what_is_no_alpha_has_no_colour_of_an_alpha():
     """To the usual sight. Two kinds of cones cannot keep so many apart: there it is the key that tells, and
     no figure colours alphas and others at once.
     """
-    coloured = [style.alpha_colour(alpha) for alpha in ALPHAS if alpha]
+    coloured = [colours.alpha_colour(alpha) for alpha in ALPHAS if alpha]
     others = {
-        "AugMix": style.variant_colour("augmix"),
-        **{f"PGD, {steps} steps": style.variant_colour(f"pgd-{steps}") for steps in (1, 2, 4, 10, 40)},
+        "AugMix": colours.variant_colour("augmix"),
+        **{f"PGD, {steps} steps": colours.variant_colour(f"pgd-{steps}") for steps in (1, 2, 4, 10, 40)},
         **{
-            name: style.variant_colour(name)
+            name: colours.variant_colour(name)
             for name in ("pgd-3-linf-8", "trades-6-3-linf-8", "weighted-3-linf-8")
         },
-        "worst change": style.CHANGE(0.05),
-        "best change": style.CHANGE(0.95),
-        "wrong": style.WRONG,
+        "worst change": colours.CHANGE(0.05),
+        "best change": colours.CHANGE(0.95),
+        "wrong": colours.WRONG,
     }
     near = {name: differences([colour], coloured, "usual").min().round(1) for name, colour in others.items()}
     assert min(near.values()) > 10, near
@@ -86,14 +86,18 @@ def test_what_is_no_alpha_has_no_colour_of_an_alpha():
 
 def test_worse_and_better_are_told_apart():
     for sight in SIGHT:
-        assert differences([style.CHANGE(0.1)], [style.CHANGE(0.9)], sight).min() > 20
+        assert differences([colours.CHANGE(0.1)], [colours.CHANGE(0.9)], sight).min() > 20
 
 
 def test_colours_are_named_in_one_place_so_that_alpha_has_the_same_in_every_figure():
-    """A figure takes its colours from `style`; by itself it names greys and white alone."""
-    for file in sorted((paths.ROOT / "lib" / "figures").glob("*.py")):
-        if file.name != "style.py":
-            text = file.read_text().replace("alpha_palette(", "").replace("cmap=CHANGE", "")
+    """A figure takes its colours from `colours`; by itself it names greys and white alone. Those of other subjects
+    than α have a palette at their head.
+    """
+    files = sorted((paths.ROOT / "lib" / "book" / "figures").glob("*.py"))
+    assert len(files) > 15
+    for file in files:
+        if file.stem not in ("colours", "certified", "forest", "ledger", "purification"):
+            text = re.sub(r"\b(alpha_palette\(|cmap=(CHANGE|SHADES)\b)", "", file.read_text())
             assert not re.search(
                 r"#[0-9a-fA-F]{6}\b|_palette\(|cmap=|\"C\d\"|\"tab:|\"(red|blue|green|orange|purple)\"", text
             ), file.name

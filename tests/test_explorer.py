@@ -15,7 +15,7 @@ from lib import runs
 from lib.base import paths
 from lib.book import notebooks
 from lib.book import site as book_site
-from lib.book.figures import style
+from lib.book.figures import colours, style
 from lib.book.figures.explore import SCRIPTS, explored, explorer, interactive
 from lib.measurements.layers import CHANGES, MEASURES, with_dimensions
 from lib.runs.tables import cached, full_summary
@@ -93,7 +93,7 @@ def test_numbers_in_the_page_are_those_of_the_tables():
 def test_colours_are_those_of_the_book():
     shown = explored(with_dimensions(SUMMARY, NOTHING), UNITS, NOTHING)
     assert [tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5)) for colour in shown["colours"]] == [
-        tuple(round(255 * part) for part in style.alpha_colour(alpha)[:3]) for alpha in ALPHAS
+        tuple(round(255 * part) for part in colours.alpha_colour(alpha)[:3]) for alpha in ALPHAS
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import rgb_to_hsv
 from PIL import Image
 
-from lib.book.figures import canvas, style
+from lib.book.figures import canvas, colours, curves, style
 from lib.book.figures.average import (
     accuracy_by_corruption,
     agreement,
@@ -228,7 +228,7 @@ def test_labels_of_alphas_that_lie_close_go_into_a_second_row():
 
 
 def test_the_lowest_alpha_0_and_the_highest_stand_out_and_their_labels_lie_on_no_other():
-    assert style.emphasised(ALPHAS) == {-2.0, 0.0, 2.0} and style.emphasised([0.5, 1.0]) == {0.5, 1.0}
+    assert curves.emphasised(ALPHAS) == {-2.0, 0.0, 2.0} and curves.emphasised([0.5, 1.0]) == {0.5, 1.0}
     style.setup()
     same = STRENGTHS.assign(accuracy=0.5)
     figure = accuracy_by_strength(same, same)
@@ -249,17 +249,17 @@ def test_small_changes_have_a_colour_beside_large_ones():
 
 def test_a_new_alpha_does_not_move_the_colours():
     assert (
-        style.alpha_palette(pd.Series([-1.0, 0.5]))[0.5]
-        == style.alpha_palette(pd.Series([0.5, 0.7, 2.0]))[0.5]
+        colours.alpha_palette(pd.Series([-1.0, 0.5]))[0.5]
+        == colours.alpha_palette(pd.Series([0.5, 0.7, 2.0]))[0.5]
     )
 
 
 def test_palette_diverges_from_a_dark_middle():
-    values = {alpha: rgb_to_hsv(style.alpha_colour(alpha)[:3])[2] for alpha in ALPHAS}
+    values = {alpha: rgb_to_hsv(colours.alpha_colour(alpha)[:3])[2] for alpha in ALPHAS}
     assert values[0.0] < min(values[-0.4], values[0.4]) < min(values[-2.0], values[2.0])
-    blue, orange = style.alpha_colour(-2.0), style.alpha_colour(2.0)
+    blue, orange = colours.alpha_colour(-2.0), colours.alpha_colour(2.0)
     assert blue[2] > blue[0] and orange[0] > orange[2]
-    assert style.alpha_colour(-100.0) == blue
+    assert colours.alpha_colour(-100.0) == blue
 
 
 def test_alpha_is_written_in_the_figure():
@@ -274,15 +274,15 @@ def lightness(colour):
 
 
 def test_ways_of_training_have_colours_of_their_own():
-    assert style.variant_colour("plain") == style.alpha_colour(0.0)[:3]
+    assert colours.variant_colour("plain") == colours.alpha_colour(0.0)[:3]
     ramp = [
-        lightness(style.variant_colour(variant))
+        lightness(colours.variant_colour(variant))
         for variant in ("pgd-1", "pgd-2", "pgd-4", "pgd-10", "pgd-40", "plain")
     ]
     assert ramp == sorted(ramp, reverse=True) and min(a - b for a, b in pairwise(ramp)) > 0.005
-    green = style.variant_colour("augmix")
+    green = colours.variant_colour("augmix")
     assert green[1] > max(green[0], green[2]) and lightness(green) > 5 * lightness(
-        style.variant_colour("plain")
+        colours.variant_colour("plain")
     )
 
 

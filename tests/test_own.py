@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from lib.book import chapter, names, notebooks, own
-from lib.book.figures import canvas, style
+from lib.book.figures import canvas, colours, curves, keys
 
 BOOK = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]
 
@@ -35,31 +35,31 @@ def test_without_a_default_none_is_an_own_one(cell):
 
 
 def test_one_has_a_colour_that_no_other_has():
-    others = [style.alpha_colour(alpha) for alpha in (*BOOK, 0.7, 0.1)]
-    others += [(*style.variant_colour(name), 1) for name in chapter.VARIANTS]
+    others = [colours.alpha_colour(alpha) for alpha in (*BOOK, 0.7, 0.1)]
+    others += [(*colours.variant_colour(name), 1) for name in chapter.VARIANTS]
     own.ask([0.7])
-    mine = style.alpha_colour(0.7)
+    mine = colours.alpha_colour(0.7)
     assert own.is_own(0.7) and not own.is_own(0.4) and own.colour(0.4) is None
     assert min(np.abs(np.subtract(mine, other)).max() for other in others) > 0.15
-    assert [style.alpha_colour(alpha) for alpha in BOOK] == others[: len(BOOK)]
+    assert [colours.alpha_colour(alpha) for alpha in BOOK] == others[: len(BOOK)]
 
 
 def test_several_are_told_apart():
     own.ask([0.1, 0.2, 0.7])
-    shades = [style.alpha_colour(alpha) for alpha in (0.1, 0.2, 0.7)]
+    shades = [colours.alpha_colour(alpha) for alpha in (0.1, 0.2, 0.7)]
     assert all(np.abs(np.subtract(one, other)).max() > 0.15 for one, other in combinations(shades, 2))
 
 
 def test_their_curves_stand_out():
     own.ask([0.7])
-    assert style.emphasised([*BOOK, 0.7]) == {min(BOOK), 0.0, 0.7, max(BOOK)}
+    assert curves.emphasised([*BOOK, 0.7]) == {min(BOOK), 0.0, 0.7, max(BOOK)}
 
 
 def test_their_labels_are_bold():
     own.ask([0.7])
     figure, (axes,) = canvas.canvas()
-    style.alpha_axis(axes, [*BOOK, 0.7])
-    style.alpha_key(figure, [*BOOK, 0.7])
+    curves.alpha_axis(axes, [*BOOK, 0.7])
+    keys.alpha_key(figure, [*BOOK, 0.7])
     for labels in (axes.get_xticklabels(), figure.legends[0].get_texts()):
         assert [label.get_text() for label in labels if label.get_fontweight() == "bold"] == ["0.7"]
         assert to_hex(labels[BOOK.index(1.0)].get_color()) == to_hex(own.colour(0.7))

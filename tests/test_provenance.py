@@ -17,7 +17,7 @@ from lib import measurements, runs
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.book import chapter, notebooks, site, sources
-from lib.book.figures import style
+from lib.book.figures import cells, style
 from lib.book.figures.selectivity import dead_units
 from lib.runs import catalogue, provenance
 from lib.runs.run import folder as run_folder
@@ -223,7 +223,7 @@ def test_on_a_page_the_fold_out_is_no_second_figure(reading):
 
 
 def test_the_table_of_runs_has_the_rows_that_links_lead_to(shown):
-    style.show_table(pd.DataFrame({"id": ["1cae5899", "241237a1"], "commit": ["abc", "def"]}), anchors=True)
+    cells.show_table(pd.DataFrame({"id": ["1cae5899", "241237a1"], "commit": ["abc", "def"]}), anchors=True)
     text = shown[0][0].data
     assert (
         re.findall(r'<td id="run-(\w+)">(\w+)</td>', text) == [("1cae5899",) * 2, ("241237a1",) * 2]

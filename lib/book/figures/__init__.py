@@ -8,6 +8,7 @@ from lib.book.figures.average import (
     corrupted_and_clean,
     corrupted_examples,
 )
+from lib.book.figures.cells import Link, show_table
 from lib.book.figures.certified import (
     METHOD_NAMES,
     accuracy_by_radius,
@@ -24,10 +25,13 @@ from lib.book.figures.classes import (
     temperature_curves,
     worst_and_mean,
 )
+from lib.book.figures.colours import alpha_colour, alpha_palette, variant_colour
+from lib.book.figures.curves import ALPHA_LABEL, SI_LABEL, against_alpha, alpha_axis, emphasised
 from lib.book.figures.explore import explored, explorer, interactive, show_interactive
 from lib.book.figures.forest import forest
 from lib.book.figures.headline import headline
 from lib.book.figures.inside import by_layer, change_and_change, dimensions_by_layer
+from lib.book.figures.keys import alpha_key, dashes, variant_key
 from lib.book.figures.ledger import show_ledger
 from lib.book.figures.purification import (
     angles,
@@ -49,23 +53,7 @@ from lib.book.figures.selectivity import (
     selectivity_by_layer,
 )
 from lib.book.figures.speed import ratios
-from lib.book.figures.style import (
-    ALPHA_LABEL,
-    SI_LABEL,
-    Link,
-    against_alpha,
-    alpha_axis,
-    alpha_colour,
-    alpha_key,
-    alpha_palette,
-    dashes,
-    emphasised,
-    setup,
-    show,
-    show_table,
-    variant_colour,
-    variant_key,
-)
+from lib.book.figures.style import setup, show
 from lib.book.figures.worst import (
     accuracy_by_strength,
     average_and_worst,

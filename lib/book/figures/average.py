@@ -14,18 +14,9 @@ from PIL import Image
 from lib.base.text import number
 from lib.book import own
 from lib.book.figures.canvas import WIDEST, canvas, is_narrow, never_below_zero, redrawn
-from lib.book.figures.style import (
-    ALPHA_LABEL,
-    CHANGE,
-    POINTED,
-    WRONG,
-    against_alpha,
-    alpha_colour,
-    alpha_key,
-    curve_key,
-    curve_with_range,
-    emphasised,
-)
+from lib.book.figures.colours import CHANGE, POINTED, WRONG, alpha_colour
+from lib.book.figures.curves import ALPHA_LABEL, against_alpha, curve_with_range, emphasised
+from lib.book.figures.keys import alpha_key, curve_key
 
 
 @redrawn

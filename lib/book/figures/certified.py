@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib.book.figures.canvas import WIDEST, canvas, key, redrawn
-from lib.book.figures.style import LAYER_LABEL
+from lib.book.figures.curves import LAYER_LABEL
 from lib.certificates.relaxation import half_width
 
 # one colour a method, none of which is an alpha's: told apart with the common colour blindnesses

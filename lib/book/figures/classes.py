@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from lib.book.figures.canvas import WIDEST, canvas, is_narrow, key, redrawn
-from lib.book.figures.style import POINTED, SHADES, WRONG, against_alpha, variant_colour
+from lib.book.figures.colours import POINTED, SHADES, WRONG, variant_colour
+from lib.book.figures.curves import against_alpha
 from lib.papers.gains import SCALES
 from lib.training import variants
 

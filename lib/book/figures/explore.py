@@ -17,7 +17,9 @@ from matplotlib.typing import LineStyleType
 
 from lib.base.text import number
 from lib.book.figures.canvas import NARROW, is_narrow, redrawn
-from lib.book.figures.style import LAYER_LABEL, alpha_axis, alpha_colour, alpha_key, emphasised
+from lib.book.figures.colours import alpha_colour
+from lib.book.figures.curves import LAYER_LABEL, alpha_axis, emphasised
+from lib.book.figures.keys import alpha_key
 from lib.measurements.dimensionality import ATTACK, CORRUPTION, NONE
 from lib.measurements.layers import dimensions as layers_dimensions
 from lib.measurements.strengths import strengths_for

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.book.figures.canvas import NARROW, is_narrow, redrawn
-from lib.book.figures.style import alpha_axis, alpha_colour
+from lib.book.figures.colours import alpha_colour
+from lib.book.figures.curves import alpha_axis
 from lib.papers.selectivity import FGSM, RESNET18_TINY_IMAGENET
 
 

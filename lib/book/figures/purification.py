@@ -13,7 +13,7 @@ from matplotlib.typing import LineStyleType
 from scipy import stats
 
 from lib.book.figures.canvas import WIDEST, canvas, key, redrawn
-from lib.book.figures.style import CHANGE
+from lib.book.figures.colours import CHANGE
 from lib.papers.purification import LARGE_ANGLE, SMALL_ANGLE
 
 # Greys for clean training, purple for adversarial training of the same network, green for classifiers that

@@ -16,22 +16,16 @@ from matplotlib.typing import LineStyleType
 from lib import papers
 from lib.base.text import number
 from lib.book.figures.canvas import canvas, is_narrow, key, never_below_zero, redrawn
-from lib.book.figures.style import (
+from lib.book.figures.colours import PALE, POINTED, alpha_colour, variant_colour
+from lib.book.figures.curves import (
     LAYER_LABEL,
-    PALE,
-    POINTED,
     SI_LABEL,
     against_alpha,
-    alpha_colour,
-    alpha_key,
-    curve_key,
     curve_with_range,
-    dashes,
     emphasised,
     label_ends,
-    variant_colour,
-    variant_key,
 )
+from lib.book.figures.keys import alpha_key, curve_key, dashes, variant_key
 from lib.papers import statistics
 
 

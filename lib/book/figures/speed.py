@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.book.figures.canvas import canvas, is_narrow, redrawn
-from lib.book.figures.style import POINTED
+from lib.book.figures.colours import POINTED
 
 
 @redrawn

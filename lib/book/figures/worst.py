@@ -14,16 +14,9 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from lib import papers
 from lib.book.figures.canvas import WIDEST, canvas, is_narrow, key, never_below_zero, redrawn
-from lib.book.figures.style import (
-    ALPHA_LABEL,
-    against_alpha,
-    alpha_colour,
-    alpha_key,
-    curve_key,
-    curve_with_range,
-    emphasised,
-    label_ends,
-)
+from lib.book.figures.colours import alpha_colour
+from lib.book.figures.curves import ALPHA_LABEL, against_alpha, curve_with_range, emphasised, label_ends
+from lib.book.figures.keys import alpha_key, curve_key
 from lib.papers import statistics
 
 
