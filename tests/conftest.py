@@ -20,6 +20,7 @@ import pytest
 import torch
 from filelock import FileLock
 from torch import nn
+from warm import Server
 
 from lib import data, models, runs
 from lib.base import fingerprint, interrupt, paths
@@ -38,7 +39,7 @@ EPOCHS = 2  # enough to be better than chance, and to be interrupted in between
 
 # The files that take longest: they begin first, so that no worker is left alone with one at the end.
 LONGEST = (
-    "test_site", "test_chapters", "test_rerun_page", "test_cluster", "test_sweep", "test_robust",
+    "test_site", "test_chapters", "test_rerun_page", "test_cluster", "test_sweep_killed", "test_robust",
     "test_flips", "test_rerun",
 )  # fmt: skip
 SLOW_FIXTURES = frozenset({"built", "chromium"})  # a test that asks for one of them is slow
@@ -75,6 +76,13 @@ def once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
         return place
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory):
+    """A server of Python processes that start at once; for tests to which a process's start is not the point."""
+    with Server(tmp_path_factory.mktemp("warm")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -139,6 +139,7 @@ print(getpass.getuser(), inductor.default_cache_dir(), jupyter_core.paths.jupyte
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "home", [{}, {"HOME": "/proc/no-home", "TORCHINDUCTOR_CACHE_DIR": "/proc/no-folder"}]
 )

@@ -3,6 +3,8 @@
 import json
 import shutil
 import subprocess
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,7 +35,7 @@ def stale(own_store):
 
 
 @pytest.fixture
-def earlier(tmp_path, monkeypatch):
+def earlier(tmp_path, monkeypatch, warm):
     """A function (module, old, new): the library of the earlier commit is today's with this edit."""
 
     def make(module: str = "", old: str = "", new: str = "") -> None:
@@ -49,10 +51,17 @@ def earlier(tmp_path, monkeypatch):
             file.write_text(text.replace(old, new), encoding="utf-8")
         monkeypatch.setattr(against, "_tree", lambda revision, folder: tree)
 
+    def run(command, *, env, cwd, **how):
+        assert command[:2] == [sys.executable, "-c"]
+        assert how == {"capture_output": True, "encoding": "utf-8", "check": False}
+        return warm.run(*command[2:], env=env, cwd=cwd)
+
+    monkeypatch.setattr("lib.runs.against.subprocess", SimpleNamespace(run=run))
     monkeypatch.setattr(against, "IMAGES", 200)
     return make
 
 
+@pytest.mark.slow
 def test_code_that_gives_the_same_bits_makes_nothing_stale(stale, earlier):
     earlier("training/loop", "0.1**passed", "0.1 ** (passed + 0)")
     lines: list[str] = []
@@ -67,6 +76,7 @@ def test_code_that_gives_the_same_bits_makes_nothing_stale(stale, earlier):
     )  # nothing is left to do
 
 
+@pytest.mark.slow
 def test_code_that_gives_other_bits_is_named(stale, earlier):
     earlier("training/recipe", "momentum: float = 0.9", "momentum: float = 0.8")
     lines: list[str] = []
@@ -75,6 +85,7 @@ def test_code_that_gives_other_bits_is_named(stale, earlier):
     assert set(catalogue.catalogue().status) == {"stale"} and not equivalence.records()
 
 
+@pytest.mark.slow
 def test_code_that_fails_is_one_line(stale, earlier):
     earlier("training/recipe", "momentum: float = 0.9", "momentum: float = nothing")
     with pytest.raises(InputError, match="^the code of v1 fails: NameError: name 'nothing' is not defined$"):

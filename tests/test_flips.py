@@ -42,7 +42,7 @@ class Kind(NamedTuple):
     """A kind of file, some of it, and how the library reads them."""
 
     files: list[Path]
-    read: Callable[[], object]  # gives what can be compared
+    read: Callable[[Path], object]  # reads what may depend on one of the files; gives what can be compared
     free: bool = False  # whether another valid value may come of a flip
 
 
@@ -72,22 +72,22 @@ def _store(root: Path) -> Path:
     return root
 
 
-def _of_run(named: Callable[[str], bool], read: Callable[[Training], object]) -> Callable:
-    """A kind: some files of two runs, read by themselves and in the list of runs."""
+def _of_run(named: Callable[[str], bool], read: Callable[[Training, str], object]) -> Callable:
+    """A kind: some files of two runs, read by themselves and in the list of all runs."""
 
     def make(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
         root = _store(folder / "runs")
         patch.setenv("RUNS_DIR", str(root))
-        files = [
-            file
+        files = {
+            file: training
             for training in (DIGITS, CIFAR)
             for file in sorted((root / training.name).iterdir())
             if named(file.name)
-        ]
+        }
 
-        def all_of_it() -> list[object]:
+        def both(file: Path) -> list[object]:
             found, errors = [], []
-            for part in (lambda: _listed(root), *(lambda one=one: read(one) for one in (DIGITS, CIFAR))):
+            for part in (lambda: _listed(root), lambda: read(files[file], file.name)):
                 try:
                     found.append(part())
                 except InputError as error:
@@ -98,18 +98,21 @@ def _of_run(named: Callable[[str], bool], read: Callable[[Training], object]) ->
                 raise errors[0]
             return found
 
-        return Kind(files, all_of_it)
+        return Kind([*files], both)
 
     return make
 
 
-def _tables(training: Training) -> list[object]:
-    entries = store.Folder(paths.runs() / training.name).files.values()
-    asked = [(entry["measurement"], entry["settings"]) for entry in entries if "measurement" in entry]
-    return [_text(runs.table(name, [training], **settings)) for name, settings in asked]
+def _table(training: Training, file: str) -> tuple[str, bytes]:
+    entry = store.Folder(paths.runs() / training.name).files[file]
+    return _text(runs.table(entry["measurement"], [training], **entry["settings"]))
 
 
-def _weights(training: Training) -> str:
+def _summary(training: Training, file: str) -> tuple[str, bytes]:
+    return _text(runs.summary([training]))
+
+
+def _weights(training: Training, file: str) -> str:
     state = runs.load(training).state_dict()
     return json.dumps({name: tensor.double().sum().item() for name, tensor in state.items()})
 
@@ -119,7 +122,7 @@ def _checkpoint(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
     tensors = {"network/a": torch.arange(300.0), "best/a": torch.zeros(7, dtype=torch.int64)}
     write_checkpoint(file, tensors, {"epoch": 3, "history": [{"loss": 0.5}], "best_accuracy": None})
 
-    def read() -> object:
+    def read(file: Path) -> object:
         found, facts = read_checkpoint(file)
         return {name: tensor.tolist() for name, tensor in found.items()}, facts
 
@@ -130,7 +133,7 @@ def _evidence(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
     patch.setenv("RUNS_DIR", str(folder))
     shutil.copy(PROJECT / equivalence.NAME, folder)
 
-    def read() -> object:
+    def read(_: Path) -> object:
         equivalence._read.clear()  # which trusts the clock of the file system, too coarse for a test
         return equivalence.records()
 
@@ -140,18 +143,7 @@ def _evidence(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
 def _sweep(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
     files = [Path(shutil.copy(file, folder)) for file in sorted((paths.ROOT / "sweeps").glob("*.yml"))]
 
-    def read() -> object:
-        found, errors = [], []
-        for file in files:
-            try:
-                found.append((file, sweeps.read(file).trainings))
-            except InputError as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
-        return found
-
-    return Kind(files, read, free=True)
+    return Kind(files, lambda file: sweeps.read(file).trainings, free=True)
 
 
 def _archive(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
@@ -160,7 +152,7 @@ def _archive(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
     archive.pack([DIGITS], file)
     patch.setenv("RUNS_DIR", str(root))
 
-    def read() -> object:
+    def read(file: Path) -> object:
         shutil.rmtree(root, ignore_errors=True)
         try:
             found = archive.unpack(file)
@@ -191,7 +183,7 @@ def _cifar(layout: str) -> Callable:
                 files += write_shards(folder, images, split)
         if layout == "order":
             files = [cifar10.CIFAR10_ORDER]
-        return Kind(files, lambda: _loaded("cifar10", afresh=True))
+        return Kind(files, lambda _: _loaded("cifar10", afresh=True))
 
     return make
 
@@ -202,14 +194,14 @@ def _decoded(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
     for split, images in miniature(folder, patch, per_class=2).items():
         write_shards(folder, images, split)
     _loaded("cifar10", afresh=True)
-    return Kind(sorted((folder / "cache" / "data").iterdir()), lambda: _loaded("cifar10", afresh=False))
+    return Kind(sorted((folder / "cache" / "data").iterdir()), lambda _: _loaded("cifar10", afresh=False))
 
 
 def _corrupted(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
     patch.setenv("LIB_CACHE", str(folder))
     images = data.load("digits", "test").first(3)
 
-    def read() -> object:
+    def read(_: Path | None = None) -> object:
         cells = (corrupted._cell(images, images.pixels, name, 3) for name in ("contrast", "pixelate"))
         return [cell.tolist() for cell in cells]
 
@@ -233,7 +225,7 @@ def _tiny(layout: str) -> Callable:
         else:
             tiny.write_parquet()
             files = sorted((folder / "tiny-imagenet").iterdir())
-        return Kind(files, lambda: _loaded("tiny-imagenet", afresh=True))
+        return Kind(files, lambda _: _loaded("tiny-imagenet", afresh=True))
 
     return make
 
@@ -256,7 +248,7 @@ def _frost(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
         shutil.copy(original / name, folder)
     patch.setattr("lib.corruptions.frost.folder", lambda: folder)
 
-    def read() -> object:
+    def read(_: Path) -> object:
         frost.frost.cache_clear()
         try:
             return [picture.sum().item() for picture in frost.frost(32)]
@@ -269,24 +261,22 @@ def _frost(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
 def _lock(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
     file = folder / "key.lock"
     file.write_bytes(b"4711\nnode17\n")
-    return Kind([file], lambda: str(locks._holder(file.read_bytes())), free=True)
+    return Kind([file], lambda file: str(locks._holder(file.read_bytes())), free=True)
 
 
 def _log(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
     file = folder / "job.log"
     file.write_text("epoch 1\nerror: cannot write /a: the disk is full\n", encoding="utf-8")
-    return Kind([file], lambda: processes.failure(file), free=True)
+    return Kind([file], processes.failure, free=True)
 
 
 KINDS: dict[str, Callable[[Path, pytest.MonkeyPatch], Kind]] = {
-    "configuration": _of_run(
-        lambda name: name == runs.CONFIG, lambda training: _text(runs.summary([training]))
+    "configuration": _of_run(lambda name: name == runs.CONFIG, _summary),
+    "manifest": _of_run(lambda name: name == store.MANIFEST, _summary),
+    "history": _of_run(
+        lambda name: name == runs.HISTORY, lambda training, file: _text(runs.history([training]))
     ),
-    "manifest": _of_run(
-        lambda name: name == store.MANIFEST, lambda training: _text(runs.summary([training]))
-    ),
-    "history": _of_run(lambda name: name == runs.HISTORY, lambda training: _text(runs.history([training]))),
-    "tables": _of_run(lambda name: name.endswith(".parquet") and name != runs.HISTORY, _tables),
+    "tables": _of_run(lambda name: name.endswith(".parquet") and name != runs.HISTORY, _table),
     "weights": _of_run(lambda name: name == runs.WEIGHTS, _weights),
     "checkpoint": _checkpoint,
     "evidence": _evidence,
@@ -332,16 +322,16 @@ def hold(kind: Kind, seeds: range) -> int:
     Returns:
         How many of them were refused.
     """
-    before, refused = kind.read(), 0
     assert kind.files
-    for seed in seeds:
+    chosen = [kind.files[seed % len(kind.files)] for seed in seeds]
+    before, refused = {file: kind.read(file) for file in dict.fromkeys(chosen)}, 0
+    for seed, file in zip(seeds, chosen, strict=True):
         chance = random.Random(seed)
-        file = kind.files[seed % len(kind.files)]
         whole = file.read_bytes()
         place, bit = chance.randrange(len(whole)), 1 << chance.randrange(8)
         file.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
         try:
-            same = kind.read() == before
+            same = kind.read(file) == before[file]
             assert same or kind.free, f"{file.name}: bit {bit} of byte {place} passes as another value"
         except InputError as error:
             refused += 1
@@ -352,7 +342,7 @@ def hold(kind: Kind, seeds: range) -> int:
         with suppress(FileNotFoundError):  # scratch may have been replaced by a new file
             file.unlink()
         file.write_bytes(whole)
-    assert kind.read() == before
+    assert all(kind.read(file) == was for file, was in before.items())
     return refused
 
 

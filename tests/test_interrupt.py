@@ -112,9 +112,10 @@ def test_children_do_not_outlive_an_interruption():
 CALLED = """
 import sys, time
 from lib import __main__ as cli
-from lib.book import making
+from lib.book import making, needs
 from lib.runs import run
 making.at_once = lambda trainings: 1  # in this process, where training is replaced
+needs.estimate_seconds = lambda training, engine: 1.0  # steps that are timed
 def endless(*args, **how):
     print("at work", flush=True)
     while True:

@@ -423,7 +423,7 @@ STALE = {"An attack": {"attack"}, "A corruption": {"corruption"}}  # what else w
 
 @pytest.mark.slow
 @pytest.mark.parametrize("heading", [kind for kind in KINDS if kind != "A chapter"])
-def test_the_examples_work(heading, tmp_path):
+def test_the_examples_work(heading, tmp_path, warm):
     shutil.copytree(paths.ROOT / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__"))
     examples = added(heading)
     trial = examples.pop("try it")
@@ -442,14 +442,7 @@ def test_the_examples_work(heading, tmp_path):
         "DATA_DIR": str(tmp_path / "data"),
         "LIB_CACHE": str(tmp_path / "cache"),
     }
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", trial + DIGESTS],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run(trial + DIGESTS, cwd=tmp_path, env=environment, strict=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     before = {name: provenance.table_digest(name, "resnet20") for name in found if name != "training"}

@@ -4,12 +4,9 @@ once and the same.
 
 import io
 import json
-import multiprocessing
 import os
-import random
 import re
 import shutil
-import signal
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,18 +16,17 @@ from conftest import EPOCHS
 from rich.console import Console
 
 from lib import measurements, runs, sweeps
-from lib.base import interrupt, paths
+from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.files import write_atomically
 from lib.base.locks import lock
-from lib.runs import catalogue, provenance, store
+from lib.runs import provenance, store
 from lib.runs.run import _find, checkpoint_name
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.sweeps import work as sweeps_work
 from lib.sweeps.work import _accuracy, _Work
-from lib.training import loop
 from lib.training.checkpoint import write_checkpoint
-from lib.training.loop import OutOfTime, learning_rate
+from lib.training.loop import OutOfTime
 from lib.training.recipe import Training
 
 GOOD = {"dataset": "digits", "models": "[resnet8]", "recipe": "fast", "alphas": "[0, 1]", "seeds": "[0]"}
@@ -736,214 +732,3 @@ def test_the_live_table_shows_every_network(forged, own_store, write, capsys):
     )
     sweeps.run(sweeps.plan(sweeps.read(write(alphas="[5]", epochs=EPOCHS))), say=print, live=True)
     assert "resnet8" in capsys.readouterr().out
-
-
-# ---- making, for real --------------------------------------------------------------------------------------
-
-
-def hashes(training: Training, root: Path) -> dict[str, str]:
-    files = store.Folder(root / training.name).files
-    return {
-        name: files[name]["sha256"] for name in (WEIGHTS, HISTORY, measurements.file_name("selectivity", {}))
-    }
-
-
-def leftovers(root: Path) -> list[Path]:
-    return [*(root / ".partial").glob("*"), *root.rglob("*.tmp")]
-
-
-@pytest.mark.slow
-def test_a_budget_is_kept_and_the_rest_made_to_the_same_bits(
-    empty_store, made, trainings, write, monkeypatch
-):
-    now = [0.0]
-    for module in (sweeps_work, loop):  # a clock on which every step takes one second
-        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=None))
-    real = learning_rate
-
-    def tick(*args):
-        now[0] += 1
-        return real(*args)
-
-    monkeypatch.setattr("lib.training.loop.learning_rate", tick)
-    asked = sweeps.read(write(epochs=EPOCHS))
-    lines = []
-    # an epoch has 20 steps
-    outcome = sweeps.run(sweeps.plan(asked), budget_minutes=0.5, say=lines.append, live=False)
-    assert outcome.out_of_time and outcome.left == asked.trainings and now[0] < 30
-    plan = sweeps.plan(asked)
-    assert plan.begun == {trainings[0]: 1}
-    now[0] = 0
-    outcome = sweeps.run(plan, say=lines.append, live=False)
-    assert outcome.made == tuple(trainings) and now[0] < 70  # three epochs, not four
-    for training in trainings:
-        assert hashes(training, empty_store) == hashes(training, made)
-    assert leftovers(empty_store) == []
-
-
-# A server that has imported everything once and forks a process for every sweep: start-up, which writes
-# nothing, costs seconds otherwise.
-
-
-def child(file: Path, root: Path, log: Path, kill_at: int = 0) -> None:
-    """A process that runs a sweep; exit code 130 or 143 when interrupted.
-
-    With kill_at it ends as by kill -9 before its n-th step on files.
-    """
-    os.environ |= {"RUNS_DIR": str(root), "LIB_CACHE": str(root.parent / "cache")}
-    os.environ.pop("RUNS_FROZEN", None)
-    loop.CHECKPOINT_SECONDS = 0
-    steps = []
-
-    def deadly(real):
-        def step(*args, **kwargs):
-            steps.append(real.__name__)
-            if len(steps) == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*args, **kwargs)
-
-        return step
-
-    if kill_at:
-        os.replace, os.rename, shutil.rmtree = deadly(os.replace), deadly(os.rename), deadly(shutil.rmtree)
-    with log.open("a", encoding="utf-8", buffering=1) as out:
-        outcome = sweeps.run(
-            sweeps.plan(sweeps.read(file)), say=lambda line: print(line, file=out), live=False
-        )
-    os._exit(interrupt.exit_code() if outcome.interrupted else 0)
-
-
-@pytest.fixture(scope="module")
-def start():
-    """A function (file, root, log, ``**more``) -> process: starts `child`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (paths.ROOT, paths.ROOT / "tests"))))
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
-
-        def process(*args, **kwargs):
-            made = context.Process(target=child, args=args, kwargs=kwargs)
-            made.start()
-            return made
-
-        yield process
-
-
-def ended(process, *codes: int) -> int:
-    process.join(300)
-    assert process.exitcode in codes, process.exitcode
-    code = process.exitcode
-    process.close()
-    return code
-
-
-def until(condition, process) -> None:
-    end = time.monotonic() + 300
-    while not condition():
-        assert process.is_alive() and time.monotonic() < end
-        time.sleep(0.01)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("number", "code", "said"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM")],
-)
-def test_a_signal_to_a_process_and_the_same_command(
-    number, code, said, start, empty_store, made, trainings, write, tmp_path
-):
-    file, log = write(epochs=EPOCHS), tmp_path / "log"
-    process = start(file, empty_store, log)
-    until(lambda: list(empty_store.glob(f".partial/{trainings[0].key}/checkpoint-*")), process)
-    os.kill(process.pid, number)
-    ended(process, code)
-    lines = log.read_text().splitlines()
-    assert said in lines and lines[-1] == f"go on with: python -m lib sweep {file}"
-    assert (
-        not list(empty_store.rglob("*.tmp"))
-        and len(list((empty_store / ".partial").glob("*/checkpoint-*"))) == 1
-    )
-    ended(start(file, empty_store, log), 0)
-    for training in trainings:
-        assert hashes(training, empty_store) == hashes(training, made)
-    assert leftovers(empty_store) == []
-
-
-def whole(root: Path, asked: sweeps.Sweep, expected: dict[Training, dict[str, str]]) -> None:
-    """Every network is there once and as expected, and nothing besides."""
-    rows = catalogue.catalogue()
-    assert sorted(rows.run) == sorted(training.name for training in asked.trainings) and set(rows.status) == {
-        "ok"
-    }
-    assert {training: hashes(training, root) for training in asked.trainings} == expected
-    assert leftovers(root) == []
-
-
-@pytest.fixture(scope="module")
-def reference(start, tmp_path_factory):
-    """An uninterrupted sweep of three networks: its file, the hashes of what it made, and the seconds it
-    took.
-    """
-    folder = tmp_path_factory.mktemp("reference")
-    file = folder / "three.yml"
-    file.write_text(
-        "\n".join(
-            f"{key}: {value}" for key, value in (GOOD | {"alphas": "[-1, 0, 1]", "epochs": EPOCHS}).items()
-        )
-    )
-    begin = time.monotonic()
-    ended(start(file, folder / "runs", folder / "log"), 0)
-    asked = sweeps.read(file)
-    return (
-        file,
-        {training: hashes(training, folder / "runs") for training in asked.trainings},
-        time.monotonic() - begin,
-    )
-
-
-@pytest.mark.slow
-def test_kill_9_ten_times_at_random_moments(start, reference, empty_store, tmp_path):
-    file, expected, seconds = reference
-    draw = random.Random(2010)
-    killed = 0
-    for _ in range(10):
-        process = start(file, empty_store, tmp_path / "log")
-        # what is made stays made: ten of these reach the end, about
-        process.join(draw.uniform(0, seconds / 3))
-        killed += process.is_alive()
-        process.kill()
-        ended(process, -signal.SIGKILL, 0)
-    assert killed >= 2  # fewer reach it in the middle where the machine has become faster since the reference
-    ended(start(file, empty_store, tmp_path / "log"), 0)
-    whole(empty_store, sweeps.read(file), expected)
-
-
-@pytest.mark.slow
-def test_kill_9_at_every_step_on_files(start, reference, empty_store, tmp_path):
-    file, expected, _ = reference
-    step, code = 1, None
-    while code != 0:
-        code = ended(start(file, empty_store, tmp_path / "log", kill_at=step), -signal.SIGKILL, 0)
-        step += 1
-    assert step > 10
-    whole(empty_store, sweeps.read(file), expected)
-
-
-@pytest.mark.slow
-def test_two_sweeps_at_once_share_the_work(start, reference, empty_store, tmp_path):
-    file, expected, _ = reference
-    logs = [tmp_path / "one", tmp_path / "two"]
-    for process in [start(file, empty_store, log) for log in logs]:
-        ended(process, 0)
-    trained = [
-        [
-            line.split(": trained ")[1].split(",")[0]
-            for line in log.read_text().splitlines()
-            if ": trained " in line
-        ]
-        for log in logs
-    ]
-    assert all(trained) and sorted(trained[0] + trained[1]) == [
-        f"resnet8 alpha {alpha} seed 0" for alpha in (-1, 0, 1)
-    ]
-    whole(empty_store, sweeps.read(file), expected)

@@ -792,6 +792,7 @@ print(runs.config(run)["provenance"]["engine"])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("found", ["at first", "at the first step"])
 def test_a_broken_compiler_costs_speed_alone(found, tmp_path):
     """In a process of its own, with one line on stderr, and what really ran in the provenance."""
