@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Collection, Iterable
@@ -16,15 +15,13 @@ from torch import nn
 from lib import measurements
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.base.files import there, write_atomically
+from lib.base.files import there
 from lib.base.locks import lock
 from lib.measurements.registry import EPOCH
 from lib.runs import provenance, store
 from lib.runs.run import WEIGHTS, _find, _parquet, _train, check_images, frozen
 from lib.runs.tables import _concat, _frame, keep, measured, warn_of_stale
 from lib.training.recipe import Training
-
-SECONDS = "seconds.json"  # how long each table took, beside those of an unfinished training
 
 
 def snapshots(
@@ -107,14 +104,12 @@ def _made(
     with lock(root, training.key):
         run = _find(training)
         wanted = {epoch: file for epoch, file in files.items() if run is None or file not in run}
-        seconds = _seconds(partial / SECONDS)
+        kept = _begun(partial)
 
         def note(epoch: int, network: nn.Module) -> None:
             start = time.monotonic()
-            rows = measured(measurement, training, network, settings)
-            write_atomically(partial / wanted[epoch], _parquet(rows))
-            seconds[str(epoch)] = time.monotonic() - start
-            write_atomically(partial / SECONDS, json.dumps(seconds).encode())
+            content = _parquet(measured(measurement, training, network, settings))
+            kept.add(wanted[epoch], content, seconds=time.monotonic() - start)
 
         made = _train(
             training,
@@ -132,17 +127,22 @@ def _made(
             run.refuse_other(WEIGHTS, made[WEIGHTS])
         kind = "cuda" if torch.cuda.is_available() else "cpu"
         for epoch, file in wanted.items():
-            if there(partial / file):  # a training that diverged has no later ones
-                content, took = (partial / file).read_bytes(), seconds.get(str(epoch), 0.0)
+            if file in kept:  # a training that diverged has no later ones
+                content, took = kept.read(file), kept.files[file]["seconds"]
                 keep(measurement, training, run, settings | {EPOCH: epoch}, content, kind, took)
         shutil.rmtree(partial, ignore_errors=True)
     return run
 
 
-def _seconds(file: Path) -> dict[str, float]:
-    """What was noted of tables made before an interruption; nothing where that cannot be read."""
-    try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def _begun(partial: Path) -> store.Folder:
+    """The tables that were made before an interruption, sealed like those of a run; all of them are verified.
+
+    Without its manifest a folder tells nothing of its tables, so what an earlier version of this library left
+    is begun again, its checkpoint too: that would go on beyond epochs whose tables are missing.
+    """
+    if not there(partial / store.MANIFEST):
+        shutil.rmtree(partial, ignore_errors=True)
+        store.create(partial, {})
+    kept = store.Folder(partial)
+    kept.verify()
+    return kept
