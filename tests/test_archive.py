@@ -558,6 +558,16 @@ HOSTILE = {
     "commit of two lines": config("provenance", "commit", value="a\nb"),
     "commit with half a character": config("provenance", "commit", value="\ud800"),
     "provenance with a list": config("provenance", "more", value=[1]),
+    "result with a field more": config("result", "more", value=1),
+    "provenance with a field more": config("provenance", "more", value="x"),
+    "provenance without code": config("provenance", "code"),
+    "provenance with a parent": config("provenance", "parent", value="0" * 64),
+    "table with a fact more": entry(TABLE, more=1),
+    "table without code": entry(TABLE, code=None),
+    "table about images in words": entry(TABLE, images="these"),
+    "table made with a field more": lambda parts: resealed(
+        parts, entries=lambda files: files[TABLE]["provenance"].update(more=1)
+    ),
     "seed of 200 digits": config("training", "seed", value=10**200),
     "epochs as a fraction": config("training", "settings", "epochs", value=2.0),
     "alpha in words": config("training", "alpha", value="0"),

@@ -11,7 +11,7 @@ import pytest
 
 from lib.base import paths
 from lib.base.files import Unfit
-from lib.runs import consistency, validity
+from lib.runs import consistency, fields, provenance, validity
 from lib.training.recipe import Training
 
 TRAINING = Training("digits", "resnet8", 0.0, 0, "fast")
@@ -78,6 +78,40 @@ def test_a_fact_that_cannot_be_is_one_line(whole, part, name, value):
     with pytest.raises(Unfit) as caught:
         consistency.check(*changed(whole, part, **{name: value}))
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("part", ["result", "provenance"])
+@pytest.mark.parametrize("name", ["more", "", "seconds ", "Code", "\n"])
+def test_a_field_that_there_is_not_is_one_line(whole, part, name):
+    with pytest.raises(Unfit, match="is not what this library writes"):
+        consistency.check(*changed(whole, part, **{name: 1}))
+    facts, *_ = changed(whole, part, **{name: 1})
+    with pytest.raises(Unfit, match=f"is not what this library writes: {part}") as caught:
+        validity.config(json.dumps(facts).encode())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", fields.TRAINED | fields.RESULT)
+def test_a_field_is_left_out_only_where_it_may_be(whole, name):
+    training, facts, history = whole
+    part = "result" if name in fields.RESULT else "provenance"
+    left = copy.deepcopy(facts)
+    left[part].pop(name, None)
+    if name in ("version", "python", "parent"):  # the first archives have none
+        return consistency.check(left, training, history)
+    with pytest.raises(Unfit, match=f"has no {name}"):
+        consistency.check(left, training, history)
+
+
+def test_all_that_is_written_is_a_field_of_the_format():
+    """What the cached runs have, and what this code writes now."""
+    for file in (paths.ROOT / "runs").glob("*/*/config.json"):
+        facts = json.loads(file.read_bytes())
+        of = fields.SIMULATED if "simulation" in facts else fields.TRAINED
+        fields.check_fields("provenance", facts["provenance"], of, forms=True)
+        if "result" in facts:
+            fields.check_fields("result", facts["result"], fields.RESULT, forms=True)
+    assert provenance.provenance("cpu", 1.0).keys() == fields.MADE.keys()
 
 
 def test_the_history_says_which_epoch_is_kept(whole):

@@ -115,7 +115,8 @@ def refusal(name: str, split: str = "test") -> str:
 
 
 def test_digits_shapes_and_counts(digits):
-    for split, n in (("train", 1297), ("test", 500)):
+    assert data.SIZES.keys() == data.FINGERPRINTS.keys()
+    for split, n in data.SIZES["digits"].items():
         images = digits[split]
         assert len(images) == n and images.pixels.shape == (n, 3, 32, 32) and images.labels.shape == (n,)
         assert images.pixels.dtype == torch.uint8 and images.labels.dtype == torch.int64
@@ -387,7 +388,7 @@ def test_a_damaged_order_is_one_clear_error(damage, cifar, data_dir):
 
 
 def test_the_shipped_order_is_a_permutation_of_each_split():
-    for split, n in (("train", 50_000), ("test", 10_000)):
+    for split, n in data.SIZES["cifar10"].items():
         places = _cifar10_places(split)
         assert len(places) == n == 10 * CIFAR10_PER_CLASS[split]
         assert np.array_equal(np.sort(places), np.arange(n))

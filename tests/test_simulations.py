@@ -1,8 +1,11 @@
 """Runs without images: named by their settings, made once, checked when read, listed beside the networks."""
 
+import io
 import json
 import math
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,9 +13,11 @@ import pytest
 
 from lib.base import paths
 from lib.base.errors import InputError
+from lib.book import site
 from lib.measurements.measurement import COUNT, FLOAT, SHARE
-from lib.runs import archive, catalogue, durations, simulations, store, tars
+from lib.runs import archive, catalogue, durations, provenance, simulations, staleness, store, tars
 from lib.runs.named import Named
+from lib.runs.run import _parquet
 from lib.runs.simulations import Kind, Simulation, described, simulated
 from lib.runs.validity import CONFIG
 from lib.training.recipe import Training
@@ -137,6 +142,23 @@ def test_other_code_makes_it_stale(monkeypatch):
     assert catalogue.catalogue().note.tolist() == ["the library has no such simulation any more"]
 
 
+def test_a_stale_one_is_said_once_and_marked_in_a_chapter(monkeypatch, caplog):
+    monkeypatch.setattr(staleness, "_told", set())
+    provenance.start()
+    simulated("walk", "path", seeds=[0, 1])
+    assert not caplog.messages and staleness.so_far() == {}
+    monkeypatch.setattr(simulations, "digest", lambda kind: "2:000000000000")
+    simulated("walk", "path", seeds=[2, 1])  # of which the first is made now
+    old = [Simulation("walk", seed).name for seed in (0, 1)]
+    (said,) = caplog.messages
+    assert said.startswith(f"{staleness.WORD}1 simulation was made by other code than today's")
+    assert old[1] in said and "\n" not in said and "folder is deleted" in said and "recheck" not in said
+    assert staleness.so_far() == {"simulation": old}  # for the head of the page
+    assert "whose folder is deleted is made again" in site.stale_head(staleness.so_far())
+    simulated("walk", "end", seeds=[0])
+    assert len(caplog.messages) == 1
+
+
 def test_a_function_that_gives_other_columns_is_found_before_anything_is_kept(monkeypatch, toy):
     odd = Kind(walk, "odd", {"path": {"step": COUNT}}, toy.settings)
     monkeypatch.setitem(simulations.SIMULATIONS, "odd", odd)
@@ -163,6 +185,64 @@ def test_damage_is_named():
         (run.path / file).write_bytes(before)
     run.path.rename(run.path.parent / "walk-seed1-00000000")
     assert catalogue.catalogue().note.str.contains("give it its name back").all()
+
+
+FACTS = {
+    "another part": lambda facts: facts | {"result": {}},
+    "a field more": lambda facts: facts | {"simulation": facts["simulation"] | {"more": 1}},
+    "provenance with a field more": lambda facts: facts | {"provenance": facts["provenance"] | {"more": 1}},
+    "provenance of a network": lambda facts: facts | {"provenance": facts["provenance"] | {"engine": "cpu"}},
+    "no code": lambda facts: facts | {"provenance": facts["provenance"] | {"code": None}},
+    "a setting that is a list": lambda facts: facts | {"simulation": facts["simulation"] | {"settings": {"steps": [5]}}},
+    "no provenance": lambda facts: {"simulation": facts["simulation"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FACTS)
+def test_a_configuration_that_this_library_does_not_write(what):
+    _refused(CONFIG, lambda content: json.dumps(FACTS[what](json.loads(content))).encode())
+
+
+OTHERS = {
+    "another column": lambda rows: rows.rename(columns={"place": "plaice"}),
+    "words": lambda rows: rows.assign(place="here"),
+    "no rows": lambda rows: rows[:0],
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_a_table_that_is_not_that_of_its_kind(what):
+    _refused("path.parquet", lambda content: _parquet(OTHERS[what](pd.read_parquet(io.BytesIO(content)))))
+
+
+def test_tables_that_its_kind_has_not():
+    for change in (
+        lambda files: files | {"more.parquet": files["path.parquet"]},
+        lambda files: {name: content for name, content in files.items() if name != "end.parquet"},
+    ):
+        path, files = _folder()
+        shutil.rmtree(path)
+        store.create(path, change(files))
+        assert catalogue.catalogue().status.tolist() == ["damaged"]
+        shutil.rmtree(path)
+
+
+def _folder() -> tuple[Path, dict[str, bytes]]:
+    """The folder of a simulation, and the content of its files."""
+    run = simulations.make(Simulation("walk"))
+    return run.path, {name: run.read(name) for name in run.files}
+
+
+def _refused(file: str, change: Callable[[bytes], bytes]) -> None:
+    """A file is changed by somebody who seals it again: one line for who reads it and in the list of runs."""
+    path, files = _folder()
+    shutil.rmtree(path)
+    store.create(path, files | {file: change(files[file])})
+    with pytest.raises(InputError, match=f"damaged: {path / file} ") as caught:
+        simulated("walk", "path", seeds=[0])
+    assert "\n" not in str(caught.value)
+    rows = catalogue.catalogue()
+    assert rows.status.tolist() == ["damaged"] and rows.note[0] == str(caught.value)
 
 
 def test_facts_that_describe_no_simulation():

@@ -103,9 +103,8 @@ _REPORTED = "cell-report"
 _REPORT = f"""import sys
 if "lib.runs.provenance" in sys.modules:
     from IPython.display import display
-    from lib.runs import provenance, staleness
-    stale = staleness.named(staleness.of(provenance.so_far()))
-    display({{"text/plain": ""}}, raw=True, metadata={{"{STALE}": stale}})
+    from lib.runs import staleness
+    display({{"text/plain": ""}}, raw=True, metadata={{"{STALE}": staleness.so_far()}})
 """
 
 

@@ -113,7 +113,7 @@ def stale_head(stale: Mapping[str, list[str]]) -> str:
         "````{admonition} Numbers on this page are stale",
         ":class: warning",
         "They were made by other code than today's, which may give other numbers; "
-        "`python -m lib runs recheck` tells whether it does.",
+        f"{staleness.way_out(stale)}.",
         "",
         *lines,
         "````",

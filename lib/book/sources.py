@@ -218,7 +218,7 @@ def bundle(
         )
     facts = {one: simulations.config(_cached(one))["provenance"] for one in simulated}
     stale = staleness.named(staleness.of(read))
-    if old := [one.name for one in simulated if facts[one]["code"] != simulations.digest(_kind(one))]:
+    if old := simulations.stale(one for one in simulated if isinstance(one, simulations.Simulation)):
         stale["simulation"] = old
     warning = f"Stale: {stale_words(stale)}. " if stale else ""
     found = groups(read)

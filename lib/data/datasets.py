@@ -40,6 +40,9 @@ FINGERPRINTS = {
     "cifar10": {"train": "052221088df94349", "test": "126e432bc932f731"},
 }
 
+# How many images those splits have.
+SIZES = {"digits": {"train": 1297, "test": 500}, "cifar10": {"train": 50_000, "test": 10_000}}
+
 _SOURCES = {"cifar10": _cifar10_sources, "tiny-imagenet": _tiny_imagenet_sources}
 
 

@@ -24,14 +24,14 @@ from lib.models.precision import exact, single_precision_by_default
 from lib.purification.simulation import theorem
 from lib.runs import named, provenance, store
 from lib.runs.columns import checked_frame
-from lib.runs.fields import MADE, check_fields, is_count, is_plain, is_text
+from lib.runs.fields import PART, SIMULATED, Field, check_fields, is_count, is_plain, is_text
 from lib.runs.run import _parquet, frozen
 from lib.runs.validity import CONFIG
 
 NAMED = {
-    "simulation": is_text,
-    "seed": is_count,
-    "settings": lambda value: isinstance(value, dict) and all(map(is_plain, value.values())),
+    "simulation": Field(is_text),
+    "seed": Field(is_count),
+    "settings": Field(lambda value: isinstance(value, dict) and all(map(is_plain, value.values()))),
 }
 GROUP = "simulations"  # the folder of all of them in the store
 Setting = bool | int | float | str
@@ -189,7 +189,8 @@ def simulated(kind: str, table: str, *, seeds: Iterable[int], **settings: Settin
         settings: Settings in place of the kind's own.
 
     Returns:
-        The table; its columns simulation, seed and those of the settings come first.
+        The table; its columns simulation, seed and those of the settings come first. Runs that other code
+        than today's has made are named on stderr, once a process.
 
     Raises:
         InputError: For an unknown kind, table or setting, for what is missing under RUNS_FROZEN=1, and for
@@ -200,7 +201,23 @@ def simulated(kind: str, table: str, *, seeds: Iterable[int], **settings: Settin
         raise InputError("need at least one seed, got none")
     if table not in SIMULATIONS[kind].tables:
         raise unknown(f"table of {kind}", table, SIMULATIONS[kind].tables)
-    return pd.concat([_rows(one, table) for one in wanted], ignore_index=True)
+    rows = pd.concat([_rows(one, table) for one in wanted], ignore_index=True)
+    _warn_of_stale(wanted)
+    return rows
+
+
+def _warn_of_stale(ones: Iterable[Simulation]) -> None:
+    """Say on stderr which of these other code than today's has made."""
+    from lib.runs import staleness  # which judges by the catalogue, and that lists simulations
+
+    staleness.tell("simulation", stale(ones))
+
+
+def stale(ones: Iterable[Simulation]) -> list[str]:
+    """Names of the cached simulations among these that other code than today's has made."""
+    found = {one: run for one in ones if (run := find(one))}
+    codes = {kind: digest(kind) for kind in {one.kind for one in found}}
+    return [one.name for one, run in found.items() if config(run)["provenance"]["code"] != codes[one.kind]]
 
 
 def make(one: Simulation) -> store.Folder:
@@ -259,10 +276,7 @@ def cached(kind: str) -> list[Simulation]:
 def _rows(one: Simulation, table: str) -> pd.DataFrame:
     run, file = make(one), f"{table}.parquet"
     provenance.note(one, file)
-    try:
-        rows = checked_frame(run.read(file), SIMULATIONS[one.kind].tables[table])
-    except Unfit as error:
-        raise damaged(run.path / file, str(error)) from None
+    rows = _checked(run, file, SIMULATIONS[one.kind].tables[table])
     for place, (name, value) in enumerate(
         {"simulation": one.kind, "seed": one.seed, **dict(one.settings)}.items()
     ):
@@ -283,10 +297,9 @@ def config(run: store.Folder) -> dict[str, dict[str, Any]]:
     """
     try:
         facts = parsed(run.read(CONFIG))
-        parts = dict.fromkeys(("simulation", "provenance"), lambda value: isinstance(value, dict))
-        check_fields("the file", facts, parts)
+        check_fields("the file", facts, dict.fromkeys(("simulation", "provenance"), PART))
         check_fields("simulation", facts["simulation"], NAMED)
-        check_fields("provenance", facts["provenance"], MADE | {"code": is_text})
+        check_fields("provenance", facts["provenance"], SIMULATED)
     except Unfit as error:
         raise damaged(run.path / CONFIG, str(error)) from None
     return facts
@@ -299,6 +312,30 @@ def described(facts: Mapping[str, Any]) -> Simulation | None:
     except (InputError, LookupError, TypeError, AttributeError):
         return None
     return one if json.loads(json.dumps(one.canonical())) == facts else None
+
+
+def _check_tables(run: store.Folder, kind: str) -> None:
+    """Raise InputError unless a simulation has just the tables of its kind, each with its columns."""
+    tables = {f"{name}.parquet": columns for name, columns in SIMULATIONS[kind].tables.items()}
+    if odd := sorted(run.files.keys() ^ {CONFIG, *tables}):
+        what = (
+            f"{'names' if odd[0] in run.files else 'does not name'} {odd[0]}, and the tables of {kind} are "
+        )
+        raise damaged(run.path / store.MANIFEST, what + ", ".join(sorted(tables)))
+    for file, columns in tables.items():
+        _checked(run, file, columns)
+
+
+def _checked(run: store.Folder, file: str, columns: Mapping[str, Column]) -> pd.DataFrame:
+    """The rows of a table of a simulation.
+
+    Raises:
+        InputError: It is damaged, or has other columns.
+    """
+    try:
+        return checked_frame(run.read(file), columns)
+    except Unfit as error:
+        raise damaged(run.path / file, str(error)) from None
 
 
 def row(run: store.Folder) -> dict[str, object]:
@@ -338,4 +375,5 @@ def row(run: store.Folder) -> dict[str, object]:
     if made["code"] != digest(one.kind):
         note = "changed since it was made: code of the simulation; delete it to make it again"
         return found | {"status": "stale", "note": note}
+    _check_tables(run, one.kind)
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.runs import catalogue, store
+from lib.runs import catalogue, provenance, simulations, store
 from lib.training.recipe import Training
 
 WORD = "stale: "  # how the lines on stderr begin
@@ -65,6 +65,14 @@ def named(stale: Mapping[str, Iterable[Training]]) -> dict[str, list[str]]:
     return {kind: [training.name for training in trainings] for kind, trainings in stale.items()}
 
 
+def so_far() -> dict[str, list[str]]:
+    """Names of the stale runs among all that this process has read, by kind of result."""
+    found = named(of(provenance.so_far()))
+    read = provenance.simulations_so_far()
+    old = simulations.stale(one for one in read if isinstance(one, simulations.Simulation))
+    return found | ({"simulation": old} if old else {})
+
+
 def merged(found: Iterable[Mapping[str, Iterable[str]]]) -> dict[str, list[str]]:
     """Several results of `named` as one, each run once."""
     together: dict[str, dict[str, None]] = {}
@@ -94,11 +102,21 @@ def tell(kind: str, names: Collection[str]) -> None:
     _told.add(kind)
     first = ", ".join(list(names)[:MOST_NAMES])
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    were = "were" if kind == "simulation" and len(names) > 1 else "was"
     _log.warning(
-        "%s%s was made by other code than today's, which may give other numbers: %s%s; "
-        "`python -m lib runs` lists all, `python -m lib runs recheck` tells whether the numbers are the same",
-        WORD, described(kind, names), first, more,
+        "%s%s %s made by other code than today's, which may give other numbers: %s%s; "
+        "`python -m lib runs` lists all, %s",
+        WORD, described(kind, names), were, first, more, way_out([kind]),
     )  # fmt: skip
+
+
+def way_out(kinds: Iterable[str]) -> str:
+    """What to do about stale results of these kinds, in words that end a sentence."""
+    ways = {
+        False: "`python -m lib runs recheck` tells whether the numbers are the same",
+        True: "a simulation whose folder is deleted is made again",
+    }
+    return ", ".join(ways[one] for one in sorted({kind == "simulation" for kind in kinds}))
 
 
 def warn(read: Mapping[Training, Collection[str]]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -30,52 +29,58 @@ from lib.models.precision import single_precision_by_default
 from lib.runs import consistency, store
 from lib.runs import images as basis
 from lib.runs.columns import TABLE_BYTES, checked_frame, first_line, frame
-from lib.runs.fields import MADE, Check, check_fields, is_count, is_number, is_plain, is_text, said_shortly
+from lib.runs.fields import (
+    CODE,
+    IMAGES,
+    PART,
+    RESULT,
+    TRAINED,
+    Field,
+    check_fields,
+    is_count,
+    is_number,
+    is_plain,
+    is_text,
+    said_shortly,
+)
 from lib.training.recipe import Training
 from lib.training.recipe import described as recipe_described
 
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.parquet", "weights.safetensors"
+# what a manifest says of a table beside its settings and its provenance
+ENTRY = {"measurement": Field(is_text), "code": CODE, basis.FACT: IMAGES._replace(needed=False)}
 REQUIRED = {CONFIG, HISTORY, WEIGHTS}  # files that every manifest lists; the weights themselves may be absent
 MOST_BYTES = {CONFIG: 2**20, WEIGHTS: 2**29, store.MANIFEST: store.MANIFEST_BYTES}
 PICTURE_SIDE = 1024  # pixels
 
 # ---- config.json -------------------------------------------------------------------------------------------
 
-
-RESULT: dict[str, Check] = {
-    "status": lambda value: value in ("ok", "diverged"),
-    "clean_accuracy": lambda value: is_number(value, 0, 1),
-    "clean_n": is_count,
-    "validation_accuracy": lambda value: value is None or is_number(value, 0, 1),
-    "best_epoch": is_count,
-    "epochs_run": is_count,
-    "train_n": is_count,
-    "seconds": lambda value: is_number(value, 0),
-    "data": is_text,
-}
-NAMED: dict[str, Check] = {
-    "dataset": is_text,
-    "model": is_text,
-    "recipe": is_text,
-    "alpha": is_number,
-    "seed": lambda value: type(value) is int and value >= 0,
-    "settings": lambda value: isinstance(value, dict) and is_count(value.get("epochs")),
+NAMED: dict[str, Field] = {
+    "dataset": Field(is_text),
+    "model": Field(is_text),
+    "recipe": Field(is_text),
+    "alpha": Field(is_number),
+    "seed": Field(lambda value: type(value) is int and value >= 0),
+    "settings": Field(lambda value: isinstance(value, dict) and is_count(value.get("epochs"))),
 }
 
 
 def config(content: bytes) -> dict[str, dict[str, Any]]:
     """The facts of a config.json: "training", "result" and "provenance", each with the fields in use."""
     facts = parsed(content)
-    parts = dict.fromkeys(("training", "result", "provenance"), lambda value: isinstance(value, dict))
-    check_fields("the file", facts, parts)
+    check_fields("the file", facts, dict.fromkeys(("training", "result", "provenance"), PART))
+    # of an earlier recipe, fields that this library has no more; `described` holds it against today's
     check_fields(
-        "training", facts["training"], NAMED, lambda value: is_plain(value) or isinstance(value, dict | list)
+        "training",
+        facts["training"],
+        NAMED,
+        others=lambda value: is_plain(value) or isinstance(value, dict | list),
     )
     variant = facts["training"].get("variant", {"name": "plain"})
     if not isinstance(variant, dict) or not is_text(variant.get("name")):
         raise Unfit(f"is not what this library writes: training.variant is {said_shortly(variant)}")
     check_fields("result", facts["result"], RESULT)
-    check_fields("provenance", facts["provenance"], MADE | {"engine": is_text})
+    check_fields("provenance", facts["provenance"], TRAINED)
     return facts
 
 
@@ -316,18 +321,12 @@ def _check_entry(run: str, file: str, entry: Mapping[str, Any]) -> None:
     if facts.pop("optional", None) is not None or not is_text(facts.get("measurement")):
         raise wrong
     settings, made = facts.pop("settings", None), facts.pop("provenance", None)
-    if not re.fullmatch("[0-9a-f]{16}", str(facts.get(basis.FACT, "0" * 16))):
-        raise wrong
-    if (
-        not isinstance(settings, dict)
-        or not consistency.CODE(facts.get("code"))
-        or not all(map(is_plain, facts.values()))
-    ):
+    if not isinstance(settings, dict):
         raise wrong
     try:
         if file != measurements.file_name(facts["measurement"], settings):
             raise wrong
-        check_fields("provenance", made, MADE)
+        check_fields("its entry", facts, ENTRY, forms=True)
         consistency.check_made(made)
     except Unfit:
         raise wrong from None
