@@ -83,8 +83,8 @@ def levels_apart(ours: Tensor, theirs: Tensor) -> Tensor:
 class Recording(Draws):
     """Keeps what it drew, with what it was asked for."""
 
-    def __init__(self, seed: int, n: int) -> None:
-        super().__init__(seeded(seed), n, n, CPU)
+    def __init__(self, seed: int, n: int, size: int | None = None) -> None:
+        super().__init__(seeded(seed), n, size or n, CPU)
         self.kept = []
 
     def normal(self, *shape, dtype=torch.float64):
