@@ -38,6 +38,7 @@ DATASETS = {
 FINGERPRINTS = {
     "digits": {"train": "5f7f903e74e14b18", "test": "e73618857d1972bf"},
     "cifar10": {"train": "052221088df94349", "test": "126e432bc932f731"},
+    "tiny-imagenet": {"train": "b1797f8d0ba5000a", "test": "3cbcb6924e95052b"},
 }
 
 # How many images those splits have.
