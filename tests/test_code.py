@@ -520,6 +520,7 @@ ALL_ATTACKS = {
     )
     for model in MODELS
 }
+ALL_PHOTOGRAPHS = {f"imagenet_a {model}" for model in MODELS}
 ALL_INSIDE = {f"{table} {model}" for table in ("gradient", "dimensionality") for model in MODELS}
 # those of the companion papers
 ALL_PURIFICATION = {
@@ -534,6 +535,7 @@ ALL = (
     | ALL_CLASS_MEANS
     | ALL_CORRUPTION
     | ALL_ATTACKS
+    | ALL_PHOTOGRAPHS
     | ALL_INSIDE
     | ALL_PURIFICATION
     | ALL_CERTIFICATES

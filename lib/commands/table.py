@@ -42,6 +42,12 @@ def table(
     trainings = catalogue.trainings()
     if not trainings:
         raise InputError("no runs are cached; make one with: python -m lib train --dataset digits")
+    about = measurements.MEASUREMENTS[measurement].datasets
+    if about and not any(one.dataset in about for one in trainings):
+        raise InputError(
+            f"no cached network is of {' or '.join(about)}, of whose networks alone {measurement} is made; "
+            f"make one with: python -m lib train --dataset {about[0]}"
+        )
     rows, left = runs_.tables_at_hand(measurement, trainings)
     print(rows.to_csv(index=False) if csv else rows.to_string(max_rows=20), end="" if csv else "\n")
     for training in left:

@@ -89,6 +89,7 @@ class Measurement:
         columns: (summary of networks, this table over them) -> the summary with the columns that the table
             adds.
         shown: Data set -> the settings of the table that a summary is made of.
+        datasets: Data sets of whose networks it can be made; empty if of all.
     """
 
     function: Callable[..., pd.DataFrame]
@@ -98,3 +99,4 @@ class Measurement:
     sources: Callable[[Training, dict[str, object]], list[Training]] | None = None
     columns: Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame] | None = None
     shown: Callable[[str], dict[str, object]] = lambda dataset: {}
+    datasets: tuple[str, ...] = ()

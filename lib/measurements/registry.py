@@ -28,6 +28,7 @@ from lib.measurements.corruption import (
 )
 from lib.measurements.dimensionality import DIMENSIONALITY_TABLE, dimensionality
 from lib.measurements.gradient import GRADIENT_TABLE, gradient, with_gradients
+from lib.measurements.imagenet_a import IMAGENET_A_TABLE, imagenet_a
 from lib.measurements.jacobian import JACOBIAN_TABLE, jacobian, with_jacobian
 from lib.measurements.layers import with_dimensions
 from lib.measurements.logit_bias import LOGIT_BIAS_TABLE, logit_bias
@@ -112,6 +113,12 @@ MEASUREMENTS = {
         "first `limit` images",
         LOGIT_BIAS_TABLE,
         {"limit": 2000, "epsilon": 8 / 255, "steps": 20, "seed": 0},
+    ),
+    "imagenet_a": Measurement(
+        imagenet_a,
+        "right answers on ImageNet-A's photographs by class, over all logits and among the shared classes",
+        IMAGENET_A_TABLE,
+        datasets=("tiny-imagenet",),
     ),
     "jacobian": Measurement(
         jacobian,

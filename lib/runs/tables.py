@@ -145,12 +145,14 @@ def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def tables_at_hand(measurement: str, trainings: Iterable[Training]) -> tuple[pd.DataFrame, list[Training]]:
-    """Like `table`, without training anything again.
+    """Like `table`, without training anything again, for the networks of which the measurement can be made.
 
     Returns:
         The table, and the trainings that are neither measured nor have their weights here.
     """
     file = measurements.file_name(measurement, {})
+    about = measurements.MEASUREMENTS[measurement].datasets
+    trainings = [one for one in trainings if not about or one.dataset in about]
     here: list[Training] = []
     left: list[Training] = []
     for training in trainings:
