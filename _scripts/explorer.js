@@ -57,7 +57,7 @@
     return [keys.concat(lines), form];
   }
 
-  // A line an α through the layers, all but one of them faint; of a change of the images only that one.
+  // One line per α through the layers, all but one of them faint; of a change of the images only that one.
   function byLayer(here, lines, title, label) {
     const traces = [];
     for (const [change, rows] of Object.entries(lines)) {

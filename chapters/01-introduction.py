@@ -71,7 +71,7 @@ figures.show(
     figures.scale_of_selectivity(summary),
     name="fig-question",
     read=here.read("selectivity"),
-    alt=f"""A horizontal scale of mean class selectivity with one dot a network. The lowest, at {by_alpha.min():.2f}, has α = {prose.number(by_alpha.idxmin(), "g")}; the
+    alt=f"""A horizontal scale of mean class selectivity with one dot per network. The lowest, at {by_alpha.min():.2f}, has α = {prose.number(by_alpha.idxmin(), "g")}; the
     highest, at {by_alpha.max():.2f}, has α = {prose.number(by_alpha.idxmax(), "g")}. Words at the low end say robust to corruptions, at the high end robust to attacks.""",
     caption=f"""The scale on which the paper places its networks, with ours on it: {len(summary)} networks ({here.setting}), trained on {prose.machines(summary)}. α
     scales the selectivity term of the loss: negative values lower selectivity, 0 is plain cross-entropy, positive values raise it.""",

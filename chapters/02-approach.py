@@ -125,7 +125,7 @@ figures.show(
     figures.selectivity_by_layer(units),
     read=here.read("selectivity"),
     name="fig-layers",
-    alt=f"""Two panels, mean selectivity against layer, one line an α; left all units, right live units. From the lowest to the highest α the live
+    alt=f"""Two panels, mean selectivity against layer, one line per α; left all units, right live units. From the lowest to the highest α the live
     units rise most, by {spread.max():.2f}, in layer {spread.idxmax()}, and least, by {spread.min():.2f}, in layer {spread.idxmin()}.""",
     caption=f"""Mean selectivity of each ReLU layer, by α; {here.setting}, mean over seeds. First panel: all units, dead ones counting as 0. Second: live units alone; a layer
     without a live unit has no point.""",
@@ -148,7 +148,7 @@ figures.show(
     read=here.read("selectivity"),
     name="fig-dead",
     alt=f"""Share of dead units against α: {percent.iloc[0]:.1f} percent at α = {percent.index[0]:g}, at most {percent.max():.1f} percent, at α = {percent.idxmax():g}.""",
-    caption=f"Units that no image of the test set makes fire, in percent of all units of the network, against α; {here.setting}, a point a network.",
+    caption=f"Units that no image of the test set makes fire, in percent of all units of the network, against α; {here.setting}, one point per network.",
 )
 glue("dead-low", f"{percent.iloc[0]:.1f} %", display=False)
 glue("dead-high", f"{percent.iloc[-1]:.1f} %", display=False)
@@ -167,7 +167,7 @@ figures.show(
     figures.accuracy_and_selectivity(summary),
     read=here.read("selectivity"),
     name="fig-accuracy",
-    alt=f"""Clean test accuracy against mean selectivity, one dot a network: {accuracy.iloc[0]:.1f} percent at the lowest α, {accuracy.iloc[-1]:.1f} at the highest,
+    alt=f"""Clean test accuracy against mean selectivity, one dot per network: {accuracy.iloc[0]:.1f} percent at the lowest α, {accuracy.iloc[-1]:.1f} at the highest,
     the best {accuracy.max():.1f} at α = {accuracy.idxmax():g}.""",
     caption=f"Clean accuracy on the whole test set against mean selectivity; {here.setting}, {len(summary)} networks, a point each, coloured by α.",
 )

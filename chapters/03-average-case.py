@@ -100,9 +100,9 @@ figures.show(
     figures.accuracy_by_corruption(rows),
     read=here.read("corruption"),
     name="fig-by-corruption",
-    alt=f"""{rows.corruption.nunique() - 1} panels, one for each corruption: accuracy against severity, a line an α. Over all networks, the easiest
+    alt=f"""{rows.corruption.nunique() - 1} panels, one for each corruption: accuracy against severity, one line per α. Over all networks, the easiest
     is {per_type.idxmax().replace("_", " ")} with {per_type.max():.0f} percent, the hardest {per_type.idxmin().replace("_", " ")} with {per_type.min():.0f}.""",
-    caption=f"""Accuracy against severity, a panel a corruption, a line an α: means over seeds; {networks}. The paper shows this for
+    caption=f"""Accuracy against severity, one panel per corruption, one line per α: means over seeds; {networks}. The paper shows this for
     ResNet18 in its figure 1a (recalled).""",
 )
 
@@ -151,9 +151,9 @@ figures.show(
     figures.corrupted_and_clean(summary),
     read=here.read("corruption"),
     name="fig-corrupted-clean",
-    alt=f"""Accuracy on corrupted against accuracy on clean images, a dot a network, coloured by α. The rank correlation of the two is
+    alt=f"""Accuracy on corrupted against accuracy on clean images, one dot per network, coloured by α. The rank correlation of the two is
     {summary.subset_accuracy.corr(summary.corrupted_accuracy, method="spearman"):.2f}.""",
-    caption=f"Accuracy on corrupted against clean images, a point a network; {networks}.",
+    caption=f"Accuracy on corrupted against clean images, one point per network; {networks}.",
 )
 
 # %% [markdown]
@@ -167,7 +167,7 @@ figures.show(
     figures.change_by_corruption(changes),
     read=here.read("corruption"),
     name="fig-changes",
-    alt=f"""A table of changes of accuracy against α = {middle:g}, a row a corruption, a column an α. At the lowest α, {changes.columns[0]:g},
+    alt=f"""A table of changes of accuracy against α = {middle:g}, one row per corruption, one column per α. At the lowest α, {changes.columns[0]:g},
     {(lowest > 0).sum()} of {len(lowest)} corruptions gain; the most is {lowest.max():+.1f} points ({lowest.idxmax().replace("_", " ")}), the least
     {lowest.min():+.1f} ({lowest.idxmin().replace("_", " ")}).""",
     caption=f"""Accuracy minus that at α = {prose.number(middle, "g")}, in points, means over severities and seeds; first row: clean images. {networks}. Colours

@@ -123,7 +123,7 @@ figures.show(
     ),
     read=here.read("attack", "transfer", "autoattack"),
     name="fig-strength",
-    alt=f"""Accuracy against the strength of two attacks, a line an α; all fall. Under FGSM with ε = {at.fgsm:.3g}: {percent.fgsm_accuracy[low]:.1f} percent at
+    alt=f"""Accuracy against the strength of two attacks, one line per α; all fall. Under FGSM with ε = {at.fgsm:.3g}: {percent.fgsm_accuracy[low]:.1f} percent at
     α = {low:g}, {percent.fgsm_accuracy[middle]:.1f} at {middle:g}, {percent.fgsm_accuracy[high]:.1f} at {high:g}. After {at.steps} steps of PGD:
     {percent.pgd_accuracy[low]:.1f}, {percent.pgd_accuracy[middle]:.1f} and {percent.pgd_accuracy[high]:.1f}.{" A third panel holds the paper's FGSM numbers." if others is not None else ""}""",
     caption=f"""Accuracy under FGSM against ε, and under PGD against the number of steps: means over seeds; {networks}; bands from the
@@ -244,10 +244,10 @@ figures.show(
     figures.survival(summary, shown, doubtful),
     read=here.read("attack", "transfer", "autoattack"),
     name="fig-survival",
-    alt=f"""Accuracy under several attacks of radius {255 * at.ball:g}/255 against α, a panel an attack; raw, and over clean accuracy. On the margin:
+    alt=f"""Accuracy under several attacks of radius {255 * at.ball:g}/255 against α, one panel per attack; raw, and over clean accuracy. On the margin:
     {percent.ball_margin[low]:.1f} percent at α = {low:g}, {percent.ball_margin[middle]:.1f} at {middle:g}, {percent.ball_margin[high]:.1f} at {high:g}.
     {hollow} networks are hollow in some panel.""",
-    caption=f"""Accuracy under attacks of radius {255 * at.ball:g}/255 that differ in the loss they follow, a panel an attack: raw, with accuracy on the same images unattacked as strokes, and over it.
+    caption=f"""Accuracy under attacks of radius {255 * at.ball:g}/255 that differ in the loss they follow, one panel per attack: raw, with accuracy on the same images unattacked as strokes, and over it.
     {networks}, a point each, lines through the means over seeds{f"; AutoAttack on {int(summary.autoattack_accuracy.notna().sum())} of them and the first {images_autoattack:,}" if images_autoattack else ""}. Hollow: a check below says that this attack may
     have failed on this network.""",
 )
@@ -305,9 +305,9 @@ figures.show(
     figures.average_and_worst(both, "ball_worst", frozenset(both.alpha[both.ball_worst_doubtful])),
     read=here.read("attack", "transfer", "autoattack", "corruption"),
     name="fig-average-worst",
-    alt=f"""Accuracy under attack against accuracy on corrupted images, a point an α, {len(pairs)} in all: {"; ".join(f"{100 * pair.ball_worst:.1f} and {100 * pair.corrupted_accuracy:.1f} percent at α = {prose.number(alpha, 'g')}" for alpha, pair in pairs.iterrows())}.""",
+    alt=f"""Accuracy under attack against accuracy on corrupted images, one point per α, {len(pairs)} in all: {"; ".join(f"{100 * pair.ball_worst:.1f} and {100 * pair.corrupted_accuracy:.1f} percent at α = {prose.number(alpha, 'g')}" for alpha, pair in pairs.iterrows())}.""",
     caption=f"""Accuracy under the strongest of the three attacks of radius {255 * at.ball:g}/255, on the first {images:,} test images, against mean accuracy on corrupted
-    images, the first {tested}; a point an α: mean over seeds, and 95 % t intervals from {papers.LEAST_SEEDS} seeds on; {len(summary)} networks ({here.setting}). Hollow: on one of
+    images, the first {tested}; one point per α: mean over seeds, and 95 % t intervals from {papers.LEAST_SEEDS} seeds on; {len(summary)} networks ({here.setting}). Hollow: on one of
     the networks there all three attacks are flagged.""",
 )
 

@@ -100,7 +100,7 @@ figures.show(
     ),
     read=here.read("gradient"),
     name="fig-gradients",
-    alt=f"""Two panels against the layer, a line an α. Left, the variability of gradients over images; mean over layers {means.cv_samples[low]:.2f} at α = {low:g},
+    alt=f"""Two panels against the layer, one line per α. Left, the variability of gradients over images; mean over layers {means.cv_samples[low]:.2f} at α = {low:g},
     {means.cv_samples[middle]:.2f} at {middle:g}, {means.cv_samples[high]:.2f} at {high:g}. Right, over units: {means.cv_units[low]:.2f},
     {means.cv_units[middle]:.2f} and {means.cv_units[high]:.2f}.""",
     caption=f"""Coefficient of variation of the length of the input-unit gradient, over images (mean of the layer's live units) and over units, layer by layer:
@@ -138,7 +138,7 @@ figures.show(
     ),
     read=here.read("gradient"),
     name="fig-gradients-apart",
-    alt=f"""Three panels against the layer, logarithmic, a line an α: the mean length of the gradient, its deviation over images and its deviation over units. Mean over
+    alt=f"""Three panels against the layer, logarithmic, one line per α: the mean length of the gradient, its deviation over images and its deviation over units. Mean over
     layers of the mean: {apart.mu[low]:.3g} at α = {low:g}, {apart.mu[middle]:.3g} at {middle:g}, {apart.mu[high]:.3g} at {high:g}.""",
     caption=f"""Numerators and denominators of the coefficients: mean over live units of μ, of the deviation over images, and the deviation of the μ over units; means
     over seeds; {networks}; bands from the lowest seed to the highest. The paper shows them in its appendix (recalled; which figures, weakly).""",
@@ -161,7 +161,7 @@ figures.show(
     figures.by_layer(joined.assign(percent=100 * joined.share), {"cv_firing": "CV$_u$, images on which it fires", "percent": "images on which a unit fires"}, labels=("coefficient of variation", "%")),
     read=here.read("gradient"),
     name="fig-gradients-firing",
-    alt=f"""Two panels against the layer, a line an α. Left, the variability over those images on which a unit fires; mean over layers {means.cv_firing[low]:.2f} at
+    alt=f"""Two panels against the layer, one line per α. Left, the variability over those images on which a unit fires; mean over layers {means.cv_firing[low]:.2f} at
     α = {low:g}, {means.cv_firing[middle]:.2f} at {middle:g}, {means.cv_firing[high]:.2f} at {high:g}. Right, the share of images on which a live unit fires:
     {shares[low]:.0f}, {shares[middle]:.0f} and {shares[high]:.0f} percent.""",
     caption=f"""First panel: coefficient of variation over those images on which the unit fires, two at least, mean of the layer's units. Second: share of the images on which a

@@ -103,7 +103,7 @@ figures.show(
     figures.dimensions_by_layer(clean, changes, "per_unit_95", label=label, scale=100, early=early),
     read=here.read("dimensionality"),
     name="fig-dimensions",
-    alt=f"""Three panels against the layer, a line an α. In the early layers, clean activations take {means.dimension_clean[low]:.0f} percent of the units at
+    alt=f"""Three panels against the layer, one line per α. In the early layers, clean activations take {means.dimension_clean[low]:.0f} percent of the units at
     α = {low:g}, {means.dimension_clean[middle]:.0f} at {middle:g}, {means.dimension_clean[high]:.0f} at {high:g}; the change by corruptions
     {means.dimension_corruption[low]:.0f}, {means.dimension_corruption[middle]:.0f} and {means.dimension_corruption[high]:.0f}; the change by PGD
     {means.dimension_attack[low]:.0f}, {means.dimension_attack[middle]:.0f} and {means.dimension_attack[high]:.0f}.""",
@@ -140,9 +140,9 @@ figures.show(
     figures.change_and_change(changes[changes.change != NONE], "per_unit_95", label="% of units", scale=100),
     read=here.read("dimensionality"),
     name="fig-changes-both",
-    alt=f"""Dimensionality of the change by PGD against that of the change by corruptions, a point a layer and α, with the diagonal. Of the early layers of all networks
+    alt=f"""Dimensionality of the change by PGD against that of the change by corruptions, one point per layer and α, with the diagonal. Of the early layers of all networks
     {share[True]:.0f} percent lie above it, of the late ones {share[False]:.0f} percent.""",
-    caption=f"""Dimensionality of the change by PGD against that of the change by corruptions, a point a layer: means over seeds, early layers filled, late ones hollow; the
+    caption=f"""Dimensionality of the change by PGD against that of the change by corruptions, one point per layer: means over seeds, early layers filled, late ones hollow; the
     line is where both are alike. {networks}, the first {images:,} test images. This view is ours.""",
 )
 
@@ -191,7 +191,7 @@ figures.show(
     figures.dimensions_by_layer(changes[changes.change == NONE], changes, "twonn", label="intrinsic dimension (TwoNN)", early=early),
     read=here.read("dimensionality"),
     name="fig-twonn",
-    alt=f"""Three panels of intrinsic dimension against the layer, a line an α. In the early layers, clean activations have {twonn.twonn_clean[low]:.1f} dimensions at
+    alt=f"""Three panels of intrinsic dimension against the layer, one line per α. In the early layers, clean activations have {twonn.twonn_clean[low]:.1f} dimensions at
     α = {low:g}, {twonn.twonn_clean[middle]:.1f} at {middle:g}, {twonn.twonn_clean[high]:.1f} at {high:g}; the change by corruptions
     {twonn.twonn_corruption[low]:.1f}, {twonn.twonn_corruption[middle]:.1f} and {twonn.twonn_corruption[high]:.1f}; the change by PGD
     {twonn.twonn_attack[low]:.1f}, {twonn.twonn_attack[middle]:.1f} and {twonn.twonn_attack[high]:.1f}.""",

@@ -71,9 +71,9 @@ figures.show(
     figures.explorer(shown),
     read=here.read("selectivity", "corruption", "attack", "transfer", "autoattack", "dimensionality"),
     name="fig-explorer",
-    alt=f"""Three panels: three accuracies against α, selectivity by layer and dimensionality by layer, a line an α. At the lowest α, {means.index[0]:g}, and at the
+    alt=f"""Three panels: three accuracies against α, selectivity by layer and dimensionality by layer, one line per α. At the lowest α, {means.index[0]:g}, and at the
     highest, {means.index[-1]:g}: {told}.{unmeasured}""",
-    caption=f"""What the slider shows, for all α at once: accuracy on clean images, on corrupted ones and under the strongest of three attacks (a point a network, lines
+    caption=f"""What the slider shows, for all α at once: accuracy on clean images, on corrupted ones and under the strongest of three attacks (one point per network, lines
     through means; hollow: checks say that all three attacks may have failed on this network); selectivity and dimensionality of each ReLU layer (means over seeds). {networks}, {count["corrupted"]} of them tested on corrupted images,
     {count["attacked"]} attacked, {count["dimension"]} measured for dimensionality.""",
 )

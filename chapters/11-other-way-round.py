@@ -125,7 +125,7 @@ figures.show(
     figures.selectivity_by_layer(alike[alike.variant.isin(ladder.index)], by="variant"),
     read=here.read("selectivity", of=[one for one in here.trainings if one.variant in ladder.index and one.seed in here.pgd_seeds]),
     name="fig-pgd-layers",
-    alt=f"""Two panels, mean selectivity against layer, one line a strength of PGD training, from nearly black (plain) over pink to purple; left all units,
+    alt=f"""Two panels, mean selectivity against layer, one line per strength of PGD training, from nearly black (plain) over pink to purple; left all units,
     right live units. Against plain training, the live units of {variant(strongest).label}: {attacked}.""",
     caption=f"""Mean selectivity of each ReLU layer by strength of PGD training; {here.setting}, {count} networks, mean over seeds. First panel: all units, dead ones
     counting as 0. Second: live units alone; a layer without a live unit has no point.""",

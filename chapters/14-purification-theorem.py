@@ -99,7 +99,7 @@ figures.show(
     alt=f"""Two heat maps of {coefficients.neuron.nunique()} neurons against {d} atoms. After clean training most rows have one sign nearly everywhere, a floor under all atoms; after
     adversarial training that floor is gone: the mixture falls from {means.mixture_clean:.2f} to {means.mixture_adversarial:.2f}.""",
     caption=f"""The first neurons of seed {first} in the atoms of the dictionary, each coefficient times its atom's vote, over the neuron's largest; {setting}. A row of one colour is a dense
-    mixture, a single dark cell a pure feature.""",
+    mixture, a pure feature is a single dark cell.""",
 )
 
 # %% tags=["hide-input"]
@@ -109,7 +109,7 @@ figures.show(
     alt=f"""Dense mixture and energy of the strongest atom at the start, after clean training, after the control and after adversarial training. The mixture: {means.mixture_start:.2f},
     {means.mixture_clean:.2f}, {means.mixture_control:.2f}, {means.mixture_adversarial:.2f}. The atom: {means.top_atom_start:.2f}, {means.top_atom_clean:.2f}, {means.top_atom_control:.2f},
     {means.top_atom_adversarial:.2f}.""",
-    caption=f"""Means over live neurons, a point a seed, lines join what belongs to one; {setting}. At the start, weights are random: that is the null. The control went on with clean
+    caption=f"""Means over live neurons, one point per seed, lines join what belongs to one; {setting}. At the start, weights are random: that is the null. The control went on with clean
     training.""",
 )
 
@@ -185,7 +185,7 @@ figures.show(
     name="fig-purification-sizes",
     alt=f"""Four quantities against d, for d = {", ".join(f"{size:g}" for size in sorted(sizes.d.unique()))}: relative change {", ".join(f"{value:.2f}" for value in sizes.groupby("d").relative_change.mean())},
     and θ, accuracy under PGD of the network and of the kernel, after adversarial training.""",
-    caption=f"""Against d (ours: FP-X5), {len(sizes)} seeds in all, two neurons a coordinate, τ = {sizes.tau.iloc[0]:g}, thresholds that follow the norm. The theorem is about d without end: what it says should be more
+    caption=f"""Against d (ours: FP-X5), {len(sizes)} seeds in all, two neurons per coordinate, τ = {sizes.tau.iloc[0]:g}, thresholds that follow the norm. The theorem is about d without end: what it says should be more
     nearly so to the right.""",
 )
 

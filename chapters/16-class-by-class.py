@@ -152,7 +152,7 @@ rows = classes.by_class(pictured)
 if len(rows):
     curves = dict(classes.temperature_curve(rows))
     lines = {name: float(rows[rows.attack == attack].accuracy.mean()) for name, attack in (("PGD", "pgd"), ("margin PGD", "margin"), ("FGSM", "fgsm"))}
-    floor = classes.standing(here)
+    floor = classes.surviving(here)
     lines |= {"AutoAttack": float(floor[floor.variant == way].accuracy.mean())} if len(floor) and (floor.variant == way).any() else {}
     cosines = {form: pictured[pictured.attack == attack].groupby("inverse_temperature").cosine.mean() for form, attack in (("safe", "t-pgd"), ("plain", "t-pgd-plain"))}
     cold, stuck = curves["safe"].columns[-1], pictured[pictured.attack == "t-pgd-plain"].groupby("inverse_temperature").zero_gradient.mean()
@@ -193,7 +193,7 @@ if parts:
         name="fig-class-gain",
         alt=f"""Three panels, gain of Temperature-PGD over PGD against the accuracy of a class. The weaker half gains more by {leaning["points"]:+.1f} points, {leaning["share"]:+.1f}
         percent of what survived, and {leaning["margin"]:+.2f} logits.""",
-        caption=f"""What Temperature-PGD (1/T = {logits.STRONG:g}, safe form) gains over PGD, a point a class and network, {len(parts)} networks. McNemar's test of both on the same images, p:
+        caption=f"""What Temperature-PGD (1/T = {logits.STRONG:g}, safe form) gains over PGD, one point per class and network, {len(parts)} networks. McNemar's test of both on the same images, p:
         {tests}.""",
         read=here.read("logits", of=classes.networks_in(pictured, here)),
     )
@@ -240,7 +240,7 @@ if points:
     figures.show(
         figures.worst_and_mean(pd.DataFrame(points)),
         name="fig-worst-class",
-        alt="Accuracy of the worst class against the mean over classes, a point a network and change, with and without class weights and a logit bias.",
+        alt="Accuracy of the worst class against the mean over classes, one point per network and change, with and without class weights and a logit bias.",
         caption=f"""Accuracy of the worst class against the mean over classes, {len(points)} networks and changes. Class weights under Temperature-PGD, the bias under margin PGD.""",
         read=here.read("logits", "logit_bias", of=classes.networks_in(found.images, here)),
     )
@@ -265,7 +265,7 @@ figures.show(
     {", ".join(f"{prose.number(means.class_variance[a], '.0f')}" for a in (means.index[0], middle, means.index[-1]))}; correlation with accuracy on corrupted images
     {", ".join(f"{prose.number(means.with_corrupted[a], '.2f')}" for a in (means.index[0], middle, means.index[-1]))}.""",
     caption=f"""Classes of networks over α at the radius at which PGD leaves {level:g} % on average, interpolated between radii: class-wise variance, and rank correlations over classes with accuracy on
-    corrupted images and with class support; a point a network, {len(summary)} networks, intervals 95 %, t, over seeds; {here.setting}.""",
+    corrupted images and with class support; one point per network, {len(summary)} networks, intervals 95 %, t, over seeds; {here.setting}.""",
     read=here.read("attack", "corruption", "selectivity"),
 )
 glue("level", f"{level:g}", display=False)

@@ -99,7 +99,7 @@ if len(proofs):
         figures.accuracy_by_radius(rows),
         name="fig-certified",
         read=here.read("certificate"),
-        alt=f"""Accuracy against the radius, falling, one colour a way of training; certified solid, under PGD dashed and never below it.
+        alt=f"""Accuracy against the radius, falling, one colour per way of training; certified solid, under PGD dashed and never below it.
         Certified at the radius asked about, in percent: {said}.""",
         caption=f"""Certified accuracy by interval bounds (solid, all test images), accuracy under PGD with five starts (dashed, the first thousand), and between
         them the images of which neither is known (shaded); {here.setting}, {len(summary)} networks, means over seeds. Radius 0 is clean accuracy.""",
@@ -157,7 +157,7 @@ if len(rows):
         figures.half_widths(rows, panels),
         name="fig-half-widths",
         read=here.read("half_width"),
-        alt="""Four panels, one colour a way of training: half the width of interval bounds, SingleProp's half-width, the distance of the image from the middle,
+        alt="""Four panels, one colour per way of training: half the width of interval bounds, SingleProp's half-width, the distance of the image from the middle,
         and the share of unstable units, each a mean over the units of a layer.""",
         caption=f"""Means over units, places and images, {'along training' if len(seen) else 'after training'}; {here.setting}. Interval bounds are true, SingleProp's
         half-width is an estimate around the image. The radius is that of the table, 2/255.""",
@@ -179,7 +179,7 @@ if len(proofs):
         figures.four_accuracies(full[full.alpha == 0], {one: title for one, title in kinds.items() if one in full}),
         name="fig-four",
         read=here.read("certificate", "corruption"),
-        alt="""One panel for each kind of accuracy, clean, corrupted, under PGD and certified, with one dot a network, coloured by its way of training.""",
+        alt="""One panel for each kind of accuracy, clean, corrupted, under PGD and certified, with one dot per network, coloured by its way of training.""",
         caption=f"""Accuracy on clean images, on corrupted ones where that was measured, under PGD and certified at the radius asked about; {here.setting},
         {len(full)} networks, a dot each. For this figure alone no claim is decided.""",
     )

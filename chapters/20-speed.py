@@ -58,7 +58,7 @@ figures.show(
     figures.ratios(others),
     name="fig-ratios",
     source=source,
-    alt="Time of the peer over time of ours, a row a benchmark: "
+    alt="Time of the peer over time of ours, one row per benchmark: "
     + "; ".join(f"{one.name} {one.ratio:.2g}, target {one.target}" for one in others.itertuples())
     + ".",
     caption=f"Time of the peer over time of ours: median (dot, hollow where it misses the target) and range of {others.repeats.min()} to {others.repeats.max()} pairs; the vertical stroke is the target.",
@@ -90,7 +90,7 @@ figures.show(
     figures.ratios(types.assign(name=types.name.str.removeprefix("corruption: ").str.replace("_", " ")).sort_values("ratio")),
     name="fig-corruption-ratios",
     source=source,
-    alt=f"""Time of image by image over time of ours, a row a corruption, from {types.ratio.min():.2g} for the least to {types.ratio.max():.2g} for the most; geometric
+    alt=f"""Time of image by image over time of ours, one row per corruption, from {types.ratio.min():.2g} for the least to {types.ratio.max():.2g} for the most; geometric
     mean {scipy.stats.gmean(types.ratio):.1f}.""",
     caption=f"Time of the corruptions image by image over time of ours: median (dot, hollow where it misses the target) and range of {types.repeats.min()} pairs; the vertical stroke is the target.",
 )
@@ -108,7 +108,7 @@ batch = RECIPES["fast"]["resnet20"].batch
 cost = pd.DataFrame(
     {
         "device": steps.device,
-        "images a second": [f"{1000 * batch / ours:,.0f}" for ours in steps.ours],
+        "images per second": [f"{1000 * batch / ours:,.0f}" for ours in steps.ours],
         "one network": [f"{epochs * images / (1000 * batch / ours) / 3600:.1f} hours" for ours in steps.ours],
         "the whole study": [f"{networks * epochs * images / (1000 * batch / ours) / 86400:.1f} days" for ours in steps.ours],
     }

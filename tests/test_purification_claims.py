@@ -75,7 +75,7 @@ def test_every_claim_says_how_it_is_decided_and_when_that_was_written():
     assert first_round.decide(papers.claim("FP-9"), rows(HOLDS)).verdict == "not tested"
 
 
-# ---- image networks: from tables with one row a filter, a rank, a dictionary, a network ------------------------
+# ---- image networks: from tables with one row per filter, a rank, a dictionary, a network ------------------------
 
 
 def image_tables(holds: bool, seeds: int = 4) -> list[pd.DataFrame]:

@@ -22,7 +22,7 @@ from lib.training.step import Session
 from lib.training.variants import Robust, robust_name, variant
 
 ENGINE = Engine("cpu", low_precision=False, compiled=False)
-ROWS = 320  # training images: two steps an epoch
+ROWS = 320  # training images: two steps per epoch
 METHODS = ("ibp", "singleprop-zero", "singleprop-fastlin", "adversarial")
 
 

@@ -381,7 +381,7 @@ def test_tables_that_do_not_fit_are_refused():
     summary = networks()
     with pytest.raises(InputError, match="of equal length, these were trained 8 and 16 epochs"):
         decide("LM-2", summary.assign(epochs=np.where(summary.seed == 3, 8, 16)))
-    with pytest.raises(InputError, match="one row a network, seed 3 with α = −2 has two"):
+    with pytest.raises(InputError, match="one row per network, seed 3 with α = −2 has two"):
         decide("LM-3", pd.concat([summary, summary.iloc[:1]]))
     with pytest.raises(InputError, match="LM-4 counts 19 corruptions, the summary has 18"):
         decide("LM-4", summary.drop(columns=SINGLE[0]))

@@ -77,8 +77,8 @@ def test_a_stricter_level_decides_less():
 @pytest.mark.parametrize(
     ("values", "delta", "level", "message"),
     [
-        ([1.0, float("inf"), 2.0], 0.5, 0.05, "need a finite number a seed, got inf"),
-        ([[1.0, 2.0]], 0.5, 0.05, r"need one number a seed, got a table of shape \(1, 2\)"),
+        ([1.0, float("inf"), 2.0], 0.5, 0.05, "need one finite number per seed, got inf"),
+        ([[1.0, 2.0]], 0.5, 0.05, r"need one number per seed, got a table of shape \(1, 2\)"),
         ([1.0, 2.0, 3.0], 0.0, 0.05, "delta must be a positive number, or None .* got 0.0"),
         ([1.0, 2.0, 3.0], -0.5, 0.05, "got -0.5"),
         ([1.0, 2.0, 3.0], NAN, 0.05, "got nan"),

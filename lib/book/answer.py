@@ -36,8 +36,8 @@ def marked(entry: Entry) -> str:
 
 
 def key_points(entries: Sequence[Entry]) -> str:
-    """What was found on the claims of a chapter, as a Markdown list: a claim an item, with its verdict and a
-    link to its figure.
+    """What was found on the claims of a chapter, as a Markdown list: one item per claim, with its verdict and
+    a link to its figure.
     """
     items = []
     for one in entries:
@@ -124,7 +124,8 @@ def opening(summary: pd.DataFrame) -> tuple[tuple[Line, ...], str, str]:
     hollow = summary.get("pgd_accuracy_doubtful")
     caption = (
         f"Clean accuracy on all test images; with corruptions on the first {sizes[0]}; on the first "
-        f"{sizes[1]} under PGD, in steps of {CURVES[at.curve].step_size:g}. A point a network, lines: means."
+        f"{sizes[1]} under PGD, in steps of {CURVES[at.curve].step_size:g}. One point per network, lines: "
+        "means."
         + (
             " Hollow: a check says that PGD may have failed there."
             if hollow is not None and hollow.any()

@@ -31,7 +31,7 @@ from lib.training.objective.worst import Worst
 from lib.training.recipe import LABELS, Training
 from lib.training.variants import Robust, robust_name, variant
 
-# linear bounds take seconds an image without a GPU: a table of their own, at one radius
+# linear bounds take seconds per image without a GPU: a table of their own, at one radius
 LINEAR = {"epsilons": [2 / 255], "limit": 50, "attacked": 50, "linear": 50}
 BENCH = ("certified-small", "certified-large")  # cases of the benchmark: a step of IBP over one of SingleProp
 TIMED = "benchmarks/results.json"

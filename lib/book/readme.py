@@ -99,7 +99,7 @@ def claims(entries: list[Entry], setting: str) -> str:
         for row in first
     ]
     return "\n".join([
-        picture(LEDGER, f"A row a claim and part, with mean and 95 % interval over seeds. {said}"),
+        picture(LEDGER, f"One row per claim and part, with mean and 95 % interval over seeds. {said}"),
         "",
         f"{found} The second round's [rules](lib/papers/rules-second-round.md) were written on "
         f"{rules().written}, before any of its networks; {rounds.seeds_at_hand()} are here. Each claim folds "

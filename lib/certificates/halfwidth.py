@@ -32,8 +32,8 @@ def _combine(layer: Combine, a: Spread, b: Spread) -> Spread:
 def propagate(reading: Reading, pixels: Tensor, epsilon: float | Tensor, rule: str) -> list[Spread]:
     """Activations and half-widths of the pixels and after each step. Gradients flow.
 
-    It takes two linear passes a layer, the second of which is that of one image before the first ReLU, since
-    the half-width of the pixels is that of all.
+    It takes two linear passes per layer, the second of which is that of one image before the first ReLU,
+    since the half-width of the pixels is that of all.
 
     Args:
         pixels: (n, c, h, w), not clipped when epsilon is added.

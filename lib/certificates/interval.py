@@ -68,7 +68,7 @@ def _relu(box: Box) -> Box:
 
 def boxes(reading: Reading, box: Box) -> list[Box]:
     """The box itself, and the smallest boxes that hold what each step puts out, in order, each step taken for
-    itself; three linear passes a layer, less one. Gradients flow.
+    itself; three linear passes per layer, less one. Gradients flow.
     """
     return reading.walk(box, _affine, _combine, _relu)
 

@@ -42,7 +42,7 @@ def _fault(picture: Image.Image, encoded: bytes, side: int) -> str | None:
 
 
 def decode_picture(encoded: bytes, side: int) -> np.ndarray:
-    """Decode a PNG, JPEG or WebP picture of a known size, grey or RGB, 8 bits a channel.
+    """Decode a PNG, JPEG or WebP picture of a known size, grey or RGB, 8 bits per channel.
 
     Returns:
         uint8 (3, side, side).

@@ -65,7 +65,7 @@ def certificate(
         limit: Number of images, the first of the split, for the clean images and interval bounds; 0 means all
             of them.
         attacked: The same for PGD, 20 steps of a quarter of the radius from five starts, and for SingleProp.
-        linear: The same for linear bounds, which take seconds an image: at most `attacked`, and none for 0.
+        linear: The same for linear bounds, which take seconds per image: at most `attacked`, and none for 0.
             Images that PGD breaks have no proof and are not bounded.
         rule: Of the linear bounds: "zero", "fastlin" or "crown".
         seed: Seed of PGD's starts.

@@ -27,9 +27,9 @@ from lib.models.activations import Network, still
 from lib.models.fuse import folded
 
 # Besides what tables of single images have: for the attacks of WHOLE, all logits as float16, image by image;
-# for the others the strongest wrong class, a byte an image, and how far its logit lies above the correct one,
-# as float16. What a row does not keep is empty. Norms are those of the rows of the last layer's weights, one
-# float32 a class.
+# for the others the strongest wrong class, one byte per image, and how far its logit lies above the correct
+# one, as float16. What a row does not keep is empty. Norms are those of the rows of the last layer's weights,
+# one float32 per class.
 LOGITS_TABLE = {
     "attack": TEXT,
     "inverse_temperature": FLOAT,

@@ -38,12 +38,14 @@ WRITTEN = (
 )
 ZERO = Check(
     "zero gradient",
-    "share of recognised images for which the attack's loss has no gradient at the image itself, in float32",
+    "share of correctly classified images for which the attack's loss has no gradient at the image "
+    "itself, in float32",
     0.01,
 )
 CERTAIN = Check(
     "float32 underflow",
-    "share of recognised images whose softmax is exactly 1: the right class no longer pulls on the gradient",
+    "share of correctly classified images whose softmax is exactly 1: the right class no longer pulls on "
+    "the gradient",
     0.01,
 )
 CONFIDENT = Check(
@@ -69,7 +71,7 @@ BLACK_BOX = Check(
 )
 AUTO = Check(
     "AutoAttack",
-    "share of recognised images that stand under the strongest PGD minus the share that stand under "
+    "share of correctly classified images that survive the strongest PGD minus the share that survive "
     "AutoAttack, of fewer images",
     0.1,
 )

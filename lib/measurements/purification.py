@@ -200,7 +200,7 @@ def perturbation(
         variant: Whose first filters are the network's dictionary; it is one of the sources.
 
     Returns:
-        One row a dictionary, with the columns dictionary ("purified" for the first filters of the network
+        One row per dictionary, with the columns dictionary ("purified" for the first filters of the network
         trained on perturbed images, "cosines", "patches" for principal components of image patches), atoms,
         images (coded ones), nonzero (mean share of coefficients that are not zero, at a fifth of the squared
         length unexplained) and nonzero_noise, unexplained (what is left on average), components_95 (principal
@@ -268,7 +268,7 @@ def alignment(network: nn.Module, images: Images, *, sources: Networks, variant:
     """Whether this network and the purified one have changed in the same direction since their parent.
 
     Returns:
-        One row a convolution, with the columns convolution, place, numbers (of the whole layer; the null of
+        One row per convolution, with the columns convolution, place, numbers (of the whole layer; the null of
         the cosine has a deviation of one over its root), cosine (of the two changes), first_direction
         (absolute cosine of their first singular directions among inputs) and inputs (in whose dimension that
         has its null).

@@ -173,7 +173,7 @@ MEASUREMENTS = {
         "right, right under PGD, or certified, for each image and radius: interval bounds on the first "
         "`limit` images, PGD on the first `attacked`, linear bounds on the first `linear`",
         CERTIFICATE_TABLE,
-        # linear bounds of cnn-small take some seconds an image and radius on a CPU core
+        # linear bounds of cnn-small take some seconds per image and radius on a CPU core
         {
             "epsilons": list(EPSILONS),
             "limit": 0,

@@ -39,7 +39,7 @@ def t_interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
     """Student's interval of the mean over seeds; for equal values, that value twice.
 
     Args:
-        values: (n,) one number a seed.
+        values: (n,) one number per seed.
         level: 0.05 for a 95 % interval.
 
     Returns:
@@ -57,7 +57,7 @@ def one_more(values: ArrayLike) -> tuple[float, float]:
     """Student's 95 % interval for the number of one more seed, wider than that of the mean.
 
     Args:
-        values: (n,) one number a seed.
+        values: (n,) one number per seed.
 
     Returns:
         Lower and upper end; NaN twice for fewer than three values.

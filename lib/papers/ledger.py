@@ -132,7 +132,7 @@ def _scaled(part: first_round.Part, factor: float) -> first_round.Part:
 
 
 def entries(second: Sequence[second_round.Verdict], first: Iterable[first_round.Verdict]) -> list[Entry]:
-    """The ledger: one entry a claim of the rule file, in its order.
+    """The ledger: one entry per claim of the rule file, in its order.
 
     Args:
         second: Result of `second_round.ledger`.

@@ -44,12 +44,12 @@ def summary(
     alignment: pd.DataFrame,
     networks: pd.DataFrame,
 ) -> pd.DataFrame:
-    """One row a seed of image networks, from tables with a column `network`, one of `NETWORKS`, in each; an
+    """One row per seed of image networks, from tables with a column `network`, one of `NETWORKS`, in each; an
     empty table gives NaN.
 
     Args:
         angles, low_rank, perturbation, alignment: Tables of the measurements (the first is `weight_angles`).
-        networks: One row a network, with mean_selectivity, corrupted_accuracy and dimension_clean.
+        networks: One row per network, with mean_selectivity, corrupted_accuracy and dimension_clean.
 
     Returns:
         A table with the column `seed` and, for each network NAME, `share_start_NAME` (filters with theta of

@@ -40,7 +40,7 @@ class Part:
 
     Attributes:
         verdict: "reproduced", "contradicted", "no effect", "undecided" or "not tested".
-        values: One number a seed that has all it needs.
+        values: One number per seed that has all it needs.
         estimate: Their mean, NaN without one.
         low: Lower end of the interval of the mean, NaN with too few seeds.
         high: Upper end.
@@ -97,7 +97,7 @@ class Verdict:
         return 0 < self.seeds < self.rule.whole
 
     @property
-    def standing(self) -> str:
+    def surviving(self) -> str:
         """The words "provisional: 3 of 5 seeds"; none for a verdict from all seeds."""
         return f"provisional: {self.seeds} of {self.rule.whole} seeds" if self.provisional else ""
 
@@ -208,8 +208,8 @@ def decide(
 
     Args:
         identifier: Id of the claim, such as "LM-3".
-        summary: One row a network of the sample over α, with the columns of `second_statistics.COLUMNS` that
-            are measured; rows of seeds that do not decide are left out. None if there is no network.
+        summary: One row per network of the sample over α, with the columns of `second_statistics.COLUMNS`
+            that are measured; rows of seeds that do not decide are left out. None if there is no network.
         variants: Such a table of networks trained in other ways, which LM-6 and LM-12 are about.
         right: For accuracies whose images are kept one by one, {column: {(seed, α): (images,) which are
             right}}: intervals over other images, too, stand beside the verdict.
@@ -238,7 +238,7 @@ def ledger(
 
 
 def together(verdicts: Iterable[Verdict]) -> pd.DataFrame:
-    """All claims asked together: one row a claim with id, verdict, p, and p corrected by Benjamini and
+    """All claims asked together: one row per claim with id, verdict, p, and p corrected by Benjamini and
     Hochberg (bh) and by Benjamini and Yekutieli (by), which asks nothing of the dependence between claims;
     NaN for a claim without a p, which is no test.
     """
@@ -247,7 +247,7 @@ def together(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     return found.assign(bh=benjamini_hochberg(found.p), by=benjamini_yekutieli(found.p))
 
 
-def standing(asked: pd.DataFrame, correction: str) -> int:
+def surviving(asked: pd.DataFrame, correction: str) -> int:
     """How many verdicts *reproduced* or *contradicted* are left when all claims are asked together.
 
     Args:

@@ -17,8 +17,8 @@ from lib.base.text import number
 from lib.papers.rules import rules
 from lib.papers.statistics import LEAST_SEEDS, fitted_change
 
-# What the columns of a summary are, one row a network; accuracies and shares from 0 to 1. Beside them it has
-# alpha, seed, variant and epochs.
+# What the columns of a summary are, one row per network; accuracies and shares from 0 to 1. Beside them it
+# has alpha, seed, variant and epochs.
 COLUMNS = {
     "mean_selectivity": "mean class selectivity on the clean test set",
     "clean_accuracy": "accuracy on the whole clean test set",
@@ -56,7 +56,7 @@ class Statistic:
     """The function of a part, and what it reads.
 
     Attributes:
-        function: From a summary to a Series with one number a seed.
+        function: From a summary to a Series with one number per seed.
         reads: Columns of the summary that it needs beside `mean_selectivity`.
         trend: Column of Page's test beside the verdict, and whether the paper has it rising with α; None
             where no order over α is claimed.
@@ -72,7 +72,7 @@ class Statistic:
 
 
 def wide(summary: pd.DataFrame, column: str, alphas: Iterable[float]) -> pd.DataFrame:
-    """One row a seed and one column an α, of the plain networks; NaN where one is missing.
+    """One row per seed and one column per α, of the plain networks; NaN where one is missing.
 
     Raises:
         InputError: If a network occurs twice, or networks were trained for different numbers of epochs.
@@ -84,7 +84,7 @@ def wide(summary: pd.DataFrame, column: str, alphas: Iterable[float]) -> pd.Data
     if len(twice):
         one = twice.iloc[0]
         raise InputError(
-            f"a summary has one row a network, seed {one.seed:g} with α = {number(one.alpha)} has two"
+            f"a summary has one row per network, seed {one.seed:g} with α = {number(one.alpha)} has two"
         )
     return rows.pivot(index="seed", columns="alpha", values=column).reindex(columns=[*alphas])
 

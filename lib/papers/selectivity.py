@@ -145,8 +145,8 @@ CLAIMS = (
         needs="transfer_accuracy",
         written=WRITTEN_ATTACKED,
         shown=("04-worst-case", "fig-transfer"),
-        caution="decided at one large radius, where networks without a defence recognise next to "
-        "nothing: some tenths of a point are a few images",
+        caution="decided at one large radius, where networks without a defence classify next to "
+        "nothing correctly: some tenths of a point are a few images",
     ),
     Claim(
         "LM-10",

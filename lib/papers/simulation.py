@@ -30,8 +30,8 @@ class Errors:
     """Shares of simulated ledgers without effect.
 
     Attributes:
-        parts: One row a part with claim, part, reproduced, contradicted, no_effect.
-        claims: One row a claim with claim and a column for each verdict.
+        parts: One row per part with claim, part, reproduced, contradicted, no_effect.
+        claims: One row per claim with claim and a column for each verdict.
         ledgers: Number of ledgers.
     """
 

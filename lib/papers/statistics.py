@@ -90,7 +90,7 @@ def verdict(values: Iterable[float], delta: float | None, *, level: float = LEVE
     """Verdict of one statistic, by the interval of its mean over seeds.
 
     Args:
-        values: One number a seed, positive if it speaks for the claim; NaN for a seed without one.
+        values: One number per seed, positive if it speaks for the claim; NaN for a seed without one.
         delta: Size below which an effect counts as none, in the unit of the values; None if there is no such
             size.
         level: 0.05 for 95 % intervals; smaller where a claim has several parts.
@@ -122,9 +122,9 @@ def seeds_there(values: Iterable[float]) -> Floats:
     """
     given = np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=float)
     if given.ndim != 1:
-        raise InputError(f"need one number a seed, got a table of shape {given.shape}")
+        raise InputError(f"need one number per seed, got a table of shape {given.shape}")
     if np.isinf(given).any():
-        raise InputError(f"need a finite number a seed, got {given[np.isinf(given)][0]}")
+        raise InputError(f"need one finite number per seed, got {given[np.isinf(given)][0]}")
     return given[~np.isnan(given)]
 
 

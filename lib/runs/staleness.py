@@ -91,7 +91,7 @@ def described(kind: str, names: Collection[str]) -> str:
 
 
 def tell(kind: str, names: Collection[str]) -> None:
-    """Say on stderr, once a process and kind, which results are stale.
+    """Say on stderr, once per process and kind, which results are stale.
 
     Args:
         kind: "training", "simulation", or a measurement.
@@ -120,7 +120,7 @@ def way_out(kinds: Iterable[str]) -> str:
 
 
 def warn(read: Mapping[Training, Collection[str]]) -> None:
-    """Say on stderr what of this is stale, as `tell` does, or once a process why that cannot be told.
+    """Say on stderr what of this is stale, as `tell` does, or once per process why that cannot be told.
 
     A table or a training is not held up by damaged evidence about code.
     """

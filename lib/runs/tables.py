@@ -107,7 +107,7 @@ def table(
     """Tidy table of a measurement over several trainings.
 
     Cached tables are read; missing ones are trained and measured now. Tables, and networks, that other code
-    than today's has made are named on stderr, once a process and measurement.
+    than today's has made are named on stderr, once per process and measurement.
 
     Args:
         measurement: Name of the measurement, such as "attack".

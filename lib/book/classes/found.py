@@ -55,7 +55,7 @@ def gathered(here: Parameters) -> Found:
     )
 
 
-def standing(here: Parameters) -> pd.DataFrame:
+def surviving(here: Parameters) -> pd.DataFrame:
     """Accuracy under all parts of AutoAttack by class, in percent, of the networks of which it is cached at
     the radius of the claims: one row per network and class.
     """

@@ -15,7 +15,7 @@ from lib.book.figures.canvas import WIDEST, canvas, key, redrawn
 from lib.book.figures.curves import LAYER_LABEL
 from lib.certificates.relaxation import half_width
 
-# one colour a method, none of which is an alpha's: told apart with the common colour blindnesses
+# one colour per method, none of which is an alpha's: told apart with the common colour blindnesses
 METHOD_COLOURS = {
     "plain": "#222222",
     "adversarial": "#b0449b",
@@ -81,8 +81,8 @@ def _legend(figure: Figure, methods: pd.Series) -> None:
 
 @redrawn
 def accuracy_by_radius(rows: pd.DataFrame) -> Figure:
-    """Certified accuracy (solid) and accuracy under PGD (dashed) against the radius, one colour a method, the
-    gap between them shaded; means over seeds.
+    """Certified accuracy (solid) and accuracy under PGD (dashed) against the radius, one colour per method,
+    the gap between them shaded; means over seeds.
 
     Args:
         rows: Columns method, kind ("clean", "interval" or "pgd"), epsilon in [0, 1] and accuracy in [0, 1].
@@ -113,8 +113,8 @@ def accuracy_by_radius(rows: pd.DataFrame) -> Figure:
 
 @redrawn
 def half_widths(rows: pd.DataFrame, panels: Mapping[str, str]) -> Figure:
-    """One panel a column against the epochs trained, one line a layer; or, with a single epoch, against the
-    layer with one line a method.
+    """One panel per column against the epochs trained, one line per layer; or, with a single epoch, against
+    the layer with one line per method.
 
     Args:
         rows: Columns method, epoch, depth and those of the panels: means over units and seeds.
@@ -138,7 +138,7 @@ def half_widths(rows: pd.DataFrame, panels: Mapping[str, str]) -> Figure:
 
 @redrawn
 def four_accuracies(rows: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
-    """Accuracies of every method side by side, one panel a kind, one point a network.
+    """Accuracies of every method side by side, one panel per kind, one point per network.
 
     Args:
         rows: Columns method and those named, in [0, 1].

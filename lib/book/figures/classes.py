@@ -26,7 +26,8 @@ def _grey(place: int) -> str:
 
 @redrawn
 def class_bars(rows: pd.DataFrame, classes: Sequence[str]) -> Figure:
-    """Accuracy of every class, a group of bars a class, a bar an attack: means over seeds, seeds as dots.
+    """Accuracy of every class, one group of bars per class and one bar per attack: means over seeds, seeds as
+    dots.
 
     Args:
         rows: Columns panel, attack, seed, class and accuracy (percent); attacks in their order.
@@ -123,8 +124,8 @@ def temperature_curves(
 
 @redrawn
 def class_gains(gained: pd.DataFrame) -> Figure:
-    """What a stronger attack gains against the accuracy of a class, a panel a scale, a point a class and
-    seed.
+    """What a stronger attack gains against the accuracy of a class, one panel per scale, one point per class
+    and seed.
 
     Args:
         gained: Rows of `lib.papers.gains.gains` with the columns variant, seed and class.
@@ -166,7 +167,7 @@ def class_ranks(matrix: pd.DataFrame) -> Figure:
 
 @redrawn
 def worst_and_mean(points: pd.DataFrame) -> Figure:
-    """Accuracy of the worst class against the mean over classes, a point a network and fix.
+    """Accuracy of the worst class against the mean over classes, one point per network and fix.
 
     Args:
         points: Columns fix, seed, mean and worst, in percent.
@@ -185,8 +186,8 @@ def worst_and_mean(points: pd.DataFrame) -> Figure:
 
 @redrawn
 def classes_and_alpha(summary: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
-    """Numbers about the classes of networks against α, a panel a column; networks without a number are left
-    out.
+    """Numbers about the classes of networks against α, one panel per column; networks without a number are
+    left out.
 
     Args:
         columns: {column of the summary: label of its axis}.

@@ -175,7 +175,7 @@ class _Canvas:
 
 
 def forest(entries: Sequence[Entry], *, narrow: bool = False) -> Figure:
-    """The ledger as a picture: a row a claim and part, an axis a unit.
+    """The ledger as a picture: one row per claim and part, one axis per unit.
 
     Args:
         entries: Claims, in any number.

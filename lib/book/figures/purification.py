@@ -84,7 +84,7 @@ def weights_in_atoms(coefficients: pd.DataFrame) -> Figure:
 
 @redrawn
 def features_by_stage(stages: pd.DataFrame) -> Figure:
-    """Dense mixture and energy of the strongest atom at the four stages, a point a seed; the first stage,
+    """Dense mixture and energy of the strongest atom at the four stages, one point per seed; the first stage,
     random weights, is the null.
 
     Args:
@@ -112,8 +112,8 @@ def _chance(axes: Axes, dimensions: float, edges: np.ndarray) -> None:
 
 @redrawn
 def angles(shown: Mapping[str, Mapping[str, pd.Series]], dimensions: float) -> Figure:
-    """Histograms of theta, a panel a kind of pair and a line a network; dotted, random directions; upright
-    lines where the paper's c and C are.
+    """Histograms of theta, one panel per kind of pair and one line per network; dotted, random directions;
+    upright lines where the paper's c and C are.
 
     Args:
         shown: {title of a panel: {stage: values of theta in [0, 1]}}.

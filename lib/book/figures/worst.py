@@ -114,7 +114,7 @@ def transferred_and_alpha(rows: pd.DataFrame) -> Figure:
 
 @redrawn
 def survival(summary: pd.DataFrame, attacks: dict[str, str], doubtful: dict[str, pd.Series]) -> Figure:
-    """Accuracy under several attacks of one radius against alpha, one panel an attack, with accuracy on the
+    """Accuracy under several attacks of one radius against alpha, one panel per attack, with accuracy on the
     same images unattacked as short strokes; and below it, the one divided by the other.
 
     Args:
