@@ -97,7 +97,7 @@ class Verdict:
         return 0 < self.seeds < self.rule.whole
 
     @property
-    def surviving(self) -> str:
+    def standing(self) -> str:
         """The words "provisional: 3 of 5 seeds"; none for a verdict from all seeds."""
         return f"provisional: {self.seeds} of {self.rule.whole} seeds" if self.provisional else ""
 
@@ -247,7 +247,7 @@ def together(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     return found.assign(bh=benjamini_hochberg(found.p), by=benjamini_yekutieli(found.p))
 
 
-def surviving(asked: pd.DataFrame, correction: str) -> int:
+def standing(asked: pd.DataFrame, correction: str) -> int:
     """How many verdicts *reproduced* or *contradicted* are left when all claims are asked together.
 
     Args:

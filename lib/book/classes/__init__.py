@@ -1,7 +1,7 @@
 """What the chapter on class-wise robustness reads: tables over classes, made of what is cached."""
 
 from lib.book.classes.alphas import LEVEL, class_support, class_vectors, over_alpha, strength_words
-from lib.book.classes.found import RADIUS, Found, gathered, standing
+from lib.book.classes.found import RADIUS, Found, gathered, surviving
 from lib.book.classes.networks import (
     FAMILIES,
     LEFT_OUT,
@@ -37,7 +37,7 @@ __all__ = [
     "over_alpha",
     "returning",
     "robust",
-    "standing",
+    "surviving",
     "strength_words",
     "temperature_curve",
 ]
