@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from lib import models, selectivity
+from lib.book.tables import hyperparameters
 from lib.training import resizing
 from lib.training.engine import Engine
 from lib.training.loop import estimate_seconds, train
@@ -238,3 +239,15 @@ def test_a_compiled_term_gives_the_same(digits):
         found.append((losses, parameters(twin)))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
     torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-4, atol=1e-5)
+
+
+def test_the_table_of_hyperparameters_says_sides_and_group():
+    rows = hyperparameters(Training("tiny-imagenet", "resnet18", recipe="fast")).set_index("")
+    assert (
+        rows.here["size of images"] == "32 px from epoch 1 on, 48 px from epoch 11 on, 64 px from epoch 16 on"
+    )
+    assert rows.here["selectivity term"] == "over 16 minibatches"
+    usual = hyperparameters(Training(recipe="fast")).set_index("").here
+    assert "size of images" not in usual and "selectivity term" not in usual
+    certified = hyperparameters(Training("digits", "cnn-small", recipe="certified")).set_index("").here
+    assert certified["optimiser"].startswith("Adam") and certified["checkpoint"] == "last epoch"

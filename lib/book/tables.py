@@ -14,7 +14,7 @@ from lib.models.resnet import MEAN, STD
 from lib.papers.claim import LEAST_SEEDS
 from lib.papers.statistics import t_interval
 from lib.training import variants
-from lib.training.recipe import FAST, PROVENANCE, RECIPES, Training
+from lib.training.recipe import FAST, PROVENANCE, RECIPES, ProgressiveRecipe, Training
 from lib.training.variants import PGD_STEP, Adversarial, AdversarialL2, AugMix, Trades, Weighted
 
 
@@ -199,6 +199,10 @@ def attacked_by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
     return rows.set_index("α").T.rename_axis(columns=None).reset_index(names="at α")
 
 
+OPTIMISER_NAMES = {"sgd": "SGD", "adam": "Adam"}
+KEPT = {"best": "epoch of the best validation accuracy", "last": "last epoch"}
+
+
 def hyperparameters(training: Training) -> pd.DataFrame:
     """One row per hyper-parameter: its value here, and how sure we are that the paper used the same."""
     recipe, augmentation = training.settings, training.augmentation
@@ -208,12 +212,13 @@ def hyperparameters(training: Training) -> pd.DataFrame:
         else f"one cycle: linear up over {recipe.warm:.0%} of the steps, linear down to 0"
     )
     values = {
-        "optimiser": f"SGD, momentum {recipe.momentum:g}, weight decay {recipe.weight_decay:g}",
+        "optimiser": f"{OPTIMISER_NAMES[recipe.optimiser]}, momentum {recipe.momentum:g}, "
+        f"weight decay {recipe.weight_decay:g}",
         "epochs": f"{recipe.epochs}",
         "minibatch": f"{recipe.batch}",
         "learning rate": f"{recipe.learning_rate:g}, {steps}",
         "validation": f"{recipe.validation:.0%} of each class of the training set",
-        "checkpoint": "epoch of the best validation accuracy",
+        "checkpoint": KEPT[recipe.keeps],
         "augmentation": ("horizontal flip, " if augmentation.flip else "")
         + f"random crop after padding with {augmentation.pad} black pixels",
         "normalisation": f"mean {MEAN}, deviation {STD}, inside the network",
@@ -223,6 +228,13 @@ def hyperparameters(training: Training) -> pd.DataFrame:
         "last incomplete minibatch": "left out",
         "weights": "float16 matrices, float32 vectors",
     }
+    if isinstance(recipe, ProgressiveRecipe):
+        values |= {
+            "size of images": ", ".join(
+                f"{side} px from epoch {first + 1} on" for first, side in recipe.sides
+            ),
+            "selectivity term": f"over {recipe.group} minibatches",
+        }
     ours = {"optimiser", "epochs", "minibatch", "learning rate"} if training.recipe != "paper" else set()
     rows = [(name, value, FAST if name in ours else PROVENANCE[name]) for name, value in values.items()]
     return pd.DataFrame(rows, columns=["", "here", "as in the paper?"])
