@@ -382,8 +382,8 @@ PROVENANCE = {
     "units": "recalled: every ReLU layer, averaged over space; that logits are left out is established",
     "index": "established; the value of ε is recalled",
     "last incomplete minibatch": "choice: left out",
-    "size of images": "choice: fewer pixels in the first epochs cost less time, and all that is measured is measured "
-    "at full size",
+    "size of images": "choice: fewer pixels in the first epochs cost less time, and all that is "
+    "measured is measured at full size",
     "selectivity term": "choice: a minibatch this small has one image of a class or none, and its term would "
     "be biased upwards",
     "weights": "choice: matrices rounded to float16 before anything is measured, so that the stored "
