@@ -210,17 +210,17 @@ def test_what_is_not_here_is_told_by_fingerprint(pair, monkeypatch):
 
 
 def test_a_repetition_on_other_images_is_none(pair, trainings, monkeypatch):
-    from lib.runs import recheck
+    from lib.runs import groups, recheck
 
     trained_on(pair[1], OTHER)
-    member = recheck._Member(trainings[1], pair[1], runs.HISTORY)
+    member = groups.Member(trainings[1], pair[1], runs.HISTORY)
     assert member.basis.fingerprint == OTHER and member.basis.part.split == "train"
     made = runs.config(pair[1])["provenance"]
     about = {"model": "resnet8", "variant": "plain", "recipe": "fast"}
     facts = about | {name: made[name] for name in ("engine", "device", "torch")}
-    group = recheck.Group("training", "2:old", "2:new", tuple(facts.items()))
+    group = groups.Group("training", "2:old", "2:new", tuple(facts.items()))
     assert recheck._hindrance(group, [member]).startswith("made on other images than those here: run digits-")
-    assert recheck._hindrance(group, [recheck._Member(trainings[0], pair[0], runs.HISTORY)]) == ""
+    assert recheck._hindrance(group, [groups.Member(trainings[0], pair[0], runs.HISTORY)]) == ""
 
 
 @pytest.mark.parametrize("there", [1, 2])

@@ -16,7 +16,7 @@ import torch
 
 from lib import runs, selectivity
 from lib.base.errors import InputError
-from lib.runs import catalogue, equivalence, recheck, store
+from lib.runs import catalogue, equivalence, groups, recheck, repeat, store
 from lib.runs import provenance as runs_provenance
 from lib.runs.run import _network, _parquet
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
@@ -31,7 +31,7 @@ TABLES = ("selectivity", "(means == 0)", "(means + 0 == 0)")
 @pytest.fixture(autouse=True)
 def a_long_training_takes_ten_minutes(monkeypatch):
     """On a busy machine the shared store's two epochs can take more than a minute."""
-    monkeypatch.setattr("lib.runs.recheck.WHOLE_SECONDS", 599.0)
+    monkeypatch.setattr("lib.runs.groups.WHOLE_SECONDS", 599.0)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def again(own_store):
 
 @pytest.fixture
 def nothing_is_trained(monkeypatch):
-    monkeypatch.setattr("lib.runs.recheck._trained", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("lib.runs.repeat.training", lambda *args: pytest.fail("trained"))
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def replayed(made, monkeypatch):
             on_epoch(row)
         return Trained(network, history, runs.config(run)["result"] | {"seconds": 0.1} | log.result, engine)
 
-    monkeypatch.setattr("lib.runs.recheck.train", train_again)
+    monkeypatch.setattr("lib.runs.repeat.train", train_again)
     return log
 
 
@@ -139,7 +139,7 @@ def test_equal_code_is_recorded(again, own_store, trainings, edit, monkeypatch):
     assert not equivalence.same("table", record["old"], new)
     assert equivalence.same("training", new, record["old"])  # equal to the bit: in both directions
     # and the second time there is nothing left to do
-    monkeypatch.setattr("lib.runs.recheck._trained", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("lib.runs.repeat.training", lambda *args: pytest.fail("trained"))
     before = (own_store / equivalence.NAME).read_bytes()
     assert again() == (True, ["nothing to repeat here"])
     assert (own_store / equivalence.NAME).read_bytes() == before
@@ -296,7 +296,7 @@ def test_missing_data_is_said(again, own_store, trainings, edit, nothing_is_trai
         raise InputError("digits not found; get them")
 
     edit(*TRAIN)
-    monkeypatch.setattr(recheck.data, "load", missing)
+    monkeypatch.setattr(repeat.data, "load", missing)
     settled, lines = again()
     assert not settled and "digits not found; get them; 2 runs stay stale" in lines[0]
 
@@ -327,13 +327,13 @@ def test_which_are_repeated(own_store, trainings, edit):
             own_store / training.name, files | {CONFIG: json.dumps(config).encode()}, optional=(WEIGHTS,)
         )
     edit(*TRAIN)
-    (group,), (members,) = zip(*recheck.found_groups()[0].items(), strict=True)
-    chosen = [(member.training.alpha, member.training.seed) for member in recheck._chosen(group, members)]
+    (group,), (members,) = zip(*groups.found_groups()[0].items(), strict=True)
+    chosen = [(member.training.alpha, member.training.seed) for member in groups.to_repeat(group, members)]
     assert chosen == [(0.0, 0), (-2.0, 0)]
     few = [member for member in members if member.training.alpha in (5.0,)]
-    assert recheck._chosen(group, few) == few
+    assert groups.to_repeat(group, few) == few
     signs = [member for member in members if abs(member.training.alpha) in (0.4, 1.0)]
-    assert [member.training.alpha for member in recheck._chosen(group, signs)] == [0.4, 1.0]
+    assert [member.training.alpha for member in groups.to_repeat(group, signs)] == [0.4, 1.0]
 
 
 # ---- tables ------------------------------------------------------------------------------------------------
@@ -403,7 +403,7 @@ def test_a_table_without_weights_is_not_repeated(again, own_store, trainings, ed
     ],
 )
 def test_tables_are_compared_to_the_bit(old, new, said):
-    assert recheck._difference(pd.DataFrame(old), pd.DataFrame(new)) == said
+    assert repeat.difference(pd.DataFrame(old), pd.DataFrame(new)) == said
 
 
 # ---- the file ----------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.text import shortened
 from lib.runs import equivalence, provenance
-from lib.runs.recheck import Group, found_groups
+from lib.runs.groups import Group, found_groups
 from lib.runs.run import frozen
 from lib.training.engine import threads_of
 
