@@ -11,7 +11,6 @@ from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
-from scipy import stats
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -82,6 +81,8 @@ def chance_share(d: int, low: float, high: float) -> float:
         return float(low < 1 <= high)
     # the square of such a cosine has a beta distribution
     ends = [min(max(end, 0.0), 1.0) ** 2 for end in (low, high)]
+    from scipy import stats  # takes over a second, which the start of most commands need not wait for
+
     below = stats.beta.cdf(ends, 0.5, (d - 1) / 2)
     return float(below[1] - below[0])
 
