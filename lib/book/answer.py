@@ -179,6 +179,10 @@ def conclusion(entries: Sequence[Entry]) -> str:
     told = {}
     for name, (yes, no, neither) in CONCLUDED.items():
         verdict = verdicts[name]
-        against = verdict in ("contradicted", "not reproduced", "no effect", "split")
-        told[name] = yes if verdict == "reproduced" else no if against else neither
+        if verdict == "reproduced":
+            told[name] = yes
+        elif verdict in ("contradicted", "not reproduced", "no effect", "split"):
+            told[name] = no
+        else:
+            told[name] = neither
     return " ".join([told["LM-1"], lead(entries), told["LM-15"], told["LM-17"], counted(entries)])

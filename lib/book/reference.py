@@ -128,7 +128,9 @@ def _parameters(command: Any) -> Iterator[tuple[str, str, str]]:
         argument = one.param_type_name == "argument"
         default = one.default() if callable(one.default) else one.default
         shown = ", ".join(map(str, default)) if isinstance(default, list | tuple) else default
-        given = "required" if one.required else "" if shown in (None, "", False) else f"`{shown}`"
+        given = "" if shown in (None, "", False) else f"`{shown}`"
+        if one.required:
+            given = "required"
         yield f"`{one.name.upper().rstrip('_') if argument else ', '.join(one.opts)}`", given, _said(one.help)
 
 

@@ -55,12 +55,15 @@ def _members(module: ModuleType) -> list[tuple[str, str]]:
     found = []
     for name, value in vars(module).items():
         if not name.startswith("_") and _defines(module, name, value):
-            failure = inspect.isclass(value) and issubclass(value, BaseException)
-            found.append((
-                "exception" if failure else "class" if inspect.isclass(value) else "function",
-                name,
-            ))
+            found.append((_kind(value), name))
     return found
+
+
+def _kind(value: object) -> str:
+    """What Sphinx calls a function or class."""
+    if not inspect.isclass(value):
+        return "function"
+    return "exception" if issubclass(value, BaseException) else "class"
 
 
 def _defines(module: ModuleType, name: str, value: object) -> bool:

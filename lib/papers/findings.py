@@ -199,8 +199,13 @@ def finding(row: Row, claim: str) -> Finding | None:
         numbers, which = row.first, "first"
     if math.isnan(numbers.low):
         return None
-    clear = numbers.low > 0 or numbers.high < 0
-    form = words.neither if not clear else words.up if numbers.low > 0 else words.down
+    clear, form = True, words.neither
+    if numbers.low > 0:
+        form = words.up
+    elif numbers.high < 0:
+        form = words.down
+    else:
+        clear = False
     size = _size(words, numbers.estimate, numbers.low, numbers.high, signed=not clear)
     return Finding(form.format(size=size), which, clear)
 

@@ -105,13 +105,11 @@ def decide(one: Claim, summary: pd.DataFrame | None) -> Verdict:
         )
         for name in values
     )
-    verdict = (
-        "reproduced"
-        if all(part.low > 0 for part in parts)
-        else "not reproduced"
-        if any(part.high < 0 for part in parts)
-        else "inconclusive"
-    )
+    verdict = "inconclusive"
+    if all(part.low > 0 for part in parts):
+        verdict = "reproduced"
+    elif any(part.high < 0 for part in parts):
+        verdict = "not reproduced"
     return Verdict(one, verdict, n, parts)
 
 

@@ -219,7 +219,11 @@ def _timed(one: Claim, steps: Sequence[Mapping[str, object]]) -> Verdict:
         [float(row[end]) for row in steps]  # type: ignore[arg-type]  # numbers, as the benchmark writes them
         for end in ("low", "high")
     )
-    verdict = "reproduced" if min(low) > 1 else "not reproduced" if max(high) < 1 else "inconclusive"
+    verdict = "inconclusive"
+    if min(low) > 1:
+        verdict = "reproduced"
+    elif max(high) < 1:
+        verdict = "not reproduced"
     words = "; ".join(f"{row['name']}: {row['low']:.3g} to {row['high']:.3g}" for row in steps)
     return _whole(one, verdict, min(low), f"smallest ratio of a pair; {words}")
 

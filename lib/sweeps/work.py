@@ -201,12 +201,11 @@ class _Work:
         if trained:
             self.made.append(training)
             self.diverged += [training] if diverged else []
-        self.cells[training] = (
-            "diverged" if diverged else "done" if trained else "cached",
-            _accuracy(training),
-        )
+        cell, what = ("done", "trained") if trained else ("cached", "measured")
+        if diverged:
+            cell = what = "diverged"
+        self.cells[training] = (cell, _accuracy(training))
         if not self.live:
-            what = "diverged" if diverged else "trained" if trained else "measured"
             count, took = (
                 len(self.plan.trainings) - len(self.queue) + 1,
                 duration(time.monotonic() - times[0]),
