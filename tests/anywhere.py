@@ -189,12 +189,12 @@ def give_away(folder: Path) -> None:
 
 def differing(project: Path, report: Report) -> None:
     """Compare what a book was built from with the published notebooks, and its pages with those of `make book`."""
-    from lib.book import notebooks, site
+    from lib.book import notebooks, page_source, site
 
     for name in notebooks.sources():
         file = notebooks.published(name).relative_to(ROOT)
         executed = project / "_build" / "book" / file
-        wanted = site.page(nbformat.read(ROOT / file, as_version=4))
+        wanted = page_source.text(nbformat.read(ROOT / file, as_version=4))
         same = executed.is_file() and executed.read_bytes() == wanted.encode()
         report.check(same, f"outputs of {file} differ from the published ones")
     pages = sorted((project / "_build" / "html").rglob("*.html"))

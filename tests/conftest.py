@@ -20,7 +20,7 @@ import pytest
 import torch
 from filelock import FileLock
 from torch import nn
-from warm import Server
+from warm import LIBRARY, Server
 
 from lib import data, models, runs
 from lib.base import fingerprint, interrupt, paths
@@ -81,7 +81,7 @@ def once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
 @pytest.fixture(scope="session")
 def warm(tmp_path_factory):
     """A server of Python processes that start at once; for tests to which a process's start is not the point."""
-    with Server(tmp_path_factory.mktemp("warm")) as server:
+    with Server(tmp_path_factory.mktemp("warm"), LIBRARY) as server:
         yield server
 
 

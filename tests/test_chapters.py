@@ -13,15 +13,17 @@ import sysconfig
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pandas as pd
 import pytest
+from warm import BOOK, SCRIPT, Server
 
 from lib import runs
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.book import chapter, filled, notebooks, prose, single, site, sources, tables
+from lib.book import builder, chapter, filled, notebooks, page_source, prose, single, site, sources, tables
 from lib.runs.tables import at_hand
 
 NAMES = list(notebooks.sources())
@@ -81,7 +83,7 @@ def test_executed_again_they_are_equal_byte_for_byte(built):
         file, advice = notebooks.published(name), f"{name}: run python -m lib chapters"
         assert file.read_text(encoding="utf-8") == notebooks.text(notebook), advice
         executed = built / "book" / file.relative_to(paths.ROOT)
-        assert executed.read_text(encoding="utf-8") == site.page(notebook), advice
+        assert executed.read_text(encoding="utf-8") == page_source.text(notebook), advice
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,7 +99,7 @@ def test_every_chapter_takes_the_common_parameters_typed_and_commented(name):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_no_stored_error_no_stderr_and_short_cells(name):
-    assert site.stored_errors(PUBLISHED[name]) == []
+    assert page_source.stored_errors(PUBLISHED[name]) == []
     for cell in PUBLISHED[name].cells:
         assert cell.cell_type != "code" or len(cell.source.splitlines()) <= 30
         assert not [output for output in cell.get("outputs", []) if output.get("name") == "stderr"]
@@ -551,9 +553,24 @@ def test_settings_of_the_variants_say_what_is_ours():
 # ---- the build fails closed --------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def jupyter_books(tmp_path_factory):
+    """A server of processes that have imported jupyter-book."""
+    with Server(tmp_path_factory.mktemp("jupyter-book"), BOOK) as server:
+        yield server
+
+
 @pytest.fixture
-def little_book(tmp_path, monkeypatch):
+def little_book(tmp_path, monkeypatch, jupyter_books):
     """A book of one page, whose source the test writes."""
+
+    def run(command, *, env, **how):
+        assert command[0] == sys.executable and Path(command[1]).name == "jupyter-book"
+        assert how.pop("encoding") == "utf-8" and how.pop("stdin") == subprocess.DEVNULL
+        assert how == {"capture_output": True, "errors": "replace", "check": False}
+        return jupyter_books.run(SCRIPT, *command[1:], env=env, cwd=Path.cwd())
+
+    monkeypatch.setattr(builder, "subprocess", SimpleNamespace(run=run, DEVNULL=subprocess.DEVNULL))
     monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)
     monkeypatch.setattr("lib.base.paths.CHAPTERS", tmp_path / "chapters")
     monkeypatch.setattr("lib.base.paths.BUILD", tmp_path / "_build")
@@ -628,7 +645,7 @@ def test_builds_into_one_folder_come_one_after_the_other(tmp_path, monkeypatch):
         return source / "pages"
 
     monkeypatch.setattr(notebooks, "execute", executed)
-    monkeypatch.setattr(site, "jupyter_book", pages)
+    monkeypatch.setattr(builder, "jupyter_book", pages)
     with ThreadPoolExecutor(4) as pool:
         built = list(pool.map(lambda n: single.build(tmp_path / "same", "02-approach", {"n": n}), range(4)))
     assert met == [1, 1, 1, 1] and set(built) == {

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from lib import runs
 from lib.base import paths
-from lib.book import figures, markdown, notebooks, reference, rerun, site, sources
+from lib.book import figures, markdown, notebooks, page_source, reference, rerun, sources
 from lib.runs import provenance, store
 from lib.training.recipe import Training
 
@@ -183,7 +183,7 @@ def test_a_caption_is_no_html(displayed, monkeypatch):
 def test_the_head_of_a_page_is_no_html(own_store, trainings, monkeypatch):
     monkeypatch.setattr(rerun, "tables", lambda training: frozenset({EVIL, f"|`{EVIL}"}))
     assert harmless(rendered(rerun.marked(dict.fromkeys(trainings))))
-    assert harmless(rendered(site.stale_head({EVIL: [f"`{EVIL}"]})))
+    assert harmless(rendered(page_source.stale_head({EVIL: [f"`{EVIL}"]})))
 
 
 # ---- from the files to the pages ---------------------------------------------------------------------------

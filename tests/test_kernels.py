@@ -16,7 +16,7 @@ import pytest
 
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.book import chapter, figures, kernels, notebooks, site
+from lib.book import builder, chapter, figures, kernels, notebooks, site
 
 SETTINGS = """
 import json, os, sys
@@ -256,7 +256,7 @@ def test_a_full_disk_is_one_line_and_the_old_book_stays(tmp_path, monkeypatch, n
         return source / "_build" / "html"
 
     monkeypatch.setattr(site.notebooks, "execute_all", lambda *given, **how: {})
-    monkeypatch.setattr(site, "jupyter_book", pages)
+    monkeypatch.setattr(builder, "jupyter_book", pages)
     usual = getattr(Path, place)
 
     def full(path, *given, **named):

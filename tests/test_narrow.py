@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from lib.book import mending, narrow, notebooks, site
+from lib.book import mending, narrow, notebooks, page_source
 
 SVG = '<svg width="270pt" height="200pt">{}</svg>'
 FIGURE = (
@@ -61,7 +61,7 @@ def test_parameters_and_the_code_after_them_are_behind_one_link_and_all_other_co
     rest = cells(
         ("hidden()", ["remove-input"], {}), ("show()", [], {}), ("more()", ["hide-input"], {"fold": "More"})
     )
-    text = site.page(nbformat.v4.new_notebook(cells=[*opening, *rest]))
+    text = page_source.text(nbformat.v4.new_notebook(cells=[*opening, *rest]))
     found = nbformat.reads(text, as_version=4).cells
     assert [cell.source for cell in found] == ["a = 1\n\na = 2\n\nuse(a)", "hidden()", "show()", "more()"]
     assert ["hide-input" in cell.metadata.tags for cell in found] == [True, False, True, False]

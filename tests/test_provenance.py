@@ -16,7 +16,7 @@ import pytest
 from lib import measurements, runs
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.book import chapter, notebooks, site, sources
+from lib.book import chapter, notebooks, page_source, sources
 from lib.book.figures import cells, style
 from lib.book.figures.selectivity import dead_units
 from lib.runs import catalogue, provenance
@@ -196,7 +196,9 @@ def test_links_lead_to_the_page_of_runs_from_wherever_the_notebook_lies(monkeypa
     assert (paths.CHAPTERS / sources.RUNS_PAGE).is_file()
     links = ['href="19-runs.{}#run-1"', 'href="chapters/19-runs.{}"', 'href="https://a.b/c.ipynb"']
     output = nbformat.v4.new_output("display_data", {"text/html": " ".join(links).format("ipynb", "ipynb")})
-    found = site.page(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[output])]))
+    found = page_source.text(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[output])])
+    )
     assert json.dumps(" ".join(links).format("html", "html")) in found
 
 
@@ -213,7 +215,7 @@ def test_on_a_page_the_fold_out_is_no_second_figure(reading):
         ]
     )
     before = notebooks.text(notebook)
-    figure, below = nbformat.reads(site.page(notebook), as_version=4).cells
+    figure, below = nbformat.reads(page_source.text(notebook), as_version=4).cells
     assert (len(figure.outputs), len(below.outputs)) == (
         1,
         1,

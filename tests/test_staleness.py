@@ -17,7 +17,7 @@ import pytest
 
 from lib import runs
 from lib.base import paths
-from lib.book import notebooks, readme, single, site, sources
+from lib.book import builder, notebooks, readme, single, sources
 from lib.runs import equivalence, provenance, staleness, store
 from lib.training.recipe import Training
 
@@ -169,7 +169,7 @@ def test_a_reruns_page_is_marked_where_its_numbers_are_stale(tmp_path, monkeypat
         (source / "html").mkdir()
         return source / "html"
 
-    monkeypatch.setattr(site, "jupyter_book", pages)
+    monkeypatch.setattr(builder, "jupyter_book", pages)
     caplog.set_level(logging.WARNING)
     given = {"dataset": "digits", "alphas": [-1.0, 0.0, 1.0], "seeds": [0, 1]}
     single.build(tmp_path / "book", "02-approach", given, head=lambda: "this is a rerun")

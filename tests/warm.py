@@ -12,9 +12,16 @@ from types import TracebackType
 from typing import Self
 
 # what the library imports, and the first optimiser of a process
-HEAVY = (
+LIBRARY = (
     "pandas", "pyarrow.parquet", "safetensors.torch", "scipy.stats", "sklearn.datasets", "torch._dynamo", "yaml"
 )  # fmt: skip
+# what jupyter-book imports for any book
+BOOK = (
+    "jupyter_book.cli.main", "myst_nb.sphinx_", "sphinx.cmd.build", "sphinx_book_theme", "sphinx_design",
+    "sphinx_external_toc", "sphinx_thebe", "sphinx_togglebutton", "sphinxcontrib.bibtex",
+)  # fmt: skip
+# code that runs the script in its first argument
+SCRIPT = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
 
 # One line of JSON asks for a process, a line with its exit code answers; what it writes is in files. Errors of
 # the code leave the loop in the child, as they would leave `python -c`.
@@ -45,8 +52,8 @@ for line in sys.stdin:
 class Server:
     """Runs code as `subprocess.run([sys.executable, "-c", code, *arguments])` would, one after the other."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, modules: tuple[str, ...]) -> None:
+        self._folder, self._modules = folder, modules
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -65,8 +72,9 @@ class Server:
             self._process = None
         if not self._process:
             environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+            environment["PYTHONUTF8"] = "1"  # which an interpreter asks about as it starts
             self._process = subprocess.Popen(
-                [sys.executable, "-c", SERVER, *HEAVY],
+                [sys.executable, "-c", SERVER, *self._modules],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -108,5 +116,5 @@ class Server:
         server = self._there()
         print(json.dumps(asked), file=server.stdin, flush=True)
         status = int(server.stdout.readline())
-        said = [file.read_text(encoding="utf-8") for file in (out, err)]
+        said = [file.read_text(encoding="utf-8", errors="replace") for file in (out, err)]
         return subprocess.CompletedProcess([sys.executable, "-c", code, *arguments], status, *said)

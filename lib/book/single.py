@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 from lib.base import paths, progress
 from lib.base.files import no_room
 from lib.base.locks import lock
-from lib.book import narrow, notebooks, site
+from lib.book import builder, narrow, notebooks, page_source, site
 from lib.book.sources import RUNS_PAGE, anchor
 
 _log = logging.getLogger(__name__)
@@ -61,13 +61,13 @@ def build(
         _say_warnings(name, notebook)
         if head:
             notebook.cells.insert(1, nbformat.v4.new_markdown_cell(head(), id="cell-head"))
-        site.mark_stale(notebook)
+        page_source.mark_stale(notebook)
         with site.drafted(target) as draft, progress.working("building the page"):
             links = Links(file, (target / "html" / file).parent, paths.BUILD / "html", listed(notebook))
             for cell in notebook.cells:
                 links.lead_out(cell)
             _write_sources(name, notebook, draft)
-            pages = site.jupyter_book(draft, target, strict=False)
+            pages = builder.jupyter_book(draft, target, strict=False)
             if "explorer.js" in (draft / file).read_text(encoding="utf-8"):
                 site.scripts(pages / "_static")
             narrow.lay({name: notebook}, pages)
@@ -92,7 +92,7 @@ def _say_warnings(name: str, notebook: NotebookNode) -> None:
 
 def _write_sources(name: str, notebook: NotebookNode, source: Path) -> None:
     """Write into a folder what jupyter-book makes the page of: the chapter, and the list of references."""
-    site.write_page(name, notebook, source)
+    page_source.write(name, notebook, source)
     for other in ("references.bib", "_static", "chapters/references.md"):
         place = paths.ROOT / other
         if place.is_dir():

@@ -24,7 +24,7 @@ from lib.runs.run import folder as run_folder
 from lib.training import variants
 from lib.training.recipe import Training
 
-# the chapter that lists every run; `lib.book.site` turns the link into one to its page
+# the chapter that lists every run; `lib.book.page_source` turns the link into one to its page
 RUNS_PAGE = "19-runs.ipynb"
 MARK = '<details class="made-from">'  # begin of the fold-out
 # files that are no tables
