@@ -9,7 +9,6 @@ from lib.models.resnet import MEAN, STD
 from lib.training.recipe import FAST, PROVENANCE, RECIPES, ProgressiveRecipe, Training
 from lib.training.variants import PGD_STEP, Adversarial, AdversarialL2, AugMix, Trades, Weighted
 
-
 OPTIMISER_NAMES = {"sgd": "SGD", "adam": "Adam"}
 KEPT = {"best": "epoch of the best validation accuracy", "last": "last epoch"}
 
