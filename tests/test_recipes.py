@@ -188,7 +188,10 @@ ERRORS = {
         {"model": "vgg"},
         "unknown model 'vgg'; known: alexnet, cnn-large, cnn-small, resnet18, resnet20, resnet50, resnet8",
     ),
-    "unknown recipe": ({"recipe": "quick"}, "unknown recipe 'quick'; known: certified, fast, paper, tune"),
+    "unknown recipe": (
+        {"recipe": "quick"},
+        "unknown recipe 'quick'; known: certified, check, fast, paper, tune",
+    ),
     "unknown variant": (
         {"variant": "mixup"},
         "unknown variant 'mixup'; known: plain, augmix, pgd-K for PGD training with K steps, such as pgd-4",

@@ -129,7 +129,7 @@ COUNTS = {
     "digits": 21, "cifar10": 21, "cifar10-paper": 55, "tiny-imagenet-resnet18": 33,
     "tiny-imagenet-resnet18-fast": 10, "tiny-imagenet-resnet18-first": 3,
     "digits-augmix-pgd": 15, "cifar10-augmix-pgd": 15, "cifar10-augmix-pgd-paper": 15,
-    "cifar10-second-round": 30, "cifar10-recipe-check": 6, "classwise": 12,
+    "cifar10-second-round": 30, "cifar10-recipe-check": 9, "cifar10-recipe-check-batch": 2, "classwise": 12,
     "purification": 16, "purification-scratch": 3, "purification-alpha": 2, "digits-purification": 12,
     "singleprop": 15, "singleprop-8": 4, "singleprop-alpha": 10, "singleprop-adaptive": 6, "digits-singleprop": 15,
 }  # fmt: skip
@@ -203,7 +203,7 @@ BAD = {
     "unknown model": ({"models": "[vgg16]"}, ["'vgg16'", "resnet8"]),
     "model that does not fit": ({"models": "[resnet18]"}, ["model 'resnet18' takes 64-pixel images, "
         "'digits' has 32; fitting models: "]),
-    "unknown recipe": ({"recipe": "quick"}, ["unknown recipe 'quick'; known: certified, fast, paper, tune"]),
+    "unknown recipe": ({"recipe": "quick"}, ["unknown recipe 'quick'; known: certified, check, fast, paper, tune"]),
     "recipe not for the model": ({"dataset": "tiny-imagenet", "models": "[resnet50]"}, ["recipe 'fast' is not written for 'resnet50'; it has: paper"]),
     "unknown variant": ({"variants": "[plain, pdg-4]"}, ["'pdg-4'", "plain"]),
     "variant no": ({"variants": "[no]"}, ["'no'", "plain"]),

@@ -31,7 +31,8 @@ Seeds = Annotated[list[str], typer.Option("--seed", help='several: "0, 1", or gi
 RecipeName = Annotated[
     str,
     typer.Option(
-        help="paper; fast: for machines without a GPU; tune: to go on from a network; certified: by Adam, "
+        help="paper; fast: for machines without a GPU; check: fast with another minibatch and weight decay; "
+        "tune: to go on from a network; certified: by Adam, "
         "for cnn-small and cnn-large"
     ),
 ]

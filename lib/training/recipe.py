@@ -130,6 +130,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "resnet8": Recipe(epochs=16, batch=64, learning_rate=0.1, weight_decay=5e-4),
         "alexnet": Recipe(epochs=16, batch=128, learning_rate=0.1, weight_decay=5e-4),
     },
+    # the second round's check of its own recipe: do effects keep their sign and size?
+    "check": {"resnet20": Recipe(epochs=16, batch=256, learning_rate=0.2, weight_decay=1e-4)},
     # for training that goes on from a network: half the length, a tenth of the learning rate
     "tune": {
         "resnet20": Recipe(epochs=8, batch=128, learning_rate=0.02, weight_decay=5e-4),

@@ -1,0 +1,73 @@
+"""Does the length of the training, or its minibatch and weight decay, matter to what α does? Shown beside the
+second round, as its rules ask; it decides nothing.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lib import runs
+from lib.base.text import number
+from lib.book.tables.estimates import estimate
+from lib.papers.rules import rules
+from lib.runs.tables import at_hand, full_summary
+from lib.training.recipe import Training
+
+SEEDS = (0, 1, 2)  # of the first round
+# what is shown: its heading, the summary's column and a factor
+EFFECTS = {
+    "selectivity": ("mean_selectivity", 1.0, "+.3f"),
+    "clean, points": ("clean_accuracy", 100.0, "+.1f"),
+    "corrupted, points": ("corrupted_accuracy", 100.0, "+.1f"),
+    "FGSM, points": ("fgsm_accuracy", 100.0, "+.1f"),
+}
+
+
+def recipes() -> dict[str, list[Training]]:
+    """The networks of each recipe that is compared: {what the recipe is: trainings}."""
+    asked = rules()
+    ways: dict[str, tuple[str, int | None, list[float], tuple[int, ...]]] = {
+        "the second round's own": (asked.recipe, None, [-2, 0, 0.4], SEEDS),
+        "half the epochs": (asked.recipe, 8, [-2, 0, 0.4], SEEDS),
+        "larger minibatch, less weight decay": ("check", None, [-2, 0], SEEDS[:1]),
+    }
+    return {
+        name: runs.grid(
+            dataset=asked.dataset,
+            model=asked.model,
+            alphas=alphas,
+            seeds=seeds,
+            recipe=recipe,
+            epochs=epochs,
+        )
+        for name, (recipe, epochs, alphas, seeds) in ways.items()
+    }
+
+
+def described(training: Training) -> str:
+    """The numbers in which the recipes differ, such as "16 epochs, minibatch 128, weight decay 0.0005"."""
+    how = training.settings
+    return f"{how.epochs} epochs, minibatch {how.batch}, weight decay {how.weight_decay:g}"
+
+
+def effects() -> pd.DataFrame:
+    """One row per recipe and α: what α changes against α = 0, paired by seed, from what is cached.
+
+    Returns:
+        A table for reading: the recipe with its numbers, α, the number of seeds that have both networks, and
+        each of EFFECTS as a mean over seeds, with a 95 % t interval where there are three.
+    """
+    rows = []
+    for name, trainings in recipes().items():
+        summary = full_summary(at_hand(trainings), trainings)
+        of_zero = summary[summary.alpha == 0].set_index("seed")
+        for alpha in sorted({training.alpha for training in trainings} - {0.0}):
+            moved = summary[summary.alpha == alpha].set_index("seed")
+            columns = [column for column, _, _ in EFFECTS.values()]
+            change = moved[columns] - of_zero[columns]  # seed by seed
+            row = {"recipe": f"{name}:\n{described(trainings[0])}", "α": number(alpha)}
+            row["seeds"] = str(int(change.mean_selectivity.notna().sum()))
+            for heading, (column, scale, form) in EFFECTS.items():
+                row[heading] = estimate(scale * change[column], form)
+            rows.append(row)
+    return pd.DataFrame(rows)
