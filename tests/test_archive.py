@@ -809,6 +809,7 @@ def test_the_whole_archive_is_taken_where_hostile_ones_are_not(one, elsewhere, t
         assert runs.load(trainings[0]) is not None and set(catalogue.catalogue().status) == {"ok"}
 
 
+@pytest.mark.slow
 def test_every_run_of_the_project_would_be_taken_from_elsewhere():
     """What is checked of runs from elsewhere is true of all that this library has made, of every kind of
     table. Simulations do not travel in archives: whoever wants one runs it.
@@ -826,6 +827,7 @@ def test_every_run_of_the_project_would_be_taken_from_elsewhere():
         assert validity.run(name, contents).name == name
 
 
+@pytest.mark.slow
 def test_no_bit_of_an_archive_can_be_flipped_unseen(one, elsewhere, trainings):
     """Bits all over a small archive: what is taken holds what was sent, to the letter, and there is no
     traceback.
@@ -882,6 +884,7 @@ def until_killed(step: int, work) -> int:
     return os.waitpid(child, 0)[1]
 
 
+@pytest.mark.slow
 def test_kill_9_at_every_step_of_an_import(packed, made, elsewhere):
     step = 1
     while until_killed(step, lambda: archive.unpack(packed)):

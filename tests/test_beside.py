@@ -43,6 +43,7 @@ def test_all_that_is_published_is_read(both, trainings):
     assert all(os.path.samefile(file, own / file.relative_to(published)) for file in hidden(state(published)))
 
 
+@pytest.mark.slow
 def test_what_is_made_reaches_nothing_that_is_published(both, trainings):
     published, own = both
     before = state(published)

@@ -107,6 +107,7 @@ def test_more_starts_break_no_fewer(small, images, table, monkeypatch):
     assert ("fastlin", 1) not in one  # not asked for
 
 
+@pytest.mark.slow
 def test_the_same_twice(small, images, table):
     again = certificate(small, images, epsilons=RADII[::-1], **HOW | {"linear": 24})
     pd.testing.assert_frame_equal(table, again)

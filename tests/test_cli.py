@@ -462,6 +462,7 @@ def test_full_disk_is_said_and_leaves_nothing(call, empty, monkeypatch):
     assert not [file for file in (empty / "runs").rglob("*") if file.is_file() and file.suffix != ".lock"]
 
 
+@pytest.mark.slow
 def test_train_then_runs_then_table(call, empty, monkeypatch):
     monkeypatch.delenv("RUNS_FROZEN")
     code, out, _ = call("train", "--dataset", "digits", "--alpha=-1", "--epochs", "2")

@@ -1080,6 +1080,7 @@ def test_a_part_of_the_classes_is_refused(cifar, data_dir):
     assert "does not hold CIFAR-10's test split (12 images, " in refusal("cifar10")
 
 
+@pytest.mark.slow
 def test_a_parquet_bomb(copy, monkeypatch):
     """A hundred megabytes that compress to a few kilobytes are not unpacked."""
     for file in copy.files:
@@ -1130,6 +1131,7 @@ def hold_flips(name: str, files: list[Path], count: int) -> None:
     assert refused > count / 4
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_flipped_bits_in_parquet(cifar, tiny, data_dir):
     write_shards(data_dir, cifar["train"], "train")

@@ -79,6 +79,7 @@ def test_no_text_is_left_to_the_locale(file):
     assert left_to_the_locale(file.read_text(encoding="utf-8")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_what_is_printed_is_utf8_too(encoding):
     """And what no encoding has, such as an argument that is no text, is no traceback."""

@@ -19,6 +19,7 @@ from lib.book import readme, site
 WORKFLOWS = sorted((paths.ROOT / ".github" / "workflows").glob("*.yml"))
 
 
+@pytest.mark.slow
 def test_all_that_is_made_is_in_step():
     for file, content in readme.made().items():
         assert file.read_bytes() == content, f"{file.name}: run python -m lib chapters"

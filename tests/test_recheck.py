@@ -114,6 +114,7 @@ def test_nothing_stale_is_nothing_to_do(again, own_store, nothing_is_trained):
     assert not (own_store / equivalence.NAME).exists()
 
 
+@pytest.mark.slow
 def test_equal_code_is_recorded(again, own_store, trainings, edit, monkeypatch):
     olds = {runs_provenance.training_digest(training) for training in trainings}
     edit(*TRAIN)
@@ -187,6 +188,7 @@ def test_whatever_differs_is_found(change, again, own_store, trainings, edit, re
     assert not (own_store / equivalence.NAME).exists()
 
 
+@pytest.mark.slow
 def test_a_change_that_only_alpha_shows_is_found(again, own_store, trainings, edit, monkeypatch):
     for training in trainings:  # stopped after one epoch
         remake(own_store, training, result={"seconds": 600.0})

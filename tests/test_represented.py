@@ -205,6 +205,7 @@ def test_rows_are_those_of_plain_computation(table, network, images, layer, chan
         assert row["points"] == LIMIT and row["twonn"] == pytest.approx(twonn(points), rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_limit_of_the_whole_split_leaves_one_kind_of_clean_rows(network, images, monkeypatch):
     monkeypatch.setattr("lib.corruptions.NAMES", ("contrast",))
     monkeypatch.setattr("lib.corruptions.SEVERITIES", (5,))

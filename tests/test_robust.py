@@ -30,7 +30,7 @@ METHODS = ("ibp", "singleprop-zero", "singleprop-fastlin", "adversarial")
 def few(monkeypatch, request):
     """Few images, except where a test is about what training gives."""
     load = data.load
-    if not request.node.get_closest_marker("slow"):
+    if "share" not in request.fixturenames:
         monkeypatch.setattr(data, "load", lambda name, split: load(name, split).first(ROWS))
 
 
@@ -185,6 +185,7 @@ def same(one: Trained, other: Trained) -> None:
     assert one.history.equals(other.history)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["plain", "ibp-4", "singleprop-fastlin-4-ada", "adversarial-4"])
 def test_an_interrupted_training_ends_in_the_same_network(way, tmp_path, monkeypatch):
     monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", 0.0)

@@ -135,6 +135,7 @@ def test_below_a_figure(own_store, trainings, stale):
     assert (re.match(r'<p class="stale">Stale: [^<]+</p>\n<details', made["text/html"]) is not None) is stale
 
 
+@pytest.mark.slow
 def test_the_command_says_it_on_stderr(own_store, trainings):
     made_by_other_code(own_store / trainings[0].name, UNITS)
     command = [sys.executable, "-m", "lib", "table", UNITS, "--csv"]

@@ -362,6 +362,7 @@ def test_a_plan_counts_what_is_missing(own_store, write, trainings, steady):
     assert (plan.tables, plan.again, plan.begun) == ((), (), {})
 
 
+@pytest.mark.slow
 def test_a_plan_names_missing_tables(own_store, write, trainings, steady):
     (own_store / trainings[0].name / WEIGHTS).unlink()
     file = write(epochs=EPOCHS, measurements="[selectivity, class_means]")
