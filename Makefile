@@ -70,7 +70,7 @@ test: env
 
 lint: env
 	.venv/bin/ruff check lib tests benchmarks chapters
-	.venv/bin/ruff format --check lib tests benchmarks
+	.venv/bin/ruff format --check lib tests benchmarks chapters
 	.venv/bin/lint-imports
 	.venv/bin/mypy
 

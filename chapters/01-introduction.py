@@ -42,7 +42,7 @@
 # %% tags=["parameters", "remove-input"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -51,7 +51,7 @@ from lib import runs
 from lib.book import chapter, figures, prose
 
 here = chapter.parameters(globals())
-from myst_nb import glue
+from lib.book.prose import glue
 
 figures.setup()
 summary = runs.summary(here.trainings)
@@ -59,11 +59,11 @@ summary = runs.summary(here.trainings)
 # %% tags=["remove-input"]
 means = summary.groupby("alpha")[["mean_selectivity", "clean_accuracy"]].mean()
 for place, alpha in (("lowest", means.index.min()), ("highest", means.index.max())):
-    glue(f"{place}-alpha", prose.number(alpha, "g"), display=False)
-    glue(f"{place}-si", f"{means.mean_selectivity[alpha]:.3f}", display=False)
-    glue(f"{place}-accuracy", f"{100 * means.clean_accuracy[alpha]:.1f} %", display=False)
-glue("networks", f"{len(summary)}", display=False)
-glue("setting", here.setting, display=False)
+    glue(f"{place}-alpha", prose.number(alpha, "g"))
+    glue(f"{place}-si", f"{means.mean_selectivity[alpha]:.3f}")
+    glue(f"{place}-accuracy", f"{100 * means.clean_accuracy[alpha]:.1f} %")
+glue("networks", f"{len(summary)}")
+glue("setting", here.setting)
 
 # %% tags=["hide-input"]
 by_alpha = means.mean_selectivity
@@ -71,10 +71,15 @@ figures.show(
     figures.scale_of_selectivity(summary),
     name="fig-question",
     read=here.read("selectivity"),
-    alt=f"""A horizontal scale of mean class selectivity with one dot per network. The lowest, at {by_alpha.min():.2f}, has α = {prose.number(by_alpha.idxmin(), "g")}; the
-    highest, at {by_alpha.max():.2f}, has α = {prose.number(by_alpha.idxmax(), "g")}. Words at the low end say robust to corruptions, at the high end robust to attacks.""",
-    caption=f"""The scale on which the paper places its networks, with ours on it: {len(summary)} networks ({here.setting}), trained on {prose.machines(summary)}. α
-    scales the selectivity term of the loss: negative values lower selectivity, 0 is plain cross-entropy, positive values raise it.""",
+    alt=f"""A horizontal scale of mean class selectivity with one dot per network. The
+    lowest, at {by_alpha.min():.2f}, has α = {prose.number(by_alpha.idxmin(), "g")}; the
+    highest, at {by_alpha.max():.2f}, has α = {prose.number(by_alpha.idxmax(), "g")}.
+    Words at the low end say robust to corruptions, at the high end robust to
+    attacks.""",
+    caption=f"""The scale on which the paper places its networks, with ours on it:
+    {len(summary)} networks ({here.setting}), trained on {prose.machines(summary)}. α
+    scales the selectivity term of the loss: negative values lower selectivity, 0 is
+    plain cross-entropy, positive values raise it.""",
 )
 
 # %% [markdown]

@@ -23,7 +23,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -34,18 +34,17 @@ from lib import papers, runs
 from lib.book import answer, chapter, figures, prose, rounds, tables
 
 here = chapter.parameters(globals())
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.papers.selectivity import RESNET18_TINY_IMAGENET
 
 figures.setup()
 summary = runs.summary(here.trainings)
 units = runs.table("selectivity", here.trainings)
-glue("n", f"{len(summary)}", display=False)
+glue("n", f"{len(summary)}")
 entries = rounds.entries(here, summary, only=["LM-1", "LM-2", "LM-19"])
-glue("found", answer.key_points(entries), display=False)
-glue("setting", here.setting, display=False)
-glue("devices", prose.machines(summary), display=False)
+glue("found", answer.key_points(entries))
+glue("setting", here.setting)
+glue("devices", prose.machines(summary))
 
 # %% [markdown]
 # *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`19-runs`.*
@@ -62,18 +61,29 @@ glue("devices", prose.machines(summary), display=False)
 
 # %% tags=["hide-input"]
 plain = min(here.trainings, key=lambda training: (abs(training.alpha), training.seed))
-live = units[(units.alpha == plain.alpha) & (units.seed == plain.seed) & ~units.dead].sort_values("selectivity")
+live = units[
+    (units.alpha == plain.alpha) & (units.seed == plain.seed) & ~units.dead
+].sort_values("selectivity")
 low, high = live.iloc[0], live.iloc[-1]
 means = runs.table("class_means", [plain])
-examples = [means[(means.depth == one.depth) & (means.unit == one.unit)].assign(title=f"{one.layer}, unit {one.unit}: SI = {one.selectivity:.2f}") for one in (low, high)]
+examples = [
+    means[(means.depth == one.depth) & (means.unit == one.unit)].assign(
+        title=f"{one.layer}, unit {one.unit}: SI = {one.selectivity:.2f}"
+    )
+    for one in (low, high)
+]
 figures.show(
     figures.example_units(examples),
     read=here.read("selectivity", "class_means", of=[plain]),
     name="fig-units",
-    alt=f"""Two bar charts of mean activation for each class, in falling order. Left, a unit of index {low.selectivity:.2f}: from {examples[0]["mean"].max():.3g} down to
-    {examples[0]["mean"].min():.3g}. Right, one of index {high.selectivity:.2f}: from {examples[1]["mean"].max():.3g} down to {examples[1]["mean"].min():.3g}.""",
-    caption=f"""What the index measures: class-conditional mean activations of the least and the most selective of the {len(live)} live units ({here.model} on
-    {here.dataset}, α = {plain.alpha:g}, seed {plain.seed}, whole test set). Dashed: mean of the classes other than the best, which is dark.""",
+    alt=f"""Two bar charts of mean activation for each class, in falling order. Left, a
+    unit of index {low.selectivity:.2f}: from {examples[0]["mean"].max():.3g} down to
+    {examples[0]["mean"].min():.3g}. Right, one of index {high.selectivity:.2f}: from
+    {examples[1]["mean"].max():.3g} down to {examples[1]["mean"].min():.3g}.""",
+    caption=f"""What the index measures: class-conditional mean activations of the least
+    and the most selective of the {len(live)} live units ({here.model} on
+    {here.dataset}, α = {plain.alpha:g}, seed {plain.seed}, whole test set). Dashed:
+    mean of the classes other than the best, which is dark.""",
 )
 
 # %% [markdown]
@@ -89,26 +99,43 @@ figures.show(
 # ## Selectivity follows α
 
 # %% tags=["hide-input"]
-by_alpha = summary.groupby("alpha")[["mean_selectivity", "live_selectivity", "clean_accuracy", "dead"]].mean()
+by_alpha = summary.groupby("alpha")[
+    ["mean_selectivity", "live_selectivity", "clean_accuracy", "dead"]
+].mean()
 theirs = RESNET18_TINY_IMAGENET.selectivity
-order = "at every step" if by_alpha.mean_selectivity.is_monotonic_increasing else "not at every step"
-live_order = "at every step" if by_alpha.live_selectivity.is_monotonic_increasing else "not at every step"
+order = (
+    "at every step"
+    if by_alpha.mean_selectivity.is_monotonic_increasing
+    else "not at every step"
+)
+live_order = (
+    "at every step"
+    if by_alpha.live_selectivity.is_monotonic_increasing
+    else "not at every step"
+)
 figures.show(
     figures.selectivity_and_alpha(summary, RESNET18_TINY_IMAGENET),
     read=here.read("selectivity"),
     name="fig-selectivity",
-    alt=f"""Mean class selectivity against α, from {by_alpha.mean_selectivity.iloc[0]:.2f} at α = {by_alpha.index[0]:g} to {by_alpha.mean_selectivity.iloc[-1]:.2f} at
-    α = {by_alpha.index[-1]:g}; it rises {order}. The published curve of another network, dotted, goes from {theirs.iloc[0]:.2f} to {theirs.iloc[-1]:.2f}.""",
-    caption=f"""Mean selectivity on the clean test set against α: {here.setting}, {len(summary)} networks, a point each; intervals (95 %, t) from {papers.LEAST_SEEDS} seeds on.
-    Grey dashes: dead units left out. Dotted: the companion paper's ResNet18 on Tiny ImageNet, 20 seeds, digitised (another network and data set; it is
-    there to compare the shape).""",
+    alt=f"""Mean class selectivity against α, from
+    {by_alpha.mean_selectivity.iloc[0]:.2f} at α = {by_alpha.index[0]:g} to
+    {by_alpha.mean_selectivity.iloc[-1]:.2f} at α = {by_alpha.index[-1]:g}; it rises
+    {order}. The published curve of another network, dotted, goes from
+    {theirs.iloc[0]:.2f} to {theirs.iloc[-1]:.2f}.""",
+    caption=f"""Mean selectivity on the clean test set against α: {here.setting},
+    {len(summary)} networks, a point each; intervals (95 %, t) from {papers.LEAST_SEEDS}
+    seeds on. Grey dashes: dead units left out. Dotted: the companion paper's ResNet18
+    on Tiny ImageNet, 20 seeds, digitised (another network and data set; it is there to
+    compare the shape).""",
 )
-glue("order", order, display=False)
-glue("live-order", live_order, display=False)
+glue("order", order)
+
+# %% tags=["hide-input"]
+glue("live-order", live_order)
 for name, alpha in (("low", by_alpha.index[0]), ("high", by_alpha.index[-1])):
-    glue(f"{name}-alpha", prose.number(alpha, "g"), display=False)
+    glue(f"{name}-alpha", prose.number(alpha, "g"))
     for column in ("mean_selectivity", "live_selectivity"):
-        glue(f"{name}-{column.split('_')[0]}", f"{by_alpha[column][alpha]:.3f}", display=False)
+        glue(f"{name}-{column.split('_')[0]}", f"{by_alpha[column][alpha]:.3f}")
 
 # %% [markdown]
 # Mean selectivity goes from {glue:text}`low-mean` at α = {glue:text}`low-alpha` to {glue:text}`high-mean` at α = {glue:text}`high-alpha`, rising
@@ -119,21 +146,26 @@ for name, alpha in (("low", by_alpha.index[0]), ("high", by_alpha.index[-1])):
 # ## Layer by layer
 
 # %% tags=["hide-input"]
-last = units[~units.dead].groupby(["alpha", "depth"]).selectivity.mean().unstack("alpha")
+last = (
+    units[~units.dead].groupby(["alpha", "depth"]).selectivity.mean().unstack("alpha")
+)
 spread = last[by_alpha.index[-1]] - last[by_alpha.index[0]]
 figures.show(
     figures.selectivity_by_layer(units),
     read=here.read("selectivity"),
     name="fig-layers",
-    alt=f"""Two panels, mean selectivity against layer, one line per α; left all units, right live units. From the lowest to the highest α the live
-    units rise most, by {spread.max():.2f}, in layer {spread.idxmax()}, and least, by {spread.min():.2f}, in layer {spread.idxmin()}.""",
-    caption=f"""Mean selectivity of each ReLU layer, by α; {here.setting}, mean over seeds. First panel: all units, dead ones counting as 0. Second: live units alone; a layer
-    without a live unit has no point.""",
+    alt=f"""Two panels, mean selectivity against layer, one line per α; left all units,
+    right live units. From the lowest to the highest α the live units rise most, by
+    {spread.max():.2f}, in layer {spread.idxmax()}, and least, by {spread.min():.2f}, in
+    layer {spread.idxmin()}.""",
+    caption=f"""Mean selectivity of each ReLU layer, by α; {here.setting}, mean over
+    seeds. First panel: all units, dead ones counting as 0. Second: live units alone; a
+    layer without a live unit has no point.""",
 )
-glue("most", f"{spread.max():.2f}", display=False)
-glue("most-layer", f"{spread.idxmax()}", display=False)
-glue("least", f"{spread.min():.2f}", display=False)
-glue("least-layer", f"{spread.idxmin()}", display=False)
+glue("most", f"{spread.max():.2f}")
+glue("most-layer", f"{spread.idxmax()}")
+glue("least", f"{spread.min():.2f}")
+glue("least-layer", f"{spread.idxmin()}")
 
 # %% [markdown]
 # Between the lowest and the highest α, the live units of layer {glue:text}`most-layer` move most (by {glue:text}`most`), those of layer
@@ -147,13 +179,16 @@ figures.show(
     figures.dead_units(summary),
     read=here.read("selectivity"),
     name="fig-dead",
-    alt=f"""Share of dead units against α: {percent.iloc[0]:.1f} percent at α = {percent.index[0]:g}, at most {percent.max():.1f} percent, at α = {percent.idxmax():g}.""",
-    caption=f"Units that no image of the test set makes fire, in percent of all units of the network, against α; {here.setting}, one point per network.",
+    alt=f"""Share of dead units against α: {percent.iloc[0]:.1f} percent at α =
+    {percent.index[0]:g}, at most {percent.max():.1f} percent, at α =
+    {percent.idxmax():g}.""",
+    caption=f"""Units that no image of the test set makes fire, in percent of all units
+    of the network, against α; {here.setting}, one point per network.""",
 )
-glue("dead-low", f"{percent.iloc[0]:.1f} %", display=False)
-glue("dead-high", f"{percent.iloc[-1]:.1f} %", display=False)
-glue("dead-most", f"{percent.max():.1f} %", display=False)
-glue("dead-most-alpha", prose.number(percent.idxmax(), "g"), display=False)
+glue("dead-low", f"{percent.iloc[0]:.1f} %")
+glue("dead-high", f"{percent.iloc[-1]:.1f} %")
+glue("dead-most", f"{percent.max():.1f} %")
+glue("dead-most-alpha", prose.number(percent.idxmax(), "g"))
 
 # %% [markdown]
 # The most units are dead, {glue:text}`dead-most`, at α = {glue:text}`dead-most-alpha`; at α = {glue:text}`low-alpha` they are {glue:text}`dead-low`. A dead unit counts as 0
@@ -167,13 +202,19 @@ figures.show(
     figures.accuracy_and_selectivity(summary),
     read=here.read("selectivity"),
     name="fig-accuracy",
-    alt=f"""Clean test accuracy against mean selectivity, one dot per network: {accuracy.iloc[0]:.1f} percent at the lowest α, {accuracy.iloc[-1]:.1f} at the highest,
-    the best {accuracy.max():.1f} at α = {accuracy.idxmax():g}.""",
-    caption=f"Clean accuracy on the whole test set against mean selectivity; {here.setting}, {len(summary)} networks, a point each, coloured by α.",
+    alt=f"""Clean test accuracy against mean selectivity, one dot per network:
+    {accuracy.iloc[0]:.1f} percent at the lowest α, {accuracy.iloc[-1]:.1f} at the
+    highest, the best {accuracy.max():.1f} at α = {accuracy.idxmax():g}.""",
+    caption=f"""Clean accuracy on the whole test set against mean selectivity;
+    {here.setting}, {len(summary)} networks, a point each, coloured by α.""",
 )
-for name, value in (("low", accuracy.iloc[0]), ("high", accuracy.iloc[-1]), ("best", accuracy.max())):
-    glue(f"accuracy-{name}", f"{value:.1f} %", display=False)
-glue("accuracy-best-alpha", prose.number(accuracy.idxmax(), "g"), display=False)
+for name, value in (
+    ("low", accuracy.iloc[0]),
+    ("high", accuracy.iloc[-1]),
+    ("best", accuracy.max()),
+):
+    glue(f"accuracy-{name}", f"{value:.1f} %")
+glue("accuracy-best-alpha", prose.number(accuracy.idxmax(), "g"))
 
 # %% [markdown]
 # The best mean clean accuracy is {glue:text}`accuracy-best`, at α = {glue:text}`accuracy-best-alpha`. It is {glue:text}`accuracy-low` at α = {glue:text}`low-alpha`.
@@ -193,7 +234,7 @@ figures.show_table(tables.hyperparameters(here.trainings[0]))
 # How the rules decide: {doc}`07-discussion`. The first round's rule: {glue:text}`rule`
 
 # %%
-glue("rule", papers.RULE, display=False)
+glue("rule", papers.RULE)
 figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]
@@ -202,9 +243,15 @@ figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries
 
 # %% tags=["hide-input"]
 ends = [(0.0, alpha) for alpha in sorted(here.alphas) if alpha < 0]
-COSTS = {"clean accuracy, points": ("clean_accuracy", 100, "+.1f"), "mean selectivity": ("mean_selectivity", 1, "+.3f")}
+COSTS = {
+    "clean accuracy, points": ("clean_accuracy", 100, "+.1f"),
+    "mean selectivity": ("mean_selectivity", 1, "+.3f"),
+}
 costs = [
-    tables.changes(summary.assign(measure=name), "measure", column, ends, scale=scale, form=form) for name, (column, scale, form) in COSTS.items()
+    tables.changes(
+        summary.assign(measure=name), "measure", column, ends, scale=scale, form=form
+    )
+    for name, (column, scale, form) in COSTS.items()
 ]
 figures.show_table(pd.concat(costs, ignore_index=True).rename(columns={"measure": ""}))
 

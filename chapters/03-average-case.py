@@ -25,7 +25,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -35,10 +35,14 @@ from lib.book import answer, chapter, figures, prose, rounds, tables
 from lib.papers import first_statistics
 
 here = chapter.parameters(globals())
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.corruptions.severities import TABLES
-from lib.measurements.corruption import by_corruption, by_severity, counted, with_corrupted
+from lib.measurements.corruption import (
+    by_corruption,
+    by_severity,
+    counted,
+    with_corrupted,
+)
 
 figures.setup()
 table = runs.table("corruption", here.trainings)
@@ -49,21 +53,28 @@ images = rows.images.max()
 networks = f"{len(summary)} networks ({here.setting}), the first {images:,} test images"
 
 # %% tags=["remove-input"]
-means = summary.groupby("alpha")[["subset_accuracy", "corrupted_accuracy", "relative_accuracy"]].mean().mul(100)
+means = (
+    summary
+    .groupby("alpha")[["subset_accuracy", "corrupted_accuracy", "relative_accuracy"]]
+    .mean()
+    .mul(100)
+)
 middle = min(here.alphas, key=abs)
 low, best = min(here.alphas), means.corrupted_accuracy.idxmax()
 size = TABLES[data.image_side(here.dataset)][0]
 entries = rounds.entries(here, summary, only=["LM-3", "LM-4", "LM-5"])
-glue("found", answer.key_points(entries), display=False)
-glue("networks", networks, display=False)
-glue("devices", prose.machines(summary), display=False)
-glue("count", f"{len(names)}", display=False)
-glue("images", f"{images:,}", display=False)
-glue("table", size, display=False)
+glue("found", answer.key_points(entries))
+glue("networks", networks)
+glue("devices", prose.machines(summary))
+glue("count", f"{len(names)}")
+glue("images", f"{images:,}")
+glue("table", size)
 places = {"middle": middle, "low": low, "best": best, "high": max(here.alphas)}
-change = (means.corrupted_accuracy - means.corrupted_accuracy[middle]).to_frame("change")
+change = (means.corrupted_accuracy - means.corrupted_accuracy[middle]).to_frame(
+    "change"
+)
 for name, text in prose.numbers_at(places, (means, ".1f"), (change, "+.1f")):
-    glue(name, text, display=False)
+    glue(name, text)
 
 # %% [markdown]
 # *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`19-runs`. Severities are those of {glue:text}`table`.*
@@ -85,25 +96,33 @@ figures.show(
     figures.corrupted_examples(examples),
     read=here.read("corruption_examples", of=[first]),
     name="fig-corruptions",
-    alt=f"""Twenty small pictures of the same {examples.label.iloc[0]}: clean, and under each of the nineteen corruptions at severity 3, from noise over blur and
-    weather to JPEG. Below each, the class that one network sees; {len(wrong)} of them are wrong.""",
-    caption=f"""One test image, clean and under each corruption at severity 3, with the class that the network with α = {prose.number(middle, "g")}, seed
-    {first.seed}, takes it for, and its confidence; mistakes are bold.""",
+    alt=f"""Twenty small pictures of the same {examples.label.iloc[0]}: clean, and under
+    each of the nineteen corruptions at severity 3, from noise over blur and weather to
+    JPEG. Below each, the class that one network sees; {len(wrong)} of them are
+    wrong.""",
+    caption=f"""One test image, clean and under each corruption at severity 3, with the
+    class that the network with α = {prose.number(middle, "g")}, seed {first.seed},
+    takes it for, and its confidence; mistakes are bold.""",
 )
 
 # %% [markdown]
 # ## Accuracy, corruption by corruption
 
 # %% tags=["hide-input"]
-per_type = rows[rows.severity > 0].groupby("corruption", sort=False).accuracy.mean().mul(100)
+per_type = (
+    rows[rows.severity > 0].groupby("corruption", sort=False).accuracy.mean().mul(100)
+)
 figures.show(
     figures.accuracy_by_corruption(rows),
     read=here.read("corruption"),
     name="fig-by-corruption",
-    alt=f"""{rows.corruption.nunique() - 1} panels, one for each corruption: accuracy against severity, one line per α. Over all networks, the easiest
-    is {per_type.idxmax().replace("_", " ")} with {per_type.max():.0f} percent, the hardest {per_type.idxmin().replace("_", " ")} with {per_type.min():.0f}.""",
-    caption=f"""Accuracy against severity, one panel per corruption, one line per α: means over seeds; {networks}. The paper shows this for
-    ResNet18 in its figure 1a (recalled).""",
+    alt=f"""{rows.corruption.nunique() - 1} panels, one for each corruption: accuracy
+    against severity, one line per α. Over all networks, the easiest is
+    {per_type.idxmax().replace("_", " ")} with {per_type.max():.0f} percent, the hardest
+    {per_type.idxmin().replace("_", " ")} with {per_type.min():.0f}.""",
+    caption=f"""Accuracy against severity, one panel per corruption, one line per α:
+    means over seeds; {networks}. The paper shows this for ResNet18 in its figure 1a
+    (recalled).""",
 )
 
 # %% [markdown]
@@ -116,11 +135,17 @@ figures.show(
     figures.corrupted_and_alpha(summary),
     read=here.read("corruption"),
     name="fig-corrupted",
-    alt=f"""Left, mean accuracy on corrupted images against α: {means.corrupted_accuracy[low]:.1f} percent at α = {low:g}, {means.corrupted_accuracy[middle]:.1f}
-    at {middle:g}, {means.corrupted_accuracy.iloc[-1]:.1f} at {means.index[-1]:g}; highest at {best:g}. Clean accuracy is above it everywhere. Right, corrupted
-    over clean accuracy: {means.relative_accuracy[low]:.1f} percent, {means.relative_accuracy[middle]:.1f} and {means.relative_accuracy.iloc[-1]:.1f}.""",
-    caption=f"""First panel: accuracy on corrupted images, mean over {len(names)} corruptions and five severities, against α (dots), and accuracy on the same images
-    uncorrupted (strokes). Second panel: the one over the other. {networks}, a point each; intervals (95 %, t) from {papers.LEAST_SEEDS} seeds on. The paper shows the
+    alt=f"""Left, mean accuracy on corrupted images against α:
+    {means.corrupted_accuracy[low]:.1f} percent at α = {low:g},
+    {means.corrupted_accuracy[middle]:.1f} at {middle:g},
+    {means.corrupted_accuracy.iloc[-1]:.1f} at {means.index[-1]:g}; highest at {best:g}.
+    Clean accuracy is above it everywhere. Right, corrupted over clean accuracy:
+    {means.relative_accuracy[low]:.1f} percent, {means.relative_accuracy[middle]:.1f}
+    and {means.relative_accuracy.iloc[-1]:.1f}.""",
+    caption=f"""First panel: accuracy on corrupted images, mean over {len(names)}
+    corruptions and five severities, against α (dots), and accuracy on the same images
+    uncorrupted (strokes). Second panel: the one over the other. {networks}, a point
+    each; intervals (95 %, t) from {papers.LEAST_SEEDS} seeds on. The paper shows the
     first for ResNet18 in its figure 1b (recalled).""",
 )
 
@@ -131,11 +156,25 @@ figures.show(
 # LM-3 and LM-5 judge the change to the lowest α. Here it is beside the others:
 
 # %% tags=["hide-input"]
-LABELS = {"corrupted_accuracy": "on corrupted images", "subset_accuracy": "on the same images, clean", "relative_accuracy": "corrupted over clean, %"}
+LABELS = {
+    "corrupted_accuracy": "on corrupted images",
+    "subset_accuracy": "on the same images, clean",
+    "relative_accuracy": "corrupted over clean, %",
+}
 long = summary.melt(["alpha", "seed"], list(LABELS), "measure", "value")
 _, high_spared = first_statistics.spared(summary)
-shown = tables.changes(long, "measure", "value", [(middle, low), (middle, high_spared), (middle, max(here.alphas))], scale=100)
-figures.show_table(shown.assign(measure=shown.measure.map(LABELS)).rename(columns={"measure": "accuracy, points"}))
+shown = tables.changes(
+    long,
+    "measure",
+    "value",
+    [(middle, low), (middle, high_spared), (middle, max(here.alphas))],
+    scale=100,
+)
+figures.show_table(
+    shown.assign(measure=shown.measure.map(LABELS)).rename(
+        columns={"measure": "accuracy, points"}
+    )
+)
 
 # %% [markdown]
 # *Mean over seeds and 95 % t interval.* If corrupted over clean accuracy rises while accuracy on corrupted images hardly moves, then clean accuracy has fallen, and
@@ -147,38 +186,58 @@ figures.show_table(shown.assign(measure=shown.measure.map(LABELS)).rename(column
 # (above, right). The ratio flatters networks of low accuracy: one that guesses loses nothing.
 
 # %% tags=["hide-input"]
+together = summary.subset_accuracy.corr(summary.corrupted_accuracy, method="spearman")
 figures.show(
     figures.corrupted_and_clean(summary),
     read=here.read("corruption"),
     name="fig-corrupted-clean",
-    alt=f"""Accuracy on corrupted against accuracy on clean images, one dot per network, coloured by α. The rank correlation of the two is
-    {summary.subset_accuracy.corr(summary.corrupted_accuracy, method="spearman"):.2f}.""",
-    caption=f"Accuracy on corrupted against clean images, one point per network; {networks}.",
+    alt=f"""Accuracy on corrupted against accuracy on clean images, one dot per network,
+    coloured by α. The rank correlation of the two is {together:.2f}.""",
+    caption=f"""Accuracy on corrupted against clean images, one point per network;
+    {networks}.""",
 )
 
 # %% [markdown]
 # ## Change against α = 0, corruption by corruption
 
 # %% tags=["hide-input"]
-by_name = by_corruption(table).groupby(["corruption", "alpha"], sort=False).accuracy.mean().mul(100).unstack("alpha").sort_index(axis=1)
+by_name = (
+    by_corruption(table)
+    .groupby(["corruption", "alpha"], sort=False)
+    .accuracy.mean()
+    .mul(100)
+    .unstack("alpha")
+    .sort_index(axis=1)
+)
 changes = by_name.sub(by_name[middle], axis=0)
 lowest = changes.iloc[:, 0].reindex(names)
+best, worst = (
+    f"{name.replace('_', ' ')} ({prose.number(lowest[name], '+.1f')} points)"
+    for name in (lowest.idxmax(), lowest.idxmin())
+)
 figures.show(
     figures.change_by_corruption(changes),
     read=here.read("corruption"),
     name="fig-changes",
-    alt=f"""A table of changes of accuracy against α = {middle:g}, one row per corruption, one column per α. At the lowest α, {changes.columns[0]:g},
-    {(lowest > 0).sum()} of {len(lowest)} corruptions gain; the most is {lowest.max():+.1f} points ({lowest.idxmax().replace("_", " ")}), the least
-    {lowest.min():+.1f} ({lowest.idxmin().replace("_", " ")}).""",
-    caption=f"""Accuracy minus that at α = {prose.number(middle, "g")}, in points, means over severities and seeds; first row: clean images. {networks}. Colours
-    are linear within 1 point and go by factors beyond.""",
+    alt=f"""A table of changes of accuracy against α = {middle:g}, one row per
+    corruption, one column per α. At the lowest α, {changes.columns[0]:g},
+    {(lowest > 0).sum()} of {len(lowest)} corruptions gain; the most is {best}, the
+    least {worst}.""",
+    caption=f"""Accuracy minus that at α = {prose.number(middle, "g")}, in points, means
+    over severities and seeds; first row: clean images. {networks}. Colours are linear
+    within 1 point and go by factors beyond.""",
 )
-glue("improved", f"{(lowest > 0).sum()} of {len(lowest)}", display=False)
+glue("improved", f"{(lowest > 0).sum()} of {len(lowest)}")
 gained = first_statistics.improved_corruptions(summary) + len(names) / 2
-glue("improved-seeds", ", ".join(f"{count:.0f}" for count in gained) or prose.number(float("nan")), display=False)
-glue("most", f"{lowest.idxmax().replace('_', ' ')} ({prose.number(lowest.max(), '+.1f')} points)", display=False)
-glue("least", f"{lowest.idxmin().replace('_', ' ')} ({prose.number(lowest.min(), '+.1f')} points)", display=False)
-glue("published-types", papers.claim("LM-4").published, display=False)
+
+# %% tags=["hide-input"]
+glue(
+    "improved-seeds",
+    ", ".join(f"{count:.0f}" for count in gained) or prose.number(float("nan")),
+)
+glue("most", best)
+glue("least", worst)
+glue("published-types", papers.claim("LM-4").published)
 
 # %% [markdown]
 # At the lowest α, {glue:text}`improved` corruptions gain over α = {glue:text}`middle` in the mean over seeds. Seed by seed, which is what LM-4 counts:
@@ -199,7 +258,7 @@ figures.show_table(tables.by_alpha(summary))
 # How the rules decide: {doc}`07-discussion`. The first round's rule: {glue:text}`rule`
 
 # %%
-glue("rule", papers.RULE, display=False)
+glue("rule", papers.RULE)
 figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]

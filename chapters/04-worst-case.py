@@ -28,7 +28,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -41,8 +41,7 @@ from lib.measurements import masking
 from lib.papers import first_round, first_statistics
 
 here = chapter.parameters(globals())
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.measurements.attack import BALL_STEPS, BUDGET, IN_BALLS, TEMPERATURE
 from lib.measurements.attack_summary import BALL_COLUMNS, by_strength, curve
 from lib.measurements.strengths import strengths_for
@@ -69,36 +68,69 @@ percent = means.filter(regex="accuracy|ball_|attacked|autoattack|^dead$").mul(10
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
 low_spared, high_spared = first_statistics.spared(summary, "ball_worst")
 entries = rounds.entries(here, summary, only=["LM-7", "LM-8", "LM-9", "LM-10", "LM-X2"])
-glue("found", answer.key_points(entries), display=False)
-glue("networks", networks, display=False)
-glue("devices", prose.machines(summary), display=False)
-places = {"middle": middle, "low": low, "high": high, "low-spared": low_spared, "high-spared": high_spared}
-for name, text in prose.numbers_at(places, (percent, ".1f"), (means[["jacobian", "relative_jacobian"]], ".3g"), (means[["log_jacobian"]], ".2f")):
-    glue(name, text, display=False)
-glue("fgsm", f"{at.fgsm:.3g}", display=False)
-glue("steps", f"{at.steps}", display=False)
+glue("found", answer.key_points(entries))
+glue("networks", networks)
+glue("devices", prose.machines(summary))
+places = {
+    "middle": middle,
+    "low": low,
+    "high": high,
+    "low-spared": low_spared,
+    "high-spared": high_spared,
+}
+for name, text in prose.numbers_at(
+    places,
+    (percent, ".1f"),
+    (means[["jacobian", "relative_jacobian"]], ".3g"),
+    (means[["log_jacobian"]], ".2f"),
+):
+    glue(name, text)
+glue("fgsm", f"{at.fgsm:.3g}")
+glue("steps", f"{at.steps}")
 step = rows[rows.attack == at.curve].step_size.max()
-glue("step", f"{step:.2g}", display=False)
-glue("budget", f"{255 * BUDGET:g}/255", display=False)
-glue("reach", f"{255 * min(step * at.steps, BUDGET):.1f}/255", display=False)
-glue("ball", f"{255 * at.ball:g}/255", display=False)
-glue("transfer", f"{255 * at.transfer:g}/255", display=False)
-glue("ball-steps", f"{BALL_STEPS}", display=False)
-glue("temperature", f"{TEMPERATURE:g}", display=False)
-glue("flat", f"{round((summary.unmoved * images).sum())} of {images * summary.unmoved.notna().sum():,}", display=False)
-glue("spared-points", f"{100 * first_statistics.SPARED:g}", display=False)
+glue("step", f"{step:.2g}")
+glue("budget", f"{255 * BUDGET:g}/255")
+glue("reach", f"{255 * min(step * at.steps, BUDGET):.1f}/255")
+glue("ball", f"{255 * at.ball:g}/255")
+glue("transfer", f"{255 * at.transfer:g}/255")
 
 # %% tags=["remove-input"]
-# the smallest radius at which the strongest PGD leaves next to nothing of every network that spares clean accuracy
-strongest = rows[rows.attack.isin(IN_BALLS)].groupby(["alpha", "seed", "epsilon"]).accuracy.min()
-left = strongest.groupby(["alpha", "epsilon"]).mean().unstack("alpha").loc[:, low_spared:high_spared].max(axis=1)
+glue("ball-steps", f"{BALL_STEPS}")
+glue("temperature", f"{TEMPERATURE:g}")
+asked = images * summary.unmoved.notna().sum()
+glue("flat", f"{round((summary.unmoved * images).sum())} of {asked:,}")
+glue("spared-points", f"{100 * first_statistics.SPARED:g}")
+
+# %% tags=["remove-input"]
+# the smallest radius at which the strongest PGD leaves next to nothing of every network
+# that spares clean accuracy
+strongest = (
+    rows[rows.attack.isin(IN_BALLS)]
+    .groupby(["alpha", "seed", "epsilon"])
+    .accuracy.min()
+)
+left = (
+    strongest
+    .groupby(["alpha", "epsilon"])
+    .mean()
+    .unstack("alpha")
+    .loc[:, low_spared:high_spared]
+    .max(axis=1)
+)
 nothing = left[left < NEXT_TO_NOTHING].head(1)
-told = [f"of {255 * radius:.3g}/255, at most {100 * share:.1f} % of the images are" for radius, share in nothing.items()]
-glue("nothing", told[0] if told else f"of {255 * left.index.max():.3g}/255, up to {100 * left.iloc[-1]:.1f} % of the images are", display=False)
-level = percent.reindex([low_spared, middle, high_spared])[["attacked_clean", "fgsm_accuracy"]].diff().iloc[1:]
+radius, share = next(nothing.items(), (left.index.max(), left.iloc[-1]))
+bound = "up to" if nothing.empty else "at most"
+reached = f"of {255 * radius:.3g}/255, {bound} {100 * share:.1f} % of the images are"
+glue("nothing", reached)
+level = (
+    percent
+    .reindex([low_spared, middle, high_spared])[["attacked_clean", "fgsm_accuracy"]]
+    .diff()
+    .iloc[1:]
+)
 for side, (_, rise) in zip(("low", "high"), level.iterrows(), strict=True):
-    glue(f"rise-{side}-clean", prose.number(rise.attacked_clean, "+.1f"), display=False)
-    glue(f"rise-{side}-fgsm", prose.number(rise.fgsm_accuracy, "+.1f"), display=False)
+    glue(f"rise-{side}-clean", prose.number(rise.attacked_clean, "+.1f"))
+    glue(f"rise-{side}-fgsm", prose.number(rise.fgsm_accuracy, "+.1f"))
 
 # %% [markdown]
 # *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`19-runs`. Pixels are in [0, 1]. Images that PGD makes follow
@@ -116,20 +148,39 @@ fgsm = curve(rows, "fgsm")
 fgsm = fgsm[fgsm.epsilon <= 4 * at.fgsm]
 pgd = curve(rows, at.curve)
 others = FGSM if here.dataset != "digits" else None  # as far from the digits as can be
+third = "" if others is None else " A third panel holds the paper's FGSM numbers."
+dotted = (
+    ""
+    if others is None
+    else """The dotted lines are the paper's, of another network
+on another data set, their points at ε = 0 read off its figures by us: orders can be
+compared, levels not."""
+)
+
+# %% tags=["hide-input"]
 figures.show(
     figures.accuracy_by_strength(
-        fgsm, pgd, others,
-        doubtful=(masking.doubtful_alphas(checks, "fgsm"), masking.doubtful_alphas(checks, at.curve)),
+        fgsm,
+        pgd,
+        others,
+        doubtful=(
+            masking.doubtful_alphas(checks, "fgsm"),
+            masking.doubtful_alphas(checks, at.curve),
+        ),
     ),
     read=here.read("attack", "transfer", "autoattack"),
     name="fig-strength",
-    alt=f"""Accuracy against the strength of two attacks, one line per α; all fall. Under FGSM with ε = {at.fgsm:.3g}: {percent.fgsm_accuracy[low]:.1f} percent at
-    α = {low:g}, {percent.fgsm_accuracy[middle]:.1f} at {middle:g}, {percent.fgsm_accuracy[high]:.1f} at {high:g}. After {at.steps} steps of PGD:
-    {percent.pgd_accuracy[low]:.1f}, {percent.pgd_accuracy[middle]:.1f} and {percent.pgd_accuracy[high]:.1f}.{" A third panel holds the paper's FGSM numbers." if others is not None else ""}""",
-    caption=f"""Accuracy under FGSM against ε, and under PGD against the number of steps: means over seeds; {networks}; bands from the
-    lowest seed to the highest. Hollow: a check below says that this attack may have failed there.
-    {"The dotted lines are the paper's, of another network on another data set, their points at ε = 0 read off its figures by us: orders can be compared, levels not." if others is not None else ""} The paper
-    shows these in its figures 2a and 2b (that the axis of 2b is the number of steps is recalled).""",
+    alt=f"""Accuracy against the strength of two attacks, one line per α; all fall.
+    Under FGSM with ε = {at.fgsm:.3g}: {percent.fgsm_accuracy[low]:.1f} percent at α =
+    {low:g}, {percent.fgsm_accuracy[middle]:.1f} at {middle:g},
+    {percent.fgsm_accuracy[high]:.1f} at {high:g}. After {at.steps} steps of PGD:
+    {percent.pgd_accuracy[low]:.1f}, {percent.pgd_accuracy[middle]:.1f} and
+    {percent.pgd_accuracy[high]:.1f}.{third}""",
+    caption=f"""Accuracy under FGSM against ε, and under PGD against the number of
+    steps: means over seeds; {networks}; bands from the lowest seed to the highest.
+    Hollow: a check below says that this attack may have failed there. {dotted} The
+    paper shows these in its figures 2a and 2b (that the axis of 2b is the number of
+    steps is recalled).""",
 )
 
 # %% [markdown]
@@ -147,8 +198,18 @@ figures.show(
 
 # %% tags=["hide-input"] fold="The differences at every strength"
 strengths = fgsm.assign(epsilon=fgsm.epsilon.fillna(0))
-steps = tables.changes(strengths, "epsilon", "accuracy", [(low_spared, middle), (middle, high_spared)], scale=100)
-figures.show_table(steps.assign(epsilon=[f"{epsilon:.3g}" for epsilon in steps.epsilon]).rename(columns={"epsilon": "FGSM, ε"}))
+steps = tables.changes(
+    strengths,
+    "epsilon",
+    "accuracy",
+    [(low_spared, middle), (middle, high_spared)],
+    scale=100,
+)
+figures.show_table(
+    steps.assign(epsilon=[f"{epsilon:.3g}" for epsilon in steps.epsilon]).rename(
+        columns={"epsilon": "FGSM, ε"}
+    )
+)
 
 # %% [markdown]
 # *Change of accuracy in points, mean over seeds and 95 % t interval. All networks saw the same images, so that the intervals do not include what other test images
@@ -168,11 +229,16 @@ figures.show(
     figures.jacobian_and_alpha(summary),
     read=here.read("jacobian"),
     name="fig-jacobian",
-    alt=f"""Left, the mean norm of the Jacobian against α, on a logarithmic axis: {means.jacobian[low]:.3g} at α = {low:g}, {means.jacobian[middle]:.3g} at {middle:g},
-    {means.jacobian[high]:.3g} at {high:g}. Right, divided by the spread of the logits: {means.relative_jacobian[low]:.3g}, {means.relative_jacobian[middle]:.3g} and
-    {means.relative_jacobian[high]:.3g}.""",
-    caption=f"""Frobenius norm of the Jacobian of the logits with respect to the pixels, mean over images; second panel: over the standard deviation of the image's logits.
-    {networks}, a point each; lines through the means over seeds, 95 % t intervals from {papers.LEAST_SEEDS} seeds on. The paper shows the first in its figure 2c (recalled).""",
+    alt=f"""Left, the mean norm of the Jacobian against α, on a logarithmic axis:
+    {means.jacobian[low]:.3g} at α = {low:g}, {means.jacobian[middle]:.3g} at
+    {middle:g}, {means.jacobian[high]:.3g} at {high:g}. Right, divided by the spread of
+    the logits: {means.relative_jacobian[low]:.3g},
+    {means.relative_jacobian[middle]:.3g} and {means.relative_jacobian[high]:.3g}.""",
+    caption=f"""Frobenius norm of the Jacobian of the logits with respect to the pixels,
+    mean over images; second panel: over the standard deviation of the image's logits.
+    {networks}, a point each; lines through the means over seeds, 95 % t intervals from
+    {papers.LEAST_SEEDS} seeds on. The paper shows the first in its figure 2c
+    (recalled).""",
 )
 
 # %% [markdown]
@@ -191,12 +257,16 @@ figures.show(
     figures.transferred_and_alpha(theirs),
     read=here.read("transfer"),
     name="fig-transfer",
-    alt=f"""Accuracy on adversarial images made against α = 0 networks of other seeds, against α, a panel for each of {theirs.epsilon.nunique()} radii.
-    At radius {255 * at.transfer:g}/255: {percent.transfer_accuracy[low]:.1f} percent at α = {low:g}, {percent.transfer_accuracy[middle]:.1f} at
-    {middle:g}, {percent.transfer_accuracy[high]:.1f} at {high:g}.""",
-    caption=f"""Accuracy on images that {BALL_STEPS} steps of PGD make in balls of several radii against α = 0 networks of other seeds, mean over those
-    networks: {int(theirs.sources.min())} to {int(theirs.sources.max())} of them; {networks}, a point each, lines through the means over seeds. That the paper has such a control, in its
-    appendix, is recalled; which figure it is, weakly.""",
+    alt=f"""Accuracy on adversarial images made against α = 0 networks of other seeds,
+    against α, a panel for each of {theirs.epsilon.nunique()} radii. At radius
+    {255 * at.transfer:g}/255: {percent.transfer_accuracy[low]:.1f} percent at α =
+    {low:g}, {percent.transfer_accuracy[middle]:.1f} at {middle:g},
+    {percent.transfer_accuracy[high]:.1f} at {high:g}.""",
+    caption=f"""Accuracy on images that {BALL_STEPS} steps of PGD make in balls of
+    several radii against α = 0 networks of other seeds, mean over those networks:
+    {int(theirs.sources.min())} to {int(theirs.sources.max())} of them; {networks}, a
+    point each, lines through the means over seeds. That the paper has such a control,
+    in its appendix, is recalled; which figure it is, weakly.""",
 )
 
 # %% [markdown]
@@ -204,9 +274,21 @@ figures.show(
 # {glue:text}`transfer` decides; the other rows are shown and not judged:
 
 # %% tags=["hide-input"] fold="The differences at every radius"
-radii = tables.changes(theirs.sort_values("epsilon"), "epsilon", "accuracy", [(low_spared, middle), (middle, high_spared)], scale=100)
-radii.insert(1, f"at {prose.number(middle, 'g')}, %", [f"{100 * theirs[(theirs.epsilon == epsilon) & (theirs.alpha == middle)].accuracy.mean():.1f}" for epsilon in radii.epsilon])
-figures.show_table(radii.assign(epsilon=[f"{255 * epsilon:.3g}/255" for epsilon in radii.epsilon]).rename(columns={"epsilon": "radius"}))
+radii = tables.changes(
+    theirs.sort_values("epsilon"),
+    "epsilon",
+    "accuracy",
+    [(low_spared, middle), (middle, high_spared)],
+    scale=100,
+)
+there = 100 * theirs[theirs.alpha == middle].groupby("epsilon").accuracy.mean()
+there = [f"{there.get(epsilon, float('nan')):.1f}" for epsilon in radii.epsilon]
+radii.insert(1, f"at {prose.number(middle, 'g')}, %", there)
+figures.show_table(
+    radii.assign(
+        epsilon=[f"{255 * epsilon:.3g}/255" for epsilon in radii.epsilon]
+    ).rename(columns={"epsilon": "radius"})
+)
 
 # %% [markdown]
 # *Accuracy at α = {glue:text}`middle` in percent, and its change in points: mean over seeds and 95 % t interval.*
@@ -224,44 +306,107 @@ figures.show_table(radii.assign(epsilon=[f"{255 * epsilon:.3g}/255" for epsilon 
 # fooled the network. AutoAttack {cite}`croce2020reliable` is shown where it has been run, on fewer images. It ends in Square, which sees no gradient.
 
 # %% tags=["hide-input"]
-shown = {"ball_cross_entropy": "PGD, cross-entropy", "ball_margin": "PGD, margin", "ball_temperature": "Temperature-PGD"}
-shown |= {"autoattack_accuracy": "AutoAttack"} if summary.autoattack_accuracy.notna().any() else {}
-names = {column: name for name, column in BALL_COLUMNS.items()} | {"autoattack_accuracy": "autoattack"}
-doubtful = {column: masking.doubtful(checks, summary, names[column]) for column in shown}
-images_autoattack = autoattack.groupby(["alpha", "seed", "part"]).images.sum().max() if len(autoattack) else 0
-glue("autoattack-images", f"{images_autoattack:,}", display=False)
+shown = {
+    "ball_cross_entropy": "PGD, cross-entropy",
+    "ball_margin": "PGD, margin",
+    "ball_temperature": "Temperature-PGD",
+}
+shown |= (
+    {"autoattack_accuracy": "AutoAttack"}
+    if summary.autoattack_accuracy.notna().any()
+    else {}
+)
+names = {column: name for name, column in BALL_COLUMNS.items()} | {
+    "autoattack_accuracy": "autoattack"
+}
+doubtful = {
+    column: masking.doubtful(checks, summary, names[column]) for column in shown
+}
+images_autoattack = (
+    autoattack.groupby(["alpha", "seed", "part"]).images.sum().max()
+    if len(autoattack)
+    else 0
+)
+glue("autoattack-images", f"{images_autoattack:,}")
+
+# %% tags=["hide-input"]
 if images_autoattack:
-    places = [alpha for alpha in dict.fromkeys([low, low_spared, middle, high_spared, high]) if alpha in percent.index]
-    left = [
-        f"{prose.number(percent.autoattack_accuracy[alpha], '.1f')} % at α = {prose.number(alpha, 'g')} (unattacked {prose.number(percent.autoattack_clean[alpha], '.1f')} %)"
-        for alpha in places
+    places = [
+        alpha
+        for alpha in dict.fromkeys([low, low_spared, middle, high_spared, high])
+        if alpha in percent.index
     ]
-    glue("autoattack", f"AutoAttack, on the first {images_autoattack:,} images, leaves {', '.join(left)}", display=False)
+    shares = percent.loc[places, ["autoattack_accuracy", "autoattack_clean"]]
+    left = [
+        f"{prose.number(kept, '.1f')} % at α = {prose.number(alpha, 'g')} "
+        f"(unattacked {prose.number(clean, '.1f')} %)"
+        for alpha, kept, clean in shares.itertuples()
+    ]
+    on = f"AutoAttack, on the first {images_autoattack:,} images, leaves"
+    glue("autoattack", f"{on} {', '.join(left)}")
 else:
-    glue("autoattack", "AutoAttack has not been run on these networks", display=False)
+    glue("autoattack", "AutoAttack has not been run on these networks")
 hollow = sum(int(flags.sum()) for flags in doubtful.values())
+of = int(summary.autoattack_accuracy.notna().sum())
+also = f"; AutoAttack on {of} of them and the first {images_autoattack:,}"
+also = also if images_autoattack else ""
+
+# %% tags=["hide-input"]
 figures.show(
     figures.survival(summary, shown, doubtful),
     read=here.read("attack", "transfer", "autoattack"),
     name="fig-survival",
-    alt=f"""Accuracy under several attacks of radius {255 * at.ball:g}/255 against α, one panel per attack; raw, and over clean accuracy. On the margin:
-    {percent.ball_margin[low]:.1f} percent at α = {low:g}, {percent.ball_margin[middle]:.1f} at {middle:g}, {percent.ball_margin[high]:.1f} at {high:g}.
-    {hollow} networks are hollow in some panel.""",
-    caption=f"""Accuracy under attacks of radius {255 * at.ball:g}/255 that differ in the loss they follow, one panel per attack: raw, with accuracy on the same images unattacked as strokes, and over it.
-    {networks}, a point each, lines through the means over seeds{f"; AutoAttack on {int(summary.autoattack_accuracy.notna().sum())} of them and the first {images_autoattack:,}" if images_autoattack else ""}. Hollow: a check below says that this attack may
-    have failed on this network.""",
+    alt=f"""Accuracy under several attacks of radius {255 * at.ball:g}/255 against α,
+    one panel per attack; raw, and over clean accuracy. On the margin:
+    {percent.ball_margin[low]:.1f} percent at α = {low:g},
+    {percent.ball_margin[middle]:.1f} at {middle:g}, {percent.ball_margin[high]:.1f} at
+    {high:g}. {hollow} networks are hollow in some panel.""",
+    caption=f"""Accuracy under attacks of radius {255 * at.ball:g}/255 that differ in
+    the loss they follow, one panel per attack: raw, with accuracy on the same images
+    unattacked as strokes, and over it. {networks}, a point each, lines through the
+    means over seeds{also}. Hollow: a check below says that this attack may have failed
+    on this network.""",
 )
 
 # %% tags=["remove-input"]
-beyond = percent.ball_cross_entropy - percent[["ball_margin", "ball_temperature"]].min(axis=1)
+beyond = percent.ball_cross_entropy - percent[["ball_margin", "ball_temperature"]].min(
+    axis=1
+)
 surviving = first_round.table(papers.SURVIVES, summary)
-kinds = surviving.assign(attack=surviving.claim.str.removeprefix("the ordering of LM-8 under ")).groupby("verdict", sort=False).attack
-glue("survives", ", ".join(f"{verdict} ({'; '.join(names)})" for verdict, names in kinds), display=False)
-glue("beyond", ", ".join(f"{prose.number(value, '+.1f')} (α = {prose.number(alpha, 'g')})" for alpha, value in beyond.items()), display=False)
-glue("sure", ", ".join(f"{prose.number(value)} (α = {prose.number(alpha, 'g')})" for alpha, value in means.confidence.items()), display=False)
-relative = pd.DataFrame({"three": summary.relative_worst, "auto": summary.autoattack_accuracy / summary.autoattack_clean, "alpha": summary.alpha})
-for name, value in (100 * relative.groupby("alpha").mean().reindex([middle]).iloc[0]).items():
-    glue(f"relative-{name}", prose.number(value, ".1f"), display=False)
+kinds = (
+    surviving
+    .assign(attack=surviving.claim.str.removeprefix("the ordering of LM-8 under "))
+    .groupby("verdict", sort=False)
+    .attack
+)
+glue(
+    "survives", ", ".join(f"{verdict} ({'; '.join(names)})" for verdict, names in kinds)
+)
+glue(
+    "beyond",
+    ", ".join(
+        f"{prose.number(value, '+.1f')} (α = {prose.number(alpha, 'g')})"
+        for alpha, value in beyond.items()
+    ),
+)
+glue(
+    "sure",
+    ", ".join(
+        f"{prose.number(value)} (α = {prose.number(alpha, 'g')})"
+        for alpha, value in means.confidence.items()
+    ),
+)
+
+# %% tags=["remove-input"]
+relative = pd.DataFrame({
+    "three": summary.relative_worst,
+    "auto": summary.autoattack_accuracy / summary.autoattack_clean,
+    "alpha": summary.alpha,
+})
+for name, value in (
+    100 * relative.groupby("alpha").mean().reindex([middle]).iloc[0]
+).items():
+    glue(f"relative-{name}", prose.number(value, ".1f"))
 
 # %% [markdown]
 # {glue:text}`autoattack`.
@@ -281,8 +426,9 @@ for name, value in (100 * relative.groupby("alpha").mean().reindex([middle]).ilo
 # %% tags=["hide-input"] fold="The checks, and which networks trip one"
 figures.show_table(masking.overview(checks))
 flagged = masking.by_alpha(checks)
-glue("limits", masking.WRITTEN, display=False)
-glue("flagged", f"{len(checks[checks.tripped][['alpha', 'seed']].drop_duplicates())} of {len(summary)}", display=False)
+glue("limits", masking.WRITTEN)
+tripping = checks[checks.tripped].groupby(["alpha", "seed"]).ngroups
+glue("flagged", f"{tripping} of {len(summary)}")
 figures.show_table(flagged)
 
 # %% [markdown]
@@ -296,19 +442,51 @@ both = summary[summary.corrupted_accuracy.notna()]
 pairs = both.groupby("alpha")[["corrupted_accuracy", "ball_worst"]].mean()
 some = both[both.alpha.between(low_spared, high_spared)]
 for name, networks_there in (("all", both), ("spared", some)):
-    glue(f"rank-{name}", tables.estimate(first_statistics.rank_correlation(networks_there, "corrupted_accuracy", "ball_worst"), "+.2f"), display=False)
-    glue(f"rank-{name}-alphas", f"{networks_there.alpha.nunique()}", display=False)
-glue("rank-auto", tables.estimate(first_statistics.rank_correlation(some, "corrupted_accuracy", "autoattack_accuracy"), "+.2f"), display=False)
+    glue(
+        f"rank-{name}",
+        tables.estimate(
+            first_statistics.rank_correlation(
+                networks_there, "corrupted_accuracy", "ball_worst"
+            ),
+            "+.2f",
+        ),
+    )
+    glue(f"rank-{name}-alphas", f"{networks_there.alpha.nunique()}")
+glue(
+    "rank-auto",
+    tables.estimate(
+        first_statistics.rank_correlation(
+            some, "corrupted_accuracy", "autoattack_accuracy"
+        ),
+        "+.2f",
+    ),
+)
+told = [
+    f"{worst:.1f} and {average:.1f} percent at α = {prose.number(alpha, 'g')}"
+    for alpha, average, worst in (100 * pairs).itertuples()
+]
 corrupted = cached("corruption", here.trainings)
-tested = f"{corrupted.groupby([*LABELS, 'corruption', 'severity']).images.sum().max():,}" if len(corrupted) else "0"
+
+# %% tags=["hide-input"]
+tested = (
+    f"{corrupted.groupby([*LABELS, 'corruption', 'severity']).images.sum().max():,}"
+    if len(corrupted)
+    else "0"
+)
 figures.show(
-    figures.average_and_worst(both, "ball_worst", frozenset(both.alpha[both.ball_worst_doubtful])),
+    figures.average_and_worst(
+        both, "ball_worst", frozenset(both.alpha[both.ball_worst_doubtful])
+    ),
     read=here.read("attack", "transfer", "autoattack", "corruption"),
     name="fig-average-worst",
-    alt=f"""Accuracy under attack against accuracy on corrupted images, one point per α, {len(pairs)} in all: {"; ".join(f"{100 * pair.ball_worst:.1f} and {100 * pair.corrupted_accuracy:.1f} percent at α = {prose.number(alpha, 'g')}" for alpha, pair in pairs.iterrows())}.""",
-    caption=f"""Accuracy under the strongest of the three attacks of radius {255 * at.ball:g}/255, on the first {images:,} test images, against mean accuracy on corrupted
-    images, the first {tested}; one point per α: mean over seeds, and 95 % t intervals from {papers.LEAST_SEEDS} seeds on; {len(summary)} networks ({here.setting}). Hollow: on one of
-    the networks there all three attacks are flagged.""",
+    alt=f"""Accuracy under attack against accuracy on corrupted images, one point per α,
+    {len(pairs)} in all: {"; ".join(told)}.""",
+    caption=f"""Accuracy under the strongest of the three attacks of radius
+    {255 * at.ball:g}/255, on the first {images:,} test images, against mean accuracy on
+    corrupted images, the first {tested}; one point per α: mean over seeds, and 95 % t
+    intervals from {papers.LEAST_SEEDS} seeds on; {len(summary)} networks
+    ({here.setting}). Hollow: on one of the networks there all three attacks are
+    flagged.""",
 )
 
 # %% [markdown]
@@ -334,7 +512,7 @@ figures.show_table(tables.attacked_by_alpha(summary))
 # How the rules decide: {doc}`07-discussion`. The first round's rule: {glue:text}`rule`
 
 # %%
-glue("rule", papers.RULE, display=False)
+glue("rule", papers.RULE)
 figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]
@@ -342,7 +520,11 @@ figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries
 # does depend on it, and is what the others are compared with):
 
 # %% tags=["hide-input"] fold="The answer, attack by attack"
-figures.show_table(surviving.assign(ours=surviving.ours.str.replace("; ", "\n"))[["claim", "verdict", "ours"]])
+figures.show_table(
+    surviving.assign(ours=surviving.ours.str.replace("; ", "\n"))[
+        ["claim", "verdict", "ours"]
+    ]
+)
 
 # %% [markdown]
 # What this does not show: that selectivity is what makes the difference. α was set by us, so differences between networks are its effect; selectivity is one of

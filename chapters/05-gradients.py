@@ -25,7 +25,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -37,8 +37,7 @@ from lib.book import answer, chapter, figures, prose, rounds, tables
 from lib.papers import first_statistics
 
 here = chapter.parameters(globals())
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.measurements.gradient import variability, with_gradients
 from lib.measurements.measurement import is_early
 
@@ -54,29 +53,29 @@ networks = f"{len(summary)} networks ({here.setting}), the first {images:,} test
 # %% tags=["remove-input"]
 columns = ["cv_samples", "cv_firing", "cv_units", "cv_units_early", "cv_units_late"]
 means = summary.groupby("alpha")[columns].mean()
-percent = 100 * pd.DataFrame(
-    {
-        "dead": rows.groupby("alpha").dead.sum() / rows.groupby("alpha").units.sum(),
-        "clean": summary.groupby("alpha").clean_accuracy.mean(),
-        "rare": (table[~table.dead].active <= RARELY).groupby(table.alpha).mean(),
-    }
-)
+percent = 100 * pd.DataFrame({
+    "dead": rows.groupby("alpha").dead.sum() / rows.groupby("alpha").units.sum(),
+    "clean": summary.groupby("alpha").clean_accuracy.mean(),
+    "rare": (table[~table.dead].active <= RARELY).groupby(table.alpha).mean(),
+})
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
 low_spared, high_spared = first_statistics.spared(summary)
-glue("high-spared", prose.number(high_spared, "g"), display=False)
-glue("spared-points", f"{100 * first_statistics.SPARED:g}", display=False)
-glue("rarely", f"{RARELY}", display=False)
-glue("ceiling", f"{images**0.5:.1f}", display=False)
+glue("high-spared", prose.number(high_spared, "g"))
+glue("spared-points", f"{100 * first_statistics.SPARED:g}")
+glue("rarely", f"{RARELY}")
+glue("ceiling", f"{images**0.5:.1f}")
 entries = rounds.entries(here, summary, only=["LM-13", "LM-14"])
-glue("found", answer.key_points(entries), display=False)
-glue("networks", networks, display=False)
-glue("devices", prose.machines(summary), display=False)
-glue("images", f"{images:,}", display=False)
-glue("units", f"{rows.groupby(['alpha', 'seed']).units.sum().max():,}", display=False)
-glue("layers", f"{rows.depth.max()}", display=False)
-glue("early", f"{int(rows[rows.early].depth.max())}", display=False)
-for name, text in prose.numbers_at({"middle": middle, "low": low, "high": high}, (percent, ".1f"), (means, ".2f")):
-    glue(name, text, display=False)
+glue("found", answer.key_points(entries))
+glue("networks", networks)
+glue("devices", prose.machines(summary))
+glue("images", f"{images:,}")
+glue("units", f"{rows.groupby(['alpha', 'seed']).units.sum().max():,}")
+glue("layers", f"{rows.depth.max()}")
+glue("early", f"{int(rows[rows.early].depth.max())}")
+for name, text in prose.numbers_at(
+    {"middle": middle, "low": low, "high": high}, (percent, ".1f"), (means, ".2f")
+):
+    glue(name, text)
 
 # %% [markdown]
 # *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`19-runs`.*
@@ -100,12 +99,15 @@ figures.show(
     ),
     read=here.read("gradient"),
     name="fig-gradients",
-    alt=f"""Two panels against the layer, one line per α. Left, the variability of gradients over images; mean over layers {means.cv_samples[low]:.2f} at α = {low:g},
-    {means.cv_samples[middle]:.2f} at {middle:g}, {means.cv_samples[high]:.2f} at {high:g}. Right, over units: {means.cv_units[low]:.2f},
-    {means.cv_units[middle]:.2f} and {means.cv_units[high]:.2f}.""",
-    caption=f"""Coefficient of variation of the length of the input-unit gradient, over images (mean of the layer's live units) and over units, layer by layer:
-    means over seeds; {networks}; bands from the lowest seed to the highest. The paper shows these in its figures 3a (recalled) and 3b, for ResNet18
-    on Tiny ImageNet.""",
+    alt=f"""Two panels against the layer, one line per α. Left, the variability of
+    gradients over images; mean over layers {means.cv_samples[low]:.2f} at α = {low:g},
+    {means.cv_samples[middle]:.2f} at {middle:g}, {means.cv_samples[high]:.2f} at
+    {high:g}. Right, over units: {means.cv_units[low]:.2f}, {means.cv_units[middle]:.2f}
+    and {means.cv_units[high]:.2f}.""",
+    caption=f"""Coefficient of variation of the length of the input-unit gradient, over
+    images (mean of the layer's live units) and over units, layer by layer: means over
+    seeds; {networks}; bands from the lowest seed to the highest. The paper shows these
+    in its figures 3a (recalled) and 3b, for ResNet18 on Tiny ImageNet.""",
 )
 
 # %% [markdown]
@@ -115,13 +117,40 @@ figures.show(
 # So this table of changes has {glue:text}`high-spared` too, the highest α that costs at most {glue:text}`spared-points` points of clean accuracy:
 
 # %% tags=["hide-input"]
-NAMES = {"cv_samples": "over images", "cv_firing": "over images on which the unit fires (ours)", "cv_units": "over units"}
+NAMES = {
+    "cv_samples": "over images",
+    "cv_firing": "over images on which the unit fires (ours)",
+    "cv_units": "over units",
+}
 long = summary.melt(["alpha", "seed"], list(NAMES), "measure", "cv")
-shown = tables.changes(long, "measure", "cv", [(low, middle), (middle, high_spared), (middle, high)], form="+.2f")
-figures.show_table(shown.assign(measure=shown.measure.map(NAMES)).rename(columns={"measure": "coefficient of variation"}))
-for name, one, other in (("low", low, middle), ("spared", middle, high_spared), ("high", middle, high)):
+shown = tables.changes(
+    long,
+    "measure",
+    "cv",
+    [(low, middle), (middle, high_spared), (middle, high)],
+    form="+.2f",
+)
+figures.show_table(
+    shown.assign(measure=shown.measure.map(NAMES)).rename(
+        columns={"measure": "coefficient of variation"}
+    )
+)
+
+# %% tags=["hide-input"]
+for name, one, other in (
+    ("low", low, middle),
+    ("spared", middle, high_spared),
+    ("high", middle, high),
+):
     for kind, column in (("firing", "cv_firing"), ("samples", "cv_samples")):
-        glue(f"{kind}-{name}", prose.number(means[column].get(other, float("nan")) - means[column].get(one, float("nan")), "+.2f"), display=False)
+        glue(
+            f"{kind}-{name}",
+            prose.number(
+                means[column].get(other, float("nan"))
+                - means[column].get(one, float("nan")),
+                "+.2f",
+            ),
+        )
 
 # %% [markdown]
 # *Means over layers and seeds, 95 % t intervals over seeds.*
@@ -134,14 +163,25 @@ for name, one, other in (("low", low, middle), ("spared", middle, high_spared), 
 apart = rows.groupby("alpha")[["sigma", "mu", "sigma_units"]].mean()
 figures.show(
     figures.by_layer(
-        rows, {"mu": "mean μ", "sigma": "deviation over images σ$_u$", "sigma_units": "deviation over units σ$_l$"}, labels=("length of the gradient", "", ""), log=True
+        rows,
+        {
+            "mu": "mean μ",
+            "sigma": "deviation over images σ$_u$",
+            "sigma_units": "deviation over units σ$_l$",
+        },
+        labels=("length of the gradient", "", ""),
+        log=True,
     ),
     read=here.read("gradient"),
     name="fig-gradients-apart",
-    alt=f"""Three panels against the layer, logarithmic, one line per α: the mean length of the gradient, its deviation over images and its deviation over units. Mean over
-    layers of the mean: {apart.mu[low]:.3g} at α = {low:g}, {apart.mu[middle]:.3g} at {middle:g}, {apart.mu[high]:.3g} at {high:g}.""",
-    caption=f"""Numerators and denominators of the coefficients: mean over live units of μ, of the deviation over images, and the deviation of the μ over units; means
-    over seeds; {networks}; bands from the lowest seed to the highest. The paper shows them in its appendix (recalled; which figures, weakly).""",
+    alt=f"""Three panels against the layer, logarithmic, one line per α: the mean length
+    of the gradient, its deviation over images and its deviation over units. Mean over
+    layers of the mean: {apart.mu[low]:.3g} at α = {low:g}, {apart.mu[middle]:.3g} at
+    {middle:g}, {apart.mu[high]:.3g} at {high:g}.""",
+    caption=f"""Numerators and denominators of the coefficients: mean over live units of
+    μ, of the deviation over images, and the deviation of the μ over units; means over
+    seeds; {networks}; bands from the lowest seed to the highest. The paper shows them
+    in its appendix (recalled; which figures, weakly).""",
 )
 
 # %% [markdown]
@@ -154,18 +194,34 @@ figures.show(
 # {glue:text}`high-rare` % of the live units fire on at most {glue:text}`rarely`.
 
 # %% tags=["hide-input"]
-firing = table[~table.dead].assign(share=lambda units: units.active / units.images).groupby(["alpha", "seed", "layer", "depth"], as_index=False).share.mean()
+firing = (
+    table[~table.dead]
+    .assign(share=lambda units: units.active / units.images)
+    .groupby(["alpha", "seed", "layer", "depth"], as_index=False)
+    .share.mean()
+)
 joined = rows.merge(firing, on=["alpha", "seed", "layer", "depth"], how="left")
 shares = 100 * joined.groupby("alpha").share.mean()
 figures.show(
-    figures.by_layer(joined.assign(percent=100 * joined.share), {"cv_firing": "CV$_u$, images on which it fires", "percent": "images on which a unit fires"}, labels=("coefficient of variation", "%")),
+    figures.by_layer(
+        joined.assign(percent=100 * joined.share),
+        {
+            "cv_firing": "CV$_u$, images on which it fires",
+            "percent": "images on which a unit fires",
+        },
+        labels=("coefficient of variation", "%"),
+    ),
     read=here.read("gradient"),
     name="fig-gradients-firing",
-    alt=f"""Two panels against the layer, one line per α. Left, the variability over those images on which a unit fires; mean over layers {means.cv_firing[low]:.2f} at
-    α = {low:g}, {means.cv_firing[middle]:.2f} at {middle:g}, {means.cv_firing[high]:.2f} at {high:g}. Right, the share of images on which a live unit fires:
+    alt=f"""Two panels against the layer, one line per α. Left, the variability over
+    those images on which a unit fires; mean over layers {means.cv_firing[low]:.2f} at α
+    = {low:g}, {means.cv_firing[middle]:.2f} at {middle:g}, {means.cv_firing[high]:.2f}
+    at {high:g}. Right, the share of images on which a live unit fires:
     {shares[low]:.0f}, {shares[middle]:.0f} and {shares[high]:.0f} percent.""",
-    caption=f"""First panel: coefficient of variation over those images on which the unit fires, two at least, mean of the layer's units. Second: share of the images on which a
-    live unit fires. Means over seeds; {networks}; bands from the lowest seed to the highest.""",
+    caption=f"""First panel: coefficient of variation over those images on which the
+    unit fires, two at least, mean of the layer's units. Second: share of the images on
+    which a live unit fires. Means over seeds; {networks}; bands from the lowest seed to
+    the highest.""",
 )
 
 # %% [markdown]
@@ -178,7 +234,7 @@ figures.show(
 # How the rules decide: {doc}`07-discussion`. The first round's rule: {glue:text}`rule`
 
 # %%
-glue("rule", papers.RULE, display=False)
+glue("rule", papers.RULE)
 figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]

@@ -25,7 +25,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -37,8 +37,7 @@ from lib.book import answer, chapter, figures, prose, rounds, tables
 from lib.papers import first_statistics
 
 here = chapter.parameters(globals())
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.measurements.attack import CURVES
 from lib.measurements.dimensionality import ATTACK_STEPS, NONE
 from lib.measurements.layers import dimensions, over_live_units, with_dimensions
@@ -51,7 +50,9 @@ changes = dimensions(table)
 changes = changes.assign(early=is_early(changes))
 clean = dimensions(table, whole=True)
 clean = clean[clean.change == NONE]
-clean = over_live_units(clean.assign(early=is_early(clean)), runs.table("selectivity", here.trainings))
+clean = over_live_units(
+    clean.assign(early=is_early(clean)), runs.table("selectivity", here.trainings)
+)
 early = int(changes[changes.early].depth.max())
 images, everything = changes.images.max(), clean.images.max()
 networks = f"{len(summary)} networks ({here.setting})"
@@ -59,26 +60,38 @@ networks = f"{len(summary)} networks ({here.setting})"
 # %% tags=["remove-input"]
 kinds = ("clean", "same", "corruption", "attack")
 means = 100 * summary.groupby("alpha")[[f"dimension_{kind}" for kind in kinds]].mean()
-twonn = summary.groupby("alpha")[["twonn_clean", "twonn_corruption", "twonn_attack"]].mean()
-whole = 100 * summary.groupby("alpha").agg(clean=("clean_accuracy", "mean"), dead=("dead", "mean"))
+twonn = summary.groupby("alpha")[
+    ["twonn_clean", "twonn_corruption", "twonn_attack"]
+].mean()
+whole = 100 * summary.groupby("alpha").agg(
+    clean=("clean_accuracy", "mean"), dead=("dead", "mean")
+)
 middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas)
 low_spared, high_spared = first_statistics.spared(summary)
 entries = rounds.entries(here, summary, only=["LM-15", "LM-16", "LM-17", "LM-18"])
-glue("found", answer.key_points(entries), display=False)
-glue("networks", networks, display=False)
-glue("devices", prose.machines(summary), display=False)
-glue("high-spared", prose.number(high_spared, "g"), display=False)
-glue("spared-points", f"{100 * first_statistics.SPARED:g}", display=False)
-glue("images", f"{images:,}", display=False)
-glue("everything", f"{everything:,}", display=False)
-glue("early", f"{early}", display=False)
-glue("layers", f"{changes.depth.max()}", display=False)
-glue("cells", f"{changes.cells.max()}", display=False)
-glue("steps", f"{ATTACK_STEPS}", display=False)
-glue("step", f"{CURVES['pgd'].step_size:g}", display=False)
-glue("lost", f"{int(table.twonn.isna().sum() - (table.points.isna()).sum())} of {int(table.points.notna().sum())}", display=False)
-for name, text in prose.numbers_at({"middle": middle, "low": low, "high": high}, (whole, ".1f"), (means, ".1f"), (twonn, ".1f")):
-    glue(name, text, display=False)
+glue("found", answer.key_points(entries))
+glue("networks", networks)
+glue("devices", prose.machines(summary))
+glue("high-spared", prose.number(high_spared, "g"))
+glue("spared-points", f"{100 * first_statistics.SPARED:g}")
+glue("images", f"{images:,}")
+glue("everything", f"{everything:,}")
+glue("early", f"{early}")
+glue("layers", f"{changes.depth.max()}")
+glue("cells", f"{changes.cells.max()}")
+glue("steps", f"{ATTACK_STEPS}")
+glue("step", f"{CURVES['pgd'].step_size:g}")
+asked = table[table.points.notna()]
+glue("lost", f"{asked.twonn.isna().sum()} of {len(asked)}")
+
+# %% tags=["remove-input"]
+for name, text in prose.numbers_at(
+    {"middle": middle, "low": low, "high": high},
+    (whole, ".1f"),
+    (means, ".1f"),
+    (twonn, ".1f"),
+):
+    glue(name, text)
 
 # %% [markdown]
 # *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`19-runs`.*
@@ -100,16 +113,24 @@ for name, text in prose.numbers_at({"middle": middle, "low": low, "high": high},
 # %% tags=["hide-input"]
 label = "components for 95 % of variance,\n% of units"
 figures.show(
-    figures.dimensions_by_layer(clean, changes, "per_unit_95", label=label, scale=100, early=early),
+    figures.dimensions_by_layer(
+        clean, changes, "per_unit_95", label=label, scale=100, early=early
+    ),
     read=here.read("dimensionality"),
     name="fig-dimensions",
-    alt=f"""Three panels against the layer, one line per α. In the early layers, clean activations take {means.dimension_clean[low]:.0f} percent of the units at
-    α = {low:g}, {means.dimension_clean[middle]:.0f} at {middle:g}, {means.dimension_clean[high]:.0f} at {high:g}; the change by corruptions
-    {means.dimension_corruption[low]:.0f}, {means.dimension_corruption[middle]:.0f} and {means.dimension_corruption[high]:.0f}; the change by PGD
-    {means.dimension_attack[low]:.0f}, {means.dimension_attack[middle]:.0f} and {means.dimension_attack[high]:.0f}.""",
-    caption=f"""Dimensionality of clean activations ({everything:,} test images), of the change by corruptions and of the change by PGD (the first {images:,}); the last two
-    share an axis. Means over seeds; {networks}; bands from the lowest seed to the highest. Left of the grey line: early layers. The paper shows these
-    in its figure 4, a to c for ResNet18, d to f for ResNet20 (the latter recalled).""",
+    alt=f"""Three panels against the layer, one line per α. In the early layers, clean
+    activations take {means.dimension_clean[low]:.0f} percent of the units at α =
+    {low:g}, {means.dimension_clean[middle]:.0f} at {middle:g},
+    {means.dimension_clean[high]:.0f} at {high:g}; the change by corruptions
+    {means.dimension_corruption[low]:.0f}, {means.dimension_corruption[middle]:.0f} and
+    {means.dimension_corruption[high]:.0f}; the change by PGD
+    {means.dimension_attack[low]:.0f}, {means.dimension_attack[middle]:.0f} and
+    {means.dimension_attack[high]:.0f}.""",
+    caption=f"""Dimensionality of clean activations ({everything:,} test images), of the
+    change by corruptions and of the change by PGD (the first {images:,}); the last two
+    share an axis. Means over seeds; {networks}; bands from the lowest seed to the
+    highest. Left of the grey line: early layers. The paper shows these in its figure 4,
+    a to c for ResNet18, d to f for ResNet20 (the latter recalled).""",
 )
 
 # %% [markdown]
@@ -120,10 +141,27 @@ figures.show(
 # {glue:text}`spared-points` points of clean accuracy:
 
 # %% tags=["hide-input"]
-PLACES = {"early layers": clean[clean.early], "late layers": clean[~clean.early], "all layers": clean}
-long = pd.concat([rows.assign(where=name, share=rows.per_unit_95) for name, rows in PLACES.items()])
-long = pd.concat([long, PLACES["early layers"].assign(where="early layers, over live units", share=PLACES["early layers"].per_live_95)])
-shown = tables.changes(long, "where", "share", [(low, middle), (middle, high_spared), (middle, high)], scale=100)
+PLACES = {
+    "early layers": clean[clean.early],
+    "late layers": clean[~clean.early],
+    "all layers": clean,
+}
+long = pd.concat([
+    rows.assign(where=name, share=rows.per_unit_95) for name, rows in PLACES.items()
+])
+long = pd.concat([
+    long,
+    PLACES["early layers"].assign(
+        where="early layers, over live units", share=PLACES["early layers"].per_live_95
+    ),
+])
+shown = tables.changes(
+    long,
+    "where",
+    "share",
+    [(low, middle), (middle, high_spared), (middle, high)],
+    scale=100,
+)
 figures.show_table(shown.rename(columns={"where": "clean activations"}))
 
 # %% [markdown]
@@ -132,18 +170,26 @@ figures.show_table(shown.rename(columns={"where": "clean activations"}))
 # ## Attacks against corruptions
 
 # %% tags=["hide-input"]
-above = changes.pivot_table(index=["alpha", "seed", "depth", "early"], columns="change", values="per_unit_95").reset_index()
+above = changes.pivot_table(
+    index=["alpha", "seed", "depth", "early"], columns="change", values="per_unit_95"
+).reset_index()
 share = 100 * (above.attack > above.corruption).groupby(above.early).mean()
 for name, where in (("early", True), ("late", False)):
-    glue(f"above-{name}", f"{share[where]:.0f}", display=False)
+    glue(f"above-{name}", f"{share[where]:.0f}")
 figures.show(
-    figures.change_and_change(changes[changes.change != NONE], "per_unit_95", label="% of units", scale=100),
+    figures.change_and_change(
+        changes[changes.change != NONE], "per_unit_95", label="% of units", scale=100
+    ),
     read=here.read("dimensionality"),
     name="fig-changes-both",
-    alt=f"""Dimensionality of the change by PGD against that of the change by corruptions, one point per layer and α, with the diagonal. Of the early layers of all networks
-    {share[True]:.0f} percent lie above it, of the late ones {share[False]:.0f} percent.""",
-    caption=f"""Dimensionality of the change by PGD against that of the change by corruptions, one point per layer: means over seeds, early layers filled, late ones hollow; the
-    line is where both are alike. {networks}, the first {images:,} test images. This view is ours.""",
+    alt=f"""Dimensionality of the change by PGD against that of the change by
+    corruptions, one point per layer and α, with the diagonal. Of the early layers of
+    all networks {share[True]:.0f} percent lie above it, of the late ones
+    {share[False]:.0f} percent.""",
+    caption=f"""Dimensionality of the change by PGD against that of the change by
+    corruptions, one point per layer: means over seeds, early layers filled, late ones
+    hollow; small and faint: the values of α in between. The line is where both are
+    alike. {networks}, the first {images:,} test images. This view is ours.""",
 )
 
 # %% [markdown]
@@ -154,20 +200,39 @@ figures.show(
 #
 # Does the threshold of 95 % decide what is seen? With 90 % and 99 %:
 
-# %% tags=["hide-input"] fold="The same for 90 % of the variance"
+
+# %% tags=["hide-input"]
 def with_share(share: int) -> None:
     """The three panels for another share of the variance."""
-    at = changes[changes.early].groupby(["alpha", "change"])[f"per_unit_{share}"].mean().mul(100).unstack()
+    at = (
+        changes[changes.early]
+        .groupby(["alpha", "change"])[f"per_unit_{share}"]
+        .mean()
+        .mul(100)
+        .unstack()
+    )
     figures.show(
-        figures.dimensions_by_layer(clean, changes, f"per_unit_{share}", label=label.replace("95", str(share)), scale=100, early=early),
+        figures.dimensions_by_layer(
+            clean,
+            changes,
+            f"per_unit_{share}",
+            label=label.replace("95", str(share)),
+            scale=100,
+            early=early,
+        ),
         read=here.read("dimensionality"),
         name=f"fig-dimensions-{share}",
-        alt=f"""The same three panels for {share} percent of the variance. In the early layers, the change by corruptions takes {at.corruption[low]:.0f} percent of the
-        units at α = {low:g} and {at.corruption[high]:.0f} at {high:g}, the change by PGD {at.attack[low]:.0f} and {at.attack[high]:.0f}.""",
-        caption=f"""As in the first figure, for {share} % of the variance: means over seeds; {networks}. The paper shows this in its appendix (recalled; which figure, weakly).""",
+        alt=f"""The same three panels for {share} percent of the variance. In the early
+        layers, the change by corruptions takes {at.corruption[low]:.0f} percent of the
+        units at α = {low:g} and {at.corruption[high]:.0f} at {high:g}, the change by
+        PGD {at.attack[low]:.0f} and {at.attack[high]:.0f}.""",
+        caption=f"""As in the first figure, for {share} % of the variance: means over
+        seeds; {networks}. The paper shows this in its appendix (recalled; which figure,
+        weakly).""",
     )
 
 
+# %% tags=["hide-input"] fold="The same for 90 % of the variance"
 with_share(90)
 
 # %% tags=["hide-input"] fold="The same for 99 % of the variance"
@@ -178,7 +243,9 @@ with_share(99)
 # decides, the other rows are shown and not judged:
 
 # %% tags=["hide-input"]
-figures.show_table(tables.by_share(changes[changes.early], [low, middle, high], shares=(90, 95, 99)))
+figures.show_table(
+    tables.by_share(changes[changes.early], [low, middle, high], shares=(90, 95, 99))
+)
 
 # %% [markdown]
 # *In percent of units, mean over seeds and 95 % t interval.*
@@ -188,16 +255,28 @@ figures.show_table(tables.by_share(changes[changes.early], [low, middle, high], 
 
 # %% tags=["hide-input"]
 figures.show(
-    figures.dimensions_by_layer(changes[changes.change == NONE], changes, "twonn", label="intrinsic dimension (TwoNN)", early=early),
+    figures.dimensions_by_layer(
+        changes[changes.change == NONE],
+        changes,
+        "twonn",
+        label="intrinsic dimension (TwoNN)",
+        early=early,
+    ),
     read=here.read("dimensionality"),
     name="fig-twonn",
-    alt=f"""Three panels of intrinsic dimension against the layer, one line per α. In the early layers, clean activations have {twonn.twonn_clean[low]:.1f} dimensions at
-    α = {low:g}, {twonn.twonn_clean[middle]:.1f} at {middle:g}, {twonn.twonn_clean[high]:.1f} at {high:g}; the change by corruptions
-    {twonn.twonn_corruption[low]:.1f}, {twonn.twonn_corruption[middle]:.1f} and {twonn.twonn_corruption[high]:.1f}; the change by PGD
-    {twonn.twonn_attack[low]:.1f}, {twonn.twonn_attack[middle]:.1f} and {twonn.twonn_attack[high]:.1f}.""",
-    caption=f"""Intrinsic dimension by TwoNN, clean and of both changes, all on the first {images:,} test images: means over seeds; {networks}; bands from the
-    lowest seed to the highest. The paper shows this in its figure A22. So few images bias TwoNN, and the more so the more dimensions there are or the
-    fewer of the images differ: down to {int(table.points.min())} in some layer. That the ratios' distribution is counted from 0 is our choice.""",
+    alt=f"""Three panels of intrinsic dimension against the layer, one line per α. In
+    the early layers, clean activations have {twonn.twonn_clean[low]:.1f} dimensions at
+    α = {low:g}, {twonn.twonn_clean[middle]:.1f} at {middle:g},
+    {twonn.twonn_clean[high]:.1f} at {high:g}; the change by corruptions
+    {twonn.twonn_corruption[low]:.1f}, {twonn.twonn_corruption[middle]:.1f} and
+    {twonn.twonn_corruption[high]:.1f}; the change by PGD {twonn.twonn_attack[low]:.1f},
+    {twonn.twonn_attack[middle]:.1f} and {twonn.twonn_attack[high]:.1f}.""",
+    caption=f"""Intrinsic dimension by TwoNN, clean and of both changes, all on the
+    first {images:,} test images: means over seeds; {networks}; bands from the lowest
+    seed to the highest. The paper shows this in its figure A22. So few images bias
+    TwoNN, and the more so the more dimensions there are or the fewer of the images
+    differ: down to {int(table.points.min())} in some layer. That the ratios'
+    distribution is counted from 0 is our choice.""",
 )
 
 # %% [markdown]
@@ -212,7 +291,7 @@ figures.show(
 # How the rules decide: {doc}`07-discussion`. The first round's rule: {glue:text}`rule`
 
 # %%
-glue("rule", papers.RULE, display=False)
+glue("rule", papers.RULE)
 figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]

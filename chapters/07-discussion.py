@@ -12,7 +12,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -23,8 +23,7 @@ from lib.book import chapter as book_chapter
 from lib.papers import first_round, ledger, second_round, simulation, statistics
 
 here = book_chapter.parameters(globals())
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.papers.rules import rules
 from lib.runs.tables import at_hand, full_summary
 
@@ -33,44 +32,56 @@ summary = full_summary(runs.summary(here.trainings), here.trainings)
 others = at_hand(here.with_variants.trainings)
 entries = rounds.entries(here, summary, others)
 first = first_round.ledger(summary, others)
-networks = f"{len(summary)} networks ({here.setting}), trained on {prose.machines(summary)}"
+networks = (
+    f"{len(summary)} networks ({here.setting}), trained on {prose.machines(summary)}"
+)
 
 # %% tags=["remove-input"]
 asked = second_round.together([one.verdict for one in entries])
-glue("found", ledger.in_words(entries), display=False)
-glue("conclusion", answer.conclusion(entries), display=False)
-glue("second", rounds.seeds_at_hand(), display=False)
-glue("dated", f"{rules().written}", display=False)
-glue("level", f"{rules().level:g}", display=False)
+glue("found", ledger.in_words(entries))
+glue("conclusion", answer.conclusion(entries))
+glue("second", rounds.seeds_at_hand())
+glue("dated", f"{rules().written}")
+glue("level", f"{rules().level:g}")
 for side, alphas_of_side in rules().sides.items():
-    glue(side, ", ".join(prose.number(alpha, "g") for alpha in alphas_of_side), display=False)
-glue("decided-second", f"{int(asked.verdict.isin(['reproduced', 'contradicted']).sum())}", display=False)
+    glue(side, ", ".join(prose.number(alpha, "g") for alpha in alphas_of_side))
+glue(
+    "decided-second", f"{int(asked.verdict.isin(['reproduced', 'contradicted']).sum())}"
+)
 for correction in ("bh", "by"):
-    glue(f"left-{correction}", f"{second_round.standing(asked, correction)}", display=False)
+    glue(f"left-{correction}", f"{second_round.standing(asked, correction)}")
 
 # %% tags=["remove-input"]
-glue("errors", simulation.sentence(simulation.false_verdicts()), display=False)
+glue("errors", simulation.sentence(simulation.false_verdicts()))
 count = first.verdict.value_counts().reindex(papers.VERDICTS, fill_value=0)
 left = first["asked together"].value_counts().reindex(papers.VERDICTS, fill_value=0)
 for verdict in papers.VERDICTS:
-    glue(verdict.replace(" ", "-"), f"{count[verdict]}", display=False)
-    glue(f"left-{verdict.replace(' ', '-')}", f"{left[verdict]}", display=False)
-    glue(f"which-{verdict.replace(' ', '-')}", ", ".join(first.id[first.verdict == verdict]) or "none", display=False)
-glue("claims", f"{len(first)}", display=False)
-glue("networks", networks, display=False)
-glue("others", f"{others.mean_selectivity.notna().sum()} of {len(others)} ({here.with_variants.setting})", display=False)
-glue("rule", papers.RULE, display=False)
-glue("seeds", f"{len(here.seeds)}", display=False)
-glue("least", f"{papers.LEAST_SEEDS}", display=False)
+    glue(verdict.replace(" ", "-"), f"{count[verdict]}")
+    glue(f"left-{verdict.replace(' ', '-')}", f"{left[verdict]}")
+    glue(
+        f"which-{verdict.replace(' ', '-')}",
+        ", ".join(first.id[first.verdict == verdict]) or "none",
+    )
+glue("claims", f"{len(first)}")
+glue("networks", networks)
+there = others.mean_selectivity.notna().sum()
+glue("others", f"{there} of {len(others)} ({here.with_variants.setting})")
+glue("rule", papers.RULE)
+glue("seeds", f"{len(here.seeds)}")
+glue("least", f"{papers.LEAST_SEEDS}")
 smallest = statistics.detectable(len(here.seeds))
 parts = first_round.parts([*papers.CLAIMS, *papers.SURVIVES], summary, others)
 decided = parts[parts.low.notna()]
 together = decided[decided.claim != "LM-X2"].claim.nunique()
-glue("strictest", prose.number(statistics.detectable(len(here.seeds), max(together, 1)), ".0f"), display=False)
-glue("decided", f"{len(decided)}", display=False)
-glue("agree", f"{int(((decided.above == decided.seeds) | (decided.below == decided.seeds)).sum())}", display=False)
-glue("clear", f"{int(((decided.low > 0) | (decided.high < 0)).sum())}", display=False)
-glue("detectable", prose.number(smallest, ".1f"), display=False)
+glue(
+    "strictest",
+    prose.number(statistics.detectable(len(here.seeds), max(together, 1)), ".0f"),
+)
+glue("decided", f"{len(decided)}")
+agree = (decided.above == decided.seeds) | (decided.below == decided.seeds)
+glue("agree", f"{agree.sum()}")
+glue("clear", f"{int(((decided.low > 0) | (decided.high < 0)).sum())}")
+glue("detectable", prose.number(smallest, ".1f"))
 
 # %% [markdown]
 # ## The ledger

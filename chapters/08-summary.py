@@ -21,7 +21,7 @@
 # %% tags=["parameters", "remove-input"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -30,8 +30,7 @@ from lib import runs
 from lib.book import answer, chapter, figures, prose, rounds
 
 here = chapter.parameters(globals())
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.papers.rules import rules
 from lib.runs import durations
 from lib.runs.tables import at_hand, full_summary
@@ -39,18 +38,22 @@ from lib.runs.tables import at_hand, full_summary
 summary = full_summary(runs.summary(here.trainings), here.trainings)
 entries = rounds.entries(here, summary, at_hand(here.with_variants.trainings))
 asked = rules()
-glue("answer", answer.sentences(entries), display=False)
-glue("claims", f"{sum(one.claim.id.startswith('LM-') and one.claim.id[3:].isdigit() for one in entries)}", display=False)
-glue("alphas", ", ".join(prose.number(alpha, "g") for alpha in here.alphas), display=False)
-glue("networks", f"{len(summary)} networks ({here.setting})", display=False)
-glue("sample", f"{len(rounds.sample().trainings)}", display=False)
-glue("second", rounds.seeds_at_hand(), display=False)
+glue("answer", answer.sentences(entries))
+numbered = sum(one.claim.id.removeprefix("LM-").isdigit() for one in entries)
+glue("claims", f"{numbered}")
+glue("alphas", ", ".join(prose.number(alpha, "g") for alpha in here.alphas))
+glue("networks", f"{len(summary)} networks ({here.setting})")
+glue("sample", f"{len(rounds.sample().trainings)}")
+glue("second", rounds.seeds_at_hand())
 training, measuring = durations.training(), durations.measuring()
-hours = (training.networks * training.seconds).sum() / 3600, (measuring.tables * measuring.seconds).sum() / 3600
-glue("trained", f"{int(training.networks.sum())}", display=False)
-glue("hours-training", f"{hours[0]:.0f}", display=False)
-glue("hours-measuring", f"{hours[1]:.0f}", display=False)
-glue("machines", prose.machines(summary), display=False)
+hours = (
+    (training.networks * training.seconds).sum() / 3600,
+    (measuring.tables * measuring.seconds).sum() / 3600,
+)
+glue("trained", f"{int(training.networks.sum())}")
+glue("hours-training", f"{hours[0]:.0f}")
+glue("hours-measuring", f"{hours[1]:.0f}")
+glue("machines", prose.machines(summary))
 figures.show_table(answer.verdicts(entries))
 
 # %% [markdown]

@@ -38,18 +38,28 @@ from lib import papers
 from lib.book import chapter, figures, tables
 
 here = chapter.parameters(globals())
-from myst_nb import glue
+from lib.book.prose import glue
 
 certainty = pd.Series({one.id: one.certainty for one in papers.CLAIMS})
-glue("claims", f"{len(certainty)}", display=False)
+glue("claims", f"{len(certainty)}")
 for name in ("established", "recalled"):
-    glue(name, f"{int((certainty == name).sum())}", display=False)
+    glue(name, f"{int((certainty == name).sum())}")
 
 # %% [markdown]
 # ## Claim by claim
 
 # %% tags=["hide-input"]
-figures.show_table(pd.DataFrame([{"": one.id, "the claim": one.statement, "how sure": one.certainty, "published": one.published} for one in papers.CLAIMS]))
+figures.show_table(
+    pd.DataFrame([
+        {
+            "": one.id,
+            "the claim": one.statement,
+            "how sure": one.certainty,
+            "published": one.published,
+        }
+        for one in papers.CLAIMS
+    ])
+)
 
 # %% [markdown]
 # ## Setting by setting

@@ -15,7 +15,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -24,18 +24,23 @@ from lib import runs
 from lib.book import chapter, figures
 
 here = chapter.parameters(globals())
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.runs.tables import cached, full_summary
 
 figures.setup()
 summary = full_summary(runs.summary(here.trainings), here.trainings)
 dimensionality = cached("dimensionality", here.trainings)
-shown = figures.explored(summary, runs.table("selectivity", here.trainings), dimensionality)
+shown = figures.explored(
+    summary, runs.table("selectivity", here.trainings), dimensionality
+)
 count = {one["name"]: sum(one["networks"]) for one in shown["measures"]}
 networks = f"{len(summary)} networks ({here.setting})"
-glue("networks", networks, display=False)
-glue("counts", f"{count['corrupted']} of them tested on corrupted images, {count['attacked']} attacked, {count['dimension']} measured for dimensionality", display=False)
+glue("networks", networks)
+counts = (
+    f"{count['corrupted']} of them tested on corrupted images, "
+    f"{count['attacked']} attacked, {count['dimension']} measured for dimensionality"
+)
+glue("counts", counts)
 
 # %% [markdown]
 # *Shown here: {glue:text}`networks`, {glue:text}`counts`; each is listed in {doc}`19-runs`.*
@@ -54,7 +59,9 @@ figures.show_interactive(shown)
 # ## The same on paper
 
 # %% tags=["hide-input"]
-means = summary.groupby("alpha")[["clean_accuracy", "corrupted_accuracy", "ball_worst", "mean_selectivity"]].mean()
+means = summary.groupby("alpha")[
+    ["clean_accuracy", "corrupted_accuracy", "ball_worst", "mean_selectivity"]
+].mean()
 low, high = means.iloc[0], means.iloc[-1]
 told = "; ".join(
     f"{words} {factor * low[column]:.{digits}f} and {factor * high[column]:.{digits}f}"
@@ -66,16 +73,30 @@ told = "; ".join(
     )
     if low[column] == low[column] and high[column] == high[column]
 )
-unmeasured = "" if len(dimensionality) else " The third panel is empty: nothing is measured yet."
+unmeasured = (
+    "" if len(dimensionality) else " The third panel is empty: nothing is measured yet."
+)
+
+# %% tags=["hide-input"]
 figures.show(
     figures.explorer(shown),
-    read=here.read("selectivity", "corruption", "attack", "transfer", "autoattack", "dimensionality"),
+    read=here.read(
+        "selectivity",
+        "corruption",
+        "attack",
+        "transfer",
+        "autoattack",
+        "dimensionality",
+    ),
     name="fig-explorer",
-    alt=f"""Three panels: three accuracies against α, selectivity by layer and dimensionality by layer, one line per α. At the lowest α, {means.index[0]:g}, and at the
-    highest, {means.index[-1]:g}: {told}.{unmeasured}""",
-    caption=f"""What the slider shows, for all α at once: accuracy on clean images, on corrupted ones and under the strongest of three attacks (one point per network, lines
-    through means; hollow: checks say that all three attacks may have failed on this network); selectivity and dimensionality of each ReLU layer (means over seeds). {networks}, {count["corrupted"]} of them tested on corrupted images,
-    {count["attacked"]} attacked, {count["dimension"]} measured for dimensionality.""",
+    alt=f"""Three panels: three accuracies against α, selectivity by layer and
+    dimensionality by layer, one line per α. At the lowest α, {means.index[0]:g}, and at
+    the highest, {means.index[-1]:g}: {told}.{unmeasured}""",
+    caption=f"""What the slider shows, for all α at once: accuracy on clean images, on
+    corrupted ones and under the strongest of three attacks (one point per network,
+    lines through means; hollow: checks say that all three attacks may have failed on
+    this network); selectivity and dimensionality of each ReLU layer (means over seeds).
+    {networks}, {counts}.""",
 )
 
 # %% [markdown]

@@ -24,12 +24,12 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [0.0]  # selectivity scales; the claims are about 0, where the loss does not touch selectivity
+alphas: list[float] = [0.0]  # claims are about 0: selectivity left to itself
 seeds: list[int] = [0, 1, 2]  # one network for each way of training and seed
-pgd_seeds: list[int] = [0]  # some of them: those of PGD training, which takes several times as long
+pgd_seeds: list[int] = [0]  # those of PGD training, which takes several times as long
 recipe: str = "fast"  # fast or paper
-epochs: int = 0  # 0: half of the recipe's own in the fast recipe, all of them in the paper's
-variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # ways of training; pgd-K is PGD training with K steps
+epochs: int = 0  # 0: half of those of the fast recipe, all of the paper's
+variants: list[str] = ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]  # pgd-K: K steps
 
 # %%
 from lib import papers, runs
@@ -39,8 +39,7 @@ from lib.papers import statistics
 here = chapter.parameters(globals())
 from dataclasses import replace
 
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.measurements.strengths import strengths_for
 from lib.runs.tables import at_hand, cached, full_summary
 from lib.training.recipe import LABELS
@@ -49,17 +48,22 @@ from lib.training.variants import variant
 figures.setup()
 summary = runs.summary(here.trainings)
 units = runs.table("selectivity", here.trainings)
-glue("n", f"{len(summary)}", display=False)
+glue("n", f"{len(summary)}")
 entries = rounds.entries(here, variants=summary, only=["LM-6", "LM-12"])
-glue("found", answer.key_points(entries), display=False)
-glue("setting", here.setting, display=False)
-glue("devices", prose.machines(summary), display=False)
+glue("found", answer.key_points(entries))
+glue("setting", here.setting)
+glue("devices", prose.machines(summary))
 
 # %% tags=["remove-input"]
-middle = min(here.alphas, key=abs)  # the prose is about the networks closest to plain cross-entropy
-central, columns = summary[summary.alpha == middle], ["clean_accuracy", "mean_selectivity", "live_selectivity", "dead"]
+middle = min(
+    here.alphas, key=abs
+)  # the prose is about the networks closest to plain cross-entropy
+central, columns = (
+    summary[summary.alpha == middle],
+    ["clean_accuracy", "mean_selectivity", "live_selectivity", "dead"],
+)
 means = central.groupby("variant", sort=False)[columns].mean()
-glue("middle", prose.number(middle, "g"), display=False)
+glue("middle", prose.number(middle, "g"))
 
 # %% [markdown]
 # *Shown here: {glue:text}`n` networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`19-runs`. Numbers in the text are
@@ -76,28 +80,47 @@ plain, mixed = means.loc["plain"], means.reindex(["augmix"]).iloc[0]
 count = summary.variant.isin(["plain", "augmix"]).sum()
 mixing = prose.change_by_layer(units[units.alpha == middle], "augmix")
 figures.show(
-    figures.selectivity_by_layer(units[units.variant.isin(["plain", "augmix"])], by="variant"),
-    read=here.read("selectivity", of=[one for one in here.trainings if one.variant in ("plain", "augmix")]),
+    figures.selectivity_by_layer(
+        units[units.variant.isin(["plain", "augmix"])], by="variant"
+    ),
+    read=here.read(
+        "selectivity",
+        of=[one for one in here.trainings if one.variant in ("plain", "augmix")],
+    ),
     name="fig-augmix",
-    alt=f"""Two panels, mean selectivity against layer, one line for plain training, nearly black, one for AugMix, green; left all units, right live
-    units. Against plain training, the live units of AugMix: {mixing}.""",
-    caption=f"""Mean selectivity of each ReLU layer with plain training and with AugMix; {here.setting}, {count} networks, mean over seeds.
-    First panel: all units, dead ones counting as 0. Second: live units alone. The paper shows this in its figure A11, whose curves we have not read off.""",
+    alt=f"""Two panels, mean selectivity against layer, one line for plain training,
+    nearly black, one for AugMix, green; left all units, right live units. Against plain
+    training, the live units of AugMix: {mixing}.""",
+    caption=f"""Mean selectivity of each ReLU layer with plain training and with AugMix;
+    {here.setting}, {count} networks, mean over seeds. First panel: all units, dead ones
+    counting as 0. Second: live units alone. The paper shows this in its figure A11,
+    whose curves we have not read off.""",
 )
-glue("mixing", mixing, display=False)
+glue("mixing", mixing)
 for column in columns:  # shares in percent
     form, scale = (".3f", 1) if "selectivity" in column else (".1f", 100)
-    glue(f"plain-{column}", prose.number(scale * plain[column], form), display=False)
-    glue(f"augmix-{column}", prose.number(scale * mixed[column], form), display=False)
-    glue(f"augmix-{column}-change", prose.number(scale * (mixed[column] - plain[column]), f"+{form}"), display=False)
-glue("augmix-published", papers.claim("LM-6").published, display=False)
-# at which α plain networks change as much, between those of the recipe's own length at hand
+    glue(f"plain-{column}", prose.number(scale * plain[column], form))
+    glue(f"augmix-{column}", prose.number(scale * mixed[column], form))
+    glue(
+        f"augmix-{column}-change",
+        prose.number(scale * (mixed[column] - plain[column]), f"+{form}"),
+    )
+glue("augmix-published", papers.claim("LM-6").published)
+
+# %% tags=["hide-input"]
+# at which α plain networks change as much, between those of the recipe's own length
 near = replace(here, alphas=(-0.4, 0.0), epochs=None, variants=())
 over_alpha = at_hand(near.trainings).groupby("alpha").mean_selectivity.mean()
-like = statistics.alpha_of_change(over_alpha, mixed.mean_selectivity - plain.mean_selectivity)
-said = f"at α ≈ {prose.number(like, '.2f')}, by interpolation between networks of α = −0.4 and 0"
+like = statistics.alpha_of_change(
+    over_alpha, mixed.mean_selectivity - plain.mean_selectivity
+)
+said = f"at α ≈ {like:.2f}".replace("-", "−")
+said += ", by interpolation between networks of α = −0.4 and 0"
 place = "inside that range" if -0.2 <= like <= -0.1 else "outside that range"
-glue("augmix-like", f"{said}: {place}" if like == like else "at none of the α that are at hand", display=False)
+glue(
+    "augmix-like",
+    f"{said}: {place}" if like == like else "at none of the α that are at hand",
+)
 
 # %% [markdown]
 # AugMix changes mean selectivity by {glue:text}`augmix-mean_selectivity-change`, and by {glue:text}`augmix-live_selectivity-change` with dead units left out. Layer by layer
@@ -116,45 +139,85 @@ glue("augmix-like", f"{said}: {place}" if like == like else "at none of the α t
 # none. Each step costs one more pass through the network and back.
 
 # %% tags=["hide-input"]
-paired, alike = summary[summary.seed.isin(here.pgd_seeds)], units[units.seed.isin(here.pgd_seeds)]
+paired, alike = (
+    summary[summary.seed.isin(here.pgd_seeds)],
+    units[units.seed.isin(here.pgd_seeds)],
+)
 ladder = paired[paired.alpha == middle].groupby("variant", sort=False)[columns].mean()
-ladder = ladder.assign(steps=[variant(name).strength for name in ladder.index]).dropna(subset="steps").sort_values("steps")
+ladder = (
+    ladder
+    .assign(steps=[variant(name).strength for name in ladder.index])
+    .dropna(subset="steps")
+    .sort_values("steps")
+)
 strongest, count = ladder.index[-1], paired.variant.isin(ladder.index).sum()
 attacked = prose.change_by_layer(alike[alike.alpha == middle], strongest)
+
+# %% tags=["hide-input"]
 figures.show(
     figures.selectivity_by_layer(alike[alike.variant.isin(ladder.index)], by="variant"),
-    read=here.read("selectivity", of=[one for one in here.trainings if one.variant in ladder.index and one.seed in here.pgd_seeds]),
+    read=here.read(
+        "selectivity",
+        of=[
+            one
+            for one in here.trainings
+            if one.variant in ladder.index and one.seed in here.pgd_seeds
+        ],
+    ),
     name="fig-pgd-layers",
-    alt=f"""Two panels, mean selectivity against layer, one line per strength of PGD training, from nearly black (plain) over pink to purple; left all units,
-    right live units. Against plain training, the live units of {variant(strongest).label}: {attacked}.""",
-    caption=f"""Mean selectivity of each ReLU layer by strength of PGD training; {here.setting}, {count} networks, mean over seeds. First panel: all units, dead ones
-    counting as 0. Second: live units alone; a layer without a live unit has no point.""",
+    alt=f"""Two panels, mean selectivity against layer, one line per strength of PGD
+    training, from nearly black (plain) over pink to purple; left all units, right live
+    units. Against plain training, the live units of {variant(strongest).label}:
+    {attacked}.""",
+    caption=f"""Mean selectivity of each ReLU layer by strength of PGD training;
+    {here.setting}, {count} networks, mean over seeds. First panel: all units, dead ones
+    counting as 0. Second: live units alone; a layer without a live unit has no
+    point.""",
 )
-glue("attacked", attacked, display=False)
-glue("strongest", variant(strongest).label, display=False)
+glue("attacked", attacked)
+glue("strongest", variant(strongest).label)
 
 # %% [markdown]
 # The live units of the strongest training ({glue:text}`strongest`) against those of plain training: {glue:text}`attacked`.
 
 # %% tags=["hide-input"]
 steps = ", ".join(f"{step:g}" for step in ladder.steps)
-series = {column: ", ".join(prose.number(value) for value in ladder[column]) for column in ("mean_selectivity", "live_selectivity")}
-series |= {column: ", ".join(prose.number(100 * value, ".1f") for value in ladder[column]) for column in ("dead", "clean_accuracy")}
+series = {
+    column: ", ".join(prose.number(value) for value in ladder[column])
+    for column in ("mean_selectivity", "live_selectivity")
+}
+series |= {
+    column: ", ".join(prose.number(100 * value, ".1f") for value in ladder[column])
+    for column in ("dead", "clean_accuracy")
+}
+
+# %% tags=["hide-input"]
 figures.show(
     figures.selectivity_and_steps(paired),
-    read=here.read("selectivity", of=[one for one in here.trainings if one.variant in ladder.index and one.seed in here.pgd_seeds]),
+    read=here.read(
+        "selectivity",
+        of=[
+            one
+            for one in here.trainings
+            if one.variant in ladder.index and one.seed in here.pgd_seeds
+        ],
+    ),
     name="fig-pgd-steps",
-    alt=f"""Left, mean selectivity against the steps of PGD in training ({steps}): with all units {series["mean_selectivity"]},
-    {prose.rising(ladder.mean_selectivity)}; with live units alone {series["live_selectivity"]}, {prose.rising(ladder.live_selectivity)}. Right, dead
-    units in percent: {series["dead"]}.""",
-    caption=f"""Mean selectivity (first panel; filled: all units, hollow: dead units left out) and share of dead units (second panel) against the number of PGD steps in
-    training; {here.setting}, {count} networks, a point each; intervals (95 %, t) from {papers.LEAST_SEEDS} seeds on. The paper shows this in its figure A16,
-    whose curves we have not read off.""",
+    alt=f"""Left, mean selectivity against the steps of PGD in training ({steps}): with
+    all units {series["mean_selectivity"]}, {prose.rising(ladder.mean_selectivity)};
+    with live units alone {series["live_selectivity"]},
+    {prose.rising(ladder.live_selectivity)}. Right, dead units in percent:
+    {series["dead"]}.""",
+    caption=f"""Mean selectivity (first panel; filled: all units, hollow: dead units
+    left out) and share of dead units (second panel) against the number of PGD steps in
+    training; {here.setting}, {count} networks, a point each; intervals (95 %, t) from
+    {papers.LEAST_SEEDS} seeds on. The paper shows this in its figure A16, whose curves
+    we have not read off.""",
 )
 for column, values in series.items():
-    glue(f"pgd-{column}", values, display=False)
-    glue(f"pgd-{column}-order", prose.rising(ladder[column]), display=False)
-glue("steps", steps, display=False)
+    glue(f"pgd-{column}", values)
+    glue(f"pgd-{column}-order", prose.rising(ladder[column]))
+glue("steps", steps)
 
 # %% [markdown]
 # At {glue:text}`steps` steps, mean selectivity over all units is {glue:text}`pgd-mean_selectivity`, {glue:text}`pgd-mean_selectivity-order`. Over live units
@@ -168,10 +231,13 @@ glue("steps", steps, display=False)
 
 # %% tags=["hide-input"]
 figures.show_table(tables.by_training(summary))
-accuracies = ", ".join(f"{prose.number(100 * value, '.1f')} ({variant(name).label})" for name, value in means.clean_accuracy.items())
-glue("accuracies", accuracies, display=False)
-glue("epochs", f"{summary.epochs.iloc[0]} epochs", display=False)
-glue("least", f"{papers.LEAST_SEEDS}", display=False)
+accuracies = ", ".join(
+    f"{prose.number(100 * value, '.1f')} ({variant(name).label})"
+    for name, value in means.clean_accuracy.items()
+)
+glue("accuracies", accuracies)
+glue("epochs", f"{summary.epochs.iloc[0]} epochs")
+glue("least", f"{papers.LEAST_SEEDS}")
 
 # %% [markdown]
 # *{glue:text}`setting`. Means over seeds; in brackets their t interval, the same as in the rule below, from {glue:text}`least` seeds on.*
@@ -189,17 +255,37 @@ tested = full_summary(summary, here.trainings)
 figures.show_table(tables.robustness_by_training(tested))
 at = strengths_for(here.dataset)
 counts = {
-    "on corrupted images": (cached("corruption", here.trainings), ["corruption", "severity"]),
-    "under FGSM and PGD": (cached("attack", here.trainings), ["attack", "epsilon", "steps"]),
-    "under AutoAttack": (cached("autoattack", here.trainings, epsilon=at.ball), ["part"]),
+    "on corrupted images": (
+        cached("corruption", here.trainings),
+        ["corruption", "severity"],
+    ),
+    "under FGSM and PGD": (
+        cached("attack", here.trainings),
+        ["attack", "epsilon", "steps"],
+    ),
+    "under AutoAttack": (
+        cached("autoattack", here.trainings, epsilon=at.ball),
+        ["part"],
+    ),
 }
-numbers = [f"{rows.groupby([*LABELS, *by]).images.sum().max():,} {what}" for what, (rows, by) in counts.items() if len(rows)]
-glue("images", f"the others on its first images: {', '.join(numbers)}" if numbers else "none of these networks has been tested otherwise", display=False)
-glue("fgsm", f"{at.fgsm:.3g}", display=False)
-glue("attack-steps", f"{at.steps}", display=False)
-glue("ball", f"{255 * at.ball:g}/255", display=False)
+numbers = [
+    f"{rows.groupby([*LABELS, *by]).images.sum().max():,} {what}"
+    for what, (rows, by) in counts.items()
+    if len(rows)
+]
+glue(
+    "images",
+    f"the others on its first images: {', '.join(numbers)}"
+    if numbers
+    else "none of these networks has been tested otherwise",
+)
+glue("fgsm", f"{at.fgsm:.3g}")
+glue("attack-steps", f"{at.steps}")
+
+# %% tags=["hide-input"]
+glue("ball", f"{255 * at.ball:g}/255")
 for name, column in (("average", "corrupted_accuracy"), ("worst", "ball_worst")):
-    glue(f"gain-{name}", prose.gains(tested[tested.alpha == middle], column), display=False)
+    glue(f"gain-{name}", prose.gains(tested[tested.alpha == middle], column))
 
 # %% [markdown]
 # *Clean accuracy on the whole test set; {glue:text}`images`; FGSM with ε = {glue:text}`fgsm`, PGD after {glue:text}`attack-steps` steps, the strongest
@@ -229,7 +315,7 @@ figures.show_table(tables.variant_settings(here.trainings))
 # seeds that it asks for was changed.
 
 # %%
-glue("rule", papers.RULE, display=False)
+glue("rule", papers.RULE)
 figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]

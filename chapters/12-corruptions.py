@@ -14,7 +14,7 @@
 # the same random numbers, which our tests do.
 
 # %% tags=["parameters", "hide-input"]
-dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet; this page shows the same for all
+dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet; all show the same here
 model: str = "usual"  # the data set's usual network
 alphas: list[float] = [0.0]  # not used here
 seeds: list[int] = [0]  # not used here
@@ -29,7 +29,7 @@ from lib.base import paths
 from lib.book import chapter, figures, prose
 
 here = chapter.parameters(globals())
-from myst_nb import glue
+from lib.book.prose import glue
 
 figures.setup()
 source = "benchmarks/fidelity.json"
@@ -37,10 +37,13 @@ facts = json.loads((paths.ROOT / source).read_text(encoding="utf-8"))
 cells = pd.DataFrame(facts["cells"])
 fixed, random = cells[cells.kind == "deterministic"], cells[cells.kind == "random"]
 gap, tolerance = 100 * (cells.accuracy - cells.reference_accuracy), 1.5
-glue("network", facts["network"], display=False)
-glue("date", facts["date"], display=False)
-glue("images", f"{facts['images']:,}", display=False)
-glue("versions", ", ".join(f"{name} {version}" for name, version in facts["versions"].items()), display=False)
+glue("network", facts["network"])
+glue("date", facts["date"])
+glue("images", f"{facts['images']:,}")
+glue(
+    "versions",
+    ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
+)
 
 # %% [markdown]
 # ## Against the original script
@@ -52,18 +55,28 @@ glue("versions", ", ".join(f"{name} {version}" for name, version in facts["versi
 # %% tags=["hide-input"]
 worst = fixed.groupby("corruption", sort=False)[["differ", "largest"]].max()
 equal = int((worst.differ == 0).sum())
-shown = pd.DataFrame({"corruption": worst.index, "values that differ, %": (100 * worst.differ).map("{:.3f}".format), "largest difference": worst.largest.astype(int)})
+shown = pd.DataFrame({
+    "corruption": worst.index,
+    "values that differ, %": (100 * worst.differ).map("{:.3f}".format),
+    "largest difference": worst.largest.astype(int),
+})
 figures.show_table(shown)
-glue("equal", f"{equal} of {len(worst)}", display=False)
+glue("equal", f"{equal} of {len(worst)}")
 
 # %% tags=["hide-input"]
 rows = []
 for name, some in random.groupby("corruption", sort=False):
-    values = [f"{one.change:.1f} / {one.reference_change:.1f}" for one in some.itertuples()]
-    rows.append({"corruption": name} | {f"{severity}": value for severity, value in enumerate(values, 1)} | {"farthest, deviations": f"{some.deviations.abs().max():.1f}"})
+    values = [
+        f"{one.change:.1f} / {one.reference_change:.1f}" for one in some.itertuples()
+    ]
+    rows.append(
+        {"corruption": name}
+        | {f"{severity}": value for severity, value in enumerate(values, 1)}
+        | {"farthest, deviations": f"{some.deviations.abs().max():.1f}"}
+    )
 figures.show_table(pd.DataFrame(rows))
-glue("farthest", f"{random.deviations.abs().max():.1f}", display=False)
-glue("within", f"{int((random.deviations.abs() <= 4).sum())} of {len(random)}", display=False)
+glue("farthest", f"{random.deviations.abs().max():.1f}")
+glue("within", f"{int((random.deviations.abs() <= 4).sum())} of {len(random)}")
 
 # %% [markdown]
 # {glue:text}`equal` deterministic types are equal in every value. Of the random types' cells, {glue:text}`within` lie within four deviations, the rule set before;
@@ -79,18 +92,22 @@ figures.show(
     figures.agreement(cells),
     name="fig-agreement",
     source=source,
-    alt=f"""Accuracy on our corruptions against accuracy on those done image by image, a dot for each of {len(cells)} corruptions and severities. All lie along
-    the diagonal; the largest difference is {gap.abs().max():.1f} points, the mean {gap.mean():+.2f}.""",
-    caption=f"""Accuracy of one network (seed 0) on {facts["images"]:,} images, ours against image by image: {len(cells)} cells, a point each. Hollow: deterministic. The
+    alt=f"""Accuracy on our corruptions against accuracy on those done image by image, a
+    dot for each of {len(cells)} corruptions and severities. All lie along the diagonal;
+    the largest difference is {gap.abs().max():.1f} points, the mean
+    {gap.mean():+.2f}.""",
+    caption=f"""Accuracy of one network (seed 0) on {facts["images"]:,} images, ours
+    against image by image: {len(cells)} cells, a point each. Hollow: deterministic. The
     grey band is the rule, {tolerance} points.""",
 )
-glue("largest-gap", f"{gap.abs().max():.2f}", display=False)
-glue("mean-gap", prose.number(gap.mean(), "+.2f"), display=False)
-glue("gaps", f"{int((gap.abs() <= tolerance).sum())} of {len(gap)}", display=False)
-glue("tolerance", f"{tolerance}", display=False)
-glue("error", f"{100 * random.standard_error.max():.2f}", display=False)
-glue("spread", f"{cells.spread_ratio.min():.3f} to {cells.spread_ratio.max():.3f}", display=False)
-glue("spectrum", f"{cells.spectrum_ratio.str[0].min():.2f} to {cells.spectrum_ratio.str[1].max():.2f}", display=False)
+glue("largest-gap", f"{gap.abs().max():.2f}")
+glue("mean-gap", prose.number(gap.mean(), "+.2f"))
+glue("gaps", f"{int((gap.abs() <= tolerance).sum())} of {len(gap)}")
+glue("tolerance", f"{tolerance}")
+glue("error", f"{100 * random.standard_error.max():.2f}")
+glue("spread", f"{cells.spread_ratio.min():.3f} to {cells.spread_ratio.max():.3f}")
+least, most = cells.spectrum_ratio.str[0].min(), cells.spectrum_ratio.str[1].max()
+glue("spectrum", f"{least:.2f} to {most:.2f}")
 
 # %% [markdown]
 # {glue:text}`gaps` cells lie within {glue:text}`tolerance` points, the rule set before; the largest difference is {glue:text}`largest-gap` points, the mean over all is

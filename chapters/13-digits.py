@@ -11,7 +11,7 @@
 # %% tags=["parameters"]
 dataset: str = "digits"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet8 for digits), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -21,26 +21,46 @@ from lib.book import chapter, figures, prose, tables
 from lib.papers import first_round
 
 here = chapter.parameters(globals())
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.measurements.strengths import strengths_for
 from lib.runs.tables import at_hand, full_summary
 
 figures.setup()
-for name in ("corruption", "attack", "transfer", "jacobian", "gradient", "dimensionality"):
+for name in (
+    "corruption",
+    "attack",
+    "transfer",
+    "jacobian",
+    "gradient",
+    "dimensionality",
+):
     runs.table(name, here.trainings)
 summary = full_summary(runs.summary(here.trainings), here.trainings)
 others = at_hand(here.with_variants.trainings)
 at = strengths_for(here.dataset)
-glue("networks", f"{len(summary)} networks ({here.setting})", display=False)
-glue("devices", prose.machines(summary), display=False)
-glue("others", f"{others.mean_selectivity.notna().sum()} of {len(others)} ({here.with_variants.setting})", display=False)
-columns = {"corrupted_accuracy": "on corrupted images", "ball_worst": "under attack", "cv_samples": "for gradients", "dimension_clean": "for dimensionality"}
-glue("measured", ", ".join(f"{int(summary[column].notna().sum())} {words}" for column, words in columns.items()), display=False)
-glue("steps", f"{at.steps}", display=False)
+glue("networks", f"{len(summary)} networks ({here.setting})")
+glue("devices", prose.machines(summary))
+there = others.mean_selectivity.notna().sum()
+glue("others", f"{there} of {len(others)} ({here.with_variants.setting})")
+
+# %%
+columns = {
+    "corrupted_accuracy": "on corrupted images",
+    "ball_worst": "under attack",
+    "cv_samples": "for gradients",
+    "dimension_clean": "for dimensionality",
+}
+glue(
+    "measured",
+    ", ".join(
+        f"{int(summary[column].notna().sum())} {words}"
+        for column, words in columns.items()
+    ),
+)
+glue("steps", f"{at.steps}")
 for name in ("fgsm", "ball", "transfer"):
-    glue(name, f"{255 * getattr(at, name):g}/255", display=False)
-glue("rule", papers.RULE, display=False)
+    glue(name, f"{255 * getattr(at, name):g}/255")
+glue("rule", papers.RULE)
 
 # %% [markdown]
 # *Shown here: {glue:text}`networks`, trained on {glue:text}`devices`; each is listed in {doc}`19-runs`. Of these were measured: {glue:text}`measured`. LM-6 and LM-12 are

@@ -24,7 +24,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10 or digits
 model: str = "usual"  # the data set's usual network, or a name, such as alexnet
-alphas: list[float] = [0.4]  # the α that goes on from the plain network, for the bridge to selectivity
+alphas: list[float] = [0.4]  # goes on from the plain network: a bridge to selectivity
 seeds: list[int] = [0, 1]  # one plain network for each, and all that goes on from it
 recipe: str = "fast"  # of the plain network: fast or paper
 
@@ -38,29 +38,52 @@ from lib.papers import first_round, purification_images
 here = chapter.parameters(globals())
 from dataclasses import replace
 
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.measurements.purification import PURIFIED
 from lib.runs.tables import at_hand, cached, full_summary
 from lib.training.recipe import labels
 
 figures.setup()
-ways = {"control": "plain", "adversarial": PURIFIED, "weaker": "pgd-3-linf-4", "l2": "l2-pgd-3-0.5"}
+ways = {
+    "control": "plain",
+    "adversarial": PURIFIED,
+    "weaker": "pgd-3-linf-4",
+    "l2": "l2-pgd-3-0.5",
+}
 networks = {}
-for parent in runs.grid(dataset=here.dataset, model=here.model, alphas=[0.0], seeds=here.seeds, recipe=here.recipe):
+
+# %%
+for parent in runs.grid(
+    dataset=here.dataset,
+    model=here.model,
+    alphas=[0.0],
+    seeds=here.seeds,
+    recipe=here.recipe,
+):
     networks[parent] = "parent"
-    networks |= {replace(parent, recipe="tune", variant=variant, start=parent): name for name, variant in ways.items()}
-    networks |= {replace(parent, recipe="tune", alpha=alpha, start=parent): "selective" for alpha in here.alphas}
-scratch = [replace(one, variant=PURIFIED, epochs=one.settings.epochs // 2) for one, name in networks.items() if name == "parent"]
+    networks |= {
+        replace(parent, recipe="tune", variant=variant, start=parent): name
+        for name, variant in ways.items()
+    }
+    networks |= {
+        replace(parent, recipe="tune", alpha=alpha, start=parent): "selective"
+        for alpha in here.alphas
+    }
+scratch = [
+    replace(one, variant=PURIFIED, epochs=one.settings.epochs // 2)
+    for one, name in networks.items()
+    if name == "parent"
+]
 networks |= dict.fromkeys(scratch, "scratch")
 made_here = here.dataset == "digits" and not runs.frozen()
 if made_here:
     runs.summary(list(networks))
 missing = runs.missing(networks)
 
+
 # %% tags=["remove-input"]
 def named(measurement: str, asked: list[str]) -> pd.DataFrame:
-    """A measurement's tables with the column `network`: made on digits, otherwise what is cached."""
+    """Tables with the column `network`: made on digits, otherwise what is cached."""
     some = [one for one, name in networks.items() if name in asked]
     found = runs.table(measurement, some) if made_here else cached(measurement, some)
     keys = pd.DataFrame([labels(one) | {"network": networks[one]} for one in some])
@@ -74,24 +97,59 @@ perturbation = named("perturbation", ["parent", *ways])
 alignment = named("alignment", ["control", "weaker", "l2", "selective"])
 trained = full_summary(at_hand(list(networks)), list(networks))
 trained = trained.assign(network=list(networks.values()))
-summary = purification_images.summary(angles, low_rank, perturbation, alignment, trained)
-ledger = first_round.table(purification_images.CLAIMS, summary if len(summary.columns) > 1 else None)
+summary = purification_images.summary(
+    angles, low_rank, perturbation, alignment, trained
+)
+ledger = first_round.table(
+    purification_images.CLAIMS, summary if len(summary.columns) > 1 else None
+)
 
 # %% tags=["remove-input"]
 there = len(networks) - len(missing)
-names = {"parent": "plain", "control": "control", "adversarial": "L∞ 8/255", "weaker": "L∞ 4/255", "l2": "L2 0.5", "selective": f"α = {here.alphas[0]:g}", "scratch": "L∞ 8/255 from the start"}
-glue("networks", f"{there} of {len(networks)} networks ({here.model} on {here.dataset}, {len(here.seeds)} {'seed' if len(here.seeds) == 1 else 'seeds'})", display=False)
-lacking = ", ".join(f"{count} {names[name]}" for name, count in pd.Series([networks[one] for one in missing]).value_counts(sort=False).items())
-glue("missing", f"Not cached yet: {lacking}. What follows shows the rest." if missing else "All of them are cached.", display=False)
-glue("found", prose.verdicts(ledger) if set(ledger.verdict) > {"not tested"} else "Nothing yet: the networks that would decide are not cached.", display=False)
+names = {
+    "parent": "plain",
+    "control": "control",
+    "adversarial": "L∞ 8/255",
+    "weaker": "L∞ 4/255",
+    "l2": "L2 0.5",
+    "selective": f"α = {here.alphas[0]:g}",
+    "scratch": "L∞ 8/255 from the start",
+}
+shown = f"{there} of {len(networks)} networks ({here.model} on {here.dataset}"
+counted = f"{len(here.seeds)} {'seed' if len(here.seeds) == 1 else 'seeds'}"
+glue("networks", f"{shown}, {counted})")
+lacking = ", ".join(
+    f"{count} {names[name]}"
+    for name, count in pd
+    .Series([networks[one] for one in missing])
+    .value_counts(sort=False)
+    .items()
+)
+glue(
+    "missing",
+    f"Not cached yet: {lacking}. What follows shows the rest."
+    if missing
+    else "All of them are cached.",
+)
+
+# %% tags=["remove-input"]
+glue(
+    "found",
+    prose.verdicts(ledger)
+    if set(ledger.verdict) > {"not tested"}
+    else "Nothing yet: the networks that would decide are not cached.",
+)
 
 
 def absent(what: str, rows: pd.DataFrame) -> bool:
     """Whether there is nothing to show, which is then said, with the way to make it."""
     if rows.empty:
         sweep = "digits-purification" if here.dataset == "digits" else "purification"
-        print(f"No {what} is cached. To make it: python -m lib sweep sweeps/{sweep}.yml")
+        print(
+            f"No {what} is cached. To make it: python -m lib sweep sweeps/{sweep}.yml"
+        )
     return rows.empty
+
 
 # %% [markdown]
 # *Shown here: {glue:text}`networks`. {glue:text}`missing` Each is listed in {doc}`19-runs`.*
@@ -103,18 +161,26 @@ def absent(what: str, rows: pd.DataFrame) -> bool:
 # %% tags=["hide-input"]
 if not absent("table of angles", angles):
     kept = angles.groupby("network").angle_reference.mean()
+    told = [f"{names[name]} {kept[name]:.2f}" for name in names if name in kept]
     figures.show(
         figures.image_angles(angles),
         name="fig-purification-filters",
-        alt=f"Histograms of θ over filters, to their first weights and to the clean network's. Means of the latter: {', '.join(f'{names[name]} {kept[name]:.2f}' for name in names if name in kept)}.",
+        alt=f"""Histograms of θ over filters, to their first weights and to the clean
+        network's. Means of the latter: {", ".join(told)}.""",
         read=here.read("weight_angles", of=networks),
-        caption=f"Filters of all convolutions and seeds together; {there} of {len(networks)} networks ({here.model} on {here.dataset}). Dotted: random directions of as many numbers as each filter has, the null. Upright: the paper's 0.2 and 0.8.",
+        caption=f"""Filters of all convolutions and seeds together; {shown}). Dotted:
+        random directions of as many numbers as each filter has, the null. Upright: the
+        paper's 0.2 and 0.8.""",
     )
 
 # %% tags=["hide-input"]
 if len(angles):
     parts = angles[angles.network.isin(["control", "adversarial", "weaker", "l2"])]
-    wide = parts.pivot_table(index=["place", "convolution", "inputs"], columns="network", values="angle_reference").reset_index()
+    wide = parts.pivot_table(
+        index=["place", "convolution", "inputs"],
+        columns="network",
+        values="angle_reference",
+    ).reset_index()
     wide["random"] = [f"{(2 / (3.14159 * size)) ** 0.5:.3f}" for size in wide.inputs]
     figures.show_table(wide.drop(columns="place").rename(columns=names).round(3))
 
@@ -123,7 +189,15 @@ if len(angles):
 # points (a network that it calls AlexNet, l2). There, θ(w, w′) centres on 0.7 to 0.8, below the 0.8 that its readers note as the claim:
 
 # %% tags=["hide-input"]
-figures.show_table(purification_images.ALEXNET.rename(columns={"near": "θ(w₀, w) below .1", "next": ".1 to .2", "pairs": "θ(wᵢ, wⱼ) below .1"}).rename(columns=lambda name: name.replace("kept", "θ(w, w′)")))
+figures.show_table(
+    purification_images.ALEXNET.rename(
+        columns={
+            "near": "θ(w₀, w) below .1",
+            "next": ".1 to .2",
+            "pairs": "θ(wᵢ, wⱼ) below .1",
+        }
+    ).rename(columns=lambda name: name.replace("kept", "θ(w, w′)"))
+)
 
 # %% [markdown]
 # ## How many directions the change has
@@ -133,12 +207,20 @@ figures.show_table(purification_images.ALEXNET.rename(columns={"near": "θ(w₀,
 # %% tags=["hide-input"]
 if not absent("table of ranks", low_rank):
     whole = low_rank[low_rank["rank"] == low_rank["rank"].max()]
+    told = []
+    for name, rows in whole.groupby("network"):
+        clean, attacked = (
+            100 * (rows[it] / rows.images).mean() for it in ("clean", "attacked")
+        )
+        told.append(f"{names[name]} {clean:.0f} and {attacked:.0f} percent")
     figures.show(
         figures.image_ranks(low_rank),
         name="fig-purification-ranks",
-        alt=f"Accuracy against the number of directions, unperturbed and under PGD. With all: {', '.join(f'{names[name]} {100 * (rows.clean / rows.images).mean():.0f} and {100 * (rows.attacked / rows.images).mean():.0f} percent' for name, rows in whole.groupby('network'))}.",
+        alt=f"""Accuracy against the number of directions, unperturbed and under PGD.
+        With all: {", ".join(told)}.""",
         read=here.read("low_rank", of=networks),
-        caption=f"Means over seeds, the first {low_rank.images.max():,} test images, PGD of 10 steps at 8/255; {there} of {len(networks)} networks ({here.model} on {here.dataset}).",
+        caption=f"""Means over seeds, the first {low_rank.images.max():,} test images,
+        PGD of 10 steps at 8/255; {shown}).""",
     )
 
 # %% [markdown]
@@ -150,7 +232,21 @@ if not absent("table of ranks", low_rank):
 # %% tags=["hide-input"]
 if not absent("table of perturbations", perturbation):
     rows = perturbation.assign(network=perturbation.network.map(names))
-    shown = rows.groupby(["dictionary", "network"], sort=False)[["nonzero", "nonzero_noise", "components_95", "components_95_noise", "high", "high_noise"]].mean().reset_index()
+    shown = (
+        rows
+        .groupby(["dictionary", "network"], sort=False)[
+            [
+                "nonzero",
+                "nonzero_noise",
+                "components_95",
+                "components_95_noise",
+                "high",
+                "high_noise",
+            ]
+        ]
+        .mean()
+        .reset_index()
+    )
     figures.show_table(shown.round(4))
 
 # %% [markdown]
@@ -162,14 +258,42 @@ if not absent("table of perturbations", perturbation):
 # the two bears corruptions better.
 
 # %% tags=["hide-input"]
-columns = {"clean accuracy (%)": ("clean_accuracy", 100, ".1f"), "mean selectivity": ("mean_selectivity", 1, ".3f"), "corrupted accuracy (%)": ("corrupted_accuracy", 100, ".1f"),
-           "dimension of activations": ("dimension_clean", 1, ".3f"), "of changes by PGD": ("dimension_attack", 1, ".3f")}
-cells = [{"network": names[name], "n": int(rows.clean_accuracy.notna().sum())} | {title: tables.estimate(scale * rows[column], form) for title, (column, scale, form) in columns.items()}
-         for name, rows in trained.groupby("network", sort=False)]
+columns = {
+    "clean accuracy (%)": ("clean_accuracy", 100, ".1f"),
+    "mean selectivity": ("mean_selectivity", 1, ".3f"),
+    "corrupted accuracy (%)": ("corrupted_accuracy", 100, ".1f"),
+    "dimension of activations": ("dimension_clean", 1, ".3f"),
+    "of changes by PGD": ("dimension_attack", 1, ".3f"),
+}
+cells = [
+    {"network": names[name], "n": int(rows.clean_accuracy.notna().sum())}
+    | {
+        title: tables.estimate(scale * rows[column], form)
+        for title, (column, scale, form) in columns.items()
+    }
+    for name, rows in trained.groupby("network", sort=False)
+]
 figures.show_table(pd.DataFrame(cells))
+
+# %% tags=["hide-input"]
 if len(alignment):
-    cosine = alignment.groupby("network", sort=False)[["cosine", "first_direction"]].mean().reset_index()
-    figures.show_table(cosine.assign(network=cosine.network.map(names)).rename(columns={"cosine": "cosine with the adversarial change", "first_direction": "of the first directions"}).round(3))
+    cosine = (
+        alignment
+        .groupby("network", sort=False)[["cosine", "first_direction"]]
+        .mean()
+        .reset_index()
+    )
+    figures.show_table(
+        cosine
+        .assign(network=cosine.network.map(names))
+        .rename(
+            columns={
+                "cosine": "cosine with the adversarial change",
+                "first_direction": "of the first directions",
+            }
+        )
+        .round(3)
+    )
 
 # %% [markdown]
 # *Dimensions: principal components for 95 % of the variance over the number of units, mean over early layers. The cosine is between two changes from one parent, mean over convolutions; that of
@@ -181,11 +305,19 @@ if len(alignment):
 # reproduced* if one lies below.
 
 # %% tags=["hide-input"]
-figures.show_table(tables.by_part(ledger, ["id", "claim", "certainty", "verdict", "ours"]))
+figures.show_table(
+    tables.by_part(ledger, ["id", "claim", "certainty", "verdict", "ours"])
+)
 
 # %% tags=["hide-input"] fold="The statistics, and what is to be read with care"
 figures.show_table(ledger[["id", "statistic"]])
-figures.show_table(pd.DataFrame([{"id": one.id, "to be read with care": one.caution} for one in purification_images.CLAIMS if one.caution]))
+figures.show_table(
+    pd.DataFrame([
+        {"id": one.id, "to be read with care": one.caution}
+        for one in purification_images.CLAIMS
+        if one.caution
+    ])
+)
 
 # %% [markdown]
 # What this does not show: features deeper than the first convolution as pictures, and a second rate of learning, which the recipe `fast` in place of `tune` would be. That perturbations of an adversarially

@@ -25,7 +25,7 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -36,24 +36,37 @@ from lib import papers, runs
 from lib.book import chapter, classes, figures, prose, tables
 
 here = chapter.parameters(globals())
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.measurements import logits
 from lib.measurements.strengths import strengths_for
 from lib.papers import classwise
 from lib.papers import classwise_statistics as over_classes
 
 figures.setup()
-attacked, _, _ = [runs.table(name, here.trainings) for name in ("attack", "corruption", "selectivity")]
-found, ball, label = classes.gathered(here), strengths_for(here.dataset).ball, classes.strength_words(here)
+attacked, _, _ = [
+    runs.table(name, here.trainings) for name in ("attack", "corruption", "selectivity")
+]
+found, ball, label = (
+    classes.gathered(here),
+    strengths_for(here.dataset).ball,
+    classes.strength_words(here),
+)
 summary = classes.over_alpha(here, runs.summary(here.trainings))
-middle = min(here.alphas, key=abs)  # the prose is about the networks closest to plain cross-entropy
+middle = min(
+    here.alphas, key=abs
+)  # the prose is about the networks closest to plain cross-entropy
 trained = found.images.variant.nunique() if len(found.images) else 0
-glue("networks", f"{trained} ways of training are cached." if trained else "none is cached yet, so they are not tested, and the figures below are about plain networks.", display=False)
-glue("setting", here.setting, display=False)
-glue("n", f"{len(summary)}", display=False)
-glue("devices", prose.machines(summary), display=False)
-glue("radius", label, display=False)
+
+# %%
+none = (
+    "none is cached yet, so they are not tested, "
+    "and the figures below are about plain networks."
+)
+glue("networks", f"{trained} ways of training are cached." if trained else none)
+glue("setting", here.setting)
+glue("n", f"{len(summary)}")
+glue("devices", prose.machines(summary))
+glue("radius", label)
 
 # %% [markdown]
 # *Shown here: {glue:text}`n` plain networks ({glue:text}`setting`), trained on {glue:text}`devices`; each is listed in {doc}`19-runs`. Accuracies of classes are in percent.
@@ -61,7 +74,10 @@ glue("radius", label, display=False)
 
 # %% tags=["remove-input"]
 if found.missing:
-    what = f"{len(found.missing)} networks that are trained to be robust are not cached; sweeps/classwise.yml makes them with all tables, these commands one of each kind"
+    what = (
+        f"{len(found.missing)} networks that are trained to be robust are not cached; "
+        "sweeps/classwise.yml makes them with all tables, these commands one each"
+    )
     figures.show_table(pd.DataFrame({what: found.missing}))
 
 # %% [markdown]
@@ -70,30 +86,71 @@ if found.missing:
 # Each class of a network is a tenth of its images on these data sets, so a class is known less well than the mean.
 
 # %% tags=["hide-input"]
-kinds = {"clean": "clean", "ball-cross-entropy": "PGD", "ball-margin": "margin PGD", "ball-temperature": "Temperature-PGD"}
+kinds = {
+    "clean": "clean",
+    "ball-cross-entropy": "PGD",
+    "ball-margin": "margin PGD",
+    "ball-temperature": "Temperature-PGD",
+}
 vectors = classes.class_vectors(attacked, kinds, ball)
 names = classes.ordered(here.dataset, list(vectors.columns))
-long = vectors.loc[[middle]].reset_index().melt(["alpha", "seed", "attack"], var_name="class", value_name="accuracy")
-rows = long[long.attack != "margin PGD"].assign(panel=f"plain, α = {prose.number(middle, 'g')}, radius {label}")
+long = (
+    vectors
+    .loc[[middle]]
+    .reset_index()
+    .melt(["alpha", "seed", "attack"], var_name="class", value_name="accuracy")
+)
+rows = long[long.attack != "margin PGD"].assign(
+    panel=f"plain, α = {prose.number(middle, 'g')}, radius {label}"
+)
+
+# %% tags=["hide-input"]
 if len(found.classes):
-    robust = found.classes[found.classes.attack.isin(["clean", "pgd"]) | ((found.classes.attack == "t-pgd") & (found.classes.inverse_temperature == logits.STRONG))]
-    rows = pd.concat([rows, robust.assign(panel=robust.variant, attack=robust.attack.replace({"pgd": "PGD", "t-pgd": "Temperature-PGD"}))])
+    robust = found.classes[
+        found.classes.attack.isin(["clean", "pgd"])
+        | (
+            (found.classes.attack == "t-pgd")
+            & (found.classes.inverse_temperature == logits.STRONG)
+        )
+    ]
+    rows = pd.concat([
+        rows,
+        robust.assign(
+            panel=robust.variant,
+            attack=robust.attack.replace({"pgd": "PGD", "t-pgd": "Temperature-PGD"}),
+        ),
+    ])
 mean = vectors.xs(middle, level="alpha").groupby("attack", sort=False).mean()
-lowest = {attack: (row.idxmin(), row.min(), row.max()) for attack, row in mean.iterrows()}
+lowest = {
+    attack: (row.idxmin(), row.min(), row.max()) for attack, row in mean.iterrows()
+}
+
+# %% tags=["hide-input"]
 figures.show(
     figures.class_bars(rows, names),
     name="fig-classes",
-    alt=f"""Bars of accuracy for each class, clean and under attack. Plain networks at α = {prose.number(middle, "g")}: clean, the worst class is {lowest["clean"][0]} with {lowest["clean"][1]:.0f}
-    percent; under PGD it is {lowest["PGD"][0]} with {lowest["PGD"][1]:.0f}, while the best has {lowest["PGD"][2]:.0f}.""",
-    caption=f"""Accuracy of each class; bars are means over seeds, dots single networks; {here.setting}. Temperature-PGD of the plain networks measures T in standard deviations of an
-    image's logits. Networks that are trained to be robust stand below where they are cached.""",
-    read=here.read("attack", "logits", of=[*here.trainings, *classes.networks_in(found.images, here)]),
+    alt=f"""Bars of accuracy for each class, clean and under attack. Plain networks at α
+    = {prose.number(middle, "g")}: clean, the worst class is {lowest["clean"][0]} with
+    {lowest["clean"][1]:.0f} percent; under PGD it is {lowest["PGD"][0]} with
+    {lowest["PGD"][1]:.0f}, while the best has {lowest["PGD"][2]:.0f}.""",
+    caption=f"""Accuracy of each class; bars are means over seeds, dots single networks;
+    {here.setting}. Temperature-PGD of the plain networks measures T in standard
+    deviations of an image's logits. Networks that are trained to be robust stand below
+    where they are cached.""",
+    read=here.read(
+        "attack",
+        "logits",
+        of=[*here.trainings, *classes.networks_in(found.images, here)],
+    ),
 )
-spreads = pd.DataFrame({attack: over_classes.spread(row.to_numpy())._asdict() for attack, row in mean.iterrows()}).T
+spreads = pd.DataFrame({
+    attack: over_classes.spread(row.to_numpy())._asdict()
+    for attack, row in mean.iterrows()
+}).T
 for attack, name in (("clean", "clean"), ("PGD", "pgd")):
-    glue(f"{name}-worst", f"{lowest[attack][0]} ({lowest[attack][1]:.0f} %)", display=False)
-    glue(f"{name}-gap", f"{spreads.disparity[attack]:.0f}", display=False)
-    glue(f"{name}-variance", f"{spreads.variance[attack]:.0f}", display=False)
+    glue(f"{name}-worst", f"{lowest[attack][0]} ({lowest[attack][1]:.0f} %)")
+    glue(f"{name}-gap", f"{spreads.disparity[attack]:.0f}")
+    glue(f"{name}-variance", f"{spreads.variance[attack]:.0f}")
 
 # %% [markdown]
 # Of the plain networks, the worst class is {glue:text}`clean-worst` on clean images and {glue:text}`pgd-worst` under PGD of radius {glue:text}`radius`. The disparity is
@@ -103,12 +160,31 @@ for attack, name in (("clean", "clean"), ("PGD", "pgd")):
 
 # %% tags=["hide-input"]
 if len(found.classes):
-    shown = found.classes[found.classes.attack.isin(["clean", "fgsm", "pgd", "margin", classwise.MATCHED]) | (found.classes.inverse_temperature == logits.STRONG)]
-    spread = shown.groupby(["variant", "attack", "seed"], sort=False).accuracy.apply(lambda own: pd.Series(over_classes.spread(own.to_numpy())._asdict())).unstack()
-    words = {"mean": "mean, %", "variance": "class-wise variance", "disparity": "disparity, points", "lowest": "worst class, %"}
-    figures.show_table(pd.DataFrame([
-        {"training": way, "attack": attack} | {words[one]: tables.estimate(own[one], ".1f") for one in words} for (way, attack), own in spread.groupby(["variant", "attack"], sort=False)
-    ]))
+    shown = found.classes[
+        found.classes.attack.isin(["clean", "fgsm", "pgd", "margin", classwise.MATCHED])
+        | (found.classes.inverse_temperature == logits.STRONG)
+    ]
+    spread = (
+        shown
+        .groupby(["variant", "attack", "seed"], sort=False)
+        .accuracy.apply(
+            lambda own: pd.Series(over_classes.spread(own.to_numpy())._asdict())
+        )
+        .unstack()
+    )
+    words = {
+        "mean": "mean, %",
+        "variance": "class-wise variance",
+        "disparity": "disparity, points",
+        "lowest": "worst class, %",
+    }
+    figures.show_table(
+        pd.DataFrame([
+            {"training": way, "attack": attack}
+            | {words[one]: tables.estimate(own[one], ".1f") for one in words}
+            for (way, attack), own in spread.groupby(["variant", "attack"], sort=False)
+        ])
+    )
 
 # %% [markdown]
 # ## What is taken for what
@@ -118,26 +194,47 @@ if len(found.classes):
 
 # %% tags=["hide-input"]
 small = [one for one in here.trainings if one.alpha == middle]
-pictured = found.images if len(found.images) else classes.logits_of(small, make=classes.MADE if here.dataset == "digits" else 0, epsilon=ball)
+pictured = (
+    found.images
+    if len(found.images)
+    else classes.logits_of(
+        small, make=classes.MADE if here.dataset == "digits" else 0, epsilon=ball
+    )
+)
 way = min(pictured.variant) if len(pictured) else ""
 pictured = pictured[pictured.variant == way] if way else pictured
 first = classes.one_row(pictured, min(pictured.seed), logits.PGD) if way else None
+
+# %% tags=["hide-input"]
 if first:
-    spots = over_classes.confusion(logits.labels_of(first), logits.predicted(first), len(logits.classes_of(first)))
+    spots = over_classes.confusion(
+        logits.labels_of(first), logits.predicted(first), len(logits.classes_of(first))
+    )
     known = logits.classes_of(first)
     source, confused = over_classes.most_confused(spots)
     figures.show(
         figures.confusions(spots, known, classes.ordered(here.dataset, known)),
         name="fig-confusion",
-        alt=f"""Heat map of confusion under PGD; the darkest cell off the diagonal is {known[source]} taken for {known[confused]}, {spots[source, confused]:.0f} percent.""",
-        caption=f"""What images of a class are taken for under PGD, percent of the class; one network ({way}, seed {min(pictured.seed)}), the first {first["images"]:,} images, cells
-        below half a percent left empty.""",
+        alt=f"""Heat map of confusion under PGD; the darkest cell off the diagonal is
+        {known[source]} taken for {known[confused]}, {spots[source, confused]:.0f}
+        percent.""",
+        caption=f"""What images of a class are taken for under PGD, percent of the
+        class; one network ({way}, seed {min(pictured.seed)}), the first
+        {first["images"]:,} images, cells below half a percent left empty.""",
         read=here.read("logits", of=classes.networks_in(pictured, here)),
     )
-    away, back = over_classes.homing(logits.all_logits(first), logits.labels_of(first), source, confused)
-    glue("homing", f"Of {away} images of class {known[source]} that are taken for {known[confused]}, {back} return to their class without that logit.", display=False)
+    away, back = over_classes.homing(
+        logits.all_logits(first), logits.labels_of(first), source, confused
+    )
+    homing = (
+        f"Of {away} images of class {known[source]} that are taken for "
+        f"{known[confused]}, {back} return to their class without that logit."
+    )
+    glue("homing", homing)
 else:
-    glue("homing", "No network here has its logits cached, so the heat map is left out.", display=False)
+    glue(
+        "homing", "No network here has its logits cached, so the heat map is left out."
+    )
 
 # %% [markdown]
 # {glue:text}`homing`
@@ -151,23 +248,43 @@ else:
 rows = classes.by_class(pictured)
 if len(rows):
     curves = dict(classes.temperature_curve(rows))
-    lines = {name: float(rows[rows.attack == attack].accuracy.mean()) for name, attack in (("PGD", "pgd"), ("margin PGD", "margin"), ("FGSM", "fgsm"))}
+    left = rows.groupby("attack").accuracy.mean()
+    lines = {"PGD": left.pgd, "margin PGD": left.margin, "FGSM": left.fgsm}
     floor = classes.surviving(here)
-    lines |= {"AutoAttack": float(floor[floor.variant == way].accuracy.mean())} if len(floor) and (floor.variant == way).any() else {}
-    cosines = {form: pictured[pictured.attack == attack].groupby("inverse_temperature").cosine.mean() for form, attack in (("safe", "t-pgd"), ("plain", "t-pgd-plain"))}
-    cold, stuck = curves["safe"].columns[-1], pictured[pictured.attack == "t-pgd-plain"].groupby("inverse_temperature").zero_gradient.mean()
+    floor = floor[floor.variant == way] if len(floor) else floor
+    lines |= {"AutoAttack": floor.accuracy.mean()} if len(floor) else {}
+    by_form = {"safe": "t-pgd", "plain": "t-pgd-plain"}
+    by_form = {form: pictured[pictured.attack == it] for form, it in by_form.items()}
+    by_form = {form: it.groupby("inverse_temperature") for form, it in by_form.items()}
+    cosines = {form: it.cosine.mean() for form, it in by_form.items()}
+    cold, stuck = curves["safe"].columns[-1], by_form["plain"].zero_gradient.mean()
+
+# %% tags=["hide-input"]
+if len(rows):
+    left_safe, left_plain = (curves[form][cold].mean() for form in ("safe", "plain"))
     figures.show(
         figures.temperature_curves(curves, lines, cosines),
         name="fig-temperature",
-        alt=f"""Left, accuracy against 1/T: at 1/T = {cold:g} the safe form leaves {curves["safe"][cold].mean():.1f} percent, the plain one {curves["plain"][cold].mean():.1f}, margin PGD
-        {lines["margin PGD"]:.1f}. Right, the cosine with the margin's gradient: {cosines["safe"][cold]:.3f} and {cosines["plain"][cold]:.3f} there.""",
-        caption=f"""Accuracy against 1/T for both forms of Temperature-PGD (left), and the cosine between their gradients and the margin's at the clean images (right); {way} training,
-        {pictured.seed.nunique()} networks, {int(pictured["images"].max()):,} images, {int(pictured.steps.max())} steps, radius {255 * pictured.epsilon.max():g}/255; bands from the lowest seed to the highest.""",
+        alt=f"""Left, accuracy against 1/T: at 1/T = {cold:g} the safe form leaves
+        {left_safe:.1f} percent, the plain one {left_plain:.1f}, margin PGD
+        {lines["margin PGD"]:.1f}. Right, the cosine with the margin's gradient:
+        {cosines["safe"][cold]:.3f} and {cosines["plain"][cold]:.3f} there.""",
+        caption=f"""Accuracy against 1/T for both forms of Temperature-PGD (left), and
+        the cosine between their gradients and the margin's at the clean images (right);
+        {way} training, {pictured.seed.nunique()} networks,
+        {int(pictured["images"].max()):,} images, {int(pictured.steps.max())} steps,
+        radius {255 * pictured.epsilon.max():g}/255; bands from the lowest seed to the
+        highest.""",
         read=here.read("logits", "autoattack", of=classes.networks_in(pictured, here)),
     )
-    glue("forms", f"At 1/T = {cold:g} the plain form leaves {prose.number(curves['plain'][cold].mean() - curves['safe'][cold].mean(), '+.1f')} points against the safe one; its gradient is exactly 0 on {stuck[cold]:.0f} of the right images.", display=False)
+    apart = prose.number(left_plain - left_safe, "+.1f")
+    forms = (
+        f"At 1/T = {cold:g} the plain form leaves {apart} points against the safe one; "
+        f"its gradient is exactly 0 on {stuck[cold]:.0f} of the right images."
+    )
+    glue("forms", forms)
 else:
-    glue("forms", "Nothing to show before a table `logits` is cached.", display=False)
+    glue("forms", "Nothing to show before a table `logits` is cached.")
 
 # %% [markdown]
 # {glue:text}`forms`
@@ -179,22 +296,41 @@ else:
 
 # %% tags=["hide-input"]
 parts = []
-for (name, seed), own in pictured.groupby(["variant", "seed"], sort=False) if len(pictured) else ():
-    weak, strong = classes.one_row(own, seed, logits.PGD), classes.one_row(own, seed, logits.SAFE, logits.STRONG)
+for (name, seed), own in (
+    pictured.groupby(["variant", "seed"], sort=False) if len(pictured) else ()
+):
+    weak, strong = (
+        classes.one_row(own, seed, logits.PGD),
+        classes.one_row(own, seed, logits.SAFE, logits.STRONG),
+    )
     bits = [logits.per_image.unpacked(one) for one in (weak, strong)]
-    some = over_classes.gains(logits.labels_of(weak), *bits, logits.margins(weak), logits.margins(strong), len(logits.classes_of(weak)))
+    some = over_classes.gains(
+        logits.labels_of(weak),
+        *bits,
+        logits.margins(weak),
+        logits.margins(strong),
+        len(logits.classes_of(weak)),
+    )
     parts.append(some.assign(variant=name, seed=seed, p=over_classes.mcnemar(*bits).p))
+
+# %% tags=["hide-input"]
 if parts:
     gained = pd.concat(parts)
     tests = ", ".join(f"{one.p.iloc[0]:.2g}" for one in parts)
-    leaning = {scale: over_classes.weak_over_strong(gained.accuracy, gained[scale]) for scale in over_classes.SCALES}
+    leaning = {
+        scale: over_classes.weak_over_strong(gained.accuracy, gained[scale])
+        for scale in over_classes.SCALES
+    }
     figures.show(
         figures.class_gains(gained),
         name="fig-class-gain",
-        alt=f"""Three panels, gain of Temperature-PGD over PGD against the accuracy of a class. The weaker half gains more by {leaning["points"]:+.1f} points, {leaning["share"]:+.1f}
-        percent of what survived, and {leaning["margin"]:+.2f} logits.""",
-        caption=f"""What Temperature-PGD (1/T = {logits.STRONG:g}, safe form) gains over PGD, one point per class and network, {len(parts)} networks. McNemar's test of both on the same images, p:
-        {tests}.""",
+        alt=f"""Three panels, gain of Temperature-PGD over PGD against the accuracy of a
+        class. The weaker half gains more by {leaning["points"]:+.1f} points,
+        {leaning["share"]:+.1f} percent of what survived, and {leaning["margin"]:+.2f}
+        logits.""",
+        caption=f"""What Temperature-PGD (1/T = {logits.STRONG:g}, safe form) gains over
+        PGD, one point per class and network, {len(parts)} networks. McNemar's test of
+        both on the same images, p: {tests}.""",
         read=here.read("logits", of=classes.networks_in(pictured, here)),
     )
 
@@ -204,22 +340,50 @@ if parts:
 # Rank correlations of the class vectors of plain networks over attacks and α, seed by seed and then averaged; those of networks that are trained to be robust are in the rule of CW-2.
 
 # %% tags=["hide-input"]
-picked = vectors[[alpha in (min(here.alphas), middle, max(here.alphas)) for alpha in vectors.index.get_level_values("alpha")]]
-stacked = [over_classes.rank_matrix(own.droplevel("seed")) for _, own in picked.groupby(level="seed")]
-wanted = [index for index in stacked[0].index if all(index in one.index for one in stacked)]
+picked = vectors[
+    [
+        alpha in (min(here.alphas), middle, max(here.alphas))
+        for alpha in vectors.index.get_level_values("alpha")
+    ]
+]
+stacked = [
+    over_classes.rank_matrix(own.droplevel("seed"))
+    for _, own in picked.groupby(level="seed")
+]
+wanted = [
+    index for index in stacked[0].index if all(index in one.index for one in stacked)
+]
 matrix = sum(one.loc[wanted, wanted].fillna(0) for one in stacked) / len(stacked)
-matrix.index = matrix.columns = [f"α = {prose.number(alpha, 'g')}, {attack}" for alpha, attack in wanted]
-same = {attack: matrix.loc[f"α = {prose.number(middle, 'g')}, {attack}", f"α = {prose.number(middle, 'g')}, PGD"] for attack in ("clean", "margin PGD", "Temperature-PGD")}
+matrix.index = matrix.columns = [
+    f"α = {prose.number(alpha, 'g')}, {attack}" for alpha, attack in wanted
+]
+same = {
+    attack: matrix.loc[
+        f"α = {prose.number(middle, 'g')}, {attack}",
+        f"α = {prose.number(middle, 'g')}, PGD",
+    ]
+    for attack in ("clean", "margin PGD", "Temperature-PGD")
+}
+
+# %% tags=["hide-input"]
 figures.show(
     figures.class_ranks(matrix),
     name="fig-class-ranks",
-    alt=f"""Heat map of rank correlations between class vectors. At α = {prose.number(middle, "g")}, PGD agrees with margin PGD by {same["margin PGD"]:.2f} and with clean accuracy by {same["clean"]:.2f}.""",
-    caption=f"""Spearman's correlation over classes between the accuracies of plain networks under attacks of radius {label}, mean over {len(stacked)} seeds; {here.setting}. Networks of which
-    nothing is left at this radius have no ranks and count as 0.""",
+    alt=f"""Heat map of rank correlations between class vectors. At α =
+    {prose.number(middle, "g")}, PGD agrees with margin PGD by {same["margin PGD"]:.2f}
+    and with clean accuracy by {same["clean"]:.2f}.""",
+    caption=f"""Spearman's correlation over classes between the accuracies of plain
+    networks under attacks of radius {label}, mean over {len(stacked)} seeds;
+    {here.setting}. Networks of which nothing is left at this radius have no ranks and
+    count as 0.""",
     read=here.read("attack"),
 )
-for attack, name in (("clean", "clean"), ("margin PGD", "margin"), ("Temperature-PGD", "temperature")):
-    glue(f"rank-{name}", prose.number(same[attack], ".2f"), display=False)
+for attack, name in (
+    ("clean", "clean"),
+    ("margin PGD", "margin"),
+    ("Temperature-PGD", "temperature"),
+):
+    glue(f"rank-{name}", prose.number(same[attack], ".2f"))
 
 # %% [markdown]
 # At the middle α, class accuracy under PGD correlates with that under margin PGD by {glue:text}`rank-margin`, under Temperature-PGD by {glue:text}`rank-temperature`, and on clean images by
@@ -231,21 +395,44 @@ for attack, name in (("clean", "clean"), ("margin PGD", "margin"), ("Temperature
 
 # %% tags=["hide-input"]
 points = []
-for (name, attack, seed), own in found.classes.groupby(["variant", "attack", "seed"], sort=False) if len(found.classes) else ():
-    if attack in (classwise.TUNED, classwise.UNTUNED) or (attack == "t-pgd" and name.startswith(("pgd", "weighted"))):
-        own = own if attack != "t-pgd" else own[own.inverse_temperature == logits.STRONG]
+for (name, attack, seed), own in (
+    found.classes.groupby(["variant", "attack", "seed"], sort=False)
+    if len(found.classes)
+    else ()
+):
+    if attack in (classwise.TUNED, classwise.UNTUNED) or (
+        attack == "t-pgd" and name.startswith(("pgd", "weighted"))
+    ):
+        own = (
+            own if attack != "t-pgd" else own[own.inverse_temperature == logits.STRONG]
+        )
         spots = over_classes.spread(own.accuracy.to_numpy())
-        points.append({"fix": f"{name}, {attack}", "seed": seed, "mean": spots.mean, "worst": spots.lowest})
+        points.append({
+            "fix": f"{name}, {attack}",
+            "seed": seed,
+            "mean": spots.mean,
+            "worst": spots.lowest,
+        })
+
+# %% tags=["hide-input"]
 if points:
     figures.show(
         figures.worst_and_mean(pd.DataFrame(points)),
         name="fig-worst-class",
-        alt="Accuracy of the worst class against the mean over classes, one point per network and change, with and without class weights and a logit bias.",
-        caption=f"""Accuracy of the worst class against the mean over classes, {len(points)} networks and changes. Class weights under Temperature-PGD, the bias under margin PGD.""",
-        read=here.read("logits", "logit_bias", of=classes.networks_in(found.images, here)),
+        alt="""Accuracy of the worst class against the mean over classes, one point per
+        network and change, with and without class weights and a logit bias.""",
+        caption=f"""Accuracy of the worst class against the mean over classes,
+        {len(points)} networks and changes. Class weights under Temperature-PGD, the
+        bias under margin PGD.""",
+        read=here.read(
+            "logits", "logit_bias", of=classes.networks_in(found.images, here)
+        ),
     )
 else:
-    figures.show_table(pd.DataFrame([{"not shown": "needs the networks and tables of sweeps/classwise.yml; nothing of them is cached"}]))
+    needed = (
+        "needs networks and tables of sweeps/classwise.yml; nothing of them is cached"
+    )
+    figures.show_table(pd.DataFrame([{"not shown": needed}]))
 
 # %% [markdown]
 # ## Over α (ours)
@@ -255,32 +442,57 @@ else:
 # survives attacks that do not depend on how sure a network is (CW-X4) is asked in {doc}`04-worst-case`.
 
 # %% tags=["hide-input"]
-panels = {"class_variance": "class-wise variance (points²)", "with_corrupted": "rank correlation:\nattacked, corrupted", "with_support": "rank correlation:\nattacked, class support"}
+panels = {
+    "class_variance": "class-wise variance (points²)",
+    "with_corrupted": "rank correlation:\nattacked, corrupted",
+    "with_support": "rank correlation:\nattacked, class support",
+}
 level = classes.LEVEL
 means = summary.groupby("alpha")[[*panels, "class_disparity", "worst_accuracy"]].mean()
+places = [means.index[0], middle, means.index[-1]]
+apart = [prose.number(means.class_variance[alpha], ".0f") for alpha in places]
+together = [prose.number(means.with_corrupted[alpha], ".2f") for alpha in places]
 figures.show(
     figures.classes_and_alpha(summary, panels),
     name="fig-classes-alpha",
-    alt=f"""Three panels against α. At {prose.number(means.index[0], "g")}, {prose.number(middle, "g")} and {prose.number(means.index[-1], "g")}: class-wise variance
-    {", ".join(f"{prose.number(means.class_variance[a], '.0f')}" for a in (means.index[0], middle, means.index[-1]))}; correlation with accuracy on corrupted images
-    {", ".join(f"{prose.number(means.with_corrupted[a], '.2f')}" for a in (means.index[0], middle, means.index[-1]))}.""",
-    caption=f"""Classes of networks over α at the radius at which PGD leaves {level:g} % on average, interpolated between radii: class-wise variance, and rank correlations over classes with accuracy on
-    corrupted images and with class support; one point per network, {len(summary)} networks, intervals 95 %, t, over seeds; {here.setting}.""",
+    alt=f"""Three panels against α. At {prose.number(means.index[0], "g")},
+    {prose.number(middle, "g")} and {prose.number(means.index[-1], "g")}: class-wise
+    variance {", ".join(apart)}; correlation with accuracy on corrupted images
+    {", ".join(together)}.""",
+    caption=f"""Classes of networks over α at the radius at which PGD leaves {level:g} %
+    on average, interpolated between radii: class-wise variance, and rank correlations
+    over classes with accuracy on corrupted images and with class support; one point per
+    network, {len(summary)} networks, intervals 95 %, t, over seeds; {here.setting}.""",
     read=here.read("attack", "corruption", "selectivity"),
 )
-glue("level", f"{level:g}", display=False)
+glue("level", f"{level:g}")
 
 # %% tags=["hide-input"]
-figures.show_table(pd.DataFrame([
-    {"α": prose.number(alpha, "g"), "radius, /255": tables.estimate(own.radius, ".2f"), "class-wise variance": tables.estimate(own.class_variance, ".0f"),
-     "disparity, points": tables.estimate(own.class_disparity, ".0f"), "worst class, %": tables.estimate(own.worst_accuracy, ".1f"),
-     "which": ", ".join(sorted({name for name in own.worst.dropna() if name})), "with corrupted": tables.estimate(own.with_corrupted, ".2f"), "with support": tables.estimate(own.with_support, ".2f")}
-    for alpha, own in summary.groupby("alpha")
-]))
+figures.show_table(
+    pd.DataFrame([
+        {
+            "α": prose.number(alpha, "g"),
+            "radius, /255": tables.estimate(own.radius, ".2f"),
+            "class-wise variance": tables.estimate(own.class_variance, ".0f"),
+            "disparity, points": tables.estimate(own.class_disparity, ".0f"),
+            "worst class, %": tables.estimate(own.worst_accuracy, ".1f"),
+            "which": ", ".join(sorted({name for name in own.worst.dropna() if name})),
+            "with corrupted": tables.estimate(own.with_corrupted, ".2f"),
+            "with support": tables.estimate(own.with_support, ".2f"),
+        }
+        for alpha, own in summary.groupby("alpha")
+    ])
+)
 low = summary.pivot(index="seed", columns="alpha", values="class_variance")
-glue("low-change", tables.estimate(low[min(here.alphas)] - low[middle], "+.0f"), display=False)
-glue("with-corrupted", tables.estimate(summary[summary.alpha == middle].with_corrupted, ".2f"), display=False)
-glue("with-support", tables.estimate(summary[summary.alpha == middle].with_support, ".2f"), display=False)
+glue("low-change", tables.estimate(low[min(here.alphas)] - low[middle], "+.0f"))
+glue(
+    "with-corrupted",
+    tables.estimate(summary[summary.alpha == middle].with_corrupted, ".2f"),
+)
+glue(
+    "with-support",
+    tables.estimate(summary[summary.alpha == middle].with_support, ".2f"),
+)
 
 # %% [markdown]
 # At the same mean under attack, class-wise variance of the lowest α minus that of the middle one is {glue:text}`low-change` points². At the middle α, accuracy of classes under attack
@@ -292,12 +504,19 @@ glue("with-support", tables.estimate(summary[summary.alpha == middle].with_suppo
 # The rules were written before any of the networks that they are about was trained. {glue:text}`rule`
 
 # %% tags=["hide-input"]
-glue("rule", papers.RULE, display=False)
+glue("rule", papers.RULE)
 ledger = classwise.ledger(found.classes)
-figures.show_table(tables.by_part(ledger, ["id", "claim", "certainty", "verdict", "ours"]))
+figures.show_table(
+    tables.by_part(ledger, ["id", "claim", "certainty", "verdict", "ours"])
+)
 
 # %% tags=["hide-input"] fold="The statistics, and what is to be read with care"
-figures.show_table(pd.DataFrame([{"id": one.id, "statistic": one.rule, "to be read with care": one.caution} for one in classwise.CLAIMS]))
+figures.show_table(
+    pd.DataFrame([
+        {"id": one.id, "statistic": one.rule, "to be read with care": one.caution}
+        for one in classwise.CLAIMS
+    ])
+)
 
 # %% [markdown]
 # Sources are listed under {doc}`references`; the runs behind every figure under {doc}`19-runs`.

@@ -29,8 +29,14 @@ alphas: list[float] = [0.0]  # selectivity scales; the claims are about 0
 seeds: list[int] = [0, 1, 2]  # one network for each way of training and seed
 recipe: str = "certified"  # the recipe of certified training
 epochs: int = 0  # 0: the recipe's own number
-variants: list[str] = ["plain", "adversarial-2", "ibp-2", "singleprop-zero-2", "singleprop-fastlin-2"]  # ways of training, with their radius in 255ths
-epsilon: str = "2/255"  # radius that is asked about, in pixels of [0, 1]; another one needs no training
+variants: list[str] = [
+    "plain",
+    "adversarial-2",
+    "ibp-2",
+    "singleprop-zero-2",
+    "singleprop-fastlin-2",
+]  # ways of training, with their radius in 255ths
+epsilon: str = "2/255"  # radius asked about, of pixels in [0, 1]; needs no training
 
 # %%
 from lib import papers, runs
@@ -41,23 +47,36 @@ here = chapter.parameters(globals())
 from dataclasses import replace
 
 import pandas as pd
-from myst_nb import glue
+
+from lib.book.prose import glue
 
 figures.setup()
 radius = certified.radius(epsilon)
-usual = {} if certified.grid(radius) == [*certified.EPSILONS] else {"epsilons": certified.grid(radius)}
+usual = (
+    {}
+    if certified.grid(radius) == [*certified.EPSILONS]
+    else {"epsilons": certified.grid(radius)}
+)
 proofs = certified.found("certificate", here.trainings, **usual)
-units, selective = (certified.found(name, here.trainings) for name in ("half_width", "selectivity"))
+units, selective = (
+    certified.found(name, here.trainings) for name in ("half_width", "selectivity")
+)
 bounded = runs.tables.cached("certificate", here.trainings, **certified.LINEAR)
-summary = certified.summary(here.trainings, certified.accuracies(proofs, bounded, radius), certified.inside(units, selective))
+summary = certified.summary(
+    here.trainings,
+    certified.accuracies(proofs, bounded, radius),
+    certified.inside(units, selective),
+)
 there = certified.missing(here.trainings)
 
 # %% tags=["remove-input"]
-glue("setting", here.setting, display=False)
-glue("there", there, display=False)
-glue("radius", f"{255 * radius:.3g}/255", display=False)
-glue("ways", certified.labels(here.trainings), display=False)
-nothing = pd.DataFrame([{"not shown": "no network is at hand", "how to make it": there}])
+glue("setting", here.setting)
+glue("there", there)
+glue("radius", f"{255 * radius:.3g}/255")
+glue("ways", certified.labels(here.trainings))
+nothing = pd.DataFrame([
+    {"not shown": "no network is at hand", "how to make it": there}
+])
 
 # %% [markdown]
 # *Asked for: {glue:text}`setting` ({glue:text}`ways`). Of these, {glue:text}`there`. All of them: `python -m lib sweep sweeps/singleprop.yml`, or on the digits
@@ -72,11 +91,14 @@ nothing = pd.DataFrame([{"not shown": "no network is at hand", "how to make it":
 figures.show(
     figures.one_unit(),
     name="fig-one-unit",
-    alt="""Left, a ReLU with the range of its input shaded. Right, three upright bars: interval bounds reach from 0 to the dotted line at the top;
-    SingleProp's bars, around the image's own output, end below the dotted line and begin below 0.""",
-    caption="""One unstable unit, as one of a pair of networks would have it. Left: the ReLU, the range of its input, and the image (dot). Right: the interval
-    of its output by interval bounds, and what SingleProp takes for it by its two rules; strokes are the middles. The tops of SingleProp's intervals are short of
-    what the unit can reach.""",
+    alt="""Left, a ReLU with the range of its input shaded. Right, three upright bars:
+    interval bounds reach from 0 to the dotted line at the top; SingleProp's bars,
+    around the image's own output, end below the dotted line and begin below 0.""",
+    caption="""One unstable unit, as one of a pair of networks would have it. Left: the
+    ReLU, the range of its input, and the image (dot). Right: the interval of its output
+    by interval bounds, and what SingleProp takes for it by its two rules; strokes are
+    the middles. The tops of SingleProp's intervals are short of what the unit can
+    reach.""",
     source="lib/certificates/relaxation.py",
 )
 
@@ -91,18 +113,29 @@ figures.show(
 
 # %% tags=["hide-input"]
 if len(proofs):
-    rows = certified.shares(proofs).assign(kind=lambda table: table.method, method=lambda table: table.variant.map(singleprop.method))
+    rows = certified.shares(proofs).assign(
+        kind=lambda table: table.method,
+        method=lambda table: table.variant.map(singleprop.method),
+    )
     rows = rows[(rows.alpha == 0) & rows.kind.isin(["clean", "interval", "pgd"])]
-    means = rows[rows.kind == "interval"].groupby(["method", "epsilon"]).accuracy.mean().mul(100).unstack("method")
-    said = "; ".join(f"{figures.METHOD_NAMES[name]} {prose.number(100 * value, '.1f')}" for name, value in summary.groupby(summary.variant.map(singleprop.method)).certified.mean().items())
+    said = "; ".join(
+        f"{figures.METHOD_NAMES[name]} {prose.number(100 * value, '.1f')}"
+        for name, value in summary
+        .groupby(summary.variant.map(singleprop.method))
+        .certified.mean()
+        .items()
+    )
     figures.show(
         figures.accuracy_by_radius(rows),
         name="fig-certified",
         read=here.read("certificate"),
-        alt=f"""Accuracy against the radius, falling, one colour per way of training; certified solid, under PGD dashed and never below it.
-        Certified at the radius asked about, in percent: {said}.""",
-        caption=f"""Certified accuracy by interval bounds (solid, all test images), accuracy under PGD with five starts (dashed, the first thousand), and between
-        them the images of which neither is known (shaded); {here.setting}, {len(summary)} networks, means over seeds. Radius 0 is clean accuracy.""",
+        alt=f"""Accuracy against the radius, falling, one colour per way of training;
+        certified solid, under PGD dashed and never below it. Certified at the radius
+        asked about, in percent: {said}.""",
+        caption=f"""Certified accuracy by interval bounds (solid, all test images),
+        under PGD with five starts (dashed, the first thousand), and between them the
+        images of which neither is known (shaded); {here.setting}, {len(summary)}
+        networks, means over seeds. Radius 0 is clean accuracy.""",
     )
 else:
     figures.show_table(nothing)
@@ -126,16 +159,40 @@ else:
 # %% tags=["hide-input"]
 counted = certified.passes()
 memory = {name: certified.kept(name) for name in ("cnn-small", "cnn-large")}
-words = {"plain": "plain", "singleprop": "SingleProp", "ibp": "IBP", "pgd": "PGD, 7 steps, and the image itself"}
+words = {
+    "plain": "plain",
+    "singleprop": "SingleProp",
+    "ibp": "IBP",
+    "pgd": "PGD, 7 steps, and the image itself",
+}
 figures.show_table(
     pd.DataFrame([
-        {"step": words[name], "linear passes forward": counted[name], **{f"kept by {one}, MiB an image": f"{memory[one][name]:.2f}" for one in memory}}
+        {
+            "step": words[name],
+            "linear passes forward": counted[name],
+            **{
+                f"kept by {one}, MiB an image": f"{memory[one][name]:.2f}"
+                for one in memory
+            },
+        }
         for name in words
     ])
 )
 timed = certified.steps()
-columns = {"name": "network", "ours": "SingleProp", "peer": "IBP", "ratio": "IBP over SingleProp", "unit": "unit"}
-figures.show_table(pd.DataFrame(timed)[[*columns]].rename(columns=columns) if timed else pd.DataFrame([{"not timed yet": "make bench"}]))
+columns = {
+    "name": "network",
+    "ours": "SingleProp",
+    "peer": "IBP",
+    "ratio": "IBP over SingleProp",
+    "unit": "unit",
+}
+
+# %% tags=["hide-input"]
+figures.show_table(
+    pd.DataFrame(timed)[[*columns]].rename(columns=columns)
+    if timed
+    else pd.DataFrame([{"not timed yet": "make bench"}])
+)
 
 # %% [markdown]
 # A pass over the image and one over the half-width are two; IBP has one more, for the centre of the interval. So the most that SingleProp can save against IBP
@@ -147,20 +204,46 @@ figures.show_table(pd.DataFrame(timed)[[*columns]].rename(columns=columns) if ti
 
 # %% tags=["hide-input"]
 epochs_seen = sorted({0, 1, 2, 4, 8, 16, here.trainings[0].settings.epochs})
-watched = [one for one in here.trainings if one.seed == min(here.seeds) and one.alpha == 0 and singleprop.method(one.variant) in ("plain", "ibp", "singleprop-fastlin")]
-seen = certified.along(watched, [one for one in epochs_seen if one <= watched[0].settings.epochs])
+watched = [
+    one
+    for one in here.trainings
+    if one.seed == min(here.seeds)
+    and one.alpha == 0
+    and singleprop.method(one.variant) in ("plain", "ibp", "singleprop-fastlin")
+]
+seen = certified.along(
+    watched, [one for one in epochs_seen if one <= watched[0].settings.epochs]
+)
 rows = seen if len(seen) else units.assign(epoch=0) if len(units) else units
+
+# %% tags=["hide-input"]
 if len(rows):
-    rows = certified.order(rows).groupby(["method", "epoch", "depth"], sort=False)[["radius", "fastlin", "centre_error", "unstable"]].mean().reset_index()
-    panels = {"radius": "half the interval", "fastlin": "SingleProp, fastlin", "centre_error": "error of the centre", "unstable": "share unstable"}
+    rows = (
+        certified
+        .order(rows)
+        .groupby(["method", "epoch", "depth"], sort=False)[
+            ["radius", "fastlin", "centre_error", "unstable"]
+        ]
+        .mean()
+        .reset_index()
+    )
+    panels = {
+        "radius": "half the interval",
+        "fastlin": "SingleProp, fastlin",
+        "centre_error": "error of the centre",
+        "unstable": "share unstable",
+    }
     figures.show(
         figures.half_widths(rows, panels),
         name="fig-half-widths",
         read=here.read("half_width"),
-        alt="""Four panels, one colour per way of training: half the width of interval bounds, SingleProp's half-width, the distance of the image from the middle,
-        and the share of unstable units, each a mean over the units of a layer.""",
-        caption=f"""Means over units, places and images, {'along training' if len(seen) else 'after training'}; {here.setting}. Interval bounds are true, SingleProp's
-        half-width is an estimate around the image. The radius is that of the table, 2/255.""",
+        alt="""Four panels, one colour per way of training: half the width of interval
+        bounds, SingleProp's half-width, the distance of the image from the middle, and
+        the share of unstable units, each a mean over the units of a layer.""",
+        caption=f"""Means over units, places and images,
+        {"along training" if len(seen) else "after training"}; {here.setting}. Interval
+        bounds are true, SingleProp's half-width is an estimate around the image. The
+        radius is that of the table, 2/255.""",
     )
 else:
     figures.show_table(nothing)
@@ -173,15 +256,27 @@ else:
 # %% tags=["hide-input"]
 corrupted = runs.tables.cached("corruption", here.trainings)
 if len(proofs):
-    full = runs.tables.full_summary(summary, here.trainings).assign(method=summary.variant.map(singleprop.method))
-    kinds = {"clean_accuracy": "clean", "corrupted_accuracy": "corrupted", "attacked": "PGD", "certified": "certified"}
+    full = runs.tables.full_summary(summary, here.trainings).assign(
+        method=summary.variant.map(singleprop.method)
+    )
+    kinds = {
+        "clean_accuracy": "clean",
+        "corrupted_accuracy": "corrupted",
+        "attacked": "PGD",
+        "certified": "certified",
+    }
     figures.show(
-        figures.four_accuracies(full[full.alpha == 0], {one: title for one, title in kinds.items() if one in full}),
+        figures.four_accuracies(
+            full[full.alpha == 0],
+            {one: title for one, title in kinds.items() if one in full},
+        ),
         name="fig-four",
         read=here.read("certificate", "corruption"),
-        alt="""One panel for each kind of accuracy, clean, corrupted, under PGD and certified, with one dot per network, coloured by its way of training.""",
-        caption=f"""Accuracy on clean images, on corrupted ones where that was measured, under PGD and certified at the radius asked about; {here.setting},
-        {len(full)} networks, a dot each. For this figure alone no claim is decided.""",
+        alt="""One panel for each kind of accuracy, clean, corrupted, under PGD and
+        certified, with one dot per network, coloured by its way of training.""",
+        caption=f"""Accuracy on clean images, on corrupted ones where that was measured,
+        under PGD and certified at the radius asked about; {here.setting}, {len(full)}
+        networks, a dot each. For this figure alone no claim is decided.""",
     )
 else:
     figures.show_table(nothing)
@@ -193,13 +288,30 @@ else:
 # hand; `python -m lib sweep sweeps/singleprop-alpha.yml` makes them.
 
 # %% tags=["hide-input"]
-crossed = replace(here, alphas=(-2.0, -1.0, 0.0, 1.0, 2.0), seeds=(0,), variants=tuple(one for one in here.variants if singleprop.method(one) in ("plain", "singleprop-fastlin")))
+crossed = replace(
+    here,
+    alphas=(-2.0, -1.0, 0.0, 1.0, 2.0),
+    seeds=(0,),
+    variants=tuple(
+        one
+        for one in here.variants
+        if singleprop.method(one) in ("plain", "singleprop-fastlin")
+    ),
+)
 alpha_rows = certified.extra(crossed.trainings, radius, **usual)
 if len(alpha_rows):
-    shown = alpha_rows[["variant", "alpha", "clean_accuracy", "certified", "live_selectivity", "dead"]]
-    figures.show_table(shown.map(lambda one: prose.number(one, ".3f") if isinstance(one, float) else one))
+    shown = alpha_rows[
+        ["variant", "alpha", "clean_accuracy", "certified", "live_selectivity", "dead"]
+    ]
+    figures.show_table(
+        shown.map(
+            lambda one: prose.number(one, ".3f") if isinstance(one, float) else one
+        )
+    )
 else:
-    figures.show_table(pd.DataFrame([{"not shown": certified.missing(crossed.trainings)}]))
+    figures.show_table(
+        pd.DataFrame([{"not shown": certified.missing(crossed.trainings)}])
+    )
 
 # %% [markdown]
 # ## Verdicts
@@ -208,15 +320,37 @@ else:
 # computed. The rules were written before any of these networks was trained on CIFAR-10.
 
 # %% tags=["hide-input"]
-glue("least", f"{papers.LEAST_SEEDS}", display=False)
-glue("rule", papers.RULE, display=False)
-weighted = replace(here, alphas=(0.0,), variants=tuple(f"{one}-ada" for one in here.variants if singleprop.method(one) in ("ibp", "singleprop-fastlin")))
-more = [certified.extra(weighted.trainings, radius, **usual), alpha_rows[alpha_rows.alpha != 0] if len(alpha_rows) else alpha_rows]
+glue("least", f"{papers.LEAST_SEEDS}")
+glue("rule", papers.RULE)
+weighted = replace(
+    here,
+    alphas=(0.0,),
+    variants=tuple(
+        f"{one}-ada"
+        for one in here.variants
+        if singleprop.method(one) in ("ibp", "singleprop-fastlin")
+    ),
+)
+more = [
+    certified.extra(weighted.trainings, radius, **usual),
+    alpha_rows[alpha_rows.alpha != 0] if len(alpha_rows) else alpha_rows,
+]
 asked = pd.concat([summary, *(rows for rows in more if len(rows))], ignore_index=True)
-found = singleprop.verdicts(asked, steps=timed, passes=counted, difference=certified.difference())
+found = singleprop.verdicts(
+    asked, steps=timed, passes=counted, difference=certified.difference()
+)
+
+# %% tags=["hide-input"]
 figures.show_table(
     pd.DataFrame([
-        {"id": one.claim.id, "claim": one.claim.statement, "certainty": one.claim.certainty, "statistic": one.claim.rule, "ours": first_round.describe(one), "verdict": one.verdict}
+        {
+            "id": one.claim.id,
+            "claim": one.claim.statement,
+            "certainty": one.claim.certainty,
+            "statistic": one.claim.rule,
+            "ours": first_round.describe(one),
+            "verdict": one.verdict,
+        }
         for one in found
     ])
 )

@@ -10,7 +10,7 @@
 # *Run time: seconds. Every command on this page is run by a test; those that are marked are only checked as far as any machine can.*
 
 # %% tags=["parameters", "remove-input"]
-dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet; this page shows the same for all
+dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet; all show the same here
 model: str = "usual"  # the data set's usual network
 alphas: list[float] = [0.0]  # not used here
 seeds: list[int] = [0]  # not used here
@@ -21,19 +21,37 @@ from lib.book import chapter, figures
 from lib.runs import durations
 
 here = chapter.parameters(globals())
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.training.recipe import RECIPES, usual_model
 
 training, measuring = durations.training(), durations.measuring()
+
+# %% tags=["remove-input"]
 for name in ("digits", "cifar10"):
     epochs = RECIPES["fast"][usual_model(name)].epochs
-    usual = durations.said(training[(training.dataset == name) & (training.recipe == "fast") & (training.variant == "plain") & (training.epochs == epochs)])
-    glue(f"{name}-training", "; ".join(f"{one['each takes']} ({one.device})" for _, one in usual.iterrows()), display=False)
-    attack = durations.said(measuring[(measuring.dataset == name) & (measuring.measurement == "attack")])
-    glue(f"{name}-attack", "; ".join(f"{one['each takes']} ({one.device})" for _, one in attack.iterrows()), display=False)
+    usual = durations.said(
+        training[
+            (training.dataset == name)
+            & (training.recipe == "fast")
+            & (training.variant == "plain")
+            & (training.epochs == epochs)
+        ]
+    )
+    glue(
+        f"{name}-training",
+        "; ".join(f"{one['each takes']} ({one.device})" for _, one in usual.iterrows()),
+    )
+    attack = durations.said(
+        measuring[(measuring.dataset == name) & (measuring.measurement == "attack")]
+    )
+    glue(
+        f"{name}-attack",
+        "; ".join(
+            f"{one['each takes']} ({one.device})" for _, one in attack.iterrows()
+        ),
+    )
 on_gpu = int(training[training.engine.str.startswith("cuda")].networks.sum())
-glue("gpu", f"{on_gpu or 'none'} of the {int(training.networks.sum())} cached networks", display=False)
+glue("gpu", f"{on_gpu or 'none'} of the {int(training.networks.sum())} cached networks")
 
 # %% [markdown]
 # ## Five minutes: your α in a figure, on digits

@@ -11,7 +11,7 @@
 # %% tags=["parameters", "hide-input"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -20,12 +20,12 @@ from lib.book import chapter, figures
 from lib.runs import catalogue
 
 here = chapter.parameters(globals())
-from myst_nb import glue
+from lib.book.prose import glue
 
 cached = catalogue.catalogue()
 status = cached.status.value_counts()
-glue("runs", f"{len(cached)}", display=False)
-glue("status", ", ".join(f"{n} {name}" for name, n in status.items()), display=False)
+glue("runs", f"{len(cached)}")
+glue("status", ", ".join(f"{n} {name}" for name, n in status.items()))
 
 # %% [markdown]
 # **{glue:text}`runs` runs: {glue:text}`status`.** A run is *stale* when library code that it depends on has changed since it was made
@@ -40,10 +40,48 @@ shown = cached.assign(
     minutes=(cached.seconds / 60).map("{:.1f}".format),
     id=cached.run.str.rsplit("-", n=1).str[-1],
 )
-columns = ["id", "variant", "alpha", "seed", "epochs", "accuracy", "SI", "minutes", "engine", "device", "torch", "commit", "date", "status", "tables"]
-for (dataset, model, recipe), rows in shown[shown.dataset != "simulations"].groupby(["dataset", "model", "recipe"]):
+columns = [
+    "id",
+    "variant",
+    "alpha",
+    "seed",
+    "epochs",
+    "accuracy",
+    "SI",
+    "minutes",
+    "engine",
+    "device",
+    "torch",
+    "commit",
+    "date",
+    "status",
+    "tables",
+]
+for (dataset, model, recipe), rows in shown[shown.dataset != "simulations"].groupby([
+    "dataset",
+    "model",
+    "recipe",
+]):
     print(f"{model} on {dataset}, {recipe} recipe: {len(rows)} runs")
     figures.show_table(rows[columns], anchors=True)
+
+# %% tags=["hide-input"]
 for kind, rows in shown[shown.dataset == "simulations"].groupby("model"):
     print(f"simulation {kind}: {len(rows)} runs")
-    figures.show_table(rows[["id", "variant", "seed", "minutes", "device", "torch", "commit", "date", "status", "tables"]], anchors=True)
+    figures.show_table(
+        rows[
+            [
+                "id",
+                "variant",
+                "seed",
+                "minutes",
+                "device",
+                "torch",
+                "commit",
+                "date",
+                "status",
+                "tables",
+            ]
+        ],
+        anchors=True,
+    )

@@ -11,7 +11,7 @@
 # `python -m benchmarks --publish` also changes what this page shows.*
 
 # %% tags=["parameters", "hide-input"]
-dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet; this page shows the same for all
+dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet; all show the same here
 model: str = "usual"  # the data set's usual network
 alphas: list[float] = [0.0]  # not used here
 seeds: list[int] = [0]  # not used here
@@ -27,22 +27,35 @@ from lib.base import paths
 from lib.book import chapter, figures
 
 here = chapter.parameters(globals())
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.training.recipe import RECIPES
 
 figures.setup()
 source = "benchmarks/results.json"
 rows = pd.DataFrame(json.loads((paths.ROOT / source).read_text(encoding="utf-8")))
 measured = rows[rows.ratio.notna()]
-glue("machines", "; ".join(sorted({f"{one.machine} (torch {one.torch})" for one in measured.itertuples()})), display=False)
+glue(
+    "machines",
+    "; ".join(
+        sorted({f"{one.machine} (torch {one.torch})" for one in measured.itertuples()})
+    ),
+)
 single = measured.name.str.startswith("corruption: ")
 for key, some in (("met", measured[~single]), ("met-types", measured[single])):
-    glue(key, f"{int(some.met.astype(bool).sum())} of {len(some)}", display=False)
+    glue(key, f"{int(some.met.astype(bool).sum())} of {len(some)}")
 missed = measured[~measured.met.astype(bool)]
-glue("missed", ", ".join(f"{one.name} ({one.ratio:.2g}, target {one.target})" for one in missed.itertuples()) or "none", display=False)
-glue("gpu", f"{(measured.device == 'cuda').sum() or 'none'}", display=False)
-glue("dates", ", ".join(sorted(set(measured.date))), display=False)
+
+# %% tags=["hide-input"]
+glue(
+    "missed",
+    ", ".join(
+        f"{one.name} ({one.ratio:.2g}, target {one.target})"
+        for one in missed.itertuples()
+    )
+    or "none",
+)
+glue("gpu", f"{(measured.device == 'cuda').sum() or 'none'}")
+glue("dates", ", ".join(sorted(set(measured.date))))
 
 # %% [markdown]
 # *Measured on {glue:text}`machines`, {glue:text}`dates`. Of the targets, {glue:text}`met` are met, and {glue:text}`met-types` of those for single types of
@@ -59,24 +72,37 @@ figures.show(
     name="fig-ratios",
     source=source,
     alt="Time of the peer over time of ours, one row per benchmark: "
-    + "; ".join(f"{one.name} {one.ratio:.2g}, target {one.target}" for one in others.itertuples())
+    + "; ".join(
+        f"{one.name} {one.ratio:.2g}, target {one.target}"
+        for one in others.itertuples()
+    )
     + ".",
-    caption=f"Time of the peer over time of ours: median (dot, hollow where it misses the target) and range of {others.repeats.min()} to {others.repeats.max()} pairs; the vertical stroke is the target.",
+    caption=f"""Time of the peer over time of ours: median (dot, hollow where it misses
+    the target) and range of {others.repeats.min()} to {others.repeats.max()} pairs; the
+    vertical stroke is the target.""",
 )
 
 # %% tags=["hide-input"]
-shown = pd.DataFrame(
-    {
-        "benchmark": rows.name,
-        "against": rows.peer_name,
-        "ours and peer": [f"{one.ours:.3g} and {one.peer:.3g} {one.unit}" if pd.notna(one.ratio) else "" for one in rows.itertuples()],
-        "ratio": rows.ratio.map("{:.2f}".format, na_action="ignore"),
-        "target": rows.target,
-        "device": rows.device,
-        "outcome": [one.note if pd.isna(one.ratio) else "met" if one.met else "missed" for one in rows.itertuples()],
-    }
-).fillna("")
-figures.show_table(shown.drop(types.index).drop(columns=["device"] if rows.device.nunique() == 1 else []))
+shown = pd.DataFrame({
+    "benchmark": rows.name,
+    "against": rows.peer_name,
+    "ours and peer": [
+        f"{one.ours:.3g} and {one.peer:.3g} {one.unit}" if pd.notna(one.ratio) else ""
+        for one in rows.itertuples()
+    ],
+    "ratio": rows.ratio.map("{:.2f}".format, na_action="ignore"),
+    "target": rows.target,
+    "device": rows.device,
+    "outcome": [
+        one.note if pd.isna(one.ratio) else "met" if one.met else "missed"
+        for one in rows.itertuples()
+    ],
+}).fillna("")
+figures.show_table(
+    shown.drop(types.index).drop(
+        columns=["device"] if rows.device.nunique() == 1 else []
+    )
+)
 
 # %% [markdown]
 # ## Corruptions, type by type
@@ -85,14 +111,21 @@ figures.show_table(shown.drop(types.index).drop(columns=["device"] if rows.devic
 # geometric mean over types the ratio is {glue:text}`geometric` (target: 8).
 
 # %% tags=["hide-input"]
-glue("geometric", f"{scipy.stats.gmean(types.ratio):.1f}", display=False)
+glue("geometric", f"{scipy.stats.gmean(types.ratio):.1f}")
 figures.show(
-    figures.ratios(types.assign(name=types.name.str.removeprefix("corruption: ").str.replace("_", " ")).sort_values("ratio")),
+    figures.ratios(
+        types.assign(
+            name=types.name.str.removeprefix("corruption: ").str.replace("_", " ")
+        ).sort_values("ratio")
+    ),
     name="fig-corruption-ratios",
     source=source,
-    alt=f"""Time of image by image over time of ours, one row per corruption, from {types.ratio.min():.2g} for the least to {types.ratio.max():.2g} for the most; geometric
-    mean {scipy.stats.gmean(types.ratio):.1f}.""",
-    caption=f"Time of the corruptions image by image over time of ours: median (dot, hollow where it misses the target) and range of {types.repeats.min()} pairs; the vertical stroke is the target.",
+    alt=f"""Time of image by image over time of ours, one row per corruption, from
+    {types.ratio.min():.2g} for the least to {types.ratio.max():.2g} for the most;
+    geometric mean {scipy.stats.gmean(types.ratio):.1f}.""",
+    caption=f"""Time of the corruptions image by image over time of ours: median (dot,
+    hollow where it misses the target) and range of {types.repeats.min()} pairs; the
+    vertical stroke is the target.""",
 )
 
 # %% [markdown]
@@ -105,14 +138,18 @@ figures.show(
 networks, epochs, images = 23 * 20, RECIPES["paper"]["resnet20"].epochs, 45_000
 steps = measured[measured.name == "train-step"]
 batch = RECIPES["fast"]["resnet20"].batch
-cost = pd.DataFrame(
-    {
-        "device": steps.device,
-        "images per second": [f"{1000 * batch / ours:,.0f}" for ours in steps.ours],
-        "one network": [f"{epochs * images / (1000 * batch / ours) / 3600:.1f} hours" for ours in steps.ours],
-        "the whole study": [f"{networks * epochs * images / (1000 * batch / ours) / 86400:.1f} days" for ours in steps.ours],
-    }
-)
+cost = pd.DataFrame({
+    "device": steps.device,
+    "images per second": [f"{1000 * batch / ours:,.0f}" for ours in steps.ours],
+    "one network": [
+        f"{epochs * images / (1000 * batch / ours) / 3600:.1f} hours"
+        for ours in steps.ours
+    ],
+    "the whole study": [
+        f"{networks * epochs * images / (1000 * batch / ours) / 86400:.1f} days"
+        for ours in steps.ours
+    ],
+})
 figures.show_table(cost)
 
 # %% [markdown]

@@ -10,7 +10,7 @@
 # %% tags=["parameters", "remove-input"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # selectivity scales; negative lowers selectivity
+alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
 seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
@@ -19,19 +19,20 @@ from lib import runs
 from lib.book import answer, chapter, figures, prose, rounds
 
 here = chapter.parameters(globals())
-from myst_nb import glue
-
+from lib.book.prose import glue
 from lib.papers.rules import rules
 from lib.runs.tables import at_hand, full_summary
 
 figures.setup()
 summary = full_summary(runs.summary(here.trainings), here.trainings)
-networks = f"{len(summary)} networks ({here.setting}), trained on {prose.machines(summary)}"
+networks = (
+    f"{len(summary)} networks ({here.setting}), trained on {prose.machines(summary)}"
+)
 entries = rounds.entries(here, summary, at_hand(here.with_variants.trainings))
-glue("answer", answer.sentences(entries), display=False)
-glue("networks", networks, display=False)
-glue("second", rounds.seeds_at_hand(), display=False)
-glue("dated", f"{rules().written}", display=False)
+glue("answer", answer.sentences(entries))
+glue("networks", networks)
+glue("second", rounds.seeds_at_hand())
+glue("dated", f"{rules().written}")
 
 # %% tags=["hide-input"]
 lines, alt, caption = answer.opening(summary)

@@ -94,7 +94,8 @@ def test_every_chapter_takes_the_common_parameters_typed_and_commented(name):
     )
     assert wanted <= set(notebooks.declared(name))
     cell = next(cell for cell in notebooks.read(name).cells if "parameters" in cell.metadata.get("tags", []))
-    assert all(re.match(r"\w+: .+ = .+  # .+", line) for line in cell.source.splitlines())
+    one_a_line = re.sub(r"\[\n\s+|,\n\s*(?=\])|(?<=,)\n\s+", "", cell.source)  # a list may take several
+    assert all(re.match(r"\w+: .+ = .+  # .+", line) for line in one_a_line.splitlines())
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -103,6 +104,41 @@ def test_no_stored_error_no_stderr_and_short_cells(name):
     for cell in PUBLISHED[name].cells:
         assert cell.cell_type != "code" or len(cell.source.splitlines()) <= 30
         assert not [output for output in cell.get("outputs", []) if output.get("name") == "stderr"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_code_fits_its_column(name):
+    """A line of more than 88 characters would be cut off on the page."""
+    code = [cell.source for cell in notebooks.read(name).cells if cell.cell_type == "code"]
+    assert code and [line for line in "\n".join(code).splitlines() if len(line) > 88] == []
+
+
+def test_one_link_for_code_that_shows_nothing_by_itself():
+    """Cells that only compute or glue are behind the link of the cell beside them."""
+
+    def code(source, *outputs, tags=("hide-input",), **metadata):
+        made = nbformat.v4.new_code_cell(source, outputs=list(outputs))
+        made.metadata = nbformat.from_dict({"tags": list(tags)} | metadata)
+        return made
+
+    glued = nbformat.v4.new_output("display_data", {filled.RECORDS + "text/plain": "'1'"})
+    seen = nbformat.v4.new_output("display_data", {"text/html": "<svg/>"})
+    figure = {"mystnb": {"figure": {"name": "fig-a"}}}
+    text, more = (nbformat.v4.new_markdown_cell(words) for words in ("words", "more words"))
+    cells = [
+        code("a = 1"), code("b = 2", seen, **figure), code("c = 3", glued), code("d = 4", seen),
+        text, code("e = 5", glued), code("f = 6", seen, fold="More"),
+        more, code("g = 7", seen, tags=["remove-input"]), code("h = 8", glued),
+    ]  # fmt: skip
+    ids = [cell.id for cell in cells]
+    found = json.loads(site.page(nbformat.v4.new_notebook(cells=cells)))["cells"]
+    sources = ["".join(cell["source"]) for cell in found]
+    joined = ["a = 1\n\nb = 2\n\nc = 3", "d = 4", "words", "e = 5\n\nf = 6", "more words", "g = 7", "h = 8"]
+    assert sources == joined
+    assert found[0]["metadata"]["mystnb"] == figure["mystnb"] and found[0]["id"] == ids[1]
+    assert len(found[0]["outputs"]) == 2
+    assert found[3]["metadata"]["tags"] == ["hide-cell"]
+    assert found[3]["metadata"]["mystnb"]["code_prompt_show"] == "More"
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from nbformat import NotebookNode
 
 from lib.base.errors import InputError
 
-# what `myst_nb.glue(key, value, display=False)` leaves in a code cell
-_RECORD = "application/papermill.record/text/plain"
+# what `lib.book.prose.glue(key, value)` leaves in a code cell
+RECORDS = "application/papermill.record/"
+_RECORD = f"{RECORDS}text/plain"
 # {glue:text}`key` stands for plain words, {glue:md}`key` for Markdown
 _ROLE = re.compile(r"\{glue:(text|md)\}`([^`\n]+)`")
 # characters that Markdown reads as marks, and HTML as tags

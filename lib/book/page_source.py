@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.book import notebooks
+from lib.book import filled, notebooks
 from lib.book import sources as book_sources
 from lib.book.markdown import markdown_code
 from lib.runs import staleness
@@ -74,32 +74,52 @@ _OPENING = "Parameters and code"  # what the link to the first code of a page sa
 
 def _folded(cells: list[NotebookNode]) -> list[NotebookNode]:
     """Cells of a page whose code is behind a link: the parameters and the code that follows them behind one,
-    any other cell's behind its own. A cell with `fold` in its metadata is behind a link of these words, with
-    all that it shows.
+    any other cell's behind its own, and cells that show nothing behind that of the cell next to them. A cell
+    with `fold` in its metadata is behind a link of these words, with all that it shows.
     """
     found: list[NotebookNode] = []
     opening = False  # whether the cell before belongs to the parameters
+    open_to_more = False  # whether the cell before is code behind a link
     for cell in cells:
         tags = set(cell.metadata.get("tags", []))
         if cell.cell_type != "code" or tags & {"remove-input", "remove-cell"}:
-            opening = False
+            opening = open_to_more = False
             found.append(cell)
             continue
+        if opening or (open_to_more and not (_shows(found[-1]) and _shows(cell))):
+            cell = _joined(found.pop(), cell)
+        tags = set(cell.metadata.get("tags", []))
         fold = cell.metadata.get("fold", "")
         hidden = tags - {"hide-input"} | {"hide-cell" if fold else "hide-input"}
-        joined = {"metadata": cell.metadata | {"tags": sorted(hidden)}}
-        if opening:
-            before = found.pop()
-            joined |= {
-                "source": f"{before.source}\n\n{cell.source}",
-                "outputs": before.outputs + cell.outputs,
-            }
-        opening = opening or "parameters" in tags
+        metadata = cell.metadata | {"tags": sorted(hidden)}
+        opening, open_to_more = opening or "parameters" in tags, True
         if prompt := _OPENING if opening else fold:
             prompts = dict.fromkeys(("code_prompt_show", "code_prompt_hide"), prompt)
-            joined["metadata"]["mystnb"] = cell.metadata.get("mystnb", {}) | prompts
-        found.append(NotebookNode(cell | joined))
+            metadata["mystnb"] = cell.metadata.get("mystnb", {}) | prompts
+        found.append(NotebookNode(cell | {"metadata": metadata}))
     return found
+
+
+def _shows(cell: NotebookNode) -> bool:
+    """Whether anything of a cell's outputs is seen; what is glued is not."""
+    return any(
+        not all(kind.startswith(filled.RECORDS) for kind in output.get("data", {"text": ""}))
+        for output in cell.get("outputs", [])
+    )
+
+
+def _joined(before: NotebookNode, cell: NotebookNode) -> NotebookNode:
+    """Two cells as one, which takes its id from the one that shows something."""
+    first, last = (before, cell) if _shows(cell) or not _shows(before) else (cell, before)
+    tags = sorted({*before.metadata.get("tags", []), *cell.metadata.get("tags", [])})
+    return NotebookNode(
+        last
+        | {
+            "metadata": first.metadata | last.metadata | {"tags": tags},
+            "source": f"{before.source}\n\n{cell.source}",
+            "outputs": before.get("outputs", []) + cell.get("outputs", []),
+        }
+    )
 
 
 def text(notebook: NotebookNode) -> str:

@@ -11,6 +11,15 @@ from lib.base.text import number as text_number
 from lib.training import variants
 
 
+def glue(name: str, words: str) -> None:
+    """Keep words under a name for the text of the chapter, in the output of the cell that calls it; it shows
+    nothing.
+    """
+    import myst_nb
+
+    myst_nb.glue(name, words, display=False)
+
+
 def number(value: float, form: str = ".3f") -> str:
     """Format a number for prose, with a true minus sign; NaN stands for networks that a chapter was not asked
     to show.
