@@ -17,6 +17,7 @@ from lib.book.figures.average import (
     corrupted_and_clean,
     corrupted_examples,
 )
+from lib.book.figures.inside import change_and_change
 from lib.book.figures.selectivity import (
     accuracy_and_selectivity,
     dead_units,
@@ -238,6 +239,27 @@ def test_the_lowest_alpha_0_and_the_highest_stand_out_and_their_labels_lie_on_no
         assert [one.get_text() for one in axes.texts] == ["α = −2", "α = 0", "α = 2"]
         assert all(a.y1 <= b.y0 + 1 for a, b in pairwise(boxes))
         assert [line.get_alpha() for line in axes.lines] == [None, 0.45, None, 0.45, None]
+
+
+def test_among_many_points_the_lowest_alpha_0_and_the_highest_stand_out():
+    rows = pd.DataFrame([
+        {"alpha": a, "seed": 0, "depth": d, "early": d < 3, "change": change, "cells": d / 10}
+        for a in ALPHAS
+        for d in range(1, 5)
+        for change in ("corruption", "attack")
+    ])
+    figure = change_and_change(rows, "cells", label="% of units", scale=100)
+    drawn = {alpha: [] for alpha in ALPHAS}
+    for line in figure.axes[0].lines:
+        for alpha in ALPHAS:
+            if line.get_marker() == "o" and line.get_color() == style.alpha_colour(alpha):
+                drawn[alpha].append((line.get_alpha(), line.get_markersize(), len(line.get_xdata())))
+    assert drawn == {
+        a: [(1.0, 6.0, 2)] * 2 if a in (-2.0, 0.0, 2.0) else [(0.45, 3.0, 2)] * 2 for a in ALPHAS
+    }
+    key = figure.legends[0]
+    assert [text.get_text() for text in key.get_texts()] == ["−2", "−0.4", "0", "0.4", "2"]
+    assert [mark.get_alpha() for mark in key.legend_handles] == [1.0, 0.45, 1.0, 0.45, 1.0]
 
 
 def test_small_changes_have_a_colour_beside_large_ones():

@@ -58,6 +58,19 @@ def stroke(alpha: float, *, strong: bool) -> dict[str, Any]:
     )
 
 
+def point(alpha: float, *, strong: bool, hollow: bool = False) -> dict[str, Any]:
+    """How a point of an alpha is drawn where there are many: with all its colour, or small and faint."""
+    colour = alpha_colour(alpha)
+    return {
+        "linestyle": "",
+        "marker": "o",
+        "color": colour,
+        "markerfacecolor": "none" if hollow else colour,
+        "markersize": 6.0 if strong else 3.0,
+        "alpha": 1.0 if strong else 0.45,
+    }
+
+
 def label_ends(axes: Axes, ends: Mapping[float, float]) -> None:
     """Write to the right of a panel which curve is which, no label on another.
 

@@ -10,15 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lib.book.figures.canvas import WIDEST, canvas, redrawn
-from lib.book.figures.style import (
-    LAYER_LABEL,
-    alpha_colour,
-    alpha_key,
-    curve_key,
-    curve_with_range,
-    emphasised,
-    label_ends,
-)
+from lib.book.figures.curves import LAYER_LABEL, curve_with_range, emphasised, label_ends, point
+from lib.book.figures.keys import curve_key, point_key
 
 
 def _by_layer(axes: Axes, rows: pd.DataFrame, column: str, scale: float) -> dict[float, float]:
@@ -111,7 +104,7 @@ def dimensions_by_layer(
 @redrawn
 def change_and_change(rows: pd.DataFrame, column: str, *, label: str, scale: float = 1.0) -> Figure:
     """Dimensions of the change by PGD against those of the change by corruptions, one point per layer and
-    alpha.
+    alpha; the lowest alpha, the one closest to 0 and the highest stand out.
 
     Points are means over seeds, filled for early layers and hollow for late ones. Both changes are alike on
     the diagonal.
@@ -125,9 +118,10 @@ def change_and_change(rows: pd.DataFrame, column: str, *, label: str, scale: flo
         .mul(scale)
         .reset_index()
     )
+    strong = emphasised(rows.alpha)
     for (alpha, is_early), some in means.groupby(["alpha", "early"]):
-        face = alpha_colour(alpha) if is_early else "none"
-        axes.scatter(some.corruption, some.attack, facecolors=face, edgecolors=[alpha_colour(alpha)], s=30)
+        mark = point(alpha, strong=alpha in strong, hollow=not is_early)
+        axes.plot(some.corruption, some.attack, **mark, zorder=3 if alpha in strong else 2)
     most = float(means[["corruption", "attack"]].max().max()) * 1.05
     axes.plot([0, most], [0, most], color="0.8", linewidth=1, zorder=0)
     axes.set(
@@ -136,5 +130,5 @@ def change_and_change(rows: pd.DataFrame, column: str, *, label: str, scale: flo
         xlim=(0, most),
         ylim=(0, most),
     )
-    alpha_key(figure, rows.alpha)
+    point_key(figure, rows.alpha)
     return figure

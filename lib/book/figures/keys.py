@@ -16,7 +16,7 @@ from lib.base.text import number
 from lib.book import own
 from lib.book.figures import canvas
 from lib.book.figures.colours import alpha_palette, variant_colour
-from lib.book.figures.curves import emphasised, stroke
+from lib.book.figures.curves import emphasised, point, stroke
 from lib.training import variants
 
 # dashes for each alpha, in order, where colours are ways of training
@@ -76,3 +76,11 @@ def variant_key(figure: Figure, rows: pd.DataFrame) -> None:
             Line2D([], [], color="0.4", linestyle=style, label=label) for label, style in named.items()
         ]
     canvas.key(figure, handles, title="training", beside=True)
+
+
+def point_key(figure: Figure, alphas: Iterable[float]) -> None:
+    """Legend of the points of alpha for a whole figure, drawn as `point` draws them."""
+    shown = sorted(set(alphas))
+    strong = emphasised(shown)
+    handles = [Line2D([], [], **point(alpha, strong=alpha in strong), label=number(alpha)) for alpha in shown]
+    own.emphasise(canvas.key(figure, handles, title="α", beside=True).get_texts(), shown)
