@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 import slurm as own_slurm
 from conftest import EPOCHS
+from warm import NO_COMPILER
 
 from lib import measurements, sweeps
 from lib.base import paths
@@ -37,13 +38,10 @@ needs_proc = pytest.mark.skipif(
 needs_slurm = pytest.mark.skipif(bool(own_slurm.lacking()), reason=own_slurm.lacking())
 
 # Every job imports this before anything else: it keeps a checkpoint after every epoch, and waits there
-# while the store holds a file `hold`. An optimiser imports torch._dynamo only to have its functions left as
-# they are, which takes twice as long as these trainings: here it finds that much of it, and the bits are the same.
-HELD = """
-import sys, types
-dynamo = sys.modules["torch._dynamo"] = types.ModuleType("torch._dynamo")
-dynamo.disable = lambda function, *how, **more: function
-dynamo.graph_break = lambda: None
+# while the store holds a file `hold`.
+HELD = (
+    NO_COMPILER
+    + """
 if sys.orig_argv[-5:-4] == ["lib"] and sys.orig_argv[-4] == "sweep":
     import time
     from lib.base import paths
@@ -55,6 +53,7 @@ if sys.orig_argv[-5:-4] == ["lib"] and sys.orig_argv[-4] == "sweep":
             time.sleep(0.02)
     checkpoint.write_checkpoint = held
 """
+)
 
 
 @pytest.fixture
@@ -64,7 +63,9 @@ def root(tmp_path, monkeypatch) -> Path:
     root.mkdir(parents=True)
     hooks.mkdir()
     (hooks / "sitecustomize.py").write_text(HELD, encoding="utf-8")
-    for name, value in {"RUNS_DIR": root, "LIB_CACHE": tmp_path / "the cache", "PYTHONPATH": hooks}.items():
+    # and this library, also where the environment was made for another copy
+    path = os.pathsep.join([str(hooks), str(paths.ROOT)])
+    for name, value in {"RUNS_DIR": root, "LIB_CACHE": tmp_path / "the cache", "PYTHONPATH": path}.items():
         monkeypatch.setenv(name, str(value))
     for name in [name for name in os.environ if name.startswith(("SLURM_", "SBATCH_", "RUNS_FROZEN"))]:
         monkeypatch.delenv(name)

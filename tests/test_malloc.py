@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from warm import NO_COMPILER
 
 from lib.base import malloc, paths
 
@@ -99,7 +100,9 @@ def test_a_system_without_a_c_library_is_left_alone(monkeypatch):
 
 # ---- In processes ------------------------------------------------------------------------------------------
 
-TRAINING = """
+TRAINING = (
+    NO_COMPILER
+    + """
 import hashlib, json, sys
 from lib.base import malloc
 if sys.argv[1] == "without":
@@ -113,6 +116,7 @@ if sys.argv[1] == "with":
     assert malloc.keep_memory.cache_info().currsize, "making a run did not call it"
 print(json.dumps(files | {"selectivity": units.selectivity.tolist()}))
 """
+)
 
 BLOCKS = """
 import resource, sys

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import safetensors.torch
 import torch
+from warm import NO_COMPILER
 
 from lib import runs
 from lib.base import locks, paths
@@ -383,7 +384,9 @@ def test_a_store_that_cannot_be_written(tmp_path):
 
 
 # holds the lock until this process waits for it
-TWIN = """
+TWIN = (
+    NO_COMPILER
+    + """
 import sys, time
 from pathlib import Path
 from lib import runs
@@ -401,6 +404,7 @@ def split(*args):  # what every training does once, at its start, under the lock
 seeds.split = split
 print(runs.make(runs.Training("digits", "resnet8", 0.3, 0, "fast", 1), progress=False).path)
 """
+)
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ import scipy.stats
 import torch
 import torch.nn.functional as F
 from torch import nn
+from warm import NO_COMPILER
 
 from lib import models, runs, selectivity
 from lib.base import paths
@@ -579,7 +580,9 @@ def test_a_checkpoint_of_another_training_is_refused(halfway):
 
 
 # starts training for real and stops for good in the middle of the second epoch, to be killed there
-UNTIL_KILLED = """
+UNTIL_KILLED = (
+    NO_COMPILER
+    + """
 import os, signal
 from dataclasses import replace
 from pathlib import Path
@@ -598,6 +601,7 @@ train.learning_rate = stop
 from lib.__main__ import main
 main()
 """
+)
 
 
 @pytest.mark.slow
