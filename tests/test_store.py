@@ -367,6 +367,45 @@ def test_lock_waits_and_says_so(tmp_path):
     assert messages == ["another process is making key: waiting for it"]
 
 
+@pytest.mark.parametrize("without", [False, True])
+def test_a_refusal_under_a_lock_leaves_nothing(tmp_path, monkeypatch, without):
+    if without:
+        monkeypatch.setattr(fcntl, "flock", fail_with(errno.ENOSYS))
+    root = tmp_path / "new" / "store"
+    with pytest.raises(InputError, match="no"), lock(root, "key"), lock(root, "other"):
+        raise InputError("no")
+    assert not list(tmp_path.iterdir())
+    with lock(root, "key"):
+        pass
+    before = files_below(tmp_path)
+    with pytest.raises(InputError), lock(root, "key"):
+        raise InputError("no")
+    assert files_below(tmp_path) == before  # what was there before stays
+
+
+def test_who_waits_for_a_lock_whose_holder_is_refused_gets_it_alone(tmp_path):
+    """Threads that come and go: a file that is taken back locks nothing, and nobody holds one with another."""
+    inside, most, taken = [], [], []
+
+    def work(number: int) -> None:
+        for turn in range(12):
+            with contextlib.suppress(InputError), lock(tmp_path / "store", "key"):
+                inside.append(number)
+                most.append(len(inside))
+                taken.append(number)
+                time.sleep(0.002)
+                inside.remove(number)
+                if (number + turn) % 2:
+                    raise InputError("no")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == 48 and set(most) == {1}
+
+
 def test_lock_is_released_after_an_error(tmp_path):
     with pytest.raises(ZeroDivisionError), lock(tmp_path, "key"):
         raise ZeroDivisionError

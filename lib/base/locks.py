@@ -79,12 +79,13 @@ def lock(root: Path, key: str, *, wait: bool = True) -> Iterator[None]:
 
     Raises:
         Timeout: Another process holds the lock, and `wait` is False.
-        InputError: The folder cannot be written, or the lock's holder shows no sign of life.
+        InputError: The folder cannot be written, or the lock's holder shows no sign of life. Where one is
+            raised while the lock is held, the lock file and the folders that were made for it are taken back.
     """
     place = root / ".locks" / f"{key}.lock"
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        soft = not _has_flock(place.parent)
+        made = _make_folder(place.parent)
+        soft, new = not _has_flock(place.parent), not place.exists()
         held = (SoftFileLock if soft else FileLock)(place)
         told = False
         while not _taken(held, place, soft):
@@ -101,11 +102,28 @@ def lock(root: Path, key: str, *, wait: bool = True) -> Iterator[None]:
         reason = f"{error.strerror}; set RUNS_DIR to another place"
         raise InputError(f"cannot write in {root}: {reason}") from error
     _seen.pop(place, None)
+    refused = False
     with _touched(place) if soft else nullcontext():
         try:
             yield
+        except InputError:
+            refused = True
+            if new and not soft:
+                with suppress(OSError):
+                    place.unlink()  # while it is held: who waits for it finds it gone, and takes a new one
+            raise
         finally:
             held.release()
+            for folder in made if refused else ():
+                with suppress(OSError):  # somebody else has put something into it
+                    folder.rmdir()
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those above it that lack; returns these, the innermost first."""
+    lacking = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return lacking
 
 
 def _taken(held: FileLock | SoftFileLock, place: Path, soft: bool) -> bool:
@@ -114,9 +132,13 @@ def _taken(held: FileLock | SoftFileLock, place: Path, soft: bool) -> bool:
         held.acquire(timeout=0)
     except Timeout:
         return False
+    except FileNotFoundError:  # another process was refused, and has taken the folder back
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return False
     # a lock file is empty unless a machine without flock holds the lock by it
-    if soft or not place.stat().st_size:
-        return True
+    with suppress(FileNotFoundError):  # taken back by another process, so it locks nothing
+        if soft or not place.stat().st_size:
+            return True
     held.release()
     return False
 

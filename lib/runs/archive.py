@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.base.files import Unfit, damaged, read_file, write_atomically
+from lib.base.files import Unfit, check_regular, damaged, read_file, write_atomically
 from lib.base.files import there as files_there
 from lib.base.locks import lock
 from lib.runs import simulations, store, tars, validity
@@ -37,21 +37,27 @@ class Packed:
 
 
 def checked(archive: Path) -> Path:
-    """The archive's path, its folder made.
+    """The archive's path, where one can be written. Nothing is made.
 
     Raises:
-        InputError: The name has another ending or is that of a folder, or nothing can be written there.
+        InputError: The name has another ending or is that of something else than a file, or nothing can be
+            written there.
     """
     if archive.suffix != ".tar":
         raise InputError(f"an archive's name must end in .tar, got {archive}")
     try:
-        if archive.is_dir():
-            raise InputError(f"cannot write {archive}: it is a folder; give another name")
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(archive.parent, os.W_OK | os.X_OK):
+        if files_there(archive):
+            check_regular(os.stat(archive))
+        above = next(folder for folder in archive.absolute().parents if files_there(folder))
+        if not above.is_dir():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        if not os.access(above, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise InputError(f"cannot write {archive}: {error.strerror}; give another place") from error
+    except Unfit as error:
+        raise InputError(f"cannot write {archive}: it {error}; give another name") from None
+    except (OSError, ValueError) as error:  # a zero byte is a ValueError
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot write {archive}: {reason}; give another place") from error
     return archive
 
 
@@ -85,6 +91,7 @@ def pack(trainings: Iterable[Training], archive: Path, *, limit_bytes: int = 15 
     drafts = archive.with_name(f".{archive.name}.tmp")
     written: list[str] = []
     try:
+        archive.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(drafts, ignore_errors=True)  # left by a pack that was killed
         for content in _parts(finished, limit_bytes):
             written.append(archive.name if not written else f"{archive.stem}.part{len(written) + 1}.tar")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,16 +112,20 @@ def _made(
             content = _parquet(measured(measurement, training, network, settings))
             kept.add(wanted[epoch], content, seconds=time.monotonic() - start)
 
-        made = _train(
-            training,
-            partial,
-            # a checkpoint made on the way to other tables lacks those before it
-            suffix="-" + "-".join(map(str, wanted)),
-            progress=progress,
-            repeated=run,
-            snapshots=wanted,
-            on_snapshot=note,
-        )
+        try:
+            made = _train(
+                training,
+                partial,
+                # a checkpoint made on the way to other tables lacks those before it
+                suffix="-" + "-".join(map(str, wanted)),
+                progress=progress,
+                repeated=run,
+                snapshots=wanted,
+                on_snapshot=note,
+            )
+        except InputError:
+            _leave_nothing(partial)
+            raise
         if run is None:
             run = store.create(root / training.name, made, optional=(WEIGHTS,))
         else:
@@ -146,3 +151,11 @@ def _begun(partial: Path) -> store.Folder:
     kept = store.Folder(partial)
     kept.verify()
     return kept
+
+
+def _leave_nothing(partial: Path) -> None:
+    """Take back the folder of an unfinished training in which nothing was begun."""
+    with suppress(OSError):
+        if {file.name for file in partial.iterdir()} == {store.MANIFEST} and not store.Folder(partial).files:
+            shutil.rmtree(partial)
+            partial.parent.rmdir()
