@@ -2,12 +2,16 @@
 
 import errno
 import io
+import json
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -17,8 +21,10 @@ from conftest import EPOCHS
 from lib import data, measurements, models, runs
 from lib.__main__ import KEPT, app, main
 from lib.base import names, paths
+from lib.base.errors import InputError
+from lib.book import notebooks
 from lib.commands.options import numbers
-from lib.runs import archive, store
+from lib.runs import archive, simulations, store
 from lib.sweeps import processes, slurm
 from lib.sweeps.planning import Outcome
 from lib.training.recipe import RECIPES, Training
@@ -271,6 +277,102 @@ def test_what_is_no_sweep_file_is_one_line(kind, call, empty):
     assert code == 2 and err.startswith("error: ") and err.count("\n") == 1 and "a.yml" in err, err
     assert err[:-1].isprintable() and len(err) < 1000 and time.monotonic() - start < 10, err
     assert "RUNS_FROZEN" not in err and not list(empty.glob("runs/*/*"))
+
+
+RECORD = "application/papermill.record/text/plain"
+NOTEBOOKS = {
+    **{kind: SWEEPS[kind] for kind in ("a pipe", "a folder", "zeros without end", "a link to itself", "256 gigabytes", "nothing", "bytes", "deep")},
+    "nothing there": lambda file: None,
+    "a socket": lambda file: socket.socket(socket.AF_UNIX).bind(str(file)),
+    "a list": lambda file: file.write_text("[]"),
+    "a number": lambda file: file.write_text("1"),
+    "a number of 10,000 digits": lambda file: file.write_text("1" * 10_000),
+    "nothing in braces": lambda file: file.write_text("{}"),
+    "format 3": lambda file: file.write_text('{"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": []}'),
+    "format 40": lambda file: file.write_text('{"nbformat": 40, "nbformat_minor": 0, "metadata": {}, "cells": []}'),
+    "format in words": lambda file: file.write_text('{"nbformat": "4", "cells": []}'),
+    "no cells": lambda file: file.write_text('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}'),
+    "cells that are none": lambda file: file.write_text('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [1, null]}'),
+    "a cell without a source": lambda file: file.write_text(
+        '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code", "id": "a"}]}'
+    ),
+    "another notebook": lambda file: file.write_text(
+        '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "raw", "id": "a", "metadata": {}, "source": ["x"]}]}'
+    ),
+    "outputs that are none": lambda file: _with_outputs(file, [1]),
+    "numbers that are none": lambda file: _with_outputs(
+        file, [{"output_type": "display_data", "metadata": {"scrapbook": []}, "data": {"text/plain": []}}]
+    ),
+    "numbers that are lists": lambda file: _with_outputs(
+        file,
+        [{"output_type": "display_data", "metadata": {"scrapbook": {"name": ["a"]}}, "data": {RECORD: {"a": 1}}}],
+    ),
+}  # fmt: skip
+
+
+def _with_outputs(file, outputs):
+    """A chapter with such outputs of every cell, in the place of its own."""
+    facts = json.loads(notebooks.published("02-approach").read_text(encoding="utf-8"))
+    for cell in facts["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"] = outputs
+    file.write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize("kind", NOTEBOOKS)
+def test_what_is_no_executed_notebook_is_one_line(kind, call, empty, monkeypatch):
+    monkeypatch.chdir(empty)  # a socket's path must be short
+    NOTEBOOKS[kind](Path("out.ipynb"))
+    before, start = sorted(empty.iterdir()), time.monotonic()
+    code, _, err = call("numbers", "out.ipynb")
+    assert code == 2 and err.startswith("error: ") and err.count("\n") == 1 and "out.ipynb" in err, err
+    assert err[:-1].isprintable() and len(err) < 1000 and time.monotonic() - start < 10, err
+    assert sorted(empty.iterdir()) == before
+
+
+PACKS = {
+    "a pipe": os.mkfifo,
+    "a folder": os.mkdir,
+    "a link to a device": lambda file: file.symlink_to("/dev/zero"),
+}
+
+
+@pytest.mark.parametrize("kind", PACKS)
+def test_a_pack_in_the_place_of_no_file_is_one_line(kind, call, empty):
+    file = empty / "a.tar"
+    PACKS[kind](file)
+    code, _, err = call("sweep", "sweeps/digits.yml", "--pack", str(file))
+    assert code == 2 and err.startswith(f"error: cannot write {file}: it is a ") and err.count("\n") == 1, err
+
+
+def test_a_refused_sweep_does_not_make_the_folder_of_its_pack(call, empty):
+    code, _, err = call("sweep", "sweeps/digits.yml", "--pack", str(empty / "new" / "a.tar"))
+    assert code == 2 and "RUNS_FROZEN=1" in err and not list(empty.iterdir())
+
+
+@pytest.mark.parametrize("command", ["train", "sweep", "snapshots", "simulation"])
+def test_a_refusal_for_missing_data_leaves_nothing(command, call, empty, monkeypatch, tmp_path_factory):
+    monkeypatch.delenv("RUNS_FROZEN")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path_factory.mktemp("data")))
+    network = Training("cifar10", "resnet20", 0.0, 0, "fast")
+
+    def broken(**how: object) -> None:
+        raise InputError("missing")
+
+    if command == "train":
+        assert call("train", "--dataset", "cifar10")[0] == 2
+    elif command == "sweep":
+        assert call("sweep", "sweeps/cifar10.yml")[0] == 2
+    elif command == "snapshots":
+        with pytest.raises(InputError, match="cifar10"):
+            runs.snapshots("selectivity", [network], epochs=[0], progress=False)
+    else:
+        kind = simulations.SIMULATIONS["purification"]
+        monkeypatch.setitem(simulations.SIMULATIONS, "purification", replace(kind, function=broken))
+        monkeypatch.setattr(simulations, "digest", lambda kind: "2:000000000000")
+        with pytest.raises(InputError, match="missing"):
+            runs.simulated("purification", "stages", seeds=[0])
+    assert not [*empty.rglob("*")]
 
 
 @pytest.mark.parametrize("case", BAD)

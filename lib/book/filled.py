@@ -46,13 +46,16 @@ def glued(notebook: NotebookNode) -> dict[str, str]:
     found: dict[str, str] = {}
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            key = output.get("metadata", {}).get("scrapbook", {}).get("name")
-            if key is None or _RECORD not in output.get("data", {}):
+            scrap = output.get("metadata", {}).get("scrapbook", {})
+            key = scrap.get("name") if isinstance(scrap, dict) else None
+            said = output.get("data", {}).get(_RECORD)
+            if not isinstance(key, str) or not isinstance(said, str):
                 continue
             try:
-                value = str(ast.literal_eval(output.data[_RECORD]))
-            except (ValueError, SyntaxError):  # no text; its repr is what is shown
-                value = output.data[_RECORD]
+                value = str(ast.literal_eval(said))
+            # no text, or none that Python reads; its repr is what is shown
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                value = said
             if found.setdefault(key, value) != value:
                 raise InputError(f"two values are glued as {key!r}: {found[key]!r} and {value!r}")
     return found

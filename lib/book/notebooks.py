@@ -5,6 +5,7 @@ each time.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import sys
@@ -16,10 +17,12 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbformat import NotebookNode
+from nbformat.v4.rwbase import rejoin_lines
 
 from lib.base import interrupt, paths
 from lib.base.errors import InputError
-from lib.base.files import no_room, write_atomically
+from lib.base.files import Unfit, no_room, read_file, write_atomically
+from lib.base.text import printable
 from lib.book import filled, kernels
 from lib.book.names import find, published, sources
 from lib.runs import staleness
@@ -27,6 +30,7 @@ from lib.runs import staleness
 KERNEL = {"name": kernels.NAME, "language": "python", "display_name": "Python 3"}
 # execution limit of one cell; jupyter-book's own default of 30 s is for notebooks that compute nothing
 CELL_SECONDS = 600
+MOST_BYTES = 2**28  # of an executed notebook, with its figures
 
 # ---- chapters as files -------------------------------------------------------------------------------------
 
@@ -75,12 +79,7 @@ def write_numbers(file: Path) -> str:
         InputError: For a file that is no notebook, one that is no chapter with today's code, and one in which
             a number of the text is missing, because a cell was not executed.
     """
-    try:
-        notebook = nbformat.read(file, as_version=4)
-    except (OSError, ValueError, AttributeError, KeyError, TypeError, nbformat.ValidationError) as error:
-        raise InputError(
-            f"cannot read a notebook from {file}: {' '.join(str(error).split())[:200]}"
-        ) from None
+    notebook = _executed(file)
     name = chapter_of(notebook)
     if name is None:
         raise InputError(
@@ -92,6 +91,35 @@ def write_numbers(file: Path) -> str:
         raise InputError(f"{file}: {error}; run all its cells first") from None
     write_atomically(file, text(notebook).encode())
     return name
+
+
+def _executed(file: Path) -> NotebookNode:
+    """A notebook from a file of somebody else's.
+
+    Raises:
+        InputError: It is none.
+    """
+    try:
+        facts = json.loads(read_file(file, most=MOST_BYTES).decode("utf-8"))
+        if not (isinstance(facts, dict) and facts.get("nbformat") == 4):
+            raise Unfit("is no notebook of format 4")
+        nbformat.validate(facts)  # reading would print what is wrong, in many lines, and go on
+        return rejoin_lines(nbformat.from_dict(facts))  # files have lists of lines
+    except Unfit as error:
+        raise InputError(f"{file} {error}; give a chapter that papermill or Jupyter has executed") from None
+    # nbformat's own checks take apart what they have not checked yet
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+        nbformat.ValidationError,
+    ) as error:
+        said = getattr(error, "message", None) or getattr(error, "strerror", None) or str(error)
+        reason = printable(" ".join(said.split()))[:200]
+        raise InputError(f"cannot read a notebook from {file}: {reason}") from None
 
 
 # ---- execution ---------------------------------------------------------------------------------------------
