@@ -186,6 +186,16 @@ def test_the_file_is_named_by_measurement_and_settings(toy):
         ),
         ("toy", {"step": 2}, "unknown setting of toy 'step'; known: norm, steps"),
         ("selectivity", {"batch": 2}, "unknown setting of selectivity 'batch'"),
+        ("toy", {"steps": 2.0}, "setting steps of toy must be a value like 40, got 2.0"),
+        ("toy", {"steps": True}, "setting steps of toy must be a value like 40, got True"),
+        ("toy", {"steps": 10**400}, "setting steps of toy must be a value like 40, got 1000"),
+        ("toy", {"norm": ["linf"]}, "setting norm of toy must be a value like 'linf', got .'linf'.$"),
+        ("autoattack", {"seed": torch.Generator()}, "setting seed of autoattack must be a value like 0, got"),
+        ("autoattack", {"generator": 0}, "unknown setting of autoattack 'generator'"),
+        ("autoattack", {"epsilon": float("nan")}, "must be a value like 0.00392156862745098, got nan"),
+        ("transfer", {"sources": 0}, "setting sources of transfer must be a value like .0, 1., got 0"),
+        ("transfer", {"sources": [0, "1"]}, "setting sources of transfer must be a value like .0, 1., got"),
+        ("selectivity", {"epoch": "1"}, "setting epoch of selectivity must be a value like 0, got '1'"),
     ],
 )
 def test_unknown_names_and_settings(name, settings, message, toy):

@@ -29,6 +29,7 @@ from lib.purification import (
     low_rank,
     measures,
     pgd,
+    pictures,
     relative_change,
     samples,
     simulation,
@@ -515,3 +516,27 @@ def test_bad_input_is_one_line(call, said):
     with pytest.raises(InputError) as caught:
         call()
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+ODD = [None, 0, True, 3.5, "cpu", 10**5000, np.random.default_rng(0), torch.Generator]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=[str(place) for place in range(len(ODD))])
+def test_what_is_no_generator_is_one_line(odd):
+    source = small()
+    x, y = samples(source, 3, generator=generator())
+    one = Linear(torch.ones(1, source.dictionary.shape[0]))
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU()).eval()
+    for call in (
+        lambda given: world(4, 2, generator=given),
+        lambda given: samples(source, 3, generator=given),
+        lambda given: pgd(one, x, y, tau=0.1, steps=1, generator=given),
+        lambda given: train(one, source, steps=1, rate=0.1, generator=given),
+        lambda given: pictures.maximised(network, "1", [0], side=4, generator=given, rounds=1, steps=1),
+    ):
+        with pytest.raises(
+            InputError, match="generator must be a torch.Generator, got .*; pass torch.Gen"
+        ) as caught:
+            call(odd)
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+        call(generator())  # the control

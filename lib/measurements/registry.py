@@ -7,7 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from lib.base.errors import unknown
+from lib.base.errors import InputError, unknown
+from lib.base.text import MOST, in_words
 from lib.measurements import per_image, purification
 from lib.measurements.attack import ATTACK_TABLE, attack
 from lib.measurements.attack_summary import with_attacked
@@ -201,7 +202,7 @@ def settled(name: str, settings: dict[str, object]) -> dict[str, object]:
     """All settings of a measurement, with defaults filled in.
 
     Raises:
-        InputError: For an unknown name or setting.
+        InputError: For an unknown name or setting, or a value of another kind than the default's.
     """
     if name not in MEASUREMENTS:
         raise unknown("measurement", name, MEASUREMENTS)
@@ -209,7 +210,21 @@ def settled(name: str, settings: dict[str, object]) -> dict[str, object]:
     for setting in settings:
         if setting not in known and setting != EPOCH:
             raise unknown(f"setting of {name}", setting, known)
+        default, value = known.get(setting, 0), settings[setting]
+        if not _alike(value, default):
+            got = in_words(value)
+            raise InputError(f"setting {setting} of {name} must be a value like {default!r}, got {got}")
     return known | settings
+
+
+def _alike(value: object, default: object) -> bool:
+    """Whether a value is of the kind of a default: a whole number, any number, a text, or a list of such."""
+    if isinstance(default, list):
+        return isinstance(value, list | tuple) and all(_alike(one, default[0]) for one in value)
+    if isinstance(default, float):
+        # neither NaN nor a whole number of 400 digits
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+    return type(value) is type(default) and (not isinstance(value, int) or abs(value) < MOST)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 training removes from weights.
 """
 
+from lib.purification.checked import pgd, samples, train, world
 from lib.purification.measures import (
     angle,
     chance_angle,
@@ -13,10 +14,9 @@ from lib.purification.measures import (
     top_atom_energy,
 )
 from lib.purification.networks import Linear, SmoothedKernel, Symmetric, TargetRule
-from lib.purification.perturbations import fgm, pgd, universal
+from lib.purification.perturbations import fgm, universal
 from lib.purification.simulation import theorem
-from lib.purification.sparse_coding import World, samples, world
-from lib.purification.training import train
+from lib.purification.sparse_coding import World
 
 __all__ = [
     "Linear",

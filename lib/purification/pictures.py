@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lib.base.errors import InputError, unknown
 from lib.models.activations import evaluated, relu_layers, still
+from lib.purification.checked import checked
 
 # Choices of trzhang0116/feature-contamination (established there), in images of [0, 1].
 RATE, TOWARDS_GREY, GREY, LATER = 0.05, 0.01, 0.5, 1.3
@@ -36,6 +37,7 @@ def _stretched(pictures: Tensor) -> Tensor:
     return torch.where(spread > 0, (pictures - low) / spread.clamp(min=1e-30), GREY)
 
 
+@checked
 def maximised(
     network: nn.Module,
     layer: str,
@@ -60,7 +62,7 @@ def maximised(
         (units, 3, side, side) float32 in [0, 1], on the CPU.
 
     Raises:
-        InputError: For a layer or unit that there is not.
+        InputError: For a layer or unit that there is not, or what is no generator.
     """
     layers = relu_layers(network)
     if layer not in layers:

@@ -227,7 +227,7 @@ def _sweep(file: Path, content: dict[str, Value]) -> Sweep:
 def _asked(one: str | dict[str, dict[str, Any]]) -> Asked:
     """A table that a file asks for; settings that are the measurement's own are left out."""
     name, given = (one, {}) if isinstance(one, str) else next(iter(one.items()))
-    measurements_.settled(name, dict.fromkeys(given))
+    measurements_.settled(name, {})
     found = {setting: _setting(name, setting, text) for setting, text in given.items()}
     own = measurements_.MEASUREMENTS[name].settings
     return Asked(name, tuple((key, found[key]) for key in own if key in found and found[key] != own[key]))
