@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from lib.base import paths
-from lib.base.files import write_atomically
+from lib.base.errors import InputError
+from lib.base.files import parsed, read_file, write_atomically
 from lib.base.text import number
 
 FACTS = "rerun.json"  # in the folder of a rerun: what it shows
+MOST_BYTES = 2**20  # of such a file
 _LONGEST = 80  # characters of a folder's name before its digest
 
 
@@ -54,19 +56,26 @@ def note(place: Path, page: Path, facts: dict[str, Any]) -> Path:
         The page that lists all reruns, the latest first.
     """
     made = facts | {"page": str(page.relative_to(root())), "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M}"}
-    write_atomically(place / FACTS, json.dumps(made, indent=1).encode() + b"\n")
+    sealed = {"rerun": made, "seal": _seal(made)}
+    write_atomically(place / FACTS, json.dumps(sealed, indent=1).encode() + b"\n")
     index = root() / "index.html"
     write_atomically(index, _listed().encode())
     return index
+
+
+def _seal(made: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
 
 
 def _rows() -> list[dict[str, Any]]:
     """What all reruns show, the latest first; one whose page has gone is left out."""
     found = []
     for file in root().glob(f"*/{FACTS}"):
-        with suppress(OSError, ValueError, KeyError, TypeError):  # deleted meanwhile, or not ours
-            one = json.loads(file.read_text(encoding="utf-8"))
-            if (root() / one["page"]).is_file():
+        # deleted meanwhile, damaged, or not ours
+        with suppress(OSError, ValueError, KeyError, TypeError, InputError):
+            sealed = parsed(read_file(file, most=MOST_BYTES))
+            one = sealed["rerun"]
+            if sealed["seal"] == _seal(one) and (root() / one["page"]).is_file():
                 found.append(one)
     return sorted(found, key=lambda one: (str(one["date"]), str(one["page"])), reverse=True)
 
