@@ -35,7 +35,7 @@ from lib.base.files import Unfit
 from lib.book import notebooks, reruns
 from lib.corruptions import dataset as corrupted
 from lib.corruptions import frost
-from lib.data import cifar10
+from lib.data import cifar10, imagenet_a
 from lib.data.datasets import _load
 from lib.measurements import logits, per_image
 from lib.measurements.measurement import Kind as ColumnKind
@@ -429,6 +429,22 @@ def _published_tiny(tiny: Tiny, patch: pytest.MonkeyPatch) -> None:
         patch.setitem(tiny_imagenet.TINY_IMAGENET_PER_CLASS, split, number)
 
 
+def _photographs(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
+    """ImageNet-A's photographs, which carry no checksum: pixels may differ, and what is no picture is refused."""
+    patch.setenv("DATA_DIR", str(folder))
+    place = folder / "imagenet-a" / "n01641577"
+    place.mkdir(parents=True)
+    levels = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
+    Image.fromarray(levels).save(place / "one.jpg")
+    Image.fromarray(levels).save(place / "two.png")
+
+    def read(_: Path) -> object:
+        imagenet_a._imagenet_a.cache_clear()
+        return imagenet_a.imagenet_a(("n01641577", "n01698640"), 64).pixels.sum().item()
+
+    return Kind(sorted(place.iterdir()), read, free=True)
+
+
 def _frost(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
     original = frost.folder()
     for name in frost.PICTURES:
@@ -484,6 +500,7 @@ KINDS: dict[str, Callable[[Path, pytest.MonkeyPatch], Kind]] = {
     "Tiny ImageNet in a tree": _tiny("tree"),
     "decoded images": _decoded,
     "corrupted images": _corrupted,
+    "photographs of ImageNet-A": _photographs,
     "photographs of frost": _frost,
     "lock file": _lock,
     "log of a job": _log,
@@ -523,6 +540,7 @@ READING = {
     "data/cifar10.py": {"CIFAR-10 in batches", "order of CIFAR-10"},
     "data/datasets.py": {"decoded images"},
     "data/files.py": {"CIFAR-10 in batches", "Tiny ImageNet in a tree"},
+    "data/imagenet_a.py": {"photographs of ImageNet-A"},
     "data/parquet.py": {"CIFAR-10 in parquet", "Tiny ImageNet in parquet"},
     "data/pictures.py": {"CIFAR-10 in parquet", "Tiny ImageNet in a tree"},
     "data/tiny_imagenet.py": {"Tiny ImageNet in a tree"},
@@ -533,7 +551,7 @@ READING = {
     "runs/beside.py": {"store of reruns"},
     "runs/columns.py": {"tables", "history", "simulation", "tables that others have sealed"},
     "runs/equivalence.py": {"evidence"},
-    "runs/recheck.py": {"tables"},
+    "runs/repeat.py": {"tables"},
     "runs/run.py": {"weights"},
     "runs/store.py": {"manifest", "tables along an unfinished training"},
     "runs/validity.py": {"weights", "tables that others have sealed"},
