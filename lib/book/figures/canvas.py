@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
@@ -22,6 +23,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 WIDEST = 9.6  # inches; labels of wider figures are too small to read on a page
 NARROW = 3.9  # inches: a phone's column, on which labels keep the size they are drawn in
 _HEIGHT = 2.7  # inches of a row of panels there
+_AIR = 0.1  # inches around panels, where there are several
 _GAP = 2.0  # pixels between tick labels
 _P = ParamSpec("_P")
 _narrow: ContextVar[bool] = ContextVar("narrow", default=False)
@@ -91,7 +93,11 @@ def canvas(
     across = min(narrow if is_narrow() else columns or panels, panels)
     down = math.ceil(panels / across)
     size = (NARROW, down * narrow_height) if is_narrow() else (min(width, WIDEST), down * height)
-    figure = Figure(figsize=size, layout="constrained")
+    # a title needs some air to the label of the axis above it, and on a phone a label to the panel beside it
+    air = ConstrainedLayoutEngine(
+        h_pad=_AIR if down > 1 else None, w_pad=_AIR if is_narrow() and across > 1 else None
+    )
+    figure = Figure(figsize=size, layout=air)
     found = list(figure.subplots(down, across, squeeze=False, **shared).flatten())
     for spare in found[panels:]:
         spare.remove()

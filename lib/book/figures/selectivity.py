@@ -57,7 +57,8 @@ def selectivity_and_alpha(summary: pd.DataFrame, published: pd.DataFrame | None 
     )
     against_alpha(axes, summary, "mean_selectivity", label=SI_LABEL)
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, loc="upper left")
+    named = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+    key(figure, named, above=True)
     return figure
 
 
