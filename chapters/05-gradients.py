@@ -33,7 +33,7 @@ recipe: str = "fast"  # fast or paper
 import pandas as pd
 
 from lib import papers, runs
-from lib.book import answer, chapter, figures, prose, rounds, tables
+from lib.book import answer, chapter, figures, main_text, prose, rounds, tables
 from lib.papers import first_statistics
 
 here = chapter.parameters(globals())
@@ -229,6 +229,39 @@ figures.show(
 # {glue:text}`middle` to {glue:text}`high-spared` it changes by {glue:text}`firing-spared`, that over all images by {glue:text}`samples-spared`; from
 # {glue:text}`low` to {glue:text}`middle`, by {glue:text}`firing-low` and {glue:text}`samples-low`.
 #
+# ## The main text's own network
+#
+# The paper's figure 3 is of ResNet18 on Tiny ImageNet; of its numbers none is known. The same for that network, not judged: {glue:text}`main-text`.
+
+# %% tags=["hide-input"]
+large = main_text.trainings()
+alike = main_text.table("gradient", large)
+glue("main-text", main_text.told(alike))
+if len(alike):
+    layers = variability(alike)
+    ends = layers.groupby("alpha")[["cv_samples", "cv_units"]].mean()
+    figures.show(
+        figures.by_layer(
+            layers,
+            {
+                "cv_samples": "over images: mean CV$_u$",
+                "cv_units": "over units: CV$_l$",
+            },
+            labels="coefficient of variation",
+        ),
+        read=here.read("gradient", of=large),
+        name="fig-main-text",
+        alt=f"""Two panels against the layer, one line per α, of {main_text.NAME}. Mean
+        over layers at the lowest α, {ends.index[0]:g}: {ends.cv_samples.iloc[0]:.2f}
+        over images and {ends.cv_units.iloc[0]:.2f} over units; at the highest,
+        {ends.index[-1]:g}: {ends.cv_samples.iloc[-1]:.2f} and
+        {ends.cv_units.iloc[-1]:.2f}.""",
+        caption=f"""Coefficient of variation of the length of the input-unit gradient,
+        as in the first figure, for {main_text.NAME}: {main_text.told(alike)}; the
+        first {alike.images.max():,} validation images.""",
+    )
+
+# %% [markdown]
 # ## Verdict
 #
 # How the rules decide: {doc}`07-discussion`. The first round's rule: {glue:text}`rule`

@@ -33,7 +33,7 @@ recipe: str = "fast"  # fast or paper
 import pandas as pd
 
 from lib import papers, runs
-from lib.book import answer, chapter, figures, prose, rounds, tables
+from lib.book import answer, chapter, figures, main_text, prose, rounds, tables
 from lib.papers import first_statistics
 
 here = chapter.parameters(globals())
@@ -286,6 +286,44 @@ figures.show(
 # In the first round LM-18 asks less than LM-15 to LM-17 do: one fall, from the lowest α to the highest, and the order of the changes at α = 0 alone. So it can hold
 # where they do not.
 #
+# ## The main text's own network
+#
+# The paper's figure 4, a to c, is of ResNet18 on Tiny ImageNet; of its numbers none is known. The same for that network, not judged: {glue:text}`main-text`.
+
+# %% tags=["hide-input"]
+large = main_text.trainings()
+alike = main_text.table("dimensionality", large)
+glue("main-text", main_text.told(alike))
+if len(alike):
+    layers = dimensions(alike)
+    layers = layers.assign(early=is_early(layers))
+    ends = (
+        100
+        * layers[layers.early & (layers.change == NONE)]
+        .groupby("alpha")
+        .per_unit_95.mean()
+    )
+    figures.show(
+        figures.dimensions_by_layer(
+            layers[layers.change == NONE],
+            layers,
+            "per_unit_95",
+            label=label,
+            scale=100,
+            early=int(layers[layers.early].depth.max()),
+        ),
+        read=here.read("dimensionality", of=large),
+        name="fig-main-text",
+        alt=f"""Three panels against the layer, one line per α, of {main_text.NAME}. In
+        the early layers, clean activations take {ends.iloc[0]:.0f} percent of the
+        units at the lowest α, {ends.index[0]:g}, and {ends.iloc[-1]:.0f} at the
+        highest, {ends.index[-1]:g}.""",
+        caption=f"""Dimensionality as in the first figure, for {main_text.NAME}:
+        {main_text.told(alike)}; clean activations and changes are all of the first
+        {layers.images.max():,} validation images.""",
+    )
+
+# %% [markdown]
 # ## Verdict
 #
 # How the rules decide: {doc}`07-discussion`. The first round's rule: {glue:text}`rule`

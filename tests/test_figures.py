@@ -18,6 +18,7 @@ from lib.book.figures.average import (
     corrupted_examples,
 )
 from lib.book.figures.inside import change_and_change
+from lib.book.figures.main_text import main_text_corrupted, main_text_selectivity
 from lib.book.figures.selectivity import (
     accuracy_and_selectivity,
     dead_units,
@@ -34,7 +35,7 @@ from lib.book.figures.worst import (
     survival,
     transferred_and_alpha,
 )
-from lib.papers.selectivity import FGSM
+from lib.papers.resnet18 import CORRUPTED, FGSM, RESNET18_TINY_IMAGENET
 from lib.training.variants import variant as way_of_training
 
 ALPHAS = [-2.0, -0.4, 0.0, 0.4, 2.0]
@@ -120,6 +121,15 @@ DRAWINGS = {
     "accuracy_by_strength": lambda n: accuracy_by_strength(STRENGTHS, STRENGTHS),
     "accuracy_by_strength, published": lambda n: accuracy_by_strength(
         STRENGTHS, STRENGTHS, FGSM, doubtful=(frozenset([0.4]), frozenset())
+    ),
+    "accuracy_by_strength, published and ours": lambda n: accuracy_by_strength(
+        STRENGTHS, STRENGTHS, FGSM, alike=STRENGTHS.assign(epsilon=STRENGTHS.epsilon / 50)
+    ),
+    "main_text_selectivity": lambda n: main_text_selectivity(
+        SUMMARY, RESNET18_TINY_IMAGENET, title="ResNet18 on Tiny ImageNet: no network of ours yet"
+    ),
+    "main_text_corrupted": lambda n: main_text_corrupted(
+        MEASURED, CORRUPTED, title="ResNet18 on Tiny ImageNet: no network of ours yet"
     ),
     "jacobian_and_alpha": lambda n: jacobian_and_alpha(ATTACKED),
     "transferred_and_alpha": lambda n: transferred_and_alpha(STRENGTHS),

@@ -17,13 +17,14 @@ def test_every_call_of_every_chapter_is_understood(name):
     every, one = needs.tables(name)
     code = "\n".join(line for line in names.sources()[name].read_text().splitlines() if line[:1] != "#")
     code = code.replace(":\n    runs.table(", ": runs.table(")  # a loop of one line
-    named = set(re.findall(r"runs\.table\(\"(\w+)\"", code)) | (
+    ours = "runs" if "chapter.simulation(" in code else "(?:runs|here)"
+    named = set(re.findall(ours + r"\.table\(\"(\w+)\"", code)) | (
         {"selectivity"} if "runs.summary(" in code else set()
     )
     looped = {
         found
         for line in code.splitlines()
-        if "runs.table(name" in line
+        if "runs.table(name" in line or "here.table(name" in line
         for found in MEASUREMENTS
         if f'"{found}"' in line
     }

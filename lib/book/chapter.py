@@ -12,18 +12,23 @@ from typing import Any
 
 import pandas as pd
 
-from lib import runs
+from lib import measurements, runs
 from lib.base.errors import InputError
 from lib.base.text import MOST, in_words, parsed
 from lib.base.text import number as text_number
 from lib.book import filled
 from lib.book.own import added, ask
 from lib.runs import provenance, simulations
+from lib.runs.tables import cached
 from lib.training import variants
 from lib.training.recipe import RECIPES, Training, usual_model
 
 # ways of training in the chapter that compares them, and in the ledger
 VARIANTS = ("plain", "augmix", "pgd-1", "pgd-2", "pgd-4")
+
+# tables that chapters show where they are cached and do not ask for: this one needs networks of further
+# seeds, and one seed of Tiny ImageNet takes hours
+ONLY_CACHED = {"tiny-imagenet": ("transfer",)}
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,17 @@ class Parameters:
             InputError: For an unknown measurement.
         """
         return provenance.of(self.trainings if of is None else of, tables)
+
+    def table(self, measurement: str) -> pd.DataFrame:
+        """Tidy table of a measurement over the chapter's networks, of as many images as the data set's
+        networks are shown on. What is missing is made, unless it is of `ONLY_CACHED`.
+
+        Returns:
+            The table; empty where it is only shown if it is cached, and is not.
+        """
+        settings: dict[str, Any] = measurements.MEASUREMENTS[measurement].shown(self.dataset)
+        read = cached if measurement in ONLY_CACHED.get(self.dataset, ()) else runs.table
+        return read(measurement, self.trainings, **settings)
 
     @property
     def with_variants(self) -> Parameters:

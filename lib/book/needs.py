@@ -13,19 +13,23 @@ from lib import measurements, runs
 from lib.base import paths
 from lib.base.text import duration
 from lib.book import making, names
+from lib.book.chapter import ONLY_CACHED
 from lib.measurements import Asked
 from lib.runs import durations, provenance, store, threads
 from lib.training.engine import best_engine
 from lib.training.loop import estimate_seconds
 from lib.training.recipe import Training
 
+CALLS: tuple[str, ...] = ("here.table", "runs.table", "runs.summary")
 
-def tables(chapter: str) -> tuple[list[Asked], list[Asked]]:
-    """The tables that a chapter makes where they are missing, from its source: its calls of `runs.table` and
-    `runs.summary`. What it shows only where it is cached is not among them.
+
+def tables(chapter: str, dataset: str = "") -> tuple[list[Asked], list[Asked]]:
+    """The tables that a chapter makes where they are missing, from its source: its calls of `here.table`,
+    `runs.table` and `runs.summary`. What it shows only where it is cached is not among them.
 
     Args:
         chapter: Full name of the chapter.
+        dataset: That of its networks, by which `here.table` chooses its settings.
 
     Returns:
         Those of all its networks, and those of one network that it picks as an example.
@@ -33,12 +37,22 @@ def tables(chapter: str) -> tuple[list[Asked], list[Asked]]:
     Raises:
         LookupError: A call does not say which table it reads in a way that is understood.
     """
-    source = ast.parse(names.sources()[chapter].read_text(encoding="utf-8"))
+    text = names.sources()[chapter].read_text(encoding="utf-8")
+    source, calls = ast.parse(text), CALLS
+    if "chapter.simulation(" in text:  # whose `here` is another
+        calls = tuple(call for call in CALLS if call != "here.table")
     every: dict[Asked, None] = {}
     one: dict[Asked, None] = {}
     looped, of_summary = dict(_looped(source)), ["selectivity"]
     for node in ast.walk(source):
-        if not (isinstance(node, ast.Call) and ast.unparse(node.func) in ("runs.table", "runs.summary")):
+        if not (isinstance(node, ast.Call) and ast.unparse(node.func) in calls):
+            continue
+        if ast.unparse(node.func) == "here.table":
+            every |= dict.fromkeys(
+                Asked(name, tuple(measurements.MEASUREMENTS[name].shown(dataset).items()))
+                for name in _named(node.args[0], looped)
+                if name not in ONLY_CACHED.get(dataset, ())
+            )
             continue
         if ast.unparse(node.func) == "runs.summary":
             called, networks = of_summary, node.args[0]
@@ -163,7 +177,7 @@ def plan(chapter: str, networks: Sequence[Training]) -> Plan:
     Raises:
         InputError: For a damaged run, and for data that are needed and missing.
     """
-    every, examples = tables(chapter)
+    every, examples = tables(chapter, networks[0].dataset if networks else "")
     missing = tuple(runs.missing(networks))
     cached = [one for one in networks if one not in missing]
     examples = [asked for asked in examples if not any(_has(one, asked) for one in cached)]

@@ -88,7 +88,7 @@ class Measurement:
             `sources`, {training: network}.
         columns: (summary of networks, this table over them) -> the summary with the columns that the table
             adds.
-        shown: Data set -> the settings of the table that a summary is made of.
+        shown: Data set -> the settings of the table that chapters show and a summary is made of.
         datasets: Data sets of whose networks it can be made; empty if of all.
     """
 

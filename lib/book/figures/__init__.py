@@ -33,6 +33,7 @@ from lib.book.figures.headline import headline
 from lib.book.figures.inside import by_layer, change_and_change, dimensions_by_layer
 from lib.book.figures.keys import alpha_key, dashes, variant_key
 from lib.book.figures.ledger import show_ledger
+from lib.book.figures.main_text import main_text_corrupted, main_text_selectivity
 from lib.book.figures.purification import (
     angles,
     by_size,
@@ -108,6 +109,8 @@ __all__ = [
     "image_ranks",
     "interactive",
     "jacobian_and_alpha",
+    "main_text_corrupted",
+    "main_text_selectivity",
     "one_unit",
     "ratios",
     "robust_and_radius",

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from lib.book.figures.canvas import NARROW, is_narrow, redrawn
 from lib.book.figures.colours import alpha_colour
 from lib.book.figures.curves import alpha_axis
-from lib.papers.selectivity import FGSM, RESNET18_TINY_IMAGENET
+from lib.papers.resnet18 import CORRUPTED, FGSM, RESNET18_TINY_IMAGENET
 
 
 class Line(NamedTuple):
@@ -35,7 +35,7 @@ EPSILON = 0.004
 _MIDDLE = RESNET18_TINY_IMAGENET.set_index("alpha")[["lowest_accuracy", "highest_accuracy"]].mean(axis=1)
 PUBLISHED = {
     "clean": ("_", _MIDDLE.to_dict()),
-    "corrupted": ("o", {-2.0: 17.3, 0.0: 13.8}),
+    "corrupted": ("o", CORRUPTED.set_index("alpha").accuracy.to_dict()),
     f"FGSM, ε = {EPSILON:g}": ("v", FGSM[FGSM.epsilon == EPSILON].set_index("alpha").accuracy.to_dict()),
 }
 

@@ -32,6 +32,13 @@ def _curves(axes: Axes, rows: pd.DataFrame, x: str, y: str, hollow: frozenset[fl
     label_ends(axes, ends)
 
 
+def _seed_by_seed(axes: Axes, rows: pd.DataFrame) -> None:
+    """A line of accuracy against epsilon for each network, in percent."""
+    for (alpha, _), one in rows.groupby(["alpha", "seed"]):
+        line = one.sort_values("epsilon")
+        axes.plot(line.epsilon, 100 * line.accuracy, color=alpha_colour(alpha), marker="o", markersize=3.5)
+
+
 @redrawn
 def accuracy_by_strength(
     fgsm: pd.DataFrame,
@@ -39,16 +46,20 @@ def accuracy_by_strength(
     published: pd.DataFrame | None = None,
     *,
     doubtful: tuple[frozenset[float], ...] = (frozenset(), frozenset()),
+    alike: pd.DataFrame | None = None,
 ) -> Figure:
     """Accuracy under FGSM against epsilon and under PGD against steps, one line per alpha; the lowest, the
     one closest to 0 and the highest stand out.
 
-    The paper's FGSM numbers have a panel of their own, since they are of another network and data set.
+    The paper's FGSM numbers have a panel of their own, since they are of another network and data set. Our
+    networks of that kind stand in it, where there are any.
 
     Args:
         fgsm, pgd: Rows of one attack in a `robustness.by_strength` table, with clean images as strength 0.
         published: Table with the columns alpha, epsilon and accuracy (in percent).
         doubtful: Alphas that are drawn hollow, for FGSM and for PGD.
+        alike: Networks of the published kind: a table with the columns alpha, seed, epsilon and accuracy (a
+            share), one row per network and strength.
     """
     figure, panels = canvas(
         2 if published is None else 3, width=8.4 if published is None else WIDEST, height=4
@@ -67,7 +78,12 @@ def accuracy_by_strength(
                 markersize=4,
                 linestyle=":",
             )
-        panels[2].set(xlabel="FGSM: ε", title="published: ResNet18,\nTiny ImageNet")
+        has_ours = alike is not None and len(alike) > 0
+        if alike is not None and has_ours:
+            _seed_by_seed(panels[2], alike[alike.epsilon <= 1.2 * published.epsilon.max()])
+        words = "dotted: published" if has_ours else "published; no network of ours yet"
+        panels[2].set(xlabel="FGSM: ε")
+        panels[2].set_title(f"ResNet18, Tiny ImageNet\n({words})", fontsize="medium")
         panels[2].set_ylim(bottom=0)
         last = published.sort_values("epsilon").groupby("alpha").accuracy.last()
         label_ends(panels[2], {alpha: last[alpha] for alpha in emphasised(published.alpha)})
