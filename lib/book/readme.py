@@ -86,7 +86,7 @@ def claims(entries: list[Entry], setting: str) -> str:
         setting: The first round's networks in words.
     """
     said = ledger.in_words(entries)
-    found = html.escape(said)
+    found = html.escape(said, quote=False)  # in a paragraph, where an apostrophe may stand
     care = "; ".join(f"{one.id}: {one.caution}" for one in CLAIMS if one.caution)
     first = [
         (one.claim.id, one.claim.statement, first_round.describe(one), one.verdict)
