@@ -80,7 +80,7 @@ def test_the_plan_lists_networks_and_tables_with_times(own_store, trainings, wri
     assert re.fullmatch(
         r"to train: 1 network, about (a second|\d+ seconds) \(.+ threads, cpu float32 eager\)", first
     )
-    assert re.fullmatch(r"to train again, since .+: 1 network, about \d+ seconds", again)
+    assert re.fullmatch(r"to train again, since .+: 1 network, about (a second|\d+ seconds)", again)
     assert tables[0] == "to measure: class_means on 3 networks, nobody has timed it yet"
     assert re.fullmatch(r"to measure: selectivity on 1 network, about (\d+ seconds|a second)", tables[1])
     assert last.startswith("together at least about ")
