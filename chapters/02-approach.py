@@ -238,7 +238,7 @@ figures.show(
     ),
     read=here.read("selectivity", of=large),
     source="lib/papers/resnet18.py",
-    name="fig-main-text",
+    name="fig-main-text-selectivity",
     alt=f"""Left, published mean selectivity against α:
     {theirs.selectivity.iloc[0]:.2f} at the lowest α, {theirs.selectivity[0]:.2f} at 0,
     {theirs.selectivity.iloc[-1]:.2f} at the highest. Right, published clean accuracy

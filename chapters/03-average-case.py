@@ -203,7 +203,7 @@ figures.show(
     ),
     read=here.read("corruption", of=large),
     source="lib/papers/resnet18.py",
-    name="fig-main-text",
+    name="fig-main-text-corrupted",
     alt=f"""Mean accuracy on corrupted images against α. Published, dotted:
     {published}.
     {main_text.alt(alike, "corrupted_accuracy", ".1f", 100, " percent")}""",

@@ -250,7 +250,7 @@ if len(alike):
             labels="coefficient of variation",
         ),
         read=here.read("gradient", of=large),
-        name="fig-main-text",
+        name="fig-main-text-gradients",
         alt=f"""Two panels against the layer, one line per α, of {main_text.NAME}. Mean
         over layers at the lowest α, {ends.index[0]:g}: {ends.cv_samples.iloc[0]:.2f}
         over images and {ends.cv_units.iloc[0]:.2f} over units; at the highest,

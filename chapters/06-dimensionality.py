@@ -313,7 +313,7 @@ if len(alike):
             early=int(layers[layers.early].depth.max()),
         ),
         read=here.read("dimensionality", of=large),
-        name="fig-main-text",
+        name="fig-main-text-dimensions",
         alt=f"""Three panels against the layer, one line per α, of {main_text.NAME}. In
         the early layers, clean activations take {ends.iloc[0]:.0f} percent of the
         units at the lowest α, {ends.index[0]:g}, and {ends.iloc[-1]:.0f} at the
