@@ -297,15 +297,14 @@ glue("main-text", main_text.told(alike))
 if len(alike):
     layers = dimensions(alike)
     layers = layers.assign(early=is_early(layers))
-    ends = (
-        100
-        * layers[layers.early & (layers.change == NONE)]
-        .groupby("alpha")
-        .per_unit_95.mean()
-    )
+    clean = layers[layers.change == NONE]
+    ends = 100 * clean[clean.early].groupby("alpha").per_unit_95.mean()
+
+# %% tags=["hide-input"]
+if len(alike):
     figures.show(
         figures.dimensions_by_layer(
-            layers[layers.change == NONE],
+            clean,
             layers,
             "per_unit_95",
             label=label,

@@ -342,7 +342,7 @@ def test_a_damaged_run_is_not_packed(own_store, trainings, tmp_path):
     [
         ("a.tgz", 10, "must end in .tar, got .*a.tgz"),
         ("a.tar", 0, "limit_bytes must be above 0, got 0"),
-        ("folder.tar", 10, "cannot write .*folder.tar: it is a folder; give another name"),
+        ("folder.tar", 10, "cannot write .*folder.tar: it is a folder, not a file; give another name"),
         ("file/a.tar", 10, "cannot write .*file/a.tar: .*; give another place"),
     ],
 )

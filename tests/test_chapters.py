@@ -131,7 +131,7 @@ def test_one_link_for_code_that_shows_nothing_by_itself():
         more, code("g = 7", seen, tags=["remove-input"]), code("h = 8", glued),
     ]  # fmt: skip
     ids = [cell.id for cell in cells]
-    found = json.loads(site.page(nbformat.v4.new_notebook(cells=cells)))["cells"]
+    found = json.loads(page_source.text(nbformat.v4.new_notebook(cells=cells)))["cells"]
     sources = ["".join(cell["source"]) for cell in found]
     joined = ["a = 1\n\nb = 2\n\nc = 3", "d = 4", "words", "e = 5\n\nf = 6", "more words", "g = 7", "h = 8"]
     assert sources == joined

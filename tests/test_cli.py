@@ -718,7 +718,10 @@ def test_engines_get_the_plan_and_what_they_finished_is_packed(
 def test_a_pack_over_a_folder_is_refused_before_anything_runs(call, empty, monkeypatch):
     (empty / "a.tar").mkdir()
     code, _, err = call("sweep", "sweeps/digits.yml", "--pack", str(empty / "a.tar"))
-    assert code == 2 and err == f"error: cannot write {empty / 'a.tar'}: it is a folder; give another name\n"
+    assert (
+        code == 2
+        and err == f"error: cannot write {empty / 'a.tar'}: it is a folder, not a file; give another name\n"
+    )
 
 
 # ---- importing ---------------------------------------------------------------------------------------------

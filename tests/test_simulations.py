@@ -13,7 +13,7 @@ import pytest
 
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.book import site
+from lib.book import page_source
 from lib.measurements.measurement import COUNT, FLOAT, SHARE
 from lib.runs import archive, catalogue, durations, provenance, simulations, staleness, store, tars
 from lib.runs.named import Named
@@ -154,7 +154,7 @@ def test_a_stale_one_is_said_once_and_marked_in_a_chapter(monkeypatch, caplog):
     assert said.startswith(f"{staleness.WORD}1 simulation was made by other code than today's")
     assert old[1] in said and "\n" not in said and "folder is deleted" in said and "recheck" not in said
     assert staleness.so_far() == {"simulation": old}  # for the head of the page
-    assert "whose folder is deleted is made again" in site.stale_head(staleness.so_far())
+    assert "whose folder is deleted is made again" in page_source.stale_head(staleness.so_far())
     simulated("walk", "end", seeds=[0])
     assert len(caplog.messages) == 1
 

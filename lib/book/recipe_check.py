@@ -29,7 +29,7 @@ def recipes() -> dict[str, list[Training]]:
     ways: dict[str, tuple[str, int | None, list[float], tuple[int, ...]]] = {
         "the second round's own": (asked.recipe, None, [-2, 0, 0.4], SEEDS),
         "half the epochs": (asked.recipe, 8, [-2, 0, 0.4], SEEDS),
-        "larger minibatch, less weight decay": ("check", None, [-2, 0], SEEDS[:1]),
+        "another minibatch": ("check", None, [-2, 0], SEEDS[:1]),
     }
     return {
         name: runs.grid(
@@ -45,17 +45,17 @@ def recipes() -> dict[str, list[Training]]:
 
 
 def described(training: Training) -> str:
-    """The numbers in which the recipes differ, such as "16 epochs, minibatch 128, weight decay 0.0005"."""
+    """The numbers in which the recipes differ, such as "16 epochs of 128, weight decay 0.0005"."""
     how = training.settings
-    return f"{how.epochs} epochs, minibatch {how.batch}, weight decay {how.weight_decay:g}"
+    return f"{how.epochs} epochs of {how.batch},\nweight decay {how.weight_decay:g}"
 
 
 def effects() -> pd.DataFrame:
     """One row per recipe and α: what α changes against α = 0, paired by seed, from what is cached.
 
     Returns:
-        A table for reading: the recipe with its numbers, α, the number of seeds that have both networks, and
-        each of EFFECTS as a mean over seeds, with a 95 % t interval where there are three.
+        A table for reading, with the recipe and its numbers, α, the number of seeds that have both networks,
+        and each of EFFECTS as a mean over seeds, with a 95 % t interval where there are three.
     """
     rows = []
     for name, trainings in recipes().items():
@@ -68,6 +68,6 @@ def effects() -> pd.DataFrame:
             row = {"recipe": f"{name}:\n{described(trainings[0])}", "α": number(alpha)}
             row["seeds"] = str(int(change.mean_selectivity.notna().sum()))
             for heading, (column, scale, form) in EFFECTS.items():
-                row[heading] = estimate(scale * change[column], form)
+                row[heading] = estimate(scale * change[column], form).replace(" (", "\n(")
             rows.append(row)
     return pd.DataFrame(rows)

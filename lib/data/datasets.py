@@ -42,7 +42,11 @@ FINGERPRINTS = {
 }
 
 # How many images those splits have.
-SIZES = {"digits": {"train": 1297, "test": 500}, "cifar10": {"train": 50_000, "test": 10_000}}
+SIZES = {
+    "digits": {"train": 1297, "test": 500},
+    "cifar10": {"train": 50_000, "test": 10_000},
+    "tiny-imagenet": {"train": 100_000, "test": 10_000},
+}
 
 _SOURCES = {"cifar10": _cifar10_sources, "tiny-imagenet": _tiny_imagenet_sources}
 

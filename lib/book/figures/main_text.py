@@ -84,7 +84,7 @@ def main_text_corrupted(ours: pd.DataFrame, published: pd.DataFrame, *, title: s
         title: What stands above the panel.
     """
     figure, (axes,) = canvas(height=3.6)
-    axes.set_title(_wrapped(title, 70), fontsize="medium")
+    figure.suptitle(_wrapped(title, 70), fontsize="medium")
     axes.plot(published.alpha, published.accuracy, **DOTTED)
     rows = ours.assign(percent=100 * ours.corrupted_accuracy.astype(float))
     _ours(axes, rows, "percent", "accuracy on corrupted images (%)", published.alpha)
