@@ -71,7 +71,10 @@ def counted(entries: Sequence[Entry]) -> str:
     listed = ", ".join(f"{verdicts.count(name)} {name}" for name in order if name in verdicts)
     decided = [findings.decides(one) for one in asked]
     rounds = {which for which, verdict in decided if verdict != "not tested"}
-    by = " and ".join(f"the {name} round" for name in ("first", "second") if name in rounds)
+    early = [one.verdict for one in asked if findings.decides(one)[0] == "second" and one.verdict.provisional]
+    so_far = f", so far {min(one.seeds for one in early)} of {early[0].rule.whole} seeds" if early else ""
+    words = {"first": "the first round", "second": f"the second round{so_far}"}
+    by = " and ".join(said for name, said in words.items() if name in rounds)
     return f"The paper's {len(asked)} claims: {listed}" + (f" (by {by})." if by else ".")
 
 
