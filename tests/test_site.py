@@ -313,10 +313,16 @@ TOO_LARGE = """() => {
   };
 }"""
 # figures that reach beyond the screen, or are not the drawing that was made for it
-CROPPED = """[...document.querySelectorAll('article figure img')].filter(one => one.checkVisibility()).filter(one => {
-  const box = one.getBoundingClientRect();
-  return box.right > window.innerWidth + 1 || !one.currentSrc.endsWith('-narrow.svg');
-}).map(one => one.currentSrc.split('/').pop())"""
+CROPPED = """async () => {
+  const shown = [...document.querySelectorAll('article figure img')].filter(one => one.checkVisibility());
+  // which of its drawings a figure shows is chosen a moment after the page has become narrow
+  for (let turn = 0; turn < 100 && shown.some(one => !one.currentSrc); turn++)
+    await new Promise(next => setTimeout(next, 50));
+  return shown.filter(one => {
+    const box = one.getBoundingClientRect();
+    return box.right > window.innerWidth + 1 || !one.currentSrc.endsWith('-narrow.svg');
+  }).map(one => one.currentSrc.split('/').pop());
+}"""
 # labels of figures, in pixels on the screen: they are drawn for --drawn pixels
 SHRUNK = """[...document.querySelectorAll('article figure img')].map(one =>
   [one.src.split('/').pop(), one.getBoundingClientRect().width / parseFloat(getComputedStyle(one).getPropertyValue('--drawn'))]
