@@ -89,7 +89,7 @@ figures.show(
 # %% [markdown]
 # ## The regulariser
 #
-# The loss is cross-entropy minus α times the mean index, taken on the minibatch,
+# The loss is cross-entropy minus α times the mean index, taken on the minibatch (on several, where a minibatch has too few images of a class; the recipe below says so),
 #
 # $$\mathcal{L} = \mathrm{CE} - \alpha \, \frac{1}{L} \sum_{l=1}^{L} \frac{1}{U_l} \sum_{u=1}^{U_l} \mathrm{SI}_{u,l},$$
 #

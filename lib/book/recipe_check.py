@@ -14,7 +14,7 @@ from lib.runs.tables import at_hand, full_summary
 from lib.training.recipe import Training
 
 SEEDS = (0, 1, 2)  # of the first round
-# what is shown: its heading, the summary's column and a factor
+# what is shown: its heading, the summary's column, a factor, and how a number is written
 EFFECTS = {
     "selectivity": ("mean_selectivity", 1.0, "+.3f"),
     "clean, points": ("clean_accuracy", 100.0, "+.1f"),

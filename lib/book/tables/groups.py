@@ -69,7 +69,7 @@ def robustness_by_training(summary: pd.DataFrame) -> pd.DataFrame:
     """One row per way of training (and α, if there are several), in the order of the table: n, and accuracy
     on clean, corrupted and attacked images.
 
-    Columns that no network has are left out; the summary is one of `chapters.measured`.
+    Columns that no network has are left out; the summary is one of `runs.tables.full_summary`.
     """
     columns = {
         "clean, %": "clean_accuracy",
@@ -87,7 +87,7 @@ def robustness_by_training(summary: pd.DataFrame) -> pd.DataFrame:
 
 def by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
     """One row per α: n, and accuracy on clean and corrupted images, and the one over the other, as mean and
-    interval; see lib/measurements/accuracy.py.
+    interval; see lib/measurements/corruption.py.
     """
     columns = {
         "clean, %": "subset_accuracy",
@@ -104,7 +104,7 @@ def by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
 
 def attacked_by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
     """One column per α: n, accuracy under each attack at the strength that stands for the data set,
-    confidence on the images unattacked, and the Jacobian's norm; see lib/measurements/robustness.py.
+    confidence on the images unattacked, and the Jacobian's norm; see lib/measurements/attack_summary.py.
     """
     columns = {
         "clean, %": "attacked_clean",
