@@ -135,7 +135,9 @@ def test_the_lead_follows_both_halves():
     }
     assert "trade-off between average and worst case shows" in leads["reproduced", "reproduced"]
     assert "average-case half shows" in leads["reproduced", "undecided"]
-    assert "worst-case half shows" in leads["contradicted", "reproduced"]
+    assert "worst-case half shows on our networks, under FGSM alone" in leads["contradicted", "reproduced"]
+    both = answer.lead(with_verdicts(**{"LM-3": "undecided", "LM-7": "reproduced", "LM-8": "reproduced"}))
+    assert "worst-case half shows on our networks; the other does not clearly" in both
     for neither in (("undecided", "undecided"), ("contradicted", "contradicted")):
         assert "does not clearly show" in leads[neither]
     assert len(set(leads.values())) == 4

@@ -89,7 +89,7 @@ def smallest_strength_step(summary: pd.DataFrame) -> pd.Series:
 
 
 # The three below and their rules: written 2026-11-21, when of all networks one had been measured on corrupted
-# images: digits, α = 0, seed 0. On the columns see lib/measurements/accuracy.py.
+# images: digits, α = 0, seed 0. On the columns see lib/measurements/corruption.py.
 
 
 def _lowest_over_zero(summary: pd.DataFrame, column: str) -> pd.Series:
@@ -128,7 +128,7 @@ def relative_gain(summary: pd.DataFrame) -> pd.Series:
 # α = −2, 0 and 2, seed 0, on 200 images; and CIFAR-10, α = 0 and 1, seed 0, on 100. Revised the same day,
 # when in review α = −2 and 0, seed 0, had been seen whole: the low end, too, must keep clean accuracy, each
 # of two rises has its own interval, and LM-7 counts the clean ordering. On the columns see
-# lib/measurements/robustness.py.
+# lib/measurements/attack_summary.py.
 
 
 def spared(summary: pd.DataFrame, column: str = "clean_accuracy") -> tuple[float, float]:

@@ -58,7 +58,7 @@ def explored(summary: pd.DataFrame, units: pd.DataFrame, dimensionality: pd.Data
     """Numbers of the page, ready for JSON. Means are over the seeds that have the measurement.
 
     Args:
-        summary: Result of `chapters.measured`.
+        summary: Result of `runs.tables.full_summary`.
         units: `selectivity` table of the same networks.
         dimensionality: Table of that name for some of these networks, or without any rows.
 
