@@ -57,7 +57,8 @@ def lead(entries: Sequence[Entry]) -> str:
     if average and worst:
         return f"The paper's trade-off between average and worst case shows on our networks{only}."
     if average:
-        return "Of the paper's trade-off, the average-case half shows on our networks; the other does not clearly."
+        half = "the average-case half shows on our networks; the other does not clearly"
+        return f"Of the paper's trade-off, {half}."
     if worst:
         return (
             f"Of the paper's trade-off, the worst-case half shows on our networks{only}; "
