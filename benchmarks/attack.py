@@ -16,7 +16,7 @@ from benchmarks.harness import Case, Target, Work
 from lib import attacks, data, models, runs
 from lib.models.fuse import folded
 from lib.models.precision import exact
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 PACKAGE = "torchattacks"
 IMAGES, COMPARED = {"cpu": 64, "cuda": 1000}, {"cpu": 250, "cuda": 2000}

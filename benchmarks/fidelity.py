@@ -30,7 +30,7 @@ from lib.base.errors import InputError
 from lib.corruptions.severities import parameters
 from lib.measurements.corruption import predictions
 from lib.models.precision import exact
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 NETWORK = Training("cifar10", "resnet20", 0.0, 0, "fast")
 # file in $DATA_DIR: the original script's output on the first 32 test images

@@ -23,7 +23,7 @@ from torchvision import transforms
 
 from lib import data, models
 from lib.data.images import Images
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 
 class Pictures(Dataset):

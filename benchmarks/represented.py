@@ -23,7 +23,7 @@ from lib.gradients import input_unit_gradients
 from lib.measurements.dimensionality import SHARES, _streamed
 from lib.measurements.selectivity import spatial_activations
 from lib.models.fuse import folded
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 SAMPLES = 10_000  # images whose activations are computed before
 BATCH = 125  # rows of activations per batch, as a forward pass gives them

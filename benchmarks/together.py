@@ -27,8 +27,8 @@ from lib.base.errors import InputError, unknown
 from lib.models.precision import exact
 from lib.training import augmentation
 from lib.training.engine import Engine, best_engine
-from lib.training.recipe import Training
 from lib.training.step import Session
+from lib.training.training import Training
 
 WORTH_IT = 1.3  # times the images per second of one network after the other
 RATE = 0.05

@@ -29,8 +29,8 @@ from lib import selectivity as selectivity_selectivity
 from lib.measurements.selectivity import selectivity
 from lib.training.engine import Engine, best_engine
 from lib.training.loop import train
-from lib.training.recipe import Training
 from lib.training.step import Session
+from lib.training.training import Training
 
 NETWORK = Training("cifar10", "resnet20", alpha=-1.0, recipe="fast")  # batch 128
 SCRIPT = Training("cifar10", "resnet20", alpha=-1.0, recipe="paper")  # batch 256

@@ -48,7 +48,7 @@ from lib.measurements.strengths import strengths_for
 from lib.measurements.transfer import transferred
 from lib.papers.resnet18 import FGSM
 from lib.runs.tables import cached, full_summary
-from lib.training.recipe import LABELS
+from lib.training.training import LABELS
 
 NEXT_TO_NOTHING = 0.02  # share of the images
 figures.setup()

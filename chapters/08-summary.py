@@ -17,6 +17,8 @@
 # ## Results
 #
 # {glue:md}`answer`
+#
+# {glue:text}`counted`
 
 # %% tags=["parameters", "remove-input"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
@@ -39,6 +41,7 @@ summary = full_summary(runs.summary(here.trainings), here.trainings)
 entries = rounds.entries(here, summary, at_hand(here.with_variants.trainings))
 asked = rules()
 glue("answer", answer.sentences(entries))
+glue("counted", answer.counted(entries))
 numbered = sum(one.claim.id.removeprefix("LM-").isdigit() for one in entries)
 glue("claims", f"{numbered}")
 glue("alphas", ", ".join(prose.number(alpha, "g") for alpha in here.alphas))

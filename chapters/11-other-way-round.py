@@ -42,7 +42,7 @@ from dataclasses import replace
 from lib.book.prose import glue
 from lib.measurements.strengths import strengths_for
 from lib.runs.tables import at_hand, cached, full_summary
-from lib.training.recipe import LABELS
+from lib.training.training import LABELS
 from lib.training.variants import variant
 
 figures.setup()

@@ -41,7 +41,7 @@ from dataclasses import replace
 from lib.book.prose import glue
 from lib.measurements.purification import PURIFIED
 from lib.runs.tables import at_hand, cached, full_summary
-from lib.training.recipe import labels
+from lib.training.training import labels
 
 figures.setup()
 ways = {

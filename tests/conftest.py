@@ -20,13 +20,13 @@ import pytest
 import torch
 from filelock import FileLock
 from torch import nn
-from warm import LIBRARY, Server
+from warm import LIBRARY, server
 
 from lib import data, models, runs
 from lib.base import fingerprint, interrupt, paths
 from lib.book import browser
 from lib.book import site as book_site
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 # a shell's background jobs and nohup ignore signals, and children inherit that: a test that waits for Ctrl-C
 # would wait for ever
@@ -81,8 +81,8 @@ def once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
 @pytest.fixture(scope="session")
 def warm(tmp_path_factory):
     """A server of Python processes that start at once; for tests to which a process's start is not the point."""
-    with Server(tmp_path_factory.mktemp("warm"), LIBRARY) as server:
-        yield server
+    with server(tmp_path_factory.mktemp("warm"), LIBRARY) as there:
+        yield there
 
 
 @pytest.fixture(scope="session")

@@ -27,10 +27,11 @@ from lib.papers.claim import Claim
 from lib.runs import validity
 from lib.runs.run import _parquet
 from lib.runs.tables import full_summary
-from lib.training import objective, parts, recipe, variants
+from lib.training import augmentation, objective, parts, recipe, variants
 from lib.training.engine import Engine, best_engine
 from lib.training.objective.base import Objective
-from lib.training.recipe import LABELS, Recipe, Training, described
+from lib.training.recipe import Recipe
+from lib.training.training import LABELS, USUAL_MODELS, Training, described, usual_model
 from lib.training.variants import Variant
 
 EAGER = Engine("cpu", low_precision=False, compiled=False)
@@ -189,8 +190,8 @@ def dataset(tmp_path, monkeypatch) -> str:
     monkeypatch.setenv("LIB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(data.DATASETS, "squares", (32, 2, "ask its makers"))
     monkeypatch.setitem(_SOURCES, "squares", lambda root, split: [Source(tmp_path, [tmp_path], lambda: made)])
-    monkeypatch.setitem(recipe.AUGMENTATIONS, "squares", recipe.Augmentation(flip=True, pad=2))
-    monkeypatch.setitem(recipe.USUAL_MODELS, "squares", "resnet8")
+    monkeypatch.setitem(augmentation.AUGMENTATIONS, "squares", augmentation.Augmentation(flip=True, pad=2))
+    monkeypatch.setitem(USUAL_MODELS, "squares", "resnet8")
     return "squares"
 
 
@@ -230,7 +231,7 @@ def variant(monkeypatch) -> str:
 
 def test_a_data_set_is_loaded_and_names_a_training(dataset):
     assert data.load(dataset, "test").classes == ("dark", "light") and data.image_side(dataset) == 32
-    training = Training(dataset, recipe.usual_model(dataset), recipe="fast")
+    training = Training(dataset, usual_model(dataset), recipe="fast")
     assert training.name.startswith("squares-resnet8/alpha0.0-seed0-fast-")
     assert training.canonical()["augmentation"] == {"flip": True, "pad": 2}
     units = selectivity(models.build("resnet8", 2).eval(), data.load(dataset, "test"))

@@ -7,6 +7,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from warm import run as run_warm
 
 from lib.base import paths
 from lib.base.errors import InputError
@@ -54,7 +55,7 @@ def earlier(tmp_path, monkeypatch, warm):
     def run(command, *, env, cwd, **how):
         assert command[:2] == [sys.executable, "-c"]
         assert how == {"capture_output": True, "encoding": "utf-8", "check": False}
-        return warm.run(*command[2:], env=env, cwd=cwd)
+        return run_warm(warm, *command[2:], env=env, cwd=cwd)
 
     monkeypatch.setattr("lib.runs.against.subprocess", SimpleNamespace(run=run))
     monkeypatch.setattr(against, "IMAGES", 200)

@@ -26,7 +26,7 @@ from lib.__main__ import main
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.runs import archive, catalogue, simulations, store, validity
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 TABLE = measurements.file_name("selectivity", {})
 

@@ -26,7 +26,7 @@ from lib.measurements.jacobian import jacobian, with_jacobian
 from lib.measurements.transfer import sources as transfer_sources
 from lib.measurements.transfer import transfer
 from lib.runs.tables import _label
-from lib.training.recipe import LABELS, Training
+from lib.training.training import LABELS, Training
 
 LIMIT = 40
 

@@ -17,7 +17,7 @@ from lib.attacks.losses import tempered as losses_tempered
 from lib.attacks.norms import L2, NORMS, Linf
 from lib.base.errors import InputError
 from lib.models.activations import still
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 
 class Times(nn.Module):

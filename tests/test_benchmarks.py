@@ -17,7 +17,7 @@ from lib import corruptions, models, selectivity
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.training.engine import Engine, best_engine
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 DIGITS = Training("digits", "resnet8", -1.0, 0, "fast", 2)
 CONTRACT = ["name", "device", "ours", "peer", "peer_name", "ratio", "unit", "repeats"]

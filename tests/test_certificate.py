@@ -17,7 +17,7 @@ from lib.models.activations import spatial_means
 from lib.runs import validity
 from lib.runs.columns import checked_frame
 from lib.runs.run import _parquet
-from lib.training.recipe import Training, labels
+from lib.training.training import Training, labels
 
 HOW = {"limit": 40, "attacked": 24, "linear": 0, "rule": "fastlin", "seed": 0}
 RADII = [1 / 255, 4 / 255, 16 / 255]

@@ -21,7 +21,7 @@ from lib.certificates.interval import Box, ball, boxes
 from lib.certificates.linear import lower_bounds, relaxations
 from lib.certificates.reading import read
 from lib.certificates.relaxation import RULES, half_width, lines
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 CLASSES = 4
 METHODS = tuple(certificates.METHODS)

@@ -10,7 +10,7 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.book import certified, figures
 from lib.measurements import per_image
-from lib.training.recipe import Training, labels
+from lib.training.training import Training, labels
 
 WAYS = ("plain", "adversarial-2", "ibp-2", "singleprop-zero-2", "singleprop-fastlin-2")
 RADIUS = 2 / 255

@@ -18,7 +18,8 @@ from types import SimpleNamespace
 import nbformat
 import pandas as pd
 import pytest
-from warm import BOOK, SCRIPT, Server
+from warm import BOOK, SCRIPT, server
+from warm import run as run_warm
 
 from lib import runs
 from lib.base import paths
@@ -592,8 +593,8 @@ def test_settings_of_the_variants_say_what_is_ours():
 @pytest.fixture(scope="module")
 def jupyter_books(tmp_path_factory):
     """A server of processes that have imported jupyter-book."""
-    with Server(tmp_path_factory.mktemp("jupyter-book"), BOOK) as server:
-        yield server
+    with server(tmp_path_factory.mktemp("jupyter-book"), BOOK) as there:
+        yield there
 
 
 @pytest.fixture
@@ -604,7 +605,7 @@ def little_book(tmp_path, monkeypatch, jupyter_books):
         assert command[0] == sys.executable and Path(command[1]).name == "jupyter-book"
         assert how.pop("encoding") == "utf-8" and how.pop("stdin") == subprocess.DEVNULL
         assert how == {"capture_output": True, "errors": "replace", "check": False}
-        return jupyter_books.run(SCRIPT, *command[1:], env=env, cwd=Path.cwd())
+        return run_warm(jupyter_books, SCRIPT, *command[1:], env=env, cwd=Path.cwd())
 
     monkeypatch.setattr(builder, "subprocess", SimpleNamespace(run=run, DEVNULL=subprocess.DEVNULL))
     monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)

@@ -12,7 +12,7 @@ from lib.book.figures import canvas
 from lib.data.images import Images
 from lib.measurements import logits
 from lib.papers import classwise, classwise_statistics
-from lib.training.recipe import LABELS, Training, labels
+from lib.training.training import LABELS, Training, labels
 
 HERE = Parameters("cifar10", "resnet20", (0.0,), (0, 1, 2), "fast")
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

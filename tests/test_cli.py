@@ -16,18 +16,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import typer
-from conftest import EPOCHS
 
+from conftest import EPOCHS
 from lib import data, measurements, models, runs
 from lib.__main__ import KEPT, app, main
 from lib.base import names, paths
 from lib.base.errors import InputError
 from lib.book import notebooks
 from lib.commands.options import numbers
-from lib.runs import archive, simulations, store
+from lib.runs import archive, kinds, simulations, store
 from lib.sweeps import processes, slurm
 from lib.sweeps.planning import Outcome
-from lib.training.recipe import RECIPES, Training
+from lib.training.recipe import RECIPES
+from lib.training.training import Training
 
 
 @pytest.fixture
@@ -367,8 +368,8 @@ def test_a_refusal_for_missing_data_leaves_nothing(command, call, empty, monkeyp
         with pytest.raises(InputError, match="cifar10"):
             runs.snapshots("selectivity", [network], epochs=[0], progress=False)
     else:
-        kind = simulations.SIMULATIONS["purification"]
-        monkeypatch.setitem(simulations.SIMULATIONS, "purification", replace(kind, function=broken))
+        kind = kinds.SIMULATIONS["purification"]
+        monkeypatch.setitem(kinds.SIMULATIONS, "purification", replace(kind, function=broken))
         monkeypatch.setattr(simulations, "digest", lambda kind: "2:000000000000")
         with pytest.raises(InputError, match="missing"):
             runs.simulated("purification", "stages", seeds=[0])

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 import slurm as own_slurm
-from conftest import EPOCHS
 from warm import NO_COMPILER
 
+from conftest import EPOCHS
 from lib import measurements, sweeps
 from lib.base import paths
 from lib.base.errors import InputError
@@ -30,7 +30,7 @@ from lib.runs import catalogue, store
 from lib.runs.validity import HISTORY, WEIGHTS
 from lib.sweeps import processes, slurm
 from lib.sweeps.planning import Outcome, Plan
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 needs_proc = pytest.mark.skipif(
     not Path("/proc/self/environ").exists(), reason="jobs are found in /proc, which only Linux has"

@@ -17,7 +17,8 @@ from lib.measurements.selectivity import selectivity as units
 from lib.models.resnet import CifarResNet
 from lib.runs import provenance
 from lib.training.loop import train
-from lib.training.recipe import RECIPES, Training
+from lib.training.recipe import RECIPES
+from lib.training.training import Training
 
 HELP = """
 OFFSET = 3
@@ -463,7 +464,7 @@ def test_what_training_and_measuring_reach():
     recorded_otherwise = {
         "lib.data.datasets.load",
         "lib.data.images.Images",
-        "lib.training.recipe.Training",
+        "lib.training.training.Training",
         "lib.base.errors.InputError",
         "lib.training.checkpoint.read_checkpoint",
     }

@@ -12,7 +12,7 @@ import pytest
 from lib.base import paths
 from lib.base.files import Unfit
 from lib.runs import consistency, fields, provenance, validity
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 TRAINING = Training("digits", "resnet8", 0.0, 0, "fast")
 

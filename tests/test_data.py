@@ -40,7 +40,7 @@ from lib.data.digits import _digits
 from lib.data.images import Source, _row_digests
 from lib.data.tiny_imagenet import TINY_IMAGENET_CLASSES, TINY_IMAGENET_CONTENT, TINY_IMAGENET_PER_CLASS
 from lib.runs import store
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 
 @pytest.fixture

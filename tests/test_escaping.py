@@ -18,7 +18,7 @@ from lib import runs
 from lib.base import paths
 from lib.book import figures, markdown, notebooks, page_source, reference, rerun, sources
 from lib.runs import provenance, store
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 EVIL = "<script>alert(1)</script><img src=x onerror='alert(1)'>"
 BREAKS = [

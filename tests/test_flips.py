@@ -46,6 +46,7 @@ from lib.runs import (
     columns,
     epochs,
     equivalence,
+    kinds,
     run,
     simulations,
     store,
@@ -54,7 +55,7 @@ from lib.runs import (
 )
 from lib.sweeps import processes
 from lib.training.checkpoint import read_checkpoint, write_checkpoint
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 LIB = paths.ROOT / "lib"
 FEW = 5  # flips of each kind that the fast tests try
@@ -247,7 +248,7 @@ def _simulation(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
     one = runs.Simulation("purification", 0, tuple(how.items()))
     shutil.copytree(PROJECT / one.name, root / one.name)
     patch.setenv("RUNS_DIR", str(root))
-    named = simulations.SIMULATIONS[one.kind].tables
+    named = kinds.SIMULATIONS[one.kind].tables
 
     def read(_: Path) -> object:
         found = [_listed(root)]
@@ -620,9 +621,9 @@ def test_every_file_in_the_store_is_of_a_kind_that_is_tried():
             continue
         group, name = file.relative_to(PROJECT).parts[0], file.name
         if group == simulations.GROUP:
-            kind = next(kind for kind in simulations.SIMULATIONS if file.parent.name.startswith(f"{kind}-"))
+            kind = next(kind for kind in kinds.SIMULATIONS if file.parent.name.startswith(f"{kind}-"))
             known = kind == "purification" and (
-                name in (runs.CONFIG, store.MANIFEST) or file.stem in simulations.SIMULATIONS[kind].tables
+                name in (runs.CONFIG, store.MANIFEST) or file.stem in kinds.SIMULATIONS[kind].tables
             )
         else:
             known = name in files or name.rpartition("-")[0] in tables or name == equivalence.NAME

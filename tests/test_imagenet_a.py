@@ -23,7 +23,7 @@ from lib.measurements import MEASUREMENTS
 from lib.measurements.imagenet_a import IMAGENET_A_TABLE, imagenet_a, with_imagenet_a
 from lib.runs import validity
 from lib.runs.run import _parquet
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 CLASSES = ("n01443537", "n01641577", "n01698640", "n01770393")
 HERE = {"n01641577": [(100, 80), (64, 64), (65, 200)], "n01770393": [(40, 30)]}  # widths and heights

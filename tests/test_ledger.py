@@ -23,7 +23,7 @@ from lib.papers.claim import VERDICTS
 from lib.papers.rules import rules
 from lib.papers.second_statistics import COLUMNS, FGSM, STATISTICS
 from lib.papers.selectivity import PUBLISHED
-from lib.training.recipe import LABELS, labels
+from lib.training.training import LABELS, labels
 
 PARTS = {(rule.id, part.name) for rule in rules().claims for part in rule.parts}
 NAN = float("nan")

@@ -8,7 +8,7 @@ from lib.base.errors import InputError
 from lib.measurements import logit_bias as bias
 from lib.runs import validity
 from lib.runs.run import _parquet
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 HOW = {"limit": 60, "epsilon": 4 / 255, "steps": 2, "seed": 0}
 

@@ -15,7 +15,7 @@ from lib.measurements import per_image
 from lib.measurements.registry import MEASUREMENTS
 from lib.runs import validity
 from lib.runs.run import _parquet
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 pytestmark = pytest.mark.slow  # all but two attack a network eighteen times
 

@@ -16,7 +16,7 @@ from lib.book.figures import accuracy_by_strength, main_text_corrupted, main_tex
 from lib.measurements import Asked
 from lib.papers.resnet18 import CORRUPTED, FGSM, RESNET18_TINY_IMAGENET
 from lib.runs import tables
-from lib.training.recipe import LABELS, Training, labels
+from lib.training.training import LABELS, Training, labels
 
 THREE, ONE = (-2.0, 0.0, 2.0), (0.0,)
 REAL = {name: getattr(runs.tables, name) for name in ("table", "summary", "cached")}

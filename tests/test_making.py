@@ -8,7 +8,7 @@ import torch
 from lib import runs
 from lib.base.errors import InputError
 from lib.book import kernels, making
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 SMALL = [Training("digits", "resnet8", alpha, 0, "fast", 1) for alpha in (0.3, 0.7)]
 

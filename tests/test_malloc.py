@@ -108,7 +108,7 @@ from lib.base import malloc
 if sys.argv[1] == "without":
     malloc.keep_memory = lambda: None
 from lib import runs
-from lib.training.recipe import Training
+from lib.training.training import Training
 run = runs.make(Training("digits", "resnet8", 1.0, 3, "fast", 1), progress=False)
 files = {name: hashlib.sha256(run.read(name)).hexdigest() for name in (runs.WEIGHTS, runs.HISTORY)}
 units = runs.table("selectivity", [Training("digits", "resnet8", 1.0, 3, "fast", 1)])

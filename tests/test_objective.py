@@ -13,8 +13,8 @@ from lib.training.engine import Engine
 from lib.training.loop import train
 from lib.training.objective.base import Progress, shadow
 from lib.training.objective.views import consistency
-from lib.training.recipe import Training
 from lib.training.step import Session
+from lib.training.training import Training
 
 EAGER = Engine("cpu", low_precision=False, compiled=False)
 

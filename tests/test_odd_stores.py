@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import EPOCHS
 
+from conftest import EPOCHS
 from lib.__main__ import main
 from lib.base import paths
 from lib.runs import archive, equivalence, store
 from lib.runs.validity import CONFIG, WEIGHTS
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 CIFAR = Training("cifar10", "resnet20", 0.0, 0, "fast")  # beside the digits that the commands are about
 ALL = {"runs", "table", "sweep", "pack", "train", "import"}

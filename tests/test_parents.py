@@ -17,10 +17,11 @@ from lib.runs import catalogue, images, store
 from lib.runs import run as runs_run
 from lib.runs.validity import CONFIG, WEIGHTS
 from lib.training import augmentation, seeds
+from lib.training.augmentation import Augmentation
 from lib.training.engine import Engine
 from lib.training.engine import device as described_device
 from lib.training.loop import OutOfTime, to_half, train
-from lib.training.recipe import Augmentation, Training, described
+from lib.training.training import Training, described
 
 EAGER = Engine("cpu", low_precision=False, compiled=False)
 PARENT = Training("digits", "resnet8", 0.0, 0, "fast", 1)

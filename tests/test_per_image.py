@@ -14,7 +14,7 @@ from lib.measurements import attack, corruption, per_image
 from lib.measurements.transfer import transfer
 from lib.runs import validity
 from lib.runs.run import _parquet
-from lib.training.recipe import Training, labels
+from lib.training.training import Training, labels
 
 TRAINING = Training("digits", "resnet8", 0.0, 0, "fast")
 LIMIT = 43  # no multiple of 8

@@ -42,7 +42,9 @@ from lib.purification import (
 )
 from lib.purification.perturbations import withstands
 from lib.runs import catalogue
-from lib.runs.simulations import SIMULATIONS, Simulation, simulated
+from lib.runs.kinds import SIMULATIONS
+from lib.runs.simulation import Simulation
+from lib.runs.simulations import simulated
 
 D, M = 6, 9
 

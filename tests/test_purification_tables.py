@@ -13,7 +13,7 @@ from lib.base.errors import InputError
 from lib.base.seeds import derived_seed
 from lib.measurements import MEASUREMENTS
 from lib.measurements import purification as tables
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 PARENT = Training("digits", "resnet8", recipe="fast")
 CHILD = Training("digits", "resnet8", recipe="tune", start=PARENT)

@@ -21,7 +21,7 @@ from lib.runs import provenance as runs_provenance
 from lib.runs.run import _network, _parquet
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.training.loop import Trained, learning_rate, train
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 # edits that change the digest and no number; which of the two kinds of results they reach
 TRAIN = ("training/loop", "0.1**passed", "0.1 ** (passed + 0)")

@@ -5,7 +5,7 @@ import pytest
 
 from lib.base.text import number
 from lib.book import recipe_check
-from lib.training.recipe import labels
+from lib.training.training import labels
 
 
 @pytest.fixture

@@ -11,8 +11,10 @@ import pytest
 
 from lib import data, models
 from lib.base.errors import InputError
-from lib.training import recipe as training_recipe
-from lib.training.recipe import AUGMENTATIONS, RECIPES, USUAL_MODELS, Recipe, Training, described, usual_model
+from lib.training import training as training_module
+from lib.training.augmentation import AUGMENTATIONS
+from lib.training.recipe import RECIPES, Recipe
+from lib.training.training import USUAL_MODELS, Training, described, usual_model
 from lib.training.variants import PGD_STEP, Adversarial, AdversarialL2, AugMix, Trades, Weighted
 
 DIGITS = {"dataset": "digits", "model": "resnet8", "recipe": "fast"}
@@ -328,4 +330,4 @@ def test_odd_facts_describe_no_training(case):
 
 
 def test_doctests():
-    assert doctest.testmod(training_recipe).failed == 0
+    assert doctest.testmod(training_module).failed == 0

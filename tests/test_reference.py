@@ -16,6 +16,8 @@ import pytest
 import typer
 import yaml
 from sphinx.util.inventory import InventoryFile
+from warm import STRICT
+from warm import run as run_warm
 
 from lib import measurements, runs
 from lib.__main__ import app
@@ -23,8 +25,8 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.book import notebooks, reference, sphinx
 from lib.runs import images, provenance
-from lib.runs.simulations import SIMULATIONS
-from lib.training.recipe import Training
+from lib.runs.kinds import SIMULATIONS
+from lib.training.training import Training
 
 REFERENCE = paths.ROOT / "reference"
 ADDING = (REFERENCE / "adding.md").read_text(encoding="utf-8")
@@ -413,7 +415,7 @@ DIGESTS = """
 import json
 
 from lib.runs import provenance
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 found = {name: provenance.table_digest(name, "resnet20") for name in ("selectivity", "attack", "corruption")}
 print(json.dumps(found | {"training": provenance.training_digest(Training())}))
@@ -442,7 +444,7 @@ def test_the_examples_work(heading, tmp_path, warm):
         "DATA_DIR": str(tmp_path / "data"),
         "LIB_CACHE": str(tmp_path / "cache"),
     }
-    done = warm.run(trial + DIGESTS, cwd=tmp_path, env=environment, strict=True)
+    done = run_warm(warm, STRICT + trial + DIGESTS, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     before = {name: provenance.table_digest(name, "resnet20") for name in found if name != "training"}

@@ -14,9 +14,10 @@ from lib.book.tables import hyperparameters
 from lib.training import resizing
 from lib.training.engine import Engine
 from lib.training.loop import estimate_seconds, train
-from lib.training.recipe import RECIPES, ProgressiveRecipe, Training
+from lib.training.recipe import RECIPES, ProgressiveRecipe
 from lib.training.regulariser import OfGroup, OfMinibatch
 from lib.training.step import WARM_UP, Session, _reusable
+from lib.training.training import Training
 
 EAGER = Engine("cpu", low_precision=False, compiled=False)
 GROUP, BATCH = 4, 20

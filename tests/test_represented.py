@@ -22,7 +22,7 @@ from lib.measurements.layers import CHANGES, dimensions, over_live_units, with_d
 from lib.measurements.measurement import is_early
 from lib.papers import first_round, first_statistics
 from lib.runs.tables import _label
-from lib.training.recipe import LABELS, Training
+from lib.training.training import LABELS, Training
 
 LIMIT, SPLIT = 40, 70
 CELLS = [("contrast", 1), ("contrast", 5), ("gaussian_noise", 1), ("gaussian_noise", 5)]

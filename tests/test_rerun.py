@@ -17,7 +17,7 @@ import pytest
 
 from lib.base import paths
 from lib.book import rerun
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,9 @@ from lib.runs import provenance
 from lib.training import objective
 from lib.training.engine import Engine, best_engine
 from lib.training.loop import OutOfTime, Trained, train
-from lib.training.recipe import RECIPES, AdamRecipe, Training, described
+from lib.training.recipe import RECIPES, AdamRecipe
 from lib.training.step import Session
+from lib.training.training import Training, described
 from lib.training.variants import Robust, robust_name, variant
 
 ENGINE = Engine("cpu", low_precision=False, compiled=False)

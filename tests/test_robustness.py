@@ -16,7 +16,7 @@ from lib.measurements.autoattack import PARTS, with_autoattack
 from lib.measurements.transfer import transferred, with_transferred
 from lib.papers import first_round, first_statistics
 from lib.runs.tables import at_hand, cached, full_summary
-from lib.training.recipe import LABELS
+from lib.training.training import LABELS
 
 
 def counts(

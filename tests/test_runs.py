@@ -16,8 +16,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from conftest import EPOCHS
 
+from conftest import EPOCHS
 from lib import measurements, runs
 from lib.base.errors import InputError
 from lib.measurements.selectivity import selectivity
@@ -26,7 +26,8 @@ from lib.runs.run import _train
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.training import augmentation
 from lib.training.loop import accuracy
-from lib.training.recipe import RECIPES, Training
+from lib.training.recipe import RECIPES
+from lib.training.training import Training
 
 NAMED = ["dataset", "model", "alpha", "seed", "recipe", "variant", "epochs"]
 UNITS = measurements.file_name("selectivity", {})

@@ -12,8 +12,8 @@ from lib.base.seeds import derived_seed
 from lib.training import augmentation, seeds
 from lib.training.engine import Engine
 from lib.training.loop import train
-from lib.training.recipe import Training
 from lib.training.step import WARM_UP, Session, _reusable
+from lib.training.training import Training
 
 EAGER = Engine("cpu", low_precision=False, compiled=False)
 CAPTURED = replace(EAGER, captured=True)

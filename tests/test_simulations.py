@@ -15,12 +15,14 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.book import page_source
 from lib.measurements.measurement import COUNT, FLOAT, SHARE
-from lib.runs import archive, catalogue, durations, provenance, simulations, staleness, store, tars
+from lib.runs import archive, catalogue, durations, kinds, provenance, simulations, staleness, store, tars
+from lib.runs.kinds import Kind
 from lib.runs.named import Named
 from lib.runs.run import _parquet
-from lib.runs.simulations import Kind, Simulation, described, simulated
+from lib.runs.simulation import Simulation, described
+from lib.runs.simulations import simulated
 from lib.runs.validity import CONFIG
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 calls: list[int] = []  # seeds in the order of their runs
 
@@ -39,7 +41,7 @@ TABLES = {"path": {"step": COUNT, "place": FLOAT}, "end": {"above": SHARE}}
 @pytest.fixture(autouse=True)
 def toy(monkeypatch, empty_store):
     kind = Kind(walk, "a random walk", TABLES, {"steps": 5, "drift": 0.0, "sign": "plus"})
-    monkeypatch.setitem(simulations.SIMULATIONS, "walk", kind)
+    monkeypatch.setitem(kinds.SIMULATIONS, "walk", kind)
     calls.clear()
     return kind
 
@@ -138,7 +140,7 @@ def test_other_code_makes_it_stale(monkeypatch):
     monkeypatch.setattr(simulations, "digest", lambda kind: "2:000000000000")
     rows = catalogue.catalogue()
     assert rows.status.tolist() == ["stale"] and "delete it to make it again" in rows.note[0]
-    monkeypatch.delitem(simulations.SIMULATIONS, "walk")
+    monkeypatch.delitem(kinds.SIMULATIONS, "walk")
     assert catalogue.catalogue().note.tolist() == ["the library has no such simulation any more"]
 
 
@@ -161,7 +163,7 @@ def test_a_stale_one_is_said_once_and_marked_in_a_chapter(monkeypatch, caplog):
 
 def test_a_function_that_gives_other_columns_is_found_before_anything_is_kept(monkeypatch, toy):
     odd = Kind(walk, "odd", {"path": {"step": COUNT}}, toy.settings)
-    monkeypatch.setitem(simulations.SIMULATIONS, "odd", odd)
+    monkeypatch.setitem(kinds.SIMULATIONS, "odd", odd)
     with pytest.raises(InputError, match="simulation odd gives the columns"):
         simulated("odd", "path", seeds=[0])
     assert not list(paths.runs().rglob("*.json"))

@@ -19,7 +19,7 @@ from lib import runs
 from lib.base import paths
 from lib.book import builder, notebooks, readme, single, sources
 from lib.runs import equivalence, provenance, staleness, store
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 UNITS = "selectivity"
 

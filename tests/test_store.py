@@ -30,7 +30,7 @@ from lib.base.locks import lock
 from lib.runs import store
 from lib.sweeps.work import _claim
 from lib.training.checkpoint import read_checkpoint, write_checkpoint
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 
 def files_below(folder: Path) -> list[str]:

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import EPOCHS
 from rich.console import Console
 
+from conftest import EPOCHS
 from lib import measurements, runs, sweeps
 from lib.base import paths
 from lib.base.errors import InputError
@@ -27,7 +27,7 @@ from lib.sweeps import work as sweeps_work
 from lib.sweeps.work import _accuracy, _Work
 from lib.training.checkpoint import write_checkpoint
 from lib.training.loop import OutOfTime
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 GOOD = {"dataset": "digits", "models": "[resnet8]", "recipe": "fast", "alphas": "[0, 1]", "seeds": "[0]"}
 

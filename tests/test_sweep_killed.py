@@ -9,9 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import EPOCHS
 from test_sweep import GOOD
 
+from conftest import EPOCHS
 from lib import measurements, sweeps
 from lib.base import paths
 from lib.runs import catalogue, store
@@ -19,7 +19,7 @@ from lib.runs.validity import HISTORY, WEIGHTS
 from lib.sweeps import work as sweeps_work
 from lib.training import loop
 from lib.training.loop import learning_rate
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 from lib import runs
 from lib.runs import run as run_module
 from lib.runs import threads
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 SMALL, LARGE = (
     Training(*names, 0.0, 0, "fast") for names in (("digits", "resnet8"), ("cifar10", "resnet20"))

@@ -31,11 +31,13 @@ from lib.data.images import Images
 from lib.runs import store
 from lib.training import augmentation, parts, seeds
 from lib.training import engine as training_engine
+from lib.training.augmentation import Augmentation
 from lib.training.checkpoint import read_checkpoint, write_checkpoint
 from lib.training.engine import COMPILE_FROM, Engine, best_engine, compiled_if_possible, trouble_of_compiler
 from lib.training.loop import Trained, learning_rate, to_half, train
 from lib.training.loop import accuracy as loop_accuracy
-from lib.training.recipe import Augmentation, Recipe, Training
+from lib.training.recipe import Recipe
+from lib.training.training import Training
 
 EAGER = Engine("cpu", low_precision=False, compiled=False)
 
@@ -787,7 +789,7 @@ WITHOUT = """
 import sys
 from lib import runs
 from lib.training import engine as engines
-from lib.training.recipe import Training
+from lib.training.training import Training
 engines.COMPILE_FROM = 1
 if sys.argv[1] == "at the first step":
     engines._tried = lambda device: ""

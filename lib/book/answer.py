@@ -84,12 +84,10 @@ def counted(entries: Sequence[Entry]) -> str:
 
 
 def sentences(entries: Sequence[Entry]) -> str:
-    """The sentences that open the book, as Markdown: what was found in the average and in the worst case, and
-    how all claims came out.
-    """
+    """The sentences that open the book, as Markdown: what was found in the average and in the worst case."""
     by_id = {one.claim.id: one for one in entries}
     said = [findings.sentences(by_id[name]) for name in (AVERAGE, next(iter(WORST)))]
-    return " ".join([f"**{lead(entries)}**", *filter(None, said), counted(entries), INTERVALS])
+    return " ".join([f"**{lead(entries)}**", *filter(None, said), INTERVALS])
 
 
 def spread(summary: pd.DataFrame) -> str:

@@ -28,7 +28,7 @@ from lib.papers.singleprop import PGD as ADVERSARIAL
 from lib.runs import store
 from lib.runs.tables import at_hand, cached
 from lib.training.objective.worst import Worst
-from lib.training.recipe import LABELS, Training
+from lib.training.training import LABELS, Training
 from lib.training.variants import Robust, robust_name, variant
 
 # linear bounds take seconds per image without a GPU: a table of their own, at one radius

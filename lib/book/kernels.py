@@ -10,8 +10,10 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+from lib.base import forkserver
 
 NAME = "python3"  # the kernel that notebooks name
 KERNEL_BYTES = 2**30  # of memory that one kernel takes: torch, pandas, matplotlib and the tables of a chapter
@@ -30,8 +32,13 @@ from IPython.core import application
 application.SYSTEM_CONFIG_DIRS.clear()
 application.ENV_CONFIG_DIRS.clear()
 from ipykernel import kernelapp
-kernelapp.launch_new_instance()
+kernelapp.launch_new_instance(parent_handle=os.getppid())  # it ends with whoever started it
 """
+# what kernels import before a chapter's own imports and while it runs
+_USUAL_IMPORTS = (
+    "matplotlib", "ipykernel.kernelapp", "matplotlib_inline.backend_inline", "pyarrow.parquet", "scipy.stats",
+    "matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg",
+)  # fmt: skip
 # 2020-10-14, the day of the paper's first version: what files say of the time they were made
 EPOCH = "1602633600"
 # what Python, matplotlib and Sphinx take from a user's environment, and pages must not
@@ -66,19 +73,21 @@ def text_is_utf8() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def settled() -> Iterator[None]:
+def settled(imports: Sequence[str] = ()) -> Iterator[None]:
     """While open, kernels that are started are this interpreter's, and start as for a user without settings.
 
     IPython's profiles, configuration and startup files, matplotlib's `matplotlibrc`, kernels that are
     installed elsewhere under the same name, SOURCE_DATE_EPOCH and the encoding of the locale do not reach
     them.
+
+    Args:
+        imports: Modules that these kernels import. Where processes can be forked, they are imported once, for
+            all kernels.
     """
-    with tempfile.TemporaryDirectory(prefix="kernels-", ignore_cleanup_errors=True) as folder:
-        spec = Path(folder, "kernels", NAME)
-        spec.mkdir(parents=True)
-        argv = [sys.executable, "-c", _LAUNCH, "-f", "{connection_file}"]
-        facts = {"argv": argv, "display_name": "Python 3", "language": "python"}
-        (spec / "kernel.json").write_text(json.dumps(facts), encoding="utf-8")
+    with (
+        tempfile.TemporaryDirectory(prefix="kernels-", ignore_cleanup_errors=True) as folder,
+        forkserver.ForkServer([*_USUAL_IMPORTS, *imports], cwd=Path(folder)) as server,
+    ):
         (Path(folder) / "ipython").mkdir()
         (Path(folder) / "matplotlibrc").touch()
         own = {
@@ -90,7 +99,18 @@ def settled() -> Iterator[None]:
             "PYTHONHASHSEED": "0",
         }
         with environment(**dict.fromkeys(_DROPPED), **own, **text_is_utf8()):
+            start = [sys.executable, "-c", _LAUNCH]
+            if imports and forkserver.AVAILABLE:
+                start = server.command(_LAUNCH)
+            _write_spec(Path(folder, "kernels", NAME), [*start, "-f", "{connection_file}"])
             yield
+
+
+def _write_spec(folder: Path, command: list[str]) -> None:
+    """Tell Jupyter how a kernel is started."""
+    folder.mkdir(parents=True)
+    facts = {"argv": command, "display_name": "Python 3", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 # ---- how many ----------------------------------------------------------------------------------------------

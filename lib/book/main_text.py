@@ -18,7 +18,7 @@ from lib.measurements.attack_summary import by_strength, curve
 from lib.runs import store
 from lib.runs.run import config
 from lib.runs.tables import at_hand, cached
-from lib.training.recipe import LABELS, Training, described
+from lib.training.training import LABELS, Training, described
 
 DATASET, MODEL = "tiny-imagenet", "resnet18"
 NAME = "ResNet18 on Tiny ImageNet"

@@ -18,7 +18,7 @@ from lib import data, runs
 from lib.base import interrupt, malloc, paths, progress
 from lib.book import kernels
 from lib.runs import store, threads
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 _queue: Queue | None = None  # in a process that trains: where it says how far it is
 

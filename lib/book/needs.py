@@ -18,7 +18,7 @@ from lib.measurements import Asked
 from lib.runs import durations, provenance, store, threads
 from lib.training.engine import best_engine
 from lib.training.loop import estimate_seconds
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 CALLS: tuple[str, ...] = ("here.table", "runs.table", "runs.summary")
 

@@ -4,13 +4,14 @@ each time.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,6 +45,28 @@ def read(name: str) -> NotebookNode:
             cell.outputs, cell.execution_count = [], None
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     return notebook
+
+
+def imports(names: Sequence[str]) -> list[str]:
+    """The modules that chapters import, in their order; those of one whose code does not parse are left to
+    it.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        for cell in read(name).cells:
+            with contextlib.suppress(SyntaxError):
+                statements = ast.parse(cell.source if cell.cell_type == "code" else "").body
+                found |= dict.fromkeys(one for statement in statements for one in _imported(statement))
+    return list(found)
+
+
+def _imported(statement: ast.stmt) -> list[str]:
+    """Modules that a statement imports, and what may be one: `from lib import runs` is lib and lib.runs."""
+    if isinstance(statement, ast.Import):
+        return [one.name for one in statement.names]
+    if isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+        return [statement.module, *(f"{statement.module}.{one.name}" for one in statement.names)]
+    return []
 
 
 def declared(name: str) -> dict[str, str]:
@@ -165,7 +188,7 @@ def execute_all(
     done: dict[str, NotebookNode] = {}
     with (
         no_room("run chapters"),
-        kernels.settled(),
+        kernels.settled(imports(names) if len(names) > 1 else ()),
         kernels.environment(
             RUNS_FROZEN="1" if frozen else os.environ.get("RUNS_FROZEN", ""), **{filled.BY_US: "1"}
         ),

@@ -11,7 +11,7 @@ from lib.base.text import number
 from lib.book.tables.estimates import estimate
 from lib.papers.rules import rules
 from lib.runs.tables import at_hand, full_summary
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 SEEDS = (0, 1, 2)  # of the first round
 # what is shown: its heading, the summary's column, a factor, and how a number is written

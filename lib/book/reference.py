@@ -19,9 +19,9 @@ from lib import measurements, runs
 from lib.base import paths
 from lib.base.files import write_atomically
 from lib.book.markdown import markdown_code, plain_markdown
-from lib.runs import catalogue, simulations, store
-from lib.training.recipe import Training
-from lib.training.recipe import labels as recipe_labels
+from lib.runs import catalogue, kinds, store
+from lib.training.training import Training
+from lib.training.training import labels as recipe_labels
 
 # Meaning of the fields of a run's config.json and of a manifest's entries, in the order in which they are
 # written; the files decide which there are.
@@ -226,7 +226,7 @@ def run_files() -> str:
         )
         parts += [f"### {name}\n", f"{about}\n", described, _columns(file, folders)]
     parts += ["## Simulations\n", _rows(("field", "meaning"), _simulation_fields())]
-    parts += [_simulation(name, one) for name, one in simulations.SIMULATIONS.items()]
+    parts += [_simulation(name, one) for name, one in kinds.SIMULATIONS.items()]
     return "\n".join(parts)
 
 
@@ -235,7 +235,7 @@ def _simulation_fields() -> Iterator[tuple[str, str]]:
     yield "`provenance`", "as of a trained network, without an engine"
 
 
-def _simulation(name: str, one: simulations.Kind) -> str:
+def _simulation(name: str, one: kinds.Kind) -> str:
     """What a kind of simulation is, its settings with their defaults, and the columns of its tables."""
     settings = ", ".join(f"{setting} = {value!r}" for setting, value in one.settings.items())
     # where the reference describes it: on its package's page, if that names it

@@ -21,7 +21,7 @@ from lib.book.markdown import markdown_code, plain_markdown
 from lib.book.sources import anchor
 from lib.runs import beside, catalogue, store
 from lib.training import variants
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 
 def rerun(

@@ -22,7 +22,7 @@ from lib.papers.second_round import Right
 from lib.papers.second_statistics import FGSM, STATISTICS
 from lib.runs import provenance
 from lib.runs.tables import at_hand, cached
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 
 @dataclass(frozen=True)

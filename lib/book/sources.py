@@ -21,8 +21,9 @@ from lib.base.text import number
 from lib.runs import simulations, staleness, store
 from lib.runs.named import Named
 from lib.runs.run import folder as run_folder
+from lib.runs.simulation import Simulation
 from lib.training import variants
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 # the chapter that lists every run; `lib.book.page_source` turns the link into one to its page
 RUNS_PAGE = "19-runs.ipynb"
@@ -218,7 +219,7 @@ def bundle(
         )
     facts = {one: simulations.config(_cached(one))["provenance"] for one in simulated}
     stale = staleness.named(staleness.of(read))
-    if old := simulations.stale(one for one in simulated if isinstance(one, simulations.Simulation)):
+    if old := simulations.stale(one for one in simulated if isinstance(one, Simulation)):
         stale["simulation"] = old
     warning = f"Stale: {stale_words(stale)}. " if stale else ""
     found = groups(read)

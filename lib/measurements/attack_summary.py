@@ -7,7 +7,7 @@ import pandas as pd
 
 from lib.measurements.attack import CLEAN, IN_BALLS
 from lib.measurements.strengths import strengths_for
-from lib.training.recipe import LABELS
+from lib.training.training import LABELS
 
 BALL_COLUMNS = {name: name.replace("-", "_") for name in IN_BALLS}  # columns of a summary
 

@@ -14,7 +14,7 @@ from lib.measurements.attack_summary import at_epsilon
 from lib.measurements.measurement import COUNT, FLOAT, TEXT
 from lib.measurements.strengths import strengths_for
 from lib.models.activations import still
-from lib.training.recipe import LABELS
+from lib.training.training import LABELS
 
 AUTOATTACK_TABLE = {
     "part": TEXT,

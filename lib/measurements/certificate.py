@@ -25,7 +25,7 @@ from lib.measurements.attack import CLEAN, batches, is_correct
 from lib.measurements.measurement import FLOAT, SHARE, TEXT, UNIT
 from lib.models.activations import finite
 from lib.models.precision import exact
-from lib.training.recipe import LABELS
+from lib.training.training import LABELS
 
 CERTIFICATE_TABLE = {"method": TEXT, "epsilon": FLOAT, **per_image.IMAGES}
 HALF_WIDTH_TABLE = {

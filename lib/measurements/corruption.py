@@ -15,7 +15,7 @@ from lib.corruptions import BLOCK, NAMES, check, corrupted_block, dataset
 from lib.corruptions.dataset import CLEAN
 from lib.data.images import Images
 from lib.measurements.measurement import CORRECT, PICTURE, SEVERITY, SHARE, TEXT
-from lib.training.recipe import LABELS
+from lib.training.training import LABELS
 
 CORRUPTION_TABLE = {"corruption": TEXT, "severity": SEVERITY, **CORRECT}
 EXAMPLES_TABLE = {

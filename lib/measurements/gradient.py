@@ -10,7 +10,7 @@ from lib.base.errors import InputError
 from lib.data.images import Images
 from lib.gradients import input_unit_gradients
 from lib.measurements.measurement import BOOL, COUNT, FLOAT, UNIT, is_early
-from lib.training.recipe import LABELS
+from lib.training.training import LABELS
 
 GRADIENT_TABLE = {
     **UNIT,

@@ -11,7 +11,7 @@ from lib.data.imagenet_a import imagenet_a as photographs
 from lib.data.images import Images
 from lib.measurements.attack import batches
 from lib.measurements.measurement import CORRECT, COUNT, TEXT
-from lib.training.recipe import LABELS
+from lib.training.training import LABELS
 
 IMAGENET_A_TABLE = {**CORRECT, "correct_shared": COUNT, "photographs": TEXT}
 

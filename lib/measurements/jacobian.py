@@ -13,7 +13,7 @@ from lib.data.images import Images
 from lib.gradients import jacobian_norms
 from lib.measurements.attack import batches
 from lib.measurements.measurement import BOOL, COUNT, FLOAT, SHARE, TEXT
-from lib.training.recipe import LABELS
+from lib.training.training import LABELS
 
 JACOBIAN_TABLE = {
     "image": COUNT,

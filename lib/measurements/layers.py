@@ -8,7 +8,7 @@ import pandas as pd
 
 from lib.measurements.dimensionality import ATTACK, CORRUPTION, NONE
 from lib.measurements.measurement import is_early
-from lib.training.recipe import LABELS
+from lib.training.training import LABELS
 
 MEASURES = ("components_90", "components_95", "components_99", "participation_ratio", "twonn")
 

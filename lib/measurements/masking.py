@@ -15,7 +15,7 @@ from lib.measurements.attack_summary import curve as attack_summary_curve
 from lib.measurements.autoattack import standing_by_part
 from lib.measurements.strengths import strengths_for
 from lib.measurements.transfer import by_source
-from lib.training.recipe import LABELS
+from lib.training.training import LABELS
 
 # attacks along the gradient of the plain cross-entropy
 CROSS_ENTROPY = ("fgsm", *CURVES, "ball-cross-entropy")

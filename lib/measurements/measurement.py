@@ -11,7 +11,7 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
-from lib.training.recipe import LABELS, Training
+from lib.training.training import LABELS, Training
 
 # The paper calls the first 9 of ResNet18's 17 layers early (recalled); other networks have the same share of
 # early layers, which is our choice.

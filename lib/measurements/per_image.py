@@ -42,7 +42,7 @@ from lib.measurements.strengths import strengths_for
 from lib.measurements.transfer import _make, _weights
 from lib.models.activations import Network
 from lib.models.fuse import PRECISIONS, folded
-from lib.training.recipe import LABELS, Training
+from lib.training.training import LABELS, Training
 
 # The columns of every table: how many images, one bit for each (1 is right), one byte for each with its
 # label, and the names of the classes, separated by line ends. The last two repeat in every row, and take

@@ -23,7 +23,7 @@ from lib.dimensionality import components
 from lib.measurements.measurement import COUNT, FLOAT, PLACE, SHARE, TEXT
 from lib.purification import convolutional_coding as coding
 from lib.purification import measures, weights
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 WEIGHT_ANGLES_TABLE = {
     "convolution": TEXT,

@@ -25,7 +25,7 @@ from lib.measurements.attack_summary import at_epsilon
 from lib.measurements.measurement import CORRECT, FLOAT, INT, TEXT
 from lib.measurements.strengths import strengths_for
 from lib.models.fuse import folded
-from lib.training.recipe import LABELS, Training
+from lib.training.training import LABELS, Training
 
 TRANSFER_TABLE = {"source_seed": INT, "attack": TEXT, "epsilon": FLOAT, **CORRECT}
 

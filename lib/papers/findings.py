@@ -24,6 +24,8 @@ class Words:
         unit: Unit of the size, with a blank or sign before it.
         turned: Whether that sign is the opposite of the number's, since the quantity falls where the number
             is above 0.
+        cause, quantity: What is changed and what that changes, where two causes of one quantity may be told
+            in one sentence.
     """
 
     up: str
@@ -31,6 +33,8 @@ class Words:
     neither: str
     unit: str = ""
     turned: bool = False
+    cause: str = ""
+    quantity: str = ""
 
 
 def _effect(cause: str, what: str, *, rises: bool, unit: str = " points") -> Words:
@@ -46,6 +50,8 @@ def _effect(cause: str, what: str, *, rises: bool, unit: str = " points") -> Wor
         f"{cause} does not clearly change {what}: {{size}}",
         unit,
         not rises,
+        cause,
+        what,
     )
 
 
@@ -168,11 +174,14 @@ class Finding:
         sentence: Words without a capital or a full stop.
         round: "second" or "first": the round whose numbers these are.
         clear: Whether the interval leaves out 0.
+        words, size: What the sentence is made of.
     """
 
     sentence: str
     round: str
     clear: bool
+    words: Words
+    size: str
 
 
 def _size(words: Words, middle: float, low: float, high: float, *, signed: bool) -> str:
@@ -207,7 +216,7 @@ def finding(row: Row, claim: str) -> Finding | None:
     else:
         clear = False
     size = _size(words, numbers.estimate, numbers.low, numbers.high, signed=not clear)
-    return Finding(form.format(size=size), which, clear)
+    return Finding(form.format(size=size), which, clear, words, size)
 
 
 def findings(entry: Entry) -> list[Finding]:
@@ -222,7 +231,26 @@ def decides(entry: Entry) -> tuple[str, str]:
     return "first", entry.first_verdict
 
 
+def _alike(one: Finding, other: Finding) -> bool:
+    """Whether neither of two causes clearly changes the same quantity."""
+    same = bool(one.words.quantity) and one.words.quantity == other.words.quantity
+    return same and not (one.clear or other.clear) and one.round == other.round
+
+
+def _neither(one: Finding, other: Finding) -> str:
+    """Two findings that are alike, in one sentence: "neither lowering nor raising selectivity …"."""
+    first, *rest = one.words.cause.split(" ")
+    second, *same = other.words.cause.split(" ")
+    assert rest == same, "causes of one quantity differ in their first word alone"
+    causes = f"neither {first} nor {second} {' '.join(rest)}"
+    return f"{causes} clearly changes {one.words.quantity}: {one.size} and {other.size}"
+
+
 def sentences(entry: Entry) -> str:
     """The findings of a claim as sentences; "" where there are none."""
-    said = [one.sentence for one in findings(entry)]
+    said: list[str] = []
+    left = findings(entry)
+    while left:
+        one = left.pop(0)
+        said.append(_neither(one, left.pop(0)) if left and _alike(one, left[0]) else one.sentence)
     return " ".join(f"{one[0].upper()}{one[1:]}." for one in said)

@@ -72,7 +72,7 @@ def theorem(
         neuron_noise: Standard deviation of the noise in each pre-activation, in training.
 
     Returns:
-        The tables of `TABLES` in `lib.runs.simulations`.
+        The tables of `PURIFICATION` in `lib.runs.kinds`.
 
     Raises:
         InputError: For a setting outside its range.

@@ -14,9 +14,10 @@ from lib.runs.run import (
     make,
     missing,
 )
-from lib.runs.simulations import Simulation, simulated
+from lib.runs.simulation import Simulation
+from lib.runs.simulations import simulated
 from lib.runs.tables import history, network_selectivity, summary, table, tables_at_hand
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 __all__ = [
     "CONFIG",

@@ -43,7 +43,7 @@ try:
 except ImportError:  # an earlier commit, which had one
     from lib.training.loop import train
     trainer = lambda training: train
-from lib.training.recipe import Training
+from lib.training.training import Training
 names = ("dataset", "model", "alpha", "seed", "recipe", "epochs", "variant")
 training = Training(*(asked[name] for name in names))
 load = data.load

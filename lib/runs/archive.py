@@ -19,9 +19,10 @@ from lib.base.errors import InputError
 from lib.base.files import Unfit, check_regular, damaged, read_file, write_atomically
 from lib.base.files import there as files_there
 from lib.base.locks import lock
-from lib.runs import simulations, store, tars, validity
+from lib.runs import store, tars, validity
 from lib.runs.run import config, missing
-from lib.training.recipe import Training
+from lib.runs.simulation import GROUP
+from lib.training.training import Training
 
 MOST_BYTES = 2**30  # of one archive that is read: a pack is cut at 15 MiB
 
@@ -195,7 +196,7 @@ def _read(archive: Path) -> dict[Training, dict[str, bytes]]:
 
 def _refuse_simulations(archive: str, names: Iterable[str]) -> None:
     """Raise InputError for runs without images: no sweep makes them, so no archive brings them."""
-    if found := sorted(name for name in names if name.partition("/")[0] == simulations.GROUP):
+    if found := sorted(name for name in names if name.partition("/")[0] == GROUP):
         raise InputError(
             f"{archive} holds the simulation {found[0]}, and archives bring trained networks alone; nothing "
             f"was changed: make it again here, or copy its folder into {paths.runs()}"

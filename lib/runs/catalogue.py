@@ -22,8 +22,9 @@ from lib.base.files import damaged as files_damaged
 from lib.base.text import printable
 from lib.runs import columns, equivalence, images, provenance, simulations, store, validity
 from lib.runs.run import config
+from lib.runs.simulation import GROUP
 from lib.runs.tables import network_selectivity
-from lib.training.recipe import Training, described
+from lib.training.training import Training, described
 
 
 def _status(folder: Path) -> dict[str, object]:
@@ -31,7 +32,7 @@ def _status(folder: Path) -> dict[str, object]:
     damaged: dict[str, object] = {"status": "damaged", "run": str(folder.relative_to(paths.runs()))}
     try:
         run = store.Folder(folder)
-        if folder.parent.name == simulations.GROUP:
+        if folder.parent.name == GROUP:
             return damaged | simulations.row(run)
         run.verify()
         row, facts = damaged | _facts(run), config(run)
@@ -282,7 +283,7 @@ def folders() -> list[Path]:
     """
 
     def in_place(folder: Path) -> bool:
-        if folder.parent.name == simulations.GROUP:
+        if folder.parent.name == GROUP:
             return False
         try:
             return _at_home(folder, config(store.Folder(folder)))

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from lib.base.files import Unfit
 from lib.measurements.measurement import Column, Kind
 from lib.runs.fields import TEXT_LENGTH, said_shortly
-from lib.training.recipe import LABELS
+from lib.training.training import LABELS
 
 TABLE_BYTES = 2**26  # of a table, packed and unpacked
 TABLE_ROWS = 5_000_000  # the class means of the largest network on the most classes are 4.5 million

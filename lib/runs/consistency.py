@@ -12,7 +12,7 @@ import pandas as pd
 from lib import data
 from lib.base.files import Unfit
 from lib.runs.fields import MADE, RESULT, TRAINED, Field, check_fields
-from lib.training.recipe import AdamRecipe, Training
+from lib.training.training import Training
 
 
 def check_made(made: Mapping[str, Any], fields: Mapping[str, Field] = MADE) -> None:
@@ -73,8 +73,12 @@ def _check_best(result: Mapping[str, Any], training: Training, history: pd.DataF
         raise Unfit("goes on after an epoch without an accuracy")
     stopped = bool(accuracies.isna().iloc[-1])
     told = accuracies[:-1] if stopped else accuracies
-    by_last = isinstance(training.settings, AdamRecipe)
-    wanted = 0 if told.empty else len(told) if by_last else int(told.to_numpy().argmax()) + 1
+    if told.empty:
+        wanted = 0
+    elif training.settings.keeps == "last":
+        wanted = len(told)
+    else:
+        wanted = int(told.to_numpy().argmax()) + 1
     if best != wanted:
         raise Unfit(f"has best_epoch {best}, and its history says {wanted}")
     of_best = float(told.iloc[best - 1]) if best else None

@@ -17,7 +17,7 @@ from lib.base.text import duration
 from lib.runs import catalogue, provenance, simulations, store, threads
 from lib.runs.run import CONFIG, config
 from lib.training.engine import Engine
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 NETWORK = ["dataset", "model", "recipe", "epochs", "variant"]
 

@@ -22,7 +22,7 @@ from lib.measurements.registry import EPOCH
 from lib.runs import provenance, store
 from lib.runs.run import WEIGHTS, _find, _parquet, _train, check_images, frozen
 from lib.runs.tables import _concat, _frame, keep, measured, warn_of_stale
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 
 def snapshots(

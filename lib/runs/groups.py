@@ -10,7 +10,7 @@ from lib.base import paths
 from lib.measurements.registry import EPOCH
 from lib.runs import catalogue, equivalence, images, store, validity
 from lib.runs.run import config as run_config
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 WHOLE_SECONDS = 60.0  # a training that took fewer seconds is repeated to its end
 

@@ -16,7 +16,7 @@ from lib.runs.named import Named
 from lib.training.engine import device
 from lib.training.loop import train
 from lib.training.parts import TABLES, parts
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 
 def commit() -> str:

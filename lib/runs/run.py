@@ -27,8 +27,8 @@ from lib.runs.named import find
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.training.engine import best_engine, compiled_if_possible
 from lib.training.loop import Trained, train
-from lib.training.recipe import Training
 from lib.training.step import State
+from lib.training.training import Training
 
 
 def frozen() -> bool:
@@ -107,9 +107,10 @@ def check_images(trainings: Iterable[Training], *, files: Sequence[str] = (), to
             known += images.of_run(training.name, facts)
             tables = {file: run.files[file] for file in files if file in run.files}
             known += [images.of_table(training.name, facts, file, entry) for file, entry in tables.items()]
-        splits = () if run and all(file in run.files for file in files) else ("test",) if run else data.SPLITS
-        if to_make:
-            lacking.update(images.Part(training.dataset, split, training.without) for split in splits)
+        if not to_make or (run and all(file in run.files for file in files)):
+            continue
+        splits = ("test",) if run else data.SPLITS
+        lacking.update(images.Part(training.dataset, split, training.without) for split in splits)
     images.check(known, to_make=sorted(lacking))
 
 

@@ -1,16 +1,11 @@
-"""Runs without images and without a trained network: a computation with settings and a seed, whose tables are
-kept like those of a network.
-"""
+"""Simulations in the store: made where they are missing, kept with their tables like networks, and listed."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import re
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -19,13 +14,14 @@ from lib.base import fingerprint, malloc, paths
 from lib.base.errors import InputError, unknown
 from lib.base.files import Unfit, damaged, parsed, there
 from lib.base.locks import lock
-from lib.measurements.measurement import COUNT, FLOAT, PLACE, SHARE, TEXT, Column
+from lib.measurements.measurement import Column
 from lib.models.precision import exact, single_precision_by_default
-from lib.purification.simulation import theorem
 from lib.runs import named, provenance, store
 from lib.runs.columns import checked_frame
 from lib.runs.fields import PART, SIMULATED, Field, check_fields, is_count, is_plain, is_text
+from lib.runs.kinds import SIMULATIONS, Setting
 from lib.runs.run import _parquet, frozen
+from lib.runs.simulation import GROUP, Simulation, described
 from lib.runs.validity import CONFIG
 
 NAMED = {
@@ -33,150 +29,6 @@ NAMED = {
     "seed": Field(is_count),
     "settings": Field(lambda value: isinstance(value, dict) and all(map(is_plain, value.values()))),
 }
-GROUP = "simulations"  # the folder of all of them in the store
-Setting = bool | int | float | str
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of simulation.
-
-    Attributes:
-        function: (seed=..., every setting by name) -> its tables by name. It takes all its randomness from
-            the seed.
-        summary: What is simulated, in a line.
-        tables: The columns of each table, in order.
-        settings: Its settings with their defaults, each a truth value, a number or a word.
-
-    Raises:
-        ValueError: For a column with the name of a setting, "simulation" or "seed": a table over several runs
-            has columns of these names.
-    """
-
-    function: Callable[..., Mapping[str, pd.DataFrame]]
-    summary: str
-    tables: Mapping[str, Mapping[str, Column]]
-    settings: Mapping[str, Setting]
-
-    def __post_init__(self) -> None:
-        for table, columns in self.tables.items():
-            if taken := sorted({"simulation", "seed", *self.settings} & set(columns)):
-                raise ValueError(
-                    f"column {taken[0]} of table {table} has the name of a setting: rename one of them"
-                )
-
-
-# The theorem of feature purification; a `stage` is one of its networks, "more clean" the control. The
-# settings are the arguments of `lib.purification.simulation.theorem`.
-PURIFICATION = Kind(
-    theorem,
-    "feature purification in the theorem's own world, at a finite size",
-    {
-        "accuracy": {"classifier": TEXT, "perturbation": TEXT, "radius": FLOAT, "accuracy": SHARE},
-        "stages": {
-            "stage": TEXT,
-            "live": COUNT,
-            "atoms": COUNT,
-            **dict.fromkeys(("mixture", "top_atom"), SHARE),
-            "relative_threshold": FLOAT,
-            **dict.fromkeys(("angle_start", "angle_clean", "angle_pairs"), SHARE),
-            "angle_chance": SHARE,
-            "relative_change": FLOAT,
-            "change_along_mixture": SHARE,
-        },
-        "neurons": {
-            "stage": TEXT,
-            "neuron": COUNT,
-            "length": FLOAT,
-            **dict.fromkeys(("mixture", "top_atom", "angle_start", "angle_clean"), SHARE),
-        },
-        "change": {"stage": TEXT, "directions": PLACE, "energy": SHARE},
-        "coefficients": {"stage": TEXT, "neuron": COUNT, "atom": COUNT, "coefficient": FLOAT},
-        "history": {"training": TEXT, "step": PLACE, "loss": FLOAT, "accuracy": SHARE},
-    },
-    {
-        "d": 100,
-        "m": 200,
-        "k": 10,
-        "tau": 0.15,
-        "norm": "l2",
-        "attack": "pgd",
-        "attack_steps": 7,
-        "threshold": "norm",
-        "cut": 0.5,
-        "clean_steps": 3000,
-        "adversarial_steps": 3000,
-        "kernel_steps": 500,
-        "batch": 512,
-        "test_samples": 4000,
-        "test_steps": 40,
-        "data_noise": 0.0,
-        "neuron_noise": 0.0,
-    },
-)
-
-# One line per kind of simulation.
-SIMULATIONS: dict[str, Kind] = {"purification": PURIFICATION}
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """Everything that determines one simulation; its hash names the run.
-
-    Raises:
-        InputError: For an unknown kind or setting, or a value of another type than the default's.
-    """
-
-    kind: str
-    seed: int = 0
-    # the settings in the order of their names; what is not given is the kind's default
-    settings: tuple[tuple[str, Setting], ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.kind not in SIMULATIONS:
-            raise unknown("simulation", self.kind, SIMULATIONS)
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**53:
-            raise InputError(f"seed must be a whole number >= 0, got {self.seed!r}")
-        defaults, given = SIMULATIONS[self.kind].settings, dict(self.settings)
-        for name in given:
-            if name not in defaults:
-                raise unknown(f"setting of {self.kind}", name, defaults)
-        found = {name: _like(default, given.get(name, default), name) for name, default in defaults.items()}
-        object.__setattr__(self, "settings", tuple(sorted(found.items())))
-
-    def canonical(self) -> dict[str, object]:
-        """Canonical form that is hashed: the kind, the seed, and all settings."""
-        return {"simulation": self.kind, "seed": self.seed, "settings": dict(self.settings)}
-
-    @property
-    def key(self) -> str:
-        """8 hex digits of the SHA-256 of the canonical JSON."""
-        return hashlib.sha256(json.dumps(self.canonical(), sort_keys=True).encode()).hexdigest()[:8]
-
-    @property
-    def name(self) -> str:
-        """Folder of the run below the store: the kind, the settings of its own, the seed and the key."""
-        words = re.sub(r"[^A-Za-z0-9.=_-]", "_", self.words.replace(", ", "-"))[:80]
-        return f"{GROUP}/{self.kind}-{words + '-' if words else ''}seed{self.seed}-{self.key}"
-
-    @property
-    def words(self) -> str:
-        """The settings that differ from the defaults, such as "d=64, tau=0.2"."""
-        defaults = SIMULATIONS[self.kind].settings
-        return ", ".join(f"{name}={value}" for name, value in self.settings if value != defaults[name])
-
-
-def _like(default: Setting, value: object, name: str) -> Setting:
-    """A value as a setting of the default's type; a whole number may stand for any number."""
-    if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            if math.isfinite(number := float(value)):
-                return number + 0.0  # -0.0 and 0.0 are one setting
-        except OverflowError:
-            pass
-    elif type(value) is type(default) and (type(value) is not int or abs(value) < 2**53):
-        return value
-    raise InputError(f"{name} must be a value like {default!r}, got {value!r}")
 
 
 def simulated(kind: str, table: str, *, seeds: Iterable[int], **settings: Setting) -> pd.DataFrame:
@@ -303,15 +155,6 @@ def config(run: store.Folder) -> dict[str, dict[str, Any]]:
     except Unfit as error:
         raise damaged(run.path / CONFIG, str(error)) from None
     return facts
-
-
-def described(facts: Mapping[str, Any]) -> Simulation | None:
-    """The simulation of a canonical form that was read from JSON; None if the library has none such."""
-    try:
-        one = Simulation(facts["simulation"], facts["seed"], tuple(facts["settings"].items()))
-    except (InputError, LookupError, TypeError, AttributeError):
-        return None
-    return one if json.loads(json.dumps(one.canonical())) == facts else None
 
 
 def _check_tables(run: store.Folder, kind: str) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.runs import catalogue, provenance, simulations, store
-from lib.training.recipe import Training
+from lib.runs.simulation import Simulation
+from lib.training.training import Training
 
 WORD = "stale: "  # how the lines on stderr begin
 MOST_NAMES = 5  # runs that such a line names
@@ -69,7 +70,7 @@ def so_far() -> dict[str, list[str]]:
     """Names of the stale runs among all that this process has read, by kind of result."""
     found = named(of(provenance.so_far()))
     read = provenance.simulations_so_far()
-    old = simulations.stale(one for one in read if isinstance(one, simulations.Simulation))
+    old = simulations.stale(one for one in read if isinstance(one, Simulation))
     return found | ({"simulation": old} if old else {})
 
 

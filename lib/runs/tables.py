@@ -21,7 +21,7 @@ from lib.runs import columns, images, provenance, store
 from lib.runs.run import _network, _parquet, check_images, config, frozen, make
 from lib.runs.run import missing as run_missing
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
-from lib.training.recipe import Training, labels
+from lib.training.training import Training, labels
 from lib.training.variants import variant
 
 

@@ -15,7 +15,7 @@ import torch
 
 from lib import data, models
 from lib.training.engine import threads_of
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 SMALL = 100_000  # parameters of a network below which one thread is faster than several
 

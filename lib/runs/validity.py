@@ -43,8 +43,8 @@ from lib.runs.fields import (
     is_text,
     said_shortly,
 )
-from lib.training.recipe import Training
-from lib.training.recipe import described as recipe_described
+from lib.training.training import Training
+from lib.training.training import described as recipe_described
 
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.parquet", "weights.safetensors"
 # what a manifest says of a table beside its settings and its provenance

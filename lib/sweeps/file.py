@@ -25,7 +25,7 @@ from lib.base.errors import InputError, unknown
 from lib.base.files import Unfit, read_file
 from lib.base.text import DECIMAL, WHOLE
 from lib.measurements import Asked
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 REQUIRED = ("dataset", "models", "recipe", "alphas", "seeds")
 OPTIONAL = ("variants", "epochs", "start", "measurements")

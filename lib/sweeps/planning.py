@@ -19,7 +19,7 @@ from lib.sweeps.file import Sweep
 from lib.training.checkpoint import read_checkpoint
 from lib.training.engine import best_engine
 from lib.training.loop import estimate_seconds
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from lib.sweeps.file import content_of
 from lib.sweeps.planning import Outcome, Plan
 from lib.sweeps.report import closing, label, opening
 from lib.sweeps.work import run as work_run
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 POLL_SECONDS = 1.0  # between two looks at the processes and the store
 STOP_SECONDS = 20.0  # for processes to end after they are told to; a cluster kills this one after about 30

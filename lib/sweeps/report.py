@@ -12,7 +12,7 @@ from rich.text import Text
 from lib.base import paths
 from lib.base.text import duration
 from lib.sweeps.planning import Outcome, Plan
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 WORTH_SAYING = 30.0  # seconds that measuring takes
 # beginning of a network's cell, and its style

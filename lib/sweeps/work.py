@@ -22,7 +22,7 @@ from lib.runs import store
 from lib.sweeps.planning import Outcome, Plan, check_budget, kind
 from lib.sweeps.report import closing, label, opening, picture
 from lib.training.loop import OutOfTime
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 POLL_SECONDS = 0.5  # seconds between two looks at the networks that other processes are making
 

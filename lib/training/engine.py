@@ -22,7 +22,8 @@ from typing import TypeVar
 import torch
 
 from lib import data
-from lib.training.recipe import AdamRecipe, Training
+from lib.training.recipe import AdamRecipe
+from lib.training.training import Training
 from lib.training.variants import variant
 
 _Result = TypeVar("_Result")

@@ -20,8 +20,9 @@ from lib.data.images import Images
 from lib.models.precision import exact
 from lib.training.checkpoint import Checkpoint
 from lib.training.engine import Engine
-from lib.training.recipe import Recipe, Training
+from lib.training.recipe import Recipe
 from lib.training.step import Session, State, begin
+from lib.training.training import Training
 
 # least seconds between two checkpoints: one takes about 10 ms, so they cost below 1 %
 CHECKPOINT_SECONDS = 2.0

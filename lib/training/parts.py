@@ -10,8 +10,8 @@ from lib.training.engine import Engine
 from lib.training.objective import OBJECTIVES, kind
 from lib.training.objective.base import Around, Objective
 from lib.training.optimisers import OPTIMISERS
-from lib.training.recipe import Training
 from lib.training.regulariser import REGULARISERS
+from lib.training.training import Training
 
 # of which only one entry matters to a training
 TABLES = (OBJECTIVES, OPTIMISERS, REGULARISERS)

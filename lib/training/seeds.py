@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lib.base.seeds import derived_seed
 from lib.data.images import Images
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 
 def generator(training: Training, *purpose: str | int) -> torch.Generator:

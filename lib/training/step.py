@@ -20,7 +20,7 @@ from lib.training import augmentation, parts, resizing, seeds
 from lib.training.engine import Engine
 from lib.training.objective.base import Progress
 from lib.training.optimisers import OPTIMISERS
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 State = Mapping[str, Tensor]  # parameters and buffers of a network by their names
 

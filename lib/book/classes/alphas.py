@@ -14,7 +14,7 @@ from lib.measurements.strengths import strengths_for
 from lib.papers.class_accuracies import spread
 from lib.papers.ranks import rank_correlation
 from lib.runs.tables import cached
-from lib.training.recipe import LABELS
+from lib.training.training import LABELS
 
 LEVEL = 25.0  # percent: the mean over classes at which networks over α are compared
 

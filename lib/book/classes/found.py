@@ -13,7 +13,7 @@ from lib.book.classes.rows import biased, by_class, matched, returning
 from lib.measurements import logits
 from lib.papers import classwise
 from lib.runs.tables import cached
-from lib.training.recipe import LABELS, labels
+from lib.training.training import LABELS, labels
 
 RADIUS = 8 / 255
 

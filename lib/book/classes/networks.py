@@ -13,7 +13,7 @@ from lib.book.chapter import Parameters
 from lib.runs import store
 from lib.runs.run import WEIGHTS, folder
 from lib.runs.tables import cached
-from lib.training.recipe import LABELS, Training, labels
+from lib.training.training import LABELS, Training, labels
 
 # ways of training that the claims are about, as sweeps/classwise.yml makes them
 WAYS = ("pgd-3-linf-8", "trades-6-3-linf-8", "weighted-3-linf-8")

@@ -15,7 +15,7 @@ from lib.measurements.attack import CLEAN
 from lib.papers import classwise
 from lib.papers.confusions import confusion, homing, most_confused
 from lib.papers.same_mean import at_mean
-from lib.training.recipe import LABELS, Training, labels
+from lib.training.training import LABELS, Training, labels
 
 
 def by_class(table: pd.DataFrame) -> pd.DataFrame:

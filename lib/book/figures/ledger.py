@@ -17,7 +17,7 @@ from lib.papers import first_round, ledger, second_round
 from lib.papers.claim import LEAST_SEEDS
 from lib.papers.ledger import Entry, Row
 from lib.papers.rules import rules
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 # Colours of verdicts: the ends of the book's green and purple for better and worse, none of them an alpha's;
 # ink on them has a contrast of 4.5 or more. {verdict: (ground, ink)}.

@@ -19,7 +19,7 @@ from lib.book.figures.colours import alpha_colour
 from lib.book.figures.curves import LAYER_LABEL, curve_with_range, emphasised, label_ends
 from lib.book.figures.keys import alpha_key, curve_key
 from lib.runs import provenance
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 # what a chapter's own figures are drawn with has its names here, too
 __all__ = [

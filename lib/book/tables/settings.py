@@ -6,7 +6,9 @@ import pandas as pd
 
 from lib import selectivity
 from lib.models.resnet import MEAN, STD
-from lib.training.recipe import FAST, PROVENANCE, RECIPES, ProgressiveRecipe, Training
+from lib.papers.settings import CERTAINTY, FAST
+from lib.training.recipe import RECIPES, ProgressiveRecipe
+from lib.training.training import Training
 from lib.training.variants import PGD_STEP, Adversarial, AdversarialL2, AugMix, Trades, Weighted
 
 OPTIMISER_NAMES = {"sgd": "SGD", "adam": "Adam"}
@@ -45,7 +47,7 @@ def hyperparameters(training: Training) -> pd.DataFrame:
             "selectivity term": f"over {recipe.group} minibatches",
         }
     ours = {"optimiser", "epochs", "minibatch", "learning rate"} if training.recipe != "paper" else set()
-    rows = [(name, value, FAST if name in ours else PROVENANCE[name]) for name, value in values.items()]
+    rows = [(name, value, FAST if name in ours else CERTAINTY[name]) for name, value in values.items()]
     return pd.DataFrame(rows, columns=["", "here", "as in the paper?"])
 
 

@@ -10,7 +10,7 @@ from lib.training.objective.adversarial import OnWeighted, on_adversarial, on_ad
 from lib.training.objective.base import Objective as Objective
 from lib.training.objective.views import on_augmix, plain
 from lib.training.objective.worst import OnWorst
-from lib.training.recipe import Training
+from lib.training.training import Training
 
 # One entry per kind of training, under the first word of its names: a function of what the objective is about
 # and of the variant's settings. Only the entry of a run's own kind counts in the fingerprint of its code.
