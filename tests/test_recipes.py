@@ -181,6 +181,14 @@ ERRORS = {
     "seed bool": ({"seed": True}, "seed must be a whole number >= 0, got True"),
     "seed none": ({"seed": None}, "seed must be a whole number >= 0, got None"),
     "epochs zero": ({"epochs": 0}, "epochs must be a whole number >= 1, got 0"),
+    "epochs without end": (
+        {"epochs": 10**6 + 1},
+        "epochs must be a whole number of at most 1,000,000, got 1000001",
+    ),
+    "seed of 19 digits": (
+        {"seed": 10**18},
+        "seed must be a whole number of at most 999,999,999,999,999,999, got 1000",
+    ),
     "epochs float": ({"epochs": 2.5}, r"epochs must be a whole number >= 1, got 2\.5"),
     "unknown data set": (
         {"dataset": "cifar11"},

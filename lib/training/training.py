@@ -19,7 +19,8 @@ from lib.training.augmentation import AUGMENTATIONS, Augmentation
 from lib.training.recipe import RECIPES, AdamRecipe, Recipe
 from lib.training.variants import Robust, Settings, variant
 
-MOST = 10**18  # seeds and epochs are below it: they stand in a folder's name, which has at most 255 bytes
+MOST_SEED = 10**18 - 1  # it stands in a folder's name, which has at most 255 bytes
+MOST_EPOCHS = 10**6  # more would not end in a lifetime
 NAMED_CLASSES = 3  # classes left out that a run's name says; of more, their number
 
 
@@ -81,13 +82,9 @@ class Training:
             or not abs(self.alpha) <= sys.float_info.max
         ):
             raise InputError(f"alpha must be a finite number, got {self.alpha!r}")
-        for name, value, least in (("seed", self.seed, 0), ("epochs", self.epochs, 1)):
-            if value is None and name == "epochs":
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
-            if value >= MOST:
-                raise InputError(f"{name} must be a whole number of at most 18 digits, got {value!r}")
+        _check_whole("seed", self.seed, 0, MOST_SEED)
+        if self.epochs is not None:
+            _check_whole("epochs", self.epochs, 1, MOST_EPOCHS)
         if self.start is not None:
             _check_parent(self.start, self)
         object.__setattr__(self, "without", _left_out(self.without, self.dataset))
@@ -152,6 +149,14 @@ class Training:
             few = len(names) <= NAMED_CLASSES  # a folder's name has at most 255 bytes
             parts += ["without", *(names if few else [f"{len(names)}-classes"])]
         return "-".join(parts)
+
+
+def _check_whole(name: str, value: object, least: int, most: int) -> None:
+    """Refuse what is no whole number from `least` to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
+    if value > most:
+        raise InputError(f"{name} must be a whole number of at most {most:,}, got {value!r}")
 
 
 def _check_parent(parent: object, child: Training) -> None:
