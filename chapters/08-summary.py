@@ -49,13 +49,9 @@ glue("networks", f"{len(summary)} networks ({here.setting})")
 glue("sample", f"{len(rounds.sample().trainings)}")
 glue("second", rounds.seeds_at_hand())
 training, measuring = durations.training(), durations.measuring()
-hours = (
-    (training.networks * training.seconds).sum() / 3600,
-    (measuring.tables * measuring.seconds).sum() / 3600,
-)
 glue("trained", f"{int(training.networks.sum())}")
-glue("hours-training", f"{hours[0]:.0f}")
-glue("hours-measuring", f"{hours[1]:.0f}")
+glue("hours-training", f"{(training.networks * training.seconds).sum() / 3600:.0f}")
+glue("hours-measuring", f"{(measuring.tables * measuring.seconds).sum() / 3600:.0f}")
 glue("machines", prose.machines(summary))
 glue("main-text", main_text.told(main_text.summary(main_text.trainings())))
 figures.show_table(answer.verdicts(entries))

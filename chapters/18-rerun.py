@@ -22,8 +22,8 @@ from lib.runs import durations
 
 here = chapter.parameters(globals())
 from lib.book.prose import glue
+from lib.training.datasets import usual_model
 from lib.training.recipe import RECIPES
-from lib.training.training import usual_model
 
 training, measuring = durations.training(), durations.measuring()
 

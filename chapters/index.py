@@ -34,7 +34,7 @@ glue("networks", networks)
 glue("second", rounds.seeds_at_hand())
 glue("dated", f"{rules().written}")
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 lines, alt, caption = answer.opening(summary)
 figures.show(
     figures.headline(summary, lines, title=answer.spread(summary)),

@@ -27,11 +27,12 @@ from lib.papers.claim import Claim
 from lib.runs import validity
 from lib.runs.run import _parquet
 from lib.runs.tables import full_summary
-from lib.training import augmentation, objective, parts, recipe, variants
+from lib.training import datasets, objective, parts, recipe, variants
+from lib.training.datasets import USUAL_MODELS, usual_model
 from lib.training.engine import Engine, best_engine
 from lib.training.objective.base import Objective
 from lib.training.recipe import Recipe
-from lib.training.training import LABELS, USUAL_MODELS, Training, described, usual_model
+from lib.training.training import LABELS, Training, described
 from lib.training.variants import Variant
 
 EAGER = Engine("cpu", low_precision=False, compiled=False)
@@ -190,7 +191,7 @@ def dataset(tmp_path, monkeypatch) -> str:
     monkeypatch.setenv("LIB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(data.DATASETS, "squares", (32, 2, "ask its makers"))
     monkeypatch.setitem(_SOURCES, "squares", lambda root, split: [Source(tmp_path, [tmp_path], lambda: made)])
-    monkeypatch.setitem(augmentation.AUGMENTATIONS, "squares", augmentation.Augmentation(flip=True, pad=2))
+    monkeypatch.setitem(datasets.AUGMENTATIONS, "squares", datasets.Augmentation(flip=True, pad=2))
     monkeypatch.setitem(USUAL_MODELS, "squares", "resnet8")
     return "squares"
 

@@ -334,7 +334,7 @@ def test_plain_script_knows_nothing_of_our_engine():
     assert imports == [
         "from lib import data, models",
         "from lib.data.images import Images",
-        "from lib.training.recipe import Training",
+        "from lib.training.training import Training",
     ]
 
 

@@ -17,7 +17,7 @@ from lib.runs import catalogue, images, store
 from lib.runs import run as runs_run
 from lib.runs.validity import CONFIG, WEIGHTS
 from lib.training import augmentation, seeds
-from lib.training.augmentation import Augmentation
+from lib.training.datasets import Augmentation
 from lib.training.engine import Engine
 from lib.training.engine import device as described_device
 from lib.training.loop import OutOfTime, to_half, train

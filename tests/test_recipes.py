@@ -12,9 +12,9 @@ import pytest
 from lib import data, models
 from lib.base.errors import InputError
 from lib.training import training as training_module
-from lib.training.augmentation import AUGMENTATIONS
+from lib.training.datasets import AUGMENTATIONS, USUAL_MODELS, usual_model
 from lib.training.recipe import RECIPES, Recipe
-from lib.training.training import USUAL_MODELS, Training, described, usual_model
+from lib.training.training import Training, described
 from lib.training.variants import PGD_STEP, Adversarial, AdversarialL2, AugMix, Trades, Weighted
 
 DIGITS = {"dataset": "digits", "model": "resnet8", "recipe": "fast"}

@@ -31,6 +31,7 @@ from lib.base import paths, progress
 paths.BUILD = Path(sys.argv[1])
 with progress.working("loading the library", log=False):
     import nbformat
+    from lib.base.errors import InputError
     from lib.book import names, notebooks, rerun, single
 
 def executed(name, given):
@@ -43,18 +44,22 @@ def built(draft, target, *, strict):
 
 rerun.making.make = rerun.runs.table = lambda *given, **settings: None
 notebooks.execute = executed
-single.site.jupyter_book = built
+single.builder.jupyter_book = built
 for name in names.sources():
     print(f"rerun of {name}")
-    page = rerun.rerun(name, say=print)
-    print(f"the page: {page}")
+    try:
+        print(f"the page: {rerun.rerun(name, say=print)}")
+    except InputError as error:  # a chapter with networks to train, where their images are not at hand
+        if "not found: looked for" not in str(error):
+            raise
+        print(f"{name} needs data")
 """
 
 
 @pytest.fixture(scope="module")
 def heard(tmp_path_factory):
     """{chapter: its longest silence in seconds and what was last said before it}; of what comes before the
-    first, for "".
+    first, for "". A chapter that cannot be rerun without data is left out.
     """
     root = tmp_path_factory.mktemp("silence")
     kept = {name: value for name, value in os.environ.items() if name != "RUNS_FROZEN"}
@@ -84,13 +89,16 @@ def heard(tmp_path_factory):
         shown, last = shown + read, now
         chapter = ([chapter, *MARK.findall(shown[-4000:].decode(errors="replace"))])[-1]
     os.close(ours)
-    assert process.wait() == 0, shown.decode(errors="replace")
-    return gaps
+    said = shown.decode(errors="replace")
+    assert process.wait() == 0, said
+    return {name: gap for name, gap in gaps.items() if f"{name} needs data" not in said}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["", *names.sources()])
 def test_a_rerun_is_never_silent(heard, name):
+    if name not in heard:
+        pytest.skip("its networks are not cached, and their images are not under DATA_DIR")
     longest, before = heard[name]
     print(f"{longest:.1f} s, after {before!r}")
     assert longest < QUIET_SECONDS, before

@@ -327,14 +327,19 @@ CROPPED = """async () => {
 SHRUNK = """[...document.querySelectorAll('article figure img')].map(one =>
   [one.src.split('/').pop(), one.getBoundingClientRect().width / parseFloat(getComputedStyle(one).getPropertyValue('--drawn'))]
 ).filter(([, by]) => !(by > 0.6))"""
-# rows of a table are alike, and so are cells of code, definitions of the reference, and the entries of the lists
-# of pages and of sections beside a page; axe takes its time with each
+# rows of a table are alike, and so are cells of code and its words, definitions of the reference, and the entries of
+# the lists of pages and of sections beside a page; axe takes its time with each
 FEW_ROWS = """const drop = what => document.querySelectorAll(what).forEach(one => one.remove());
 drop('tbody tr:nth-child(n+4)');
 drop('article dl.py:nth-of-type(n+4)');
 drop('.bd-sidebar-primary li:nth-child(n+4):not(.current)');
 drop('.bd-sidebar-secondary li:nth-child(n+4):not(.active)');
-[...document.querySelectorAll('article div.cell')].filter(one => !one.querySelector('figure, table')).slice(3).forEach(one => one.remove())"""
+[...document.querySelectorAll('article div.cell')].filter(one => !one.querySelector('figure, table')).slice(3).forEach(one => one.remove());
+const kinds = {};  // words of one class in code, of which a few show its colour
+document.querySelectorAll('article pre span[class]').forEach(one => {
+  kinds[one.className] = (kinds[one.className] || 0) + 1;
+  if (kinds[one.className] > 4) one.remove();
+})"""
 TOGETHER = 8  # pages that wait at once
 RESIZED = 500  # milliseconds after which the theme has looked again for boxes that scroll
 

@@ -31,8 +31,8 @@ from lib.data.images import Images
 from lib.runs import store
 from lib.training import augmentation, parts, seeds
 from lib.training import engine as training_engine
-from lib.training.augmentation import Augmentation
 from lib.training.checkpoint import read_checkpoint, write_checkpoint
+from lib.training.datasets import Augmentation
 from lib.training.engine import COMPILE_FROM, Engine, best_engine, compiled_if_possible, trouble_of_compiler
 from lib.training.loop import Trained, learning_rate, to_half, train
 from lib.training.loop import accuracy as loop_accuracy

@@ -21,8 +21,9 @@ from lib.book.own import added, ask
 from lib.runs import provenance, simulations
 from lib.runs.tables import cached
 from lib.training import variants
+from lib.training.datasets import usual_model
 from lib.training.recipe import RECIPES
-from lib.training.training import Training, usual_model
+from lib.training.training import Training
 
 # ways of training in the chapter that compares them, and in the ledger
 VARIANTS = ("plain", "augmix", "pgd-1", "pgd-2", "pgd-4")

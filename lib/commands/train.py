@@ -47,7 +47,8 @@ def train(
     from lib import runs as runs_
     from lib.base import malloc
     from lib.runs import catalogue
-    from lib.training.training import Training, usual_model
+    from lib.training.datasets import usual_model
+    from lib.training.training import Training
 
     malloc.keep_memory()
     parent, left_out = catalogue.named(start) if start else None, tuple(without or ())

@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lib.base.fingerprint import exempt
-
-
-@exempt
-@dataclass(frozen=True)
-class Augmentation:
-    """Random horizontal flip, and random crop out of the image padded with `pad` black pixels on each
-    side.
-    """
-
-    flip: bool
-    pad: int
-
-
-AUGMENTATIONS = {
-    "digits": Augmentation(flip=False, pad=2),  # a mirrored digit is another sign
-    "cifar10": Augmentation(flip=True, pad=4),
-    "tiny-imagenet": Augmentation(flip=True, pad=8),
-}
+from lib.training.datasets import Augmentation
 
 
 def draw(n: int, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from typing import Any
 from lib import data, models
 from lib.base.errors import InputError, unknown
 from lib.base.fingerprint import exempt
-from lib.training.augmentation import AUGMENTATIONS, Augmentation
+from lib.training.datasets import AUGMENTATIONS, Augmentation
 from lib.training.recipe import RECIPES, AdamRecipe, Recipe
 from lib.training.variants import Robust, Settings, variant
 
@@ -211,17 +211,3 @@ def described(facts: Any) -> Training | None:
     except (InputError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         pass
     return None
-
-
-# the network with which the book shows a data set
-USUAL_MODELS = {"digits": "resnet8", "cifar10": "resnet20", "tiny-imagenet": "resnet18"}
-
-
-def usual_model(dataset: str) -> str:
-    """Name of the network with which the book shows a data set.
-
-    Raises:
-        InputError: For an unknown data set.
-    """
-    data.image_side(dataset)
-    return USUAL_MODELS[dataset]
