@@ -11,7 +11,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -19,13 +18,14 @@ from pathlib import Path
 
 import pytest
 import slurm as own_slurm
-from warm import NO_COMPILER
+from warm import LIBRARY
 
 from conftest import EPOCHS
 from lib import measurements, sweeps
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.files import write_atomically
+from lib.base.forkserver import ForkServer
 from lib.runs import catalogue, store
 from lib.runs.validity import HISTORY, WEIGHTS
 from lib.sweeps import processes, slurm
@@ -37,36 +37,59 @@ needs_proc = pytest.mark.skipif(
 )
 needs_slurm = pytest.mark.skipif(bool(own_slurm.lacking()), reason=own_slurm.lacking())
 
-# Every job imports this before anything else: it keeps a checkpoint after every epoch, and waits there
-# while the store holds a file `hold`.
-HELD = (
-    NO_COMPILER
-    + """
-if sys.orig_argv[-5:-4] == ["lib"] and sys.orig_argv[-4] == "sweep":
-    import time
-    from lib.base import paths
-    from lib.training import checkpoint, loop
-    loop.CHECKPOINT_SECONDS, write = 0, checkpoint.write_checkpoint
-    def held(*args):
-        write(*args)
-        while (paths.runs() / "hold").exists():
-            time.sleep(0.02)
-    checkpoint.write_checkpoint = held
+# What a job runs: `python -m lib` that keeps a checkpoint after every epoch, and waits there while the store
+# holds a file `hold`.
+JOB = """
+import time
+from lib.__main__ import main
+from lib.base import paths
+from lib.training import checkpoint, loop
+loop.CHECKPOINT_SECONDS, write = 0, checkpoint.write_checkpoint
+def held(*args):
+    write(*args)
+    while (paths.runs() / "hold").exists():
+        time.sleep(0.02)
+checkpoint.write_checkpoint = held
+main()
 """
-)
+# What a caller runs: `python -m lib` whose jobs run that, and which looks at them often.
+CALLER = """
+import json, os
+from lib.__main__ import main
+from lib.sweeps import processes, slurm
+job = json.loads(os.environ["TEST_JOB"])
+processes.command = lambda file: [*job, str(file)]
+processes.POLL_SECONDS, slurm.POLL_SECONDS, slurm.GRACE_SECONDS = 0.1, 0.2, 0.5
+main()
+"""
+COMMAND = processes.command
+
+
+@pytest.fixture(scope="module")
+def forks():
+    """A server of processes that have imported the library: starting is not the point of any test here, but
+    for one.
+    """
+    path = os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH", "")]))
+    imported = (*LIBRARY, "lib.__main__", "lib.runs.catalogue", "lib.sweeps", "lib.sweeps.slurm")
+    with ForkServer(imported, env=os.environ | {"PYTHONPATH": path}) as there:
+        yield there
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch) -> Path:
+def root(tmp_path, monkeypatch, forks) -> Path:
     """An empty store on a path with spaces and a percent sign; jobs are looked at often."""
-    root, hooks = tmp_path / "a store" / "of 100%A runs", tmp_path / "hooks"
+    root, job = tmp_path / "a store" / "of 100%A runs", forks.command(JOB, "sweep")
     root.mkdir(parents=True)
-    hooks.mkdir()
-    (hooks / "sitecustomize.py").write_text(HELD, encoding="utf-8")
-    # and this library, also where the environment was made for another copy
-    path = os.pathsep.join([str(hooks), str(paths.ROOT)])
-    for name, value in {"RUNS_DIR": root, "LIB_CACHE": tmp_path / "the cache", "PYTHONPATH": path}.items():
+    for name, value in {
+        "RUNS_DIR": root,
+        "LIB_CACHE": tmp_path / "the cache",
+        # this library, also where the environment was made for another copy
+        "PYTHONPATH": paths.ROOT,
+        "TEST_JOB": json.dumps(job),
+    }.items():
         monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr("lib.sweeps.processes.command", lambda file: [*job, str(file)])
     for name in [name for name in os.environ if name.startswith(("SLURM_", "SBATCH_", "RUNS_FROZEN"))]:
         monkeypatch.delenv(name)
     monkeypatch.setattr("lib.sweeps.processes.POLL_SECONDS", 0.1)
@@ -163,9 +186,9 @@ def meanwhile(action):
 
 
 @contextmanager
-def calling(engine: str, log: Path):
+def calling(forks: ForkServer, engine: str, log: Path):
     """`python -m lib sweep` as a process of its own, as people call it."""
-    command = [sys.executable, "-m", "lib", "sweep", str(log.parent / "small.yml"), "--engine", engine]
+    command = forks.command(CALLER, "sweep", str(log.parent / "small.yml"), "--engine", engine)
     with log.open("w", encoding="utf-8") as out:
         process = subprocess.Popen(command, cwd=paths.ROOT, stdout=out, stderr=out, start_new_session=True)
     try:
@@ -337,10 +360,10 @@ def test_what_a_killed_process_leaves_another_makes(root, plan, hold, made, trai
 @needs_proc
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_processes_too_and_the_same_command_goes_on(
-    number, code, root, plan, hold, made, trainings, tmp_path
+    number, code, root, plan, hold, made, trainings, tmp_path, forks
 ):
     plan()
-    with calling("local", tmp_path / "log") as process:
+    with calling(forks, "local", tmp_path / "log") as process:
         until(checkpoints(root))
         process.send_signal(number)
         assert process.wait(60) == code
@@ -380,9 +403,9 @@ def test_processes_that_are_deaf_are_killed(root, plan, hold, monkeypatch):
 
 @pytest.mark.slow
 @needs_proc
-def test_two_sweeps_at_once_make_nothing_twice(root, plan, made, trainings, tmp_path):
+def test_two_sweeps_at_once_make_nothing_twice(root, plan, made, trainings, tmp_path, forks):
     plan()
-    with calling("local", tmp_path / "one") as one, calling("local", tmp_path / "two") as two:
+    with calling(forks, "local", tmp_path / "one") as one, calling(forks, "local", tmp_path / "two") as two:
         assert (one.wait(300), two.wait(300)) == (0, 0)
     assert len(re.findall(r": trained resnet8", logs(root))) == 2
     same(trainings, root, made)
@@ -409,6 +432,7 @@ def test_jobs_read_no_pickle_and_no_other_library_that_somebody_has_planted(
         def __reduce__(self):
             return (Path.touch, (tmp_path / "planted",))
 
+    monkeypatch.setattr(processes, "command", COMMAND)
     asked = plan("[0]")
     place = root / ".cluster" / processes.name(asked)
     place.mkdir(parents=True)
@@ -485,10 +509,10 @@ def test_slurm_preempts_forgets_and_loses_jobs(on_slurm, root, plan, hold, made,
 @pytest.mark.slow
 @needs_slurm
 def test_slurm_goes_on_without_the_caller_who_may_come_back(
-    on_slurm, root, plan, hold, made, trainings, tmp_path
+    on_slurm, root, plan, hold, made, trainings, tmp_path, forks
 ):
     plan()
-    with calling("slurm", tmp_path / "first") as first:
+    with calling(forks, "slurm", tmp_path / "first") as first:
         until(checkpoints(root, 2))
         first.send_signal(signal.SIGTERM)
         assert first.wait(60) == 143
@@ -497,7 +521,7 @@ def test_slurm_goes_on_without_the_caller_who_may_come_back(
         len(at_work) == 2
         and "\nstopped by SIGTERM: the jobs go on, and the same command waits for them again\n" in said
     )
-    with calling("slurm", tmp_path / "second") as second:
+    with calling(forks, "slurm", tmp_path / "second") as second:
         until(
             lambda: (
                 "\n2 jobs of an earlier call are at work on it\n"
@@ -548,24 +572,15 @@ def test_slurm_makes_the_part_that_is_asked_for_and_only_what_is_missing(
 @pytest.mark.slow
 @needs_slurm
 def test_slurm_takes_jobs_from_within_an_array_job_with_its_own_memory(
-    on_slurm, root, plan, trainings, tmp_path
+    on_slurm, root, plan, trainings, tmp_path, forks
 ):
     """The whole command line inside a job: what Slurm set there must not reach the jobs it hands in."""
     plan("[0]")
-    call = shlex.join([
-        sys.executable,
-        "-m",
-        "lib",
-        "sweep",
-        str(tmp_path / "small.yml"),
-        "--engine",
-        "slurm",
-    ])
+    call = shlex.join(forks.command(CALLER, "sweep", str(tmp_path / "small.yml"), "--engine", "slurm"))
     there = shlex.quote(str(paths.ROOT))
     script = f"#!/bin/bash\nexport SBATCH_MEM_PER_CPU=100 SLURM_MEM_PER_GPU=7\ncd {there}\n{call}\n"
     around = [
         "sbatch",
-        "--wait",
         "--mem=200",
         "--array=2",
         "--cpus-per-task=1",
@@ -581,8 +596,10 @@ def test_slurm_takes_jobs_from_within_an_array_job_with_its_own_memory(
         text=True,
         timeout=300,
     )
+    assert done.returncode == 0, done.stderr
+    until(lambda: not on_slurm.ask("squeue", "--noheader"))
     said = (tmp_path / "around.log").read_text(encoding="utf-8")
-    assert done.returncode == 0 and "1 made, 0 were there, 0 left" in said, (done.stderr, said, logs(root))
+    assert "1 made, 0 were there, 0 left" in said, (done.stderr, said, logs(root))
     assert "mutually exclusive" not in said + logs(root)
     assert (root / trainings[0].name / store.MANIFEST).exists()
 
