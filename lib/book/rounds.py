@@ -78,7 +78,14 @@ TABLES = (
         _corrupted,
         ("corruption",),
     ),
-    Table("image_transfer", {}, per_image.with_image_transfer, ("transfer_accuracy",), first=("transfer",)),
+    # of the three sources that the rule names, the two whose weights were kept; see lib.papers.ledger
+    Table(
+        "image_transfer",
+        {"sources": [0, 1]},
+        per_image.with_image_transfer,
+        ("transfer_accuracy",),
+        first=("transfer",),
+    ),
     Table("jacobian", {"limit": 2000}, with_jacobian, ("log_jacobian",)),
     Table("gradient", {"limit": 300}, with_gradients, ("cv_samples", "cv_units")),
     Table(
