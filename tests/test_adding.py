@@ -25,7 +25,7 @@ from lib.measurements.selectivity import selectivity
 from lib.papers import first_round
 from lib.papers.claim import Claim
 from lib.runs import validity
-from lib.runs.run import _parquet
+from lib.runs.run import as_parquet
 from lib.runs.tables import full_summary
 from lib.training import datasets, objective, parts, recipe, variants
 from lib.training.datasets import USUAL_MODELS, usual_model
@@ -102,9 +102,9 @@ def test_a_table_is_held_against_the_columns_of_its_measurement(change, fault, m
     network = models.build("resnet8", 10, seed=4).eval()
     rows = guesses(network, digits["test"], limit=60).astype({"confidence": "float32"})
     training = Training("digits", "resnet8", recipe="fast")
-    validity.table("guesses", _parquet(rows), training)
+    validity.table("guesses", as_parquet(rows), training)
     with pytest.raises(Unfit, match=fault):
-        validity.table("guesses", _parquet(change(rows)), training)
+        validity.table("guesses", as_parquet(change(rows)), training)
 
 
 def test_cells_may_be_empty_where_the_column_says_so(measurement, monkeypatch):
@@ -116,10 +116,10 @@ def test_cells_may_be_empty_where_the_column_says_so(measurement, monkeypatch):
         one = dataclasses.replace(measurement, table={"place": column})
         monkeypatch.setitem(measurements.MEASUREMENTS, "guesses", one)
         if fits:
-            validity.table("guesses", _parquet(rows), training)
+            validity.table("guesses", as_parquet(rows), training)
         else:
             with pytest.raises(Unfit, match="has empty cells in column place"):
-                validity.table("guesses", _parquet(rows), training)
+                validity.table("guesses", as_parquet(rows), training)
     assert FLOAT.empty and not TEXT.empty
 
 
@@ -236,14 +236,14 @@ def test_a_data_set_is_loaded_and_names_a_training(dataset):
     assert training.name.startswith("squares-resnet8/alpha0.0-seed0-fast-")
     assert training.canonical()["augmentation"] == {"flip": True, "pad": 2}
     units = selectivity(models.build("resnet8", 2).eval(), data.load(dataset, "test"))
-    validity.table("selectivity", _parquet(units), training)
+    validity.table("selectivity", as_parquet(units), training)
 
 
 def test_a_model_is_built_measured_and_named(model, digits):
     network = models.build(model, 10, seed=1).eval()
     units, training = selectivity(network, digits["test"].first(80)), Training("digits", model, recipe="fast")
     assert units.unit.tolist() == list(range(8)) and np.isfinite(units.selectivity).all()
-    validity.table("selectivity", _parquet(units), training)
+    validity.table("selectivity", as_parquet(units), training)
     assert (
         training.name.startswith("digits-shallow/")
         and described(json.loads(json.dumps(training.canonical()))) == training

@@ -16,7 +16,7 @@ from lib.measurements.certificate import CERTIFICATE_TABLE, HALF_WIDTH_TABLE, ce
 from lib.models.activations import spatial_means
 from lib.runs import validity
 from lib.runs.columns import checked_frame
-from lib.runs.run import _parquet
+from lib.runs.run import as_parquet
 from lib.training.training import Training, labels
 
 HOW = {"limit": 40, "attacked": 24, "linear": 0, "rule": "fastlin", "seed": 0}
@@ -73,7 +73,7 @@ def test_columns(table):
     }  # fmt: skip
     assert table[table.method == "interval"].images.tolist() == [40, 40, 40]
     assert table[table.method == "pgd"].images.tolist() == [24, 24, 24]
-    checked_frame(_parquet(table), CERTIFICATE_TABLE)
+    checked_frame(as_parquet(table), CERTIFICATE_TABLE)
 
 
 def test_what_is_certified_survives_and_what_survives_is_right(table):
@@ -146,7 +146,7 @@ def test_half_widths_of_the_book_s_networks(name, images):
         network(torch.zeros(1, 3, 32, 32))
     assert list(dict.fromkeys(table.layer)) == list(means)
     training = Training("digits", name, recipe="certified" if name == "cnn-small" else "fast")
-    validity.table("half_width", _parquet(table), training)
+    validity.table("half_width", as_parquet(table), training)
     assert (table.radius >= 0).all() and (table.centre_error <= table.radius * (1 + 1e-5) + 1e-6).all()
     first = table[table.depth == 1]
     # behind the first ReLU both rules fall short at unstable units and are the interval at all others

@@ -570,7 +570,7 @@ def test_train_then_runs_then_table(call, empty, monkeypatch):
     monkeypatch.delenv("RUNS_FROZEN")
     code, out, _ = call("train", "--dataset", "digits", "--alpha=-1", "--epochs", "2")
     assert code == 0 and "clean accuracy" in out
-    monkeypatch.setattr("lib.runs.run._train", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr("lib.runs.run.train_run", lambda *a, **k: pytest.fail("trained again"))
     assert call("train", "--dataset", "digits", "--alpha=-1.0", "--epochs", "2")[0] == 0
 
     code, out, _ = call("runs", "--csv")
@@ -675,7 +675,7 @@ def interrupt(*args, **how):
 
 
 def test_ctrl_c_in_a_sweep_is_130_after_its_closing_lines(call, own_store, three, monkeypatch):
-    monkeypatch.setattr("lib.runs.run._train", interrupt)
+    monkeypatch.setattr("lib.runs.run.train_run", interrupt)
     code, out, err = call("sweep", str(three), "--shard", "1/1")
     assert (code, err) == (130, "")
     lines = out.splitlines()
@@ -688,7 +688,7 @@ def test_ctrl_c_in_a_sweep_is_130_after_its_closing_lines(call, own_store, three
 
 
 def test_ctrl_c_elsewhere_is_130_and_one_line(call, own_store, monkeypatch):
-    monkeypatch.setattr("lib.runs.run._train", interrupt)
+    monkeypatch.setattr("lib.runs.run.train_run", interrupt)
     code, _, err = call("train", "--dataset", "digits", "--alpha", "3")
     assert code == 130 and err == f"interrupted; {KEPT}\n"
 

@@ -36,8 +36,8 @@ from lib.data.cifar10 import (
     sorted_places,
 )
 from lib.data.datasets import _SOURCES, _load
-from lib.data.digits import _digits
-from lib.data.images import Source, _row_digests
+from lib.data.digits import digits_images
+from lib.data.images import Source, row_digests
 from lib.data.tiny_imagenet import TINY_IMAGENET_CLASSES, TINY_IMAGENET_CONTENT, TINY_IMAGENET_PER_CLASS
 from lib.runs import store
 from lib.training.training import Training
@@ -146,7 +146,7 @@ def test_digits_are_scikit_learns_each_once(digits):
 
 def test_digits_are_the_same_every_time(digits):
     for split, images in digits.items():
-        again = _digits.__wrapped__(split)
+        again = digits_images.__wrapped__(split)
         assert torch.equal(again.pixels, images.pixels) and again.fingerprint == images.fingerprint
     assert digits["train"].fingerprint != digits["test"].fingerprint
 
@@ -478,7 +478,7 @@ def test_the_real_tiny_imagenet_is_the_published_one(split, name):
                 row = np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes() + label.to_bytes(2)
                 rows.append(hashlib.sha256(row).digest())
     assert in_order.hexdigest() == TINY_IN_FILE_ORDER[split]
-    assert _row_digests(images) == sorted(rows)
+    assert row_digests(images) == sorted(rows)
     assert images.fingerprint == data.FINGERPRINTS["tiny-imagenet"][split]
     assert images.labels.bincount().tolist() == [TINY_IMAGENET_PER_CLASS[split]] * 200
     grey = (images.pixels == images.pixels[:, :1]).flatten(1).all(1)
@@ -622,8 +622,8 @@ def test_every_copy_of_tiny_imagenet_gives_the_same_rows(tiny):
             and images.pixels.dtype == torch.uint8
             and images.labels.dtype == torch.int64
         )
-        digests = _row_digests(images)
-        assert digests == sorted(digests) == sorted(_row_digests(tiny.images(split)))
+        digests = row_digests(images)
+        assert digests == sorted(digests) == sorted(row_digests(tiny.images(split)))
     tree.rename(tree.parent / "moved")
     tiny.write_tree(tiny.root / "tiny-imagenet" / "tiny-imagenet-200")
     assert all(map(equal, first, loaded("tiny-imagenet")))
@@ -1520,7 +1520,7 @@ def forbid_decoding(monkeypatch) -> None:
         raise AssertionError("decoded although cached")
 
     for module in ("parquet", "tiny_imagenet"):
-        monkeypatch.setattr(f"lib.data.{module}._decode", decode)
+        monkeypatch.setattr(f"lib.data.{module}.decode", decode)
 
 
 @pytest.fixture

@@ -166,7 +166,7 @@ def _measured(name: str) -> bytes:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RUNS_DIR", raising=False)
         settings = measurements.settled(name, SINGLE.get(name, {}))
-        return run._parquet(tables.measured(name, DIGITS, runs.load(DIGITS), settings))
+        return run.as_parquet(tables.measured(name, DIGITS, runs.load(DIGITS), settings))
 
 
 def _meaning(name: str, table: pd.DataFrame) -> object:
@@ -646,7 +646,7 @@ def test_all_bytes_that_a_table_holds_are_tried():
 def kind(request, tmp_path, monkeypatch) -> Iterator[Kind]:
     """The files of a kind, in a folder of the test's own."""
     monkeypatch.delenv("RUNS_FROZEN", raising=False)
-    monkeypatch.setattr("lib.runs.run._train", _fail)
+    monkeypatch.setattr("lib.runs.run.train_run", _fail)
     monkeypatch.setattr("lib.runs.tables._measure", _fail)
     yield KINDS[request.getfixturevalue("name")](tmp_path, monkeypatch)
     _load.cache_clear()

@@ -22,7 +22,7 @@ from lib.data.tiny_imagenet import TINY_IMAGENET_CLASSES
 from lib.measurements import MEASUREMENTS
 from lib.measurements.imagenet_a import IMAGENET_A_TABLE, imagenet_a, with_imagenet_a
 from lib.runs import validity
-from lib.runs.run import _parquet
+from lib.runs.run import as_parquet
 from lib.training.training import Training
 
 CLASSES = ("n01443537", "n01641577", "n01698640", "n01770393")
@@ -128,7 +128,7 @@ def test_an_untrained_network_is_measured_and_its_table_is_valid(folder, monkeyp
     torch.manual_seed(0)
     network = models.build("resnet8", 200).eval()
     table = MEASUREMENTS["imagenet_a"].function(network, blank(TINY_IMAGENET_CLASSES))
-    validity.table("imagenet_a", _parquet(table), Training("tiny-imagenet", "resnet18", recipe="paper"))
+    validity.table("imagenet_a", as_parquet(table), Training("tiny-imagenet", "resnet18", recipe="paper"))
     found = loader.imagenet_a(TINY_IMAGENET_CLASSES, 64)
     with torch.no_grad():
         right = network(models.to_unit(found.pixels)).argmax(1) == found.labels

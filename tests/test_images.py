@@ -5,8 +5,8 @@ import shutil
 import sys
 
 import pytest
-from conftest import EPOCHS
 
+from conftest import EPOCHS
 from lib import data, measurements, runs
 from lib.__main__ import main
 from lib.base.errors import InputError
@@ -41,7 +41,7 @@ def pair(own_store, trainings, monkeypatch) -> list[store.Folder]:
     def fail(*args, **kwargs):
         raise AssertionError("trained or measured")
 
-    monkeypatch.setattr("lib.runs.run._train", fail)
+    monkeypatch.setattr("lib.runs.run.train_run", fail)
     monkeypatch.setattr("lib.runs.tables._measure", fail)
     return [store.Folder(own_store / training.name) for training in trainings]
 

@@ -7,7 +7,7 @@ from lib import models
 from lib.base.errors import InputError
 from lib.measurements import logit_bias as bias
 from lib.runs import validity
-from lib.runs.run import _parquet
+from lib.runs.run import as_parquet
 from lib.training.training import Training
 
 HOW = {"limit": 60, "epsilon": 4 / 255, "steps": 2, "seed": 0}
@@ -48,7 +48,7 @@ def test_every_image_is_judged_once_and_never_tuned_on(trained, digits):
     assert clean.correct.sum() == int(right.sum()) and (clean.bias == 0).all()
     changed = table[table.tuned].groupby("half").bias.std()
     assert (changed > 0).all() and len(changed) == 2
-    validity.table("logit_bias", _parquet(table), Training("digits", "resnet8", 0.0, 0, "fast"))
+    validity.table("logit_bias", as_parquet(table), Training("digits", "resnet8", 0.0, 0, "fast"))
 
 
 def test_a_bias_needs_two_halves(trained, digits):

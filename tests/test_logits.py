@@ -14,7 +14,7 @@ from lib.measurements import logits as kept
 from lib.measurements import per_image
 from lib.measurements.registry import MEASUREMENTS
 from lib.runs import validity
-from lib.runs.run import _parquet
+from lib.runs.run import as_parquet
 from lib.training.training import Training
 
 pytestmark = pytest.mark.slow  # all but two attack a network eighteen times
@@ -106,7 +106,7 @@ def test_a_network_at_chance_and_a_class_without_images(digits):
     table = kept.logits(network, some, **HOW | {"steps": 1})
     assert np.isnan(kept.margins(row(table, "pgd"))).all() and np.isnan(table.cosine).all()
     assert not set(kept.labels_of(row(table, "clean"))) & {3, 7}
-    validity.table("logits", _parquet(table), TRAINING)
+    validity.table("logits", as_parquet(table), TRAINING)
 
 
 def test_two_classes():
@@ -123,7 +123,7 @@ def test_two_classes():
 
 
 def test_a_table_is_checked(table):
-    validity.table("logits", _parquet(table), TRAINING)
+    validity.table("logits", as_parquet(table), TRAINING)
     short, seven = table.attack == "t-pgd", table.attack == "pgd"
     for column, rows, change, said in [
         ("logits", seven, lambda one: one[:-2], "logits of each of its images"),
@@ -136,7 +136,7 @@ def test_a_table_is_checked(table):
         odd = table.copy()
         odd.loc[rows, column] = odd.loc[rows, column].map(change)
         with pytest.raises(Unfit, match=said):
-            validity.table("logits", _parquet(odd), TRAINING)
+            validity.table("logits", as_parquet(odd), TRAINING)
 
 
 def test_a_table_of_2000_images_takes_less_than_three_tenths_of_a_megabyte():
@@ -145,5 +145,5 @@ def test_a_table_of_2000_images_takes_less_than_three_tenths_of_a_megabyte():
     some = Images(torch.zeros(2000, 1, 1, 1, dtype=torch.uint8), labels, tuple("abcdefghij"))
     answers = {one: [(4 * torch.randn(2000, 10, generator=generator), 1.0, 1, 0)] for one in kept._attacks()}
     how = {"epsilon": 0.1, "step_size": 0.1, "steps": 20}
-    size = len(_parquet(pd.DataFrame(kept._rows(answers, some, how, 1, b""))))
+    size = len(as_parquet(pd.DataFrame(kept._rows(answers, some, how, 1, b""))))
     assert size < 300_000  # of random answers, which pack worst

@@ -13,7 +13,7 @@ from lib.data.images import Images
 from lib.measurements import attack, corruption, per_image
 from lib.measurements.transfer import transfer
 from lib.runs import validity
-from lib.runs.run import _parquet
+from lib.runs.run import as_parquet
 from lib.training.training import Training, labels
 
 TRAINING = Training("digits", "resnet8", 0.0, 0, "fast")
@@ -146,7 +146,7 @@ def test_a_diverged_network_is_right_nowhere(images):
 
 
 def stored(table: pd.DataFrame) -> bytes:
-    return _parquet(table)
+    return as_parquet(table)
 
 
 def test_a_table_of_bits_is_small_and_checked(network, digits):

@@ -18,7 +18,7 @@ from lib import runs, selectivity
 from lib.base.errors import InputError
 from lib.runs import catalogue, equivalence, groups, recheck, repeat, store
 from lib.runs import provenance as runs_provenance
-from lib.runs.run import _network, _parquet
+from lib.runs.run import as_parquet, network_of
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.training.loop import Trained, learning_rate, train
 from lib.training.training import Training
@@ -66,7 +66,7 @@ def replayed(made, monkeypatch):
     def train_again(training, engine, *, on_epoch, progress, parent=None):
         log.trained.append((training, torch.get_num_threads()))
         run = store.Folder(made / training.name)
-        network = _network(training, run)
+        network = network_of(training, run)
         log.network(network)
         history = log.history(pd.read_parquet(run.path / HISTORY))
         for row in history.to_dict("records"):
@@ -93,7 +93,7 @@ def remake(
     facts["result"] |= dict(result)
     files[CONFIG] = json.dumps(facts).encode()
     if history is not None:
-        files[HISTORY] = _parquet(history)
+        files[HISTORY] = as_parquet(history)
     shutil.rmtree(run.path)
     run = store.create(root / training.name, files, optional=(WEIGHTS,))
     for name, (entry, content) in entries.items():

@@ -63,7 +63,7 @@ def test_new_alpha_is_trained_once(store, tmp_path, monkeypatch):
     )
     assert '<a href="../../../index.html">all reruns</a>' in head
 
-    monkeypatch.setattr("lib.runs.run._train", lambda *a: pytest.fail("trained again"))
+    monkeypatch.setattr("lib.runs.run.train_run", lambda *a: pytest.fail("trained again"))
     said.clear()
     rerun.rerun("02-approach", dataset="digits", alphas=[0.7], seeds=[0], say=said.append)
     assert said[0].endswith("cached, 0 to train") and said[1:] == [

@@ -22,7 +22,7 @@ from lib import measurements, runs
 from lib.base.errors import InputError
 from lib.measurements.selectivity import selectivity
 from lib.runs import catalogue, durations, equivalence, provenance, store
-from lib.runs.run import _train
+from lib.runs.run import train_run
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.training import augmentation
 from lib.training.loop import accuracy
@@ -40,7 +40,7 @@ def fail(*args, **kwargs):
 @pytest.fixture
 def nothing_is_made(monkeypatch):
     """Training or measuring fails the test."""
-    monkeypatch.setattr("lib.runs.run._train", fail)
+    monkeypatch.setattr("lib.runs.run.train_run", fail)
     monkeypatch.setattr("lib.runs.tables._measure", fail)
 
 
@@ -103,7 +103,7 @@ def test_alpha_is_in_the_networks(store_dir, trainings):
 
 
 def test_a_missing_table_is_measured_once_without_training(own_store, trainings, monkeypatch):
-    monkeypatch.setattr("lib.runs.run._train", fail)
+    monkeypatch.setattr("lib.runs.run.train_run", fail)
     first = runs.table("class_means", trainings[:1])
     assert list(first.columns) == [*NAMED, "layer", "depth", "unit", "class", "mean"] and len(first) == 1200
     monkeypatch.setattr("lib.runs.tables._measure", fail)
@@ -121,13 +121,13 @@ def test_a_missing_run_is_trained_once(empty_store, monkeypatch):
     training = Training("digits", "resnet8", -0.5, 3, "fast", 1)
     assert runs.missing([training]) == [training]
     trained = []
-    real = _train
+    real = train_run
     monkeypatch.setattr(
-        "lib.runs.run._train", lambda *args, **how: trained.append(args) or real(*args, **how)
+        "lib.runs.run.train_run", lambda *args, **how: trained.append(args) or real(*args, **how)
     )
     runs.table("selectivity", [training], progress=False)
     assert len(trained) == 1 and runs.missing([training]) == []
-    monkeypatch.setattr("lib.runs.run._train", fail)
+    monkeypatch.setattr("lib.runs.run.train_run", fail)
     monkeypatch.setattr("lib.runs.tables._measure", fail)
     runs.table("selectivity", [training], progress=False)
     runs.history([training])
@@ -176,7 +176,7 @@ def test_rows_of_runs_that_differ_in_epochs_can_be_told_apart(own_store, trainin
 
 
 def test_tables_at_hand_trains_nothing_again(own_store, trainings, monkeypatch):
-    monkeypatch.setattr("lib.runs.run._train", fail)
+    monkeypatch.setattr("lib.runs.run.train_run", fail)
     (own_store / trainings[0].name / WEIGHTS).unlink()
     table, left = runs.tables_at_hand("class_means", trainings)
     assert left == [trainings[0]] and table.alpha.unique().tolist() == [1.0]
@@ -323,7 +323,7 @@ def test_load_without_the_weights_of_this_seed(own_store, trainings, nothing_is_
 
 
 def test_truncated_weights(own_store, trainings, monkeypatch):
-    monkeypatch.setattr("lib.runs.run._train", fail)
+    monkeypatch.setattr("lib.runs.run.train_run", fail)
     file = own_store / trainings[1].name / WEIGHTS
     content = file.read_bytes()[:-100]
     file.write_bytes(content)
@@ -351,7 +351,7 @@ def test_weights_that_come_out_differently_are_not_mixed_in(own_store, trainings
     content = bytearray(file.read_bytes())
     file.unlink()
     content[-1] ^= 1
-    monkeypatch.setattr("lib.runs.run._train", lambda *args, **how: {WEIGHTS: bytes(content)})
+    monkeypatch.setattr("lib.runs.run.train_run", lambda *args, **how: {WEIGHTS: bytes(content)})
     with pytest.raises(InputError, match=f"{WEIGHTS}: made again here, it differs from the recorded one"):
         runs.make(trainings[1], weights=True)
     assert not file.exists()
@@ -367,7 +367,7 @@ def test_a_full_disk_while_a_run_is_kept(empty_store, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(
-        "lib.runs.run._train", lambda *args, **how: {CONFIG: b"{}", HISTORY: b"", WEIGHTS: b""}
+        "lib.runs.run.train_run", lambda *args, **how: {CONFIG: b"{}", HISTORY: b"", WEIGHTS: b""}
     )
     with monkeypatch.context() as patch:
         patch.setattr(store.os, "fsync", full)

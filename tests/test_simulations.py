@@ -18,7 +18,7 @@ from lib.measurements.measurement import COUNT, FLOAT, SHARE
 from lib.runs import archive, catalogue, durations, kinds, provenance, simulations, staleness, store, tars
 from lib.runs.kinds import Kind
 from lib.runs.named import Named
-from lib.runs.run import _parquet
+from lib.runs.run import as_parquet
 from lib.runs.simulation import Simulation, described
 from lib.runs.simulations import simulated
 from lib.runs.validity import CONFIG
@@ -214,7 +214,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("what", OTHERS)
 def test_a_table_that_is_not_that_of_its_kind(what):
-    _refused("path.parquet", lambda content: _parquet(OTHERS[what](pd.read_parquet(io.BytesIO(content)))))
+    _refused("path.parquet", lambda content: as_parquet(OTHERS[what](pd.read_parquet(io.BytesIO(content)))))
 
 
 def test_tables_that_its_kind_has_not():

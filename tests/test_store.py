@@ -25,7 +25,7 @@ from warm import NO_COMPILER
 from lib import runs
 from lib.base import locks, paths
 from lib.base.errors import InputError
-from lib.base.files import _draft, there, write_atomically
+from lib.base.files import draft_of, there, write_atomically
 from lib.base.locks import lock
 from lib.runs import store
 from lib.sweeps.work import _claim
@@ -451,7 +451,7 @@ def test_two_processes_make_one_run_and_train_once(empty_store, tmp_path, monkey
     def train(*args):
         raise AssertionError("trained a second time")
 
-    monkeypatch.setattr("lib.runs.run._train", train)
+    monkeypatch.setattr("lib.runs.run.train_run", train)
     handler, logger = Call(lambda message: (tmp_path / "go").touch()), logging.getLogger("lib.runs.store")
     level = logger.level
     log = tmp_path / "log"
@@ -804,7 +804,7 @@ def test_kill_9_at_every_step_and_the_same_again_leaves_no_draft(tmp_path):
 def test_drafts_of_others_stay(tmp_path):
     """Of a process that lives, and of another machine; not of one that wrote them days ago."""
     drafts = [
-        _draft(tmp_path / "other"),
+        draft_of(tmp_path / "other"),
         tmp_path / ".other.node17-f00d.4711.tmp",
         tmp_path / ".other.123.tmp",
     ]

@@ -21,7 +21,7 @@ from lib.base.errors import InputError
 from lib.base.files import write_atomically
 from lib.base.locks import lock
 from lib.runs import provenance, store
-from lib.runs.run import _find, checkpoint_name
+from lib.runs.run import cached_run, checkpoint_name
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.sweeps import work as sweeps_work
 from lib.sweeps.work import _accuracy, _Work
@@ -506,7 +506,7 @@ def forged(own_store, source, steady, monkeypatch):
     monkeypatch.setattr("lib.runs.durations.alike", lambda training, engine: [])
 
     def make(training, *, weights=False, progress=None, on_epoch=None, deadline=None):
-        if _find(training):
+        if cached_run(training):
             return real(training)
         for epoch in (1, 2):
             if training in trouble and epoch == 2:

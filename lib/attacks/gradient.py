@@ -14,7 +14,7 @@ from lib.base.errors import InputError, unknown
 from lib.models.activations import Network, finite
 
 
-def _logits(network: Network, x: Tensor, labels: Tensor) -> Tensor:
+def logits_of(network: Network, x: Tensor, labels: Tensor) -> Tensor:
     """Checked logits of a network, in float32 at least."""
     logits = network(x)
     if not isinstance(logits, Tensor):
@@ -51,7 +51,7 @@ def pixel_gradient(
             x = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
             # a sum, since in evaluation mode no image's loss depends on the others, and no gradient shrinks
             # with the batch
-            total = LOSSES[loss](_logits(network, x, right), right, temperature).sum()
+            total = LOSSES[loss](logits_of(network, x, right), right, temperature).sum()
             return torch.autograd.grad(total, x)[0].nan_to_num_(0, 0, 0)
 
     return gradient

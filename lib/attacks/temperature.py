@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lib.attacks.ascent import pgd_path
-from lib.attacks.gradient import _logits, pixel_gradient
+from lib.attacks.gradient import logits_of, pixel_gradient
 from lib.attacks.norms import Linf
 from lib.base.errors import InputError, unknown
 from lib.models.activations import Network, check_images, finite, still
@@ -43,7 +43,7 @@ def plain_gradient(
         with torch.inference_mode(False), torch.enable_grad():
             right = labels.clone() if labels.is_inference() else labels
             x = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
-            total = plain(_logits(network, x, right), right, temperature).sum()
+            total = plain(logits_of(network, x, right), right, temperature).sum()
             return torch.autograd.grad(total, x)[0].nan_to_num_(0, 0, 0)
 
     return gradient

@@ -171,7 +171,7 @@ def write_atomically(file: Path, content: bytes) -> None:
     Raises:
         InputError: The disk is full or the place cannot be written; nothing is left behind.
     """
-    draft, made, done = _draft(file), [], False
+    draft, made, done = draft_of(file), [], False
     try:
         made = _make_folders(file.parent)
         _tidy(file.parent)
@@ -250,7 +250,8 @@ def _here() -> str:
     return host
 
 
-def _draft(path: Path) -> Path:
+def draft_of(path: Path) -> Path:
+    """Name beside a file under which this process writes it before it is whole."""
     return path.with_name(f".{path.name[:150]}.{_here()}.{os.getpid()}.tmp")
 
 
@@ -316,7 +317,7 @@ def kept(
     if found is not None and fits(found):
         return found
     arrays = make()
-    draft = _draft(file)
+    draft = draft_of(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         _tidy(file.parent)

@@ -16,7 +16,7 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.files import damaged
 from lib.data.files import listed, read_bytes
-from lib.data.images import Images, Published, Source, UnfitData, _row_digests, check_counts, verified
+from lib.data.images import Images, Published, Source, UnfitData, check_counts, row_digests, verified
 from lib.data.parquet import read_parquet
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -49,7 +49,7 @@ def sorted_places(images: Images) -> np.ndarray:
     Returns:
         uint16 (n,), a permutation of 0 to n - 1.
     """
-    digests = _row_digests(images)
+    digests = row_digests(images)
     places = np.empty(len(digests), np.uint16)
     places[sorted(range(len(digests)), key=digests.__getitem__)] = np.arange(len(digests))
     return places

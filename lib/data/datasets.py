@@ -20,9 +20,9 @@ from lib.base.errors import InputError, unknown
 from lib.base.files import kept
 from lib.base.fingerprint import exempt
 from lib.data.cifar10 import _cifar10_sources
-from lib.data.digits import _digits
+from lib.data.digits import digits_images
 from lib.data.images import Images, Source, UnfitData
-from lib.data.tiny_imagenet import _tiny_imagenet_sources
+from lib.data.tiny_imagenet import tiny_imagenet_sources
 
 SPLITS = ("train", "test")
 
@@ -48,7 +48,7 @@ SIZES = {
     "tiny-imagenet": {"train": 100_000, "test": 10_000},
 }
 
-_SOURCES = {"cifar10": _cifar10_sources, "tiny-imagenet": _tiny_imagenet_sources}
+_SOURCES = {"cifar10": _cifar10_sources, "tiny-imagenet": tiny_imagenet_sources}
 
 
 def image_side(name: str) -> int:
@@ -80,7 +80,7 @@ def load(name: str, split: str) -> Images:
     image_side(name)
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    return _digits(split) if name == "digits" else _load(name, split, paths.data())
+    return digits_images(split) if name == "digits" else _load(name, split, paths.data())
 
 
 def fingerprint(name: str, split: str) -> str:

@@ -11,7 +11,7 @@ from lib.data.images import Images
 
 
 @cache
-def _digits(split: str) -> Images:
+def digits_images(split: str) -> Images:
     """scikit-learn's 1,797 digits (1,297 train, 500 test), 8x8 grey in 17 levels, enlarged to 32x32 RGB."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

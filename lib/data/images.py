@@ -129,7 +129,7 @@ class Source(NamedTuple):
     read: Callable[[], Images]
 
 
-def _row_digests(images: Images) -> list[bytes]:
+def row_digests(images: Images) -> list[bytes]:
     """SHA-256 of each row's pixels and label."""
     pixels, labels = images.pixels.numpy(), images.labels.tolist()
     return [hashlib.sha256(p.tobytes() + y.to_bytes(2)).digest() for p, y in zip(pixels, labels, strict=True)]
@@ -137,7 +137,7 @@ def _row_digests(images: Images) -> list[bytes]:
 
 def content(images: Images) -> str:
     """SHA-256 of what a split holds, whatever the order of its rows; recognises it in any file layout."""
-    return hashlib.sha256(b"".join(sorted(_row_digests(images)))).hexdigest()
+    return hashlib.sha256(b"".join(sorted(row_digests(images)))).hexdigest()
 
 
 def verified(images: Images, where: Path, published: Published, places: np.ndarray | None = None) -> Images:
@@ -156,7 +156,7 @@ def verified(images: Images, where: Path, published: Published, places: np.ndarr
     Raises:
         UnfitData: The images or their labels differ from the published ones.
     """
-    digests = _row_digests(images)
+    digests = row_digests(images)
     rows = sorted(range(len(digests)), key=digests.__getitem__)
     if hashlib.sha256(b"".join(digests[row] for row in rows)).hexdigest() != published.content:
         raise other_than_published(where, published, len(images), "with other pixels or labels")

@@ -15,7 +15,7 @@ import torch
 from lib.base.text import printable
 from lib.data.files import check_regular
 from lib.data.images import Images, Published, UnfitData, check_counts, other_than_published
-from lib.data.pictures import _decode, largest_picture
+from lib.data.pictures import decode, largest_picture
 
 # older writers add a hash: train-00000-of-00004-1a2b3c4d5e6f7a8b.parquet
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def read_parquet(files: list[Path], image: str, label: str, published: Published
         raise other_than_published(where, published, count, f"not {published.total:,}")
     labels = np.concatenate([_shard_labels(file, label, published.classes) for file in files])
     check_counts(labels, where, published)
-    pixels = _decode(
+    pixels = decode(
         (picture for file in files for picture in _shard_pictures(file, image)), len(labels), published.side
     )
     return Images(pixels, torch.from_numpy(labels), published.classes)

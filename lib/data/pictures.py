@@ -67,7 +67,7 @@ def decode_picture(encoded: bytes, side: int) -> np.ndarray:
         raise UnfitData("is not a PNG, JPEG or WebP picture, or is damaged") from error
 
 
-def _decode(pictures: Iterable[tuple[str, bytes]], count: int, side: int) -> Tensor:
+def decode(pictures: Iterable[tuple[str, bytes]], count: int, side: int) -> Tensor:
     """Decode pictures, 1,024 at a time, so that only these lie in memory in both forms.
 
     Args:

@@ -14,7 +14,7 @@ import torch
 from lib.data.files import listed, read_bytes, read_lines
 from lib.data.images import Images, Published, Source, UnfitData, check_counts, verified
 from lib.data.parquet import read_parquet
-from lib.data.pictures import _decode, largest_picture
+from lib.data.pictures import decode, largest_picture
 
 # the classes, WordNet's identifiers, sorted: a class's label is its place here
 _WNIDS = """
@@ -99,15 +99,15 @@ def _tiny_imagenet_tree(tree: Path, split: str) -> Images:
     labels = np.array([published.classes.index(wnid) for _, wnid in files], np.int64)
     check_counts(labels, tree, published)
     limit = largest_picture(published.side)
-    pixels = _decode(((str(file), read_bytes(file, limit)) for file, _ in files), len(files), published.side)
+    pixels = decode(((str(file), read_bytes(file, limit)) for file, _ in files), len(files), published.side)
     return Images(pixels, torch.from_numpy(labels), published.classes)
 
 
-def _tiny_imagenet_sources(root: Path, split: str) -> Iterator[Source]:
+def tiny_imagenet_sources(root: Path, split: str) -> Iterator[Source]:
+    """Where Tiny ImageNet may lie below a folder, and how each form of it is read."""
     published = _published_tiny_imagenet(split)
-    name = {"train": "train", "test": "valid"}[
-        split
-    ]  # the test labels were never published: the validation set serves
+    # the test labels were never published: the validation set serves
+    name = {"train": "train", "test": "valid"}[split]
     where = root / "tiny-imagenet" / f"{name}-*.parquet"
     parquet = listed(where.parent, where.name)
     yield Source(

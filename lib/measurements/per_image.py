@@ -39,7 +39,7 @@ from lib.measurements.attack_summary import BALL_COLUMNS, at_epsilon
 from lib.measurements.corruption import predictions, with_corrupted
 from lib.measurements.measurement import COUNT, FLOAT, INT, PACKED, SEVERITY, TEXT
 from lib.measurements.strengths import strengths_for
-from lib.measurements.transfer import _make, _weights
+from lib.measurements.transfer import craft, weights_digest
 from lib.models.activations import Network
 from lib.models.fuse import PRECISIONS, folded
 from lib.training.training import LABELS, Training
@@ -277,11 +277,11 @@ def _crafted(source: Training, network: nn.Module, images: Images, cell: Cell, p
     Returns:
         (n, 3, h, w) float32 on the device of the source.
     """
-    digest = fingerprint.digest([_make], cell, _weights(network)).replace(":", "-")
+    digest = fingerprint.digest([craft], cell, weights_digest(network)).replace(":", "-")
     folder = paths.cache() / "attacked" / f"{source.key}-{images.fingerprint}-{precision}"
     found = kept(
         folder / f"{cell.attack}-{cell.epsilon:.6f}-{digest}.npz",
-        lambda: {"pixels": _make(network, images, cell, precision).cpu().numpy()},
+        lambda: {"pixels": craft(network, images, cell, precision).cpu().numpy()},
         what="adversarial images",
     )
     return torch.from_numpy(found["pixels"]).to(models.evaluated(network))

@@ -53,7 +53,7 @@ def _crafted(
         (n, 3, h, w) float32 on its device.
     """
     folder = paths.cache() / "attacked" / f"{source.key}-{images.fingerprint}-{precision}"
-    device, weights = models.evaluated(network), _weights(network)
+    device, weights = models.evaluated(network), weights_digest(network)
     for name, strengths in TRANSFERRED.items():
         for epsilon in strengths:
             cell = Cell(
@@ -61,9 +61,9 @@ def _crafted(
             )
 
             def make(cell: Cell = cell) -> dict[str, np.ndarray]:
-                return {"pixels": _make(network, images, cell, precision).cpu().numpy()}
+                return {"pixels": craft(network, images, cell, precision).cpu().numpy()}
 
-            digest = fingerprint.digest([_make], cell, weights)
+            digest = fingerprint.digest([craft], cell, weights)
             found = kept(
                 folder / f"{name}-{epsilon:.6f}-{digest.replace(':', '-')}.npz",
                 make,
@@ -72,7 +72,7 @@ def _crafted(
             yield cell, torch.from_numpy(found["pixels"]).to(device)
 
 
-def _weights(network: nn.Module) -> str:
+def weights_digest(network: nn.Module) -> str:
     """Hash of a network's weights: the same training need not end in the same weights on another machine."""
     digest = hashlib.sha256()
     for name, values in sorted(network.state_dict().items()):
@@ -80,7 +80,16 @@ def _weights(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _make(network: nn.Module, images: Images, cell: Cell, precision: str) -> Tensor:
+def craft(network: nn.Module, images: Images, cell: Cell, precision: str) -> Tensor:
+    """Adversarial images of one strength, made against a network.
+
+    Args:
+        cell: The attack, FGSM or a PGD of `IN_BALLS`, and its strength.
+        precision: "float32" or "bfloat16", for the gradients that PGD follows.
+
+    Returns:
+        (n, 3, h, w) float32 in [0, 1], on the network's device.
+    """
     parts, copy = [], None
     for _, x, labels in batches(images, models.evaluated(network)):
         copy = copy or folded(network, x, precision=precision)

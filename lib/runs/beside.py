@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.base import paths
-from lib.base.files import _draft, no_room, there, write_atomically
+from lib.base.files import draft_of, no_room, there, write_atomically
 from lib.base.locks import lock
 from lib.runs import equivalence, store
 
@@ -101,7 +101,7 @@ def _trained(files: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 def _link_new(run: store.Folder, place: Path) -> None:
     """Link a whole run, which gets its name when it is complete."""
-    draft = _draft(place)
+    draft = draft_of(place)
     draft.mkdir(parents=True)
     try:
         for name in [*(name for name in run.files if name in run), store.MANIFEST]:
@@ -115,7 +115,7 @@ def _link(file: Path, place: Path) -> None:
     """Have a file at another place too: a hard link, or a copy where the file system has none."""
     if _same(file, place):
         return
-    draft = _draft(place)
+    draft = draft_of(place)
     with suppress(FileNotFoundError):
         draft.unlink()
     try:

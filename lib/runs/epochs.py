@@ -20,8 +20,8 @@ from lib.base.files import there
 from lib.base.locks import lock
 from lib.measurements.registry import EPOCH
 from lib.runs import provenance, store
-from lib.runs.run import WEIGHTS, _find, _parquet, _train, check_images, frozen
-from lib.runs.tables import _concat, _frame, keep, measured, warn_of_stale
+from lib.runs.run import WEIGHTS, as_parquet, cached_run, check_images, frozen, train_run
+from lib.runs.tables import concatenated, frame_of, keep, measured, warn_of_stale
 from lib.training.training import Training
 
 
@@ -59,7 +59,7 @@ def snapshots(
     wanted = sorted(set(epochs))
     names = [measurements.file_name(measurement, settings | {EPOCH: epoch}) for epoch in wanted]
     check_images(trainings, files=names, to_make=not frozen())  # before hours of training
-    rows = _concat([_along(measurement, training, wanted, settings, progress) for training in trainings])
+    rows = concatenated([_along(measurement, training, wanted, settings, progress) for training in trainings])
     warn_of_stale(trainings, *names)
     return rows
 
@@ -74,7 +74,7 @@ def _along(
     measurement: str, training: Training, epochs: list[int], settings: dict[str, Any], progress: bool | None
 ) -> pd.DataFrame:
     files = {epoch: measurements.file_name(measurement, settings | {EPOCH: epoch}) for epoch in epochs}
-    run = _find(training)
+    run = cached_run(training)
     if run is None or any(file not in run for file in files.values()):
         if frozen():
             raise InputError(
@@ -85,10 +85,10 @@ def _along(
     tables = []
     for epoch, file in files.items():
         if file in run:  # a training that diverged has no later ones
-            rows = _frame(training, run, file)
+            rows = frame_of(training, run, file)
             rows.insert(list(rows).index("epochs") + 1, EPOCH, epoch)
             tables.append(rows)
-    return _concat(tables)
+    return concatenated(tables)
 
 
 def _made(
@@ -103,17 +103,17 @@ def _made(
     # tables that were made before an interruption are named by the code that made them
     partial = root / ".partial" / f"{training.key}-{measurement}-{code.replace(':', '-')}"
     with lock(root, training.key):
-        run = _find(training)
+        run = cached_run(training)
         wanted = {epoch: file for epoch, file in files.items() if run is None or file not in run}
         kept = _begun(partial)
 
         def note(epoch: int, network: nn.Module) -> None:
             start = time.monotonic()
-            content = _parquet(measured(measurement, training, network, settings))
+            content = as_parquet(measured(measurement, training, network, settings))
             kept.add(wanted[epoch], content, seconds=time.monotonic() - start)
 
         try:
-            made = _train(
+            made = train_run(
                 training,
                 partial,
                 # a checkpoint made on the way to other tables lacks those before it

@@ -13,7 +13,7 @@ from lib import data
 from lib.models.precision import exact
 from lib.runs import validity
 from lib.runs.groups import Member
-from lib.runs.run import _network, _parquet, as_files, parent_weights
+from lib.runs.run import as_files, as_parquet, network_of, parent_weights
 from lib.runs.tables import measure
 from lib.training.engine import best_engine
 from lib.training.loop import accuracy, train
@@ -49,7 +49,7 @@ def training(member: Member, epochs: int) -> tuple[list[dict[str, object]], str]
         trained = None
     found = [{"what": "history", "epochs": len(rows), "of": of}]
     if differs := difference(
-        recorded if trained else recorded.head(wanted), _read(_parquet(pd.DataFrame(rows)))
+        recorded if trained else recorded.head(wanted), _read(as_parquet(pd.DataFrame(rows)))
     ):
         return [], f"its history, {differs}"
     if trained:
@@ -63,7 +63,7 @@ def training(member: Member, epochs: int) -> tuple[list[dict[str, object]], str]
     if validity.WEIGHTS in member.run:
         with exact(fastest=engine.captured):  # as in `train`
             test = data.load(asked.dataset, "test").without(asked.without)
-            clean = accuracy(_network(asked, member.run).to(engine.device), test)
+            clean = accuracy(network_of(asked, member.run).to(engine.device), test)
         if clean != result["clean_accuracy"]:
             return [], f"its accuracy on the test set, {result['clean_accuracy']} recorded, {clean} today"
         found.append({"what": "clean_accuracy"})
@@ -84,7 +84,7 @@ def table(member: Member, measurement: str) -> tuple[list[dict[str, object]], st
     made = measure(
         measurement, member.training, member.run, member.run.files[member.file]["settings"], device
     )
-    return [{"what": "table"}], difference(_read(member.run.read(member.file)), _read(_parquet(made)))
+    return [{"what": "table"}], difference(_read(member.run.read(member.file)), _read(as_parquet(made)))
 
 
 def _read(content: bytes) -> pd.DataFrame:

@@ -79,7 +79,7 @@ def missing(trainings: Iterable[Training]) -> list[Training]:
     Raises:
         InputError: That names a damaged file, or two runs that were not trained on the same images.
     """
-    found = {training: _find(training) for training in trainings}
+    found = {training: cached_run(training) for training in trainings}
     for run in filter(None, found.values()):
         run.verify()
     check_images(training for training, run in found.items() if run)
@@ -101,7 +101,7 @@ def check_images(trainings: Iterable[Training], *, files: Sequence[str] = (), to
     known: list[images.Basis] = []
     lacking: set[images.Part] = set()
     for training in trainings:
-        run = _find(training)
+        run = cached_run(training)
         if run:
             facts = config(run)
             known += images.of_run(training.name, facts)
@@ -126,13 +126,19 @@ def command(training: Training) -> str:
     )
 
 
-def _parquet(table: pd.DataFrame) -> bytes:
+def as_parquet(table: pd.DataFrame) -> bytes:
+    """A table as the content of a file of the store."""
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False, compression="zstd")
     return buffer.getvalue()
 
 
-def _find(training: Training) -> store.Folder | None:
+def cached_run(training: Training) -> store.Folder | None:
+    """Folder of a training's run, if it is cached.
+
+    Raises:
+        InputError: It is damaged, or of another training than its name says.
+    """
     return find(training, lambda run: config(run)["training"], "training")
 
 
@@ -142,7 +148,7 @@ def folder(training: Training) -> store.Folder:
     Raises:
         InputError: If the run is not cached, with the command that makes it.
     """
-    run = _find(training)
+    run = cached_run(training)
     if run is None:
         raise InputError(f"run {training.name} is not cached; make it with: {command(training)}")
     return run
@@ -169,7 +175,7 @@ def make(
         InputError: If the run is missing under RUNS_FROZEN=1, is damaged, or cannot be written.
         train.OutOfTime: At the deadline.
     """
-    run = _find(training)
+    run = cached_run(training)
     if run and (not weights or WEIGHTS in run):
         return run
     if frozen():
@@ -182,10 +188,10 @@ def make(
     if training.without:  # a class that there is not is refused before a lock is left in the store
         data.load(training.dataset, "test").without(training.without)
     with lock(root, training.key):
-        run = _find(training)
+        run = cached_run(training)
         if run and (not weights or WEIGHTS in run):
             return run
-        files = _train(
+        files = train_run(
             training,
             root / ".partial" / training.key,
             repeated=run,
@@ -210,10 +216,10 @@ def parent_weights(training: Training) -> State | None:
     if training.start is None:
         return None
     check_images([training.start, training], to_make=not frozen())
-    return _network(training.start, make(training.start, weights=True)).state_dict()
+    return network_of(training.start, make(training.start, weights=True)).state_dict()
 
 
-def _train(
+def train_run(
     training: Training, partial: Path, *, suffix: str = "", repeated: store.Folder | None = None, **how: Any
 ) -> dict[str, bytes]:
     """Train and return the files of a run.
@@ -263,7 +269,7 @@ def as_files(trained: Trained, training: Training, digest: str, commit: str) -> 
     config = {"training": training.canonical(), "result": trained.result, "provenance": made}
     return {
         CONFIG: json.dumps(config, indent=1).encode() + b"\n",
-        HISTORY: _parquet(trained.history),
+        HISTORY: as_parquet(trained.history),
         WEIGHTS: safetensors.torch.save(state),
     }
 
@@ -290,7 +296,12 @@ def config(run: store.Folder) -> dict[str, dict[str, Any]]:
         raise damaged(run.path / CONFIG, str(error)) from None
 
 
-def _network(training: Training, run: store.Folder) -> nn.Module:
+def network_of(training: Training, run: store.Folder) -> nn.Module:
+    """The network of a run whose weights are there, in evaluation mode.
+
+    Raises:
+        InputError: The weights are damaged, or of another network.
+    """
     with single_precision_by_default():
         network = models.build(training.model, data.DATASETS[training.dataset][1])
     content = run.read(WEIGHTS)
@@ -316,6 +327,6 @@ def load(training: Training) -> nn.Module:
         raise InputError(
             f"the weights of {training.name} are not kept here; make them with: {command(training)} --weights"
         )
-    network = _network(training, run)
+    network = network_of(training, run)
     provenance.note(training, WEIGHTS)
     return network

@@ -20,7 +20,7 @@ from lib.runs import named, provenance, store
 from lib.runs.columns import checked_frame
 from lib.runs.fields import PART, SIMULATED, Field, check_fields, is_count, is_plain, is_text
 from lib.runs.kinds import SIMULATIONS, Setting
-from lib.runs.run import _parquet, frozen
+from lib.runs.run import as_parquet, frozen
 from lib.runs.simulation import GROUP, Simulation, described
 from lib.runs.validity import CONFIG
 
@@ -96,7 +96,7 @@ def make(one: Simulation) -> store.Folder:
             raise InputError(f"simulation {one.kind} gives the columns {given}, its line says {promised}")
         made = provenance.provenance("cpu", time.monotonic() - start) | {"commit": commit, "code": code}
         facts = {"simulation": one.canonical(), "provenance": made}
-        content = {f"{name}.parquet": _parquet(rows) for name, rows in tables.items()}
+        content = {f"{name}.parquet": as_parquet(rows) for name, rows in tables.items()}
         content[CONFIG] = json.dumps(facts, indent=1).encode() + b"\n"
         return store.create(root / one.name, content)
 

@@ -15,12 +15,12 @@ from lib.base.errors import InputError
 from lib.base.files import (
     PLAIN,
     Unfit,
-    _draft,
     _make_folders,
     _remove_empty,
     _sync,
     _tidy,
     damaged,
+    draft_of,
     parsed,
     read_file,
     there,
@@ -225,7 +225,7 @@ def put(path: Path, files: dict[str, bytes]) -> Folder:
     Raises:
         InputError: The disk is full or the place cannot be written; nothing is left behind.
     """
-    draft, made, done = _draft(path), [], False
+    draft, made, done = draft_of(path), [], False
     try:
         made = _make_folders(path.parent)
         _tidy(path.parent)

@@ -18,7 +18,7 @@ from lib.base.locks import lock
 from lib.measurements import masking
 from lib.models.precision import exact, single_precision_by_default
 from lib.runs import columns, images, provenance, store
-from lib.runs.run import _network, _parquet, check_images, config, frozen, make
+from lib.runs.run import as_parquet, check_images, config, frozen, make, network_of
 from lib.runs.run import missing as run_missing
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.training.training import Training, labels
@@ -92,7 +92,7 @@ def _read(training: Training, run: store.Folder, file: str) -> bytes:
     return content
 
 
-def _frame(training: Training, run: store.Folder, file: str) -> pd.DataFrame:
+def frame_of(training: Training, run: store.Folder, file: str) -> pd.DataFrame:
     """The rows of a table of a run, verified, noted as read, and labelled with the training."""
     content = _read(training, run, file)
     try:
@@ -126,7 +126,7 @@ def table(
     settings, trainings = measurements.settled(measurement, settings), list(trainings)
     file = measurements.file_name(measurement, settings)
     check_images(trainings, files=[file], to_make=not frozen())  # before hours of training
-    rows = _concat([_one_table(measurement, training, settings, progress) for training in trainings])
+    rows = concatenated([_one_table(measurement, training, settings, progress) for training in trainings])
     warn_of_stale(trainings, file)
     return rows
 
@@ -138,7 +138,12 @@ def warn_of_stale(trainings: list[Training], *files: str) -> None:
     staleness.warn(dict.fromkeys(trainings, files))
 
 
-def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
+def concatenated(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of tables below each other.
+
+    Raises:
+        InputError: There is none.
+    """
     if not tables:
         raise InputError("need at least one training, got none")
     return pd.concat(tables, ignore_index=True)
@@ -176,7 +181,7 @@ def _one_table(
             run = store.Folder(run.path)
             if file not in run:
                 _measure(measurement, training, run, settings)
-    return _frame(training, run, file)
+    return frame_of(training, run, file)
 
 
 def measure(
@@ -186,7 +191,7 @@ def measure(
 
     Other networks that it needs are trained if they are missing.
     """
-    return measured(measurement, training, _network(training, run).to(device), settings)
+    return measured(measurement, training, network_of(training, run).to(device), settings)
 
 
 def measured(
@@ -199,7 +204,9 @@ def measured(
     if one.sources:
         sources = list(one.sources(training, settings))
         check_images([training, *sources], to_make=not frozen())
-        given["sources"] = {other: _network(other, make(other, weights=True)).to(device) for other in sources}
+        given["sources"] = {
+            other: network_of(other, make(other, weights=True)).to(device) for other in sources
+        }
     with exact(), single_precision_by_default():
         test = data.load(training.dataset, "test").without(training.without)
         return one.function(network, test, **given)
@@ -209,7 +216,7 @@ def _measure(measurement: str, training: Training, run: store.Folder, settings: 
     start = time.monotonic()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     made = measure(measurement, training, run, settings, device)
-    keep(measurement, training, run, settings, _parquet(made), device, time.monotonic() - start)
+    keep(measurement, training, run, settings, as_parquet(made), device, time.monotonic() - start)
 
 
 def keep(
@@ -252,7 +259,9 @@ def history(trainings: Iterable[Training], *, progress: bool | None = None) -> p
     """
     trainings = list(trainings)
     check_images(trainings, to_make=not frozen())
-    rows = _concat([_frame(training, make(training, progress=progress), HISTORY) for training in trainings])
+    rows = concatenated([
+        frame_of(training, make(training, progress=progress), HISTORY) for training in trainings
+    ])
     warn_of_stale(trainings, HISTORY)
     return rows
 
