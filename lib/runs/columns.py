@@ -15,7 +15,11 @@ from lib.runs.fields import TEXT_LENGTH, said_shortly
 from lib.training.training import LABELS
 
 TABLE_BYTES = 2**26  # of a table, packed and unpacked
-TABLE_ROWS = 5_000_000  # the class means of the largest network on the most classes are 4.5 million
+TABLE_ROWS = 200_000  # of a table
+CLASS_ROWS = (
+    5_000_000  # of one with a row per unit and class: of the largest network, 200 classes, 4.5 million
+)
+EXPANDED_BYTES = 2**28  # of texts and bytes, each repeated where it stands
 
 _IS: dict[Kind, Callable[[pa.DataType], bool]] = {
     Kind.TEXT: lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
@@ -46,7 +50,7 @@ def first_line(error: BaseException) -> str:
 def checked_frame(content: bytes, columns: Mapping[str, Column]) -> pd.DataFrame:
     """The rows of a table with just these columns; its size is checked first: a small file may hold much."""
     try:
-        texts = [name for name, one in columns.items() if one.kind == Kind.TEXT]
+        texts = [name for name, one in columns.items() if one.kind in (Kind.TEXT, Kind.BYTES)]
         file = pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts)
         facts, schema = file.metadata, file.schema_arrow
         if schema.names != list(columns):
@@ -57,12 +61,18 @@ def checked_frame(content: bytes, columns: Mapping[str, Column]) -> pd.DataFrame
             for j in range(facts.num_columns)
         ]
         unpacked = sum(chunk.total_uncompressed_size for chunk in chunks)
-        if not 0 < facts.num_rows <= TABLE_ROWS or unpacked > TABLE_BYTES or len(chunks) > 10_000:
+        most = CLASS_ROWS if {"unit", "class"} <= columns.keys() else TABLE_ROWS
+        if not 0 < facts.num_rows <= most or unpacked > TABLE_BYTES or len(chunks) > 10_000:
             raise Unfit(
                 f"has {facts.num_rows} rows and {unpacked} bytes unpacked: no table of a run is like that"
             )
+        expanded = 0
         for name, wanted in columns.items():
-            _check_column(name, wanted, file.read(columns=[name])[0])
+            column = file.read(columns=[name])[0]
+            _check_column(name, wanted, column)
+            expanded += _expanded(column) if name in texts else 0
+            if expanded > EXPANDED_BYTES:
+                raise Unfit(f"has {expanded} bytes of texts: no table of a run is like that")
     except Unfit:
         raise
     except _ARROW as error:
@@ -71,6 +81,17 @@ def checked_frame(content: bytes, columns: Mapping[str, Column]) -> pd.DataFrame
     if list(rows.columns) != list(columns) or not rows.index.equals(pd.RangeIndex(len(rows))):
         raise Unfit(f"does not give the columns {', '.join(columns)}")
     return rows
+
+
+def _expanded(column: pa.ChunkedArray) -> int:
+    """The bytes of the texts of a column, each as often as it stands there; a dictionary holds it once."""
+    total = 0
+    for chunk in column.chunks:
+        lengths = pc.binary_length(chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk)
+        if pa.types.is_dictionary(chunk.type):
+            lengths = lengths.take(chunk.indices)
+        total += pc.sum(pc.cast(lengths, pa.int64())).as_py() or 0
+    return total
 
 
 def _check_column(name: str, wanted: Column, column: pa.ChunkedArray) -> None:

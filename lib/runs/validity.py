@@ -24,7 +24,7 @@ from lib import corruptions, data, measurements, models
 from lib.base.errors import InputError
 from lib.base.files import Unfit, parsed
 from lib.corruptions import dataset as corruptions_dataset
-from lib.measurements.measurement import FLOAT, PLACE, SHARE
+from lib.measurements.measurement import FLOAT, PLACE, SHARE, Column
 from lib.models.precision import single_precision_by_default
 from lib.runs import consistency, store
 from lib.runs import images as basis
@@ -43,6 +43,7 @@ from lib.runs.fields import (
     is_text,
     said_shortly,
 )
+from lib.runs.rows import check as check_rows
 from lib.training.training import Training
 from lib.training.training import described as recipe_described
 
@@ -106,8 +107,26 @@ def history(content: bytes, facts: Mapping[str, Mapping[str, Any]]) -> pd.DataFr
     return rows
 
 
-def table(measurement: str, content: bytes, training: Training) -> None:
-    """Check a table that was measured on a network: its columns, and that its units are the network's."""
+def table(
+    measurement: str,
+    content: bytes,
+    training: Training,
+    settings: Mapping[str, Any] | None = None,
+    known: bool = False,
+) -> None:
+    """Check a table that was measured on a network: its columns, that its units are the network's, and that
+    its rows are those that the measurement makes.
+
+    Args:
+        measurement: What made it.
+        content: The table.
+        training: Of the network.
+        settings: Those of the measurement, where they are not its own.
+        known: Whether it is about the images of the data set as published.
+
+    Raises:
+        Unfit: It is no such table.
+    """
     if measurement not in measurements.MEASUREMENTS:
         frame(content)
         return
@@ -128,12 +147,19 @@ def table(measurement: str, content: bytes, training: Training) -> None:
         _check_logits(rows, data.DATASETS[training.dataset][1])
     for picture in rows.png if "png" in columns else ():
         _check_picture(picture)
-    if "layer" not in columns:
-        return
+    if "layer" in columns:
+        _check_units(rows, columns, training)
+    check_rows(measurement, rows, training, measurements.settled(measurement, dict(settings or {})), known)
+
+
+def _check_units(rows: pd.DataFrame, columns: Mapping[str, Column], training: Training) -> None:
+    """Raise Unfit unless the layers and units of a table are those of the network."""
     layers = _layers(training.model, training.dataset)
     depths = {name: depth for depth, name in enumerate(layers, start=1)}
     if (rows.layer.map(depths) != rows.depth).any():
         raise Unfit(f"has layers that {training.model} has not")
+    if "units" in columns and (rows.layer.map(layers) != rows.units).any():
+        raise Unfit(f"has layers of other sizes than {training.model}")
     if "unit" in columns:
         times = data.DATASETS[training.dataset][1] if "class" in columns else 1
         found = rows.groupby("layer").unit.agg(["nunique", "max", "size"])
@@ -289,7 +315,7 @@ def run(name: str, contents: Mapping[str, bytes]) -> Training:
     _fit(f"{name}/{CONFIG}", consistency.check, facts, training, epochs_told)
     for file, entry in files.items():
         if "measurement" in entry:
-            _fit(f"{name}/{file}", table, entry["measurement"], contents[file], training)
+            _fit(f"{name}/{file}", _table_of, entry, contents[file], training, facts)
     about = basis.of_run(name, facts)
     about += [basis.of_table(name, facts, *one) for one in files.items() if "measurement" in one[1]]
     if len({one.fingerprint for one in about if one.part.split == "test"} - {""}) > 1:
@@ -297,6 +323,19 @@ def run(name: str, contents: Mapping[str, bytes]) -> Training:
     if WEIGHTS in contents:
         _fit(f"{name}/{WEIGHTS}", weights, contents[WEIGHTS], training)
     return training
+
+
+def _table_of(
+    entry: Mapping[str, Any],
+    content: bytes,
+    training: Training,
+    facts: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Check a table of a run, of which the manifest has an entry."""
+    published = data.FINGERPRINTS.get(training.dataset, {})
+    about = entry.get(basis.FACT, published.get("test"))
+    known = facts["result"]["data"] == published.get("train") and about == published.get("test")
+    table(entry["measurement"], content, training, entry["settings"], known)
 
 
 def _fit(place: str, check: Callable, *arguments: object) -> Any:
