@@ -20,6 +20,7 @@ from lib.base import interrupt
 from lib.base.errors import InputError
 from lib.base.text import printable, shortened
 from lib.commands import book, chapters, data, rerun, runs, sweep, table, train
+from lib.commands.given import Command
 
 KEPT = (
     "what was finished is kept, with the last checkpoint of a network at work; the same command "
@@ -39,20 +40,20 @@ def _commands() -> None:
 
 
 # in the order in which the help lists them
-app.command()(train.train)
-app.command()(sweep.sweep)
-app.command()(table.table)
-app.command()(data.data)
-app.command()(chapters.chapters)
-app.command()(chapters.numbers)
-app.command("book")(book.build)
-app.command()(book.pdf)
-app.command()(rerun.rerun)
+app.command(cls=Command)(train.train)
+app.command(cls=Command)(sweep.sweep)
+app.command(cls=Command)(table.table)
+app.command(cls=Command)(data.data)
+app.command(cls=Command)(chapters.chapters)
+app.command(cls=Command)(chapters.numbers)
+app.command("book", cls=Command)(book.build)
+app.command(cls=Command)(book.pdf)
+app.command(cls=Command)(rerun.rerun)
 
 runs_app.callback(invoke_without_command=True)(runs.runs)
-runs_app.command("import")(runs.import_)
-runs_app.command()(runs.recheck)
-runs_app.command()(runs.beside)
+runs_app.command("import", cls=Command)(runs.import_)
+runs_app.command(cls=Command)(runs.recheck)
+runs_app.command(cls=Command)(runs.beside)
 
 
 def main() -> None:

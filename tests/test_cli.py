@@ -25,6 +25,7 @@ from lib.base.errors import InputError
 from lib.book import notebooks
 from lib.commands.options import numbers
 from lib.runs import archive, kinds, simulations, store
+from lib.runs.fields import is_number
 from lib.sweeps import processes, slurm
 from lib.sweeps.planning import Outcome
 from lib.training.recipe import RECIPES
@@ -174,6 +175,27 @@ BAD = {
     "unknown data set to look for": (["data", "mnist"], "mnist"),
     "download of digits": (["data", "digits", "--download"], "digits"),
     "unknown option": (["train", "--alfa", "1"], "--alfa"),
+    "option given twice": (
+        ["train", "--dataset", "digits", "--dataset", "cifar10"],
+        "--dataset is given 2 times, and takes one value; leave the others out",
+    ),
+    "nothing for the usual model": (
+        ["train", "--dataset", "digits", "--model="],
+        "--model is empty; give it a value, or leave it out",
+    ),
+    "nothing for a data set": (["data", ""], "name is empty; give it a value, or leave it out"),
+    "nothing for a commit": (["runs", "recheck", "--against="], "--against is empty"),
+    "nothing among archives": (["runs", "import", "a.tar", " "], "archives is empty"),
+    "path of a model": (
+        ["train", "--dataset", "digits", "--model", "../resnet8"],
+        "unknown model '../resnet8'",
+    ),
+    "path of a measurement": (["table", "selectivity/"], "unknown measurement 'selectivity/'"),
+    "pack where the system lets nobody write": (
+        ["sweep", "sweeps/digits.yml", "--pack", "/proc/a.tar"],
+        "cannot write /proc/a.tar: ",
+    ),
+    "a file of the system that says nothing now": (["sweep", "/proc/kmsg"], "/proc/kmsg: "),
     "unknown command": (["trian"], "trian"),
 }
 
@@ -219,16 +241,21 @@ ANYTHING = {
 }  # fmt: skip
 PLACES = {
     "data set": lambda text: ["train", f"--dataset={text}"],
-    "model": lambda text: ["train", "--dataset", "digits", "--model", text or "\0"],
+    "model": lambda text: ["train", "--dataset", "digits", f"--model={text}"],
     "recipe": lambda text: ["train", "--dataset", "digits", f"--recipe={text}"],
     "variant": lambda text: ["train", "--dataset", "digits", f"--variant={text}"],
     "measurement": lambda text: ["table", text],
-    "data set of a look": lambda text: ["data", text or "\0"],
+    "data set of a look": lambda text: ["data", text],
     "chapter": lambda text: ["rerun", text],
-    "data set of a rerun": lambda text: ["rerun", "approach", f"--dataset={text or chr(0)}"],
+    "data set of a rerun": lambda text: ["rerun", "approach", f"--dataset={text}"],
     "sweep file": lambda text: ["sweep", text],
-    "pack": lambda text: ["sweep", "sweeps/digits.yml", f"--pack={text or chr(0)}"],
+    "pack": lambda text: ["sweep", "sweeps/digits.yml", f"--pack={text}"],
     "pack in a tar": lambda text: ["sweep", "sweeps/digits.yml", f"--pack=/dev/null/{text}.tar"],
+    "run to start from": lambda text: ["train", "--dataset", "digits", f"--start={text}"],
+    "model of a rerun": lambda text: ["rerun", "approach", f"--model={text}"],
+    "recipe of a rerun": lambda text: ["rerun", "approach", f"--recipe={text}"],
+    "parameter of a rerun": lambda text: ["rerun", "approach", f"--set={text}"],
+    "notebook": lambda text: ["numbers", text],
     "engine": lambda text: ["sweep", "sweeps/digits.yml", f"--engine={text}"],
     "archive": lambda text: ["runs", "import", text],
     "command": lambda text: [text or "trian"],
@@ -336,6 +363,54 @@ PACKS = {
     "a folder": os.mkdir,
     "a link to a device": lambda file: file.symlink_to("/dev/zero"),
 }
+
+
+STORES = {
+    "in a file": ("{empty}/file/runs", "file, in which RUNS_DIR="),
+    "in a device": ("/dev/null/runs", "/dev/null, in which RUNS_DIR=/dev/null/runs lies, is not a folder"),
+    "a file": ("{empty}/file", "file, is not a folder"),
+    "a device": ("/dev/null", "/dev/null, is not a folder"),
+    "an address": ("s3://bucket/runs", "RUNS_DIR=s3://bucket/runs is an address, not a folder"),
+}
+OF_RUNS = {
+    "runs": ["runs"],
+    "csv": ["runs", "--csv"],
+    "table": ["table", "selectivity"],
+    "train": ["train", "--dataset", "digits"],
+    "sweep": ["sweep", "sweeps/digits.yml"],
+    "beside": ["runs", "beside"],
+    "rerun": ["rerun", "approach", "--dataset", "digits", "--alpha", "0.7"],
+    "recheck": ["runs", "recheck"],
+}
+
+
+@pytest.mark.parametrize("command", OF_RUNS)
+def test_a_store_that_can_be_nowhere_is_one_line(command, call, empty, monkeypatch):
+    """It is no empty store: what is asked for would be made, or left out, without a word."""
+    (empty / "file").touch()
+    if command == "recheck":  # which is refused where nothing may be trained
+        monkeypatch.delenv("RUNS_FROZEN")
+    for kind, (place, said) in STORES.items():
+        monkeypatch.setenv("RUNS_DIR", place.format(empty=empty))
+        code, out, err = call(*OF_RUNS[command])
+        assert code == 2 and out == "" and said in err and err.count("\n") == 1, (kind, out, err)
+
+
+def test_a_place_may_begin_with_the_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RUNS_DIR", "~/runs")
+    assert paths.runs() == tmp_path / "runs"
+    monkeypatch.setenv("DATA_DIR", "~/" + "x" * 5000)
+    with pytest.raises(InputError, match="is not a folder"):
+        paths.data()
+
+
+def test_a_very_large_alpha_is_kept_as_any_other():
+    """It was trained, and its own configuration refused afterwards."""
+    for alpha in (1e300, -1.7e308, 5e-324):
+        assert is_number(Training("digits", "resnet8", alpha, 0, "fast").alpha)
+    for value in (float("inf"), float("nan"), 10**400, True, "1"):
+        assert not is_number(value)
 
 
 @pytest.mark.parametrize("kind", PACKS)

@@ -121,6 +121,8 @@ def read_regular(file: Path, *, most: int) -> bytes:
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
         check_regular(os.fstat(opened.fileno()), most)  # what was opened, should the name lead elsewhere now
         content = opened.read(most + 1)
+    if content is None:  # some files of /proc say nothing now
+        raise Unfit("has nothing to read now; it is no file that was written")
     if len(content) > most:
         raise _too_large(len(content), most)
     return content

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from lib.base.errors import unknown
 
 _LIB = Path(__file__).resolve().parents[1]
+_TYPED = r"[\w .-]+"  # letters and digits, and what people put between them: ../resnet8 is no name
 
 
 def plain(name: str) -> str:
@@ -37,7 +39,7 @@ def chosen(kind: str, name: str, known: Iterable[str]) -> str:
     if name in known:
         return name
     for one in known:
-        if plain(one) == plain(name):
+        if re.fullmatch(_TYPED, name) and plain(one) == plain(name):
             return one
     raise unknown(kind, name, known)
 

@@ -33,8 +33,10 @@ def _place(variable: str, usual: str) -> Path:
 
 
 def _resolved(place: str) -> Path:
-    """A place that may be relative to the project; one that leads in a circle stays as it is."""
-    return Path(os.path.realpath(ROOT / place))
+    """A place that may be relative to the project, or begin with ~; one that leads in a circle stays as it
+    is.
+    """
+    return Path(os.path.realpath(ROOT / os.path.expanduser(place)))
 
 
 def hand_down() -> None:
@@ -51,9 +53,32 @@ def runs() -> Path:
     """Folder of cached runs: $RUNS_DIR, or runs/ in the project.
 
     Raises:
-        InputError: This library stands outside a project, and RUNS_DIR does not say where runs are.
+        InputError: This library stands outside a project, and RUNS_DIR does not say where runs are; or they
+            cannot be in that place.
     """
-    return _place("RUNS_DIR", "runs")
+    return _local_folder(_place("RUNS_DIR", "runs"))
+
+
+def _local_folder(store: Path) -> Path:
+    """A store of runs, unless something stands in its way; it may be absent.
+
+    Raises:
+        InputError: It is an address of a network, or it or a folder above it is something else than a folder.
+    """
+    given = os.environ.get("RUNS_DIR", "")
+    if "://" in given:
+        raise InputError(
+            f"RUNS_DIR={given} is an address, not a folder; set RUNS_DIR to a folder, or unset it"
+        )
+    there = next(place for place in (store, *store.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        what = (
+            f"the store of runs, {store}," if there == store else f"{there}, in which RUNS_DIR={given} lies,"
+        )
+        raise InputError(
+            f"{what} is not a folder; set RUNS_DIR to the folder that holds the runs, or unset it"
+        )
+    return store
 
 
 @exempt
@@ -73,7 +98,7 @@ def data() -> Path:
     """
     given = os.environ.get("DATA_DIR")
     folder = _resolved(given or "data")
-    if given and not folder.is_dir():
+    if given and not os.path.isdir(folder):  # also where a name is longer than any can be
         raise InputError(
             f"DATA_DIR={given} is not a folder ({folder}); set it to the folder that holds the data "
             f"sets, or unset it"

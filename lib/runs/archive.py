@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -52,8 +53,8 @@ def checked(archive: Path) -> Path:
         above = next(folder for folder in archive.absolute().parents if files_there(folder))
         if not above.is_dir():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-        if not os.access(above, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        with tempfile.TemporaryFile(dir=above):  # /proc says that anything may be written there
+            pass
     except Unfit as error:
         raise InputError(f"cannot write {archive}: it {error}; give another name") from None
     except (OSError, ValueError) as error:  # a zero byte is a ValueError

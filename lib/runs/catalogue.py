@@ -231,11 +231,6 @@ def _listed() -> tuple[list[Path], dict[Path, InputError]]:
     closed: dict[Path, InputError] = {}
     if not there(root):
         return [], {}
-    if not root.is_dir():
-        raise InputError(
-            f"the store of runs, {root}, is not a folder; set RUNS_DIR to the folder that holds the "
-            f"runs, or unset it"
-        )
     for group in _visible(root):
         try:
             if stat.S_ISDIR(os.stat(group).st_mode):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
@@ -19,7 +20,8 @@ def is_number(value: object, least: float = -math.inf, most: float = math.inf) -
     """Whether a value is a finite number in a range, both ends included."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return abs(value) < 1e300 and least <= value <= most  # so is neither NaN nor a whole number of 400 digits
+    # so is neither NaN nor a whole number of 400 digits
+    return abs(value) <= sys.float_info.max and least <= value <= most
 
 
 def is_count(value: object) -> bool:
