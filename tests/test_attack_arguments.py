@@ -49,8 +49,25 @@ CASES = [
     *[("fgsm_grid", {"epsilons": one}) for one in (0.1, "12", None, [None], [-1])],
     *[(name, {"steps": one}) for name in ("pgd", "margin_pgd", "temperature_pgd") for one in (-1, 1.5, True, "2", None, 10**5000)],
     *[(name, {"temperature": one}) for name in ("pgd", "temperature_pgd") for one in (-1, None, [1], 10**400)],
+    *[("pgd", {"random_start": one}) for one in (1, "no", None, [])],  # "no" would have been a yes
+    *[(name, {"network": torch.nn.Linear}) for name in ("pgd", "fgsm")],
+    *[(name, {"pixels": one}) for name in ("pgd", "fgsm", "margin_pgd") for one in (X[:, :2], X[:, :, :0], X.double())],
     ("ascend", {"gradient": None}),
 ]  # fmt: skip
+
+
+def test_what_fails_for_another_reason_fails_as_it_did():
+    """Only what the network says of the image itself becomes a line."""
+    once = []
+
+    def network(x):
+        once.append(x)
+        if len(once) == 1:
+            raise RuntimeError("out of memory")
+        return NETWORK(x)
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        attacks.fgsm(network, X, Y, 0.1)
 
 
 @pytest.mark.parametrize("name", WHOLE)

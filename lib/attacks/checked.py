@@ -17,6 +17,7 @@ from torch import Tensor
 from lib.attacks import ascent, temperature
 from lib.base.errors import InputError
 from lib.models.activations import check_pixels, finite
+from lib.models.taken import check_in_memory, taking
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,13 +41,14 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             if name in _CHECKS:
                 _CHECKS[name](name, value)
         _check_devices({name: one for name, one in given.arguments.items() if isinstance(one, Tensor)})
-        return function(*arguments, **named)
+        with taking(given.arguments.get("network"), given.arguments.get("pixels")):
+            return function(*arguments, **named)
 
     return with_checks
 
 
 def _callable(name: str, value: object) -> None:
-    if not callable(value):
+    if not callable(value) or isinstance(value, type):
         raise InputError(f"{name} must be a function or a module, got {_shown(value)}")
 
 
@@ -82,14 +84,18 @@ def _number(name: str, value: object) -> None:
     finite(name, value, least=0)
 
 
+def _truth(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be True or False, got {_shown(value)}")
+
+
 def _steps(name: str, value: object) -> None:
     if isinstance(value, int) and value > MOST_STEPS:
         raise InputError(f"{name} must be at most {MOST_STEPS:,}, got a number above it")
 
 
 def _pixels(name: str, value: object) -> None:
-    if isinstance(value, Tensor) and (value.is_meta or value.layout != torch.strided):
-        raise InputError(f"{name} must lie in memory, got a tensor of {value.device} and {value.layout}")
+    check_in_memory(name, value)
     check_pixels(value)  # type: ignore[arg-type]  # which is what it finds out
 
 
@@ -105,6 +111,7 @@ _CHECKS: dict[str, Callable[[str, object], None]] = {
     "temperature": _number,
     "epsilons": _epsilons,
     "steps": _steps,
+    "random_start": _truth,
 }
 
 

@@ -77,6 +77,8 @@ def load(name: str, split: str) -> Images:
         InputError: An unknown name or split, or a set that is missing (with what was looked for, and where),
             damaged, or other than the published one.
     """
+    if not isinstance(name, str):  # a list cannot be looked up
+        raise unknown("data set", name, DATASETS)
     image_side(name)
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)

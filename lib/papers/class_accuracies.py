@@ -12,8 +12,28 @@ from lib.base.errors import InputError
 Floats = NDArray[np.float64]
 
 
+def as_numbers(values: ArrayLike, what: str) -> Floats:
+    """Numbers as an array.
+
+    Args:
+        values: Numbers, or lists of as many numbers each.
+        what: What they are, for the message.
+
+    Raises:
+        InputError: They are anything else, such as text or lists of different lengths.
+    """
+    try:
+        given = np.asarray(values)
+        if given.dtype.kind not in "biufO":
+            raise TypeError(f"an array of {given.dtype}")
+        return given.astype(float)
+    except (TypeError, ValueError, OverflowError) as error:
+        reason = str(error).splitlines()[0][:100]
+        raise InputError(f"{what} must be numbers, in lists of one length, got {reason}") from None
+
+
 def _percent(accuracies: ArrayLike) -> Floats:
-    given = np.asarray(accuracies, dtype=float)
+    given = as_numbers(accuracies, "accuracies of classes")
     if given.ndim == 0 or given.shape[-1] == 0:
         raise InputError(f"need accuracies of classes in the last axis, got an array of shape {given.shape}")
     if (wrong := given[(given < 0) | (given > 100)]).size:

@@ -6,13 +6,14 @@ Nothing here knows a network or a claim.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from lib.base.errors import InputError
-from lib.papers.class_accuracies import class_wise_variance, disparity
+from lib.papers.class_accuracies import as_numbers, class_wise_variance, disparity
 from lib.papers.intervals import (
     LEAST_SEEDS,
     LEVEL,
@@ -79,7 +80,7 @@ def within(low: ArrayLike, high: ArrayLike, delta: float | None) -> NDArray[np.b
     below, above = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     if delta is None:
         return np.zeros(below.shape, dtype=bool)
-    if not 0 < delta < np.inf:
+    if isinstance(delta, bool) or not isinstance(delta, Real) or not 0 < delta < np.inf:
         raise InputError(
             f"delta must be a positive number, or None for a statistic without one, got {delta!r}"
         )
@@ -120,7 +121,9 @@ def seeds_there(values: Iterable[float]) -> Floats:
     Raises:
         InputError: For an infinite number, or anything but a list of numbers.
     """
-    given = np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=float)
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InputError(f"need one number per seed, got {values!r}")
+    given = as_numbers(values if isinstance(values, np.ndarray) else list(values), "values of seeds")
     if given.ndim != 1:
         raise InputError(f"need one number per seed, got a table of shape {given.shape}")
     if np.isinf(given).any():

@@ -2,17 +2,8 @@
 training removes from weights.
 """
 
-from lib.purification.checked import pgd, samples, train, world
-from lib.purification.measures import (
-    angle,
-    chance_angle,
-    change_energy,
-    dense_mixture,
-    live,
-    low_rank,
-    relative_change,
-    top_atom_energy,
-)
+from lib.purification.checked import angle, dense_mixture, pgd, samples, top_atom_energy, train, world
+from lib.purification.measures import chance_angle, change_energy, live, low_rank, relative_change
 from lib.purification.networks import Linear, SmoothedKernel, Symmetric, TargetRule
 from lib.purification.perturbations import fgm, universal
 from lib.purification.simulation import theorem

@@ -1,5 +1,5 @@
-"""Functions of this package as they are called from outside: the generator is checked before anything is
-drawn.
+"""Functions of this package as they are called from outside: generators and matrices are checked before
+anything is drawn or computed.
 
 The functions themselves are in the fingerprint of every simulation, so what checks them stands here.
 """
@@ -15,7 +15,7 @@ import torch
 
 from lib.base.errors import InputError
 from lib.base.text import in_words
-from lib.purification import perturbations, sparse_coding, training
+from lib.purification import measures, perturbations, sparse_coding, training
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,3 +44,26 @@ pgd = checked(perturbations.pgd)
 samples = checked(sparse_coding.samples)
 train = checked(training.train)
 world = checked(sparse_coding.world)
+
+
+def of_matrices(function: Callable[P, R]) -> Callable[P, R]:
+    """The same function, which raises InputError for a matrix that is none, or of complex numbers."""
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def with_check(*arguments: P.args, **named: P.kwargs) -> R:
+        for name, value in signature.bind(*arguments, **named).arguments.items():
+            try:
+                real = not torch.as_tensor(value).is_complex()
+            except (TypeError, ValueError, RuntimeError):
+                real = False
+            if not real:
+                raise InputError(f"{name} must be rows of real numbers, got {type(value).__name__}")
+        return function(*arguments, **named)
+
+    return with_check
+
+
+angle = of_matrices(measures.angle)
+dense_mixture = of_matrices(measures.dense_mixture)
+top_atom_energy = of_matrices(measures.top_atom_energy)

@@ -316,12 +316,28 @@ def network_of(training: Training, run: store.Folder) -> nn.Module:
     return network.eval()
 
 
+def listed(trainings: Iterable[Training]) -> list[Training]:
+    """Trainings as a list.
+
+    Raises:
+        InputError: They are no list of trainings.
+    """
+    if isinstance(trainings, str | Training) or not isinstance(trainings, Iterable):
+        raise InputError(f"trainings must be a list of Training, got {type(trainings).__name__}")
+    found = list(trainings)
+    if others := [one for one in found if not isinstance(one, Training)]:
+        raise InputError(f"a network is named by a Training, got {type(others[0]).__name__}")
+    return found
+
+
 def load(training: Training) -> nn.Module:
     """Load a trained network, in evaluation mode on the CPU, verified against its checksum.
 
     Raises:
-        InputError: If the run is not cached, with the command that makes it, or if its files are damaged.
+        InputError: If the run is not cached, with the command that makes it, if its files are damaged, or for
+            what is no training.
     """
+    (training,) = listed([training])
     run = folder(training)
     if WEIGHTS not in run:
         raise InputError(

@@ -18,7 +18,7 @@ from lib.base.locks import lock
 from lib.measurements import masking
 from lib.models.precision import exact, single_precision_by_default
 from lib.runs import columns, images, provenance, store
-from lib.runs.run import as_parquet, check_images, config, frozen, make, network_of
+from lib.runs.run import as_parquet, check_images, config, frozen, listed, make, network_of
 from lib.runs.run import missing as run_missing
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
 from lib.training.training import Training, labels
@@ -123,7 +123,7 @@ def table(
         InputError: For an unknown measurement or setting, for what is missing under RUNS_FROZEN=1, for
             damaged files, and for networks or tables that are not about the same images.
     """
-    settings, trainings = measurements.settled(measurement, settings), list(trainings)
+    settings, trainings = measurements.settled(measurement, settings), listed(trainings)
     file = measurements.file_name(measurement, settings)
     check_images(trainings, files=[file], to_make=not frozen())  # before hours of training
     rows = concatenated([_one_table(measurement, training, settings, progress) for training in trainings])
@@ -257,7 +257,7 @@ def history(trainings: Iterable[Training], *, progress: bool | None = None) -> p
         InputError: For what is missing under RUNS_FROZEN=1, for damaged files, and for networks that were not
             trained on the same images.
     """
-    trainings = list(trainings)
+    trainings = listed(trainings)
     check_images(trainings, to_make=not frozen())
     rows = concatenated([
         frame_of(training, make(training, progress=progress), HISTORY) for training in trainings
@@ -281,7 +281,7 @@ def summary(trainings: Iterable[Training], *, progress: bool | None = None) -> p
     Raises:
         InputError: As `table`.
     """
-    rows, trainings, settings = [], list(trainings), measurements.settled("selectivity", {})
+    rows, trainings, settings = [], listed(trainings), measurements.settled("selectivity", {})
     units = measurements.file_name("selectivity", settings)
     check_images(trainings, files=[units], to_make=not frozen())
     for training in trainings:
