@@ -15,7 +15,7 @@ from lib import measurements
 from lib.base import paths
 from lib.base.files import Unfit
 from lib.runs import columns, rows, store, validity
-from lib.runs.run import _parquet
+from lib.runs.run import as_parquet
 
 MADE = {  # a published table of each kind, and where it is
     "attack": "digits-resnet8/alpha0.0-seed0-fast-a5576163",
@@ -45,7 +45,7 @@ def check(measurement: str, changed: pd.DataFrame) -> None:
     folder, _, _ = published(measurement)
     facts = validity.config((folder / validity.CONFIG).read_bytes())
     entry = {"measurement": measurement, "settings": {}}
-    validity._table_of(entry, _parquet(changed), validity.described(facts), facts)
+    validity._table_of(entry, as_parquet(changed), validity.described(facts), facts)
 
 
 def changes(found: pd.DataFrame):
