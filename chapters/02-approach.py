@@ -191,7 +191,7 @@ glue("dead-most", f"{percent.max():.1f} %")
 glue("dead-most-alpha", prose.number(percent.idxmax(), "g"))
 
 # %% [markdown]
-# The most units are dead, {glue:text}`dead-most`, at α = {glue:text}`dead-most-alpha`; at α = {glue:text}`low-alpha` they are {glue:text}`dead-low`. A dead unit counts as 0
+# Dead units are most at α = {glue:text}`dead-most-alpha`: {glue:text}`dead-most` of all. At α = {glue:text}`low-alpha` it is {glue:text}`dead-low`. A dead unit counts as 0
 # in the mean index, so dead units pull the mean *down* where α pushes it up. That is why both versions are shown.
 #
 # ## The price in clean accuracy
@@ -223,12 +223,13 @@ glue("accuracy-best-alpha", prose.number(accuracy.idxmax(), "g"))
 #
 # ## The main text's own network
 #
-# The paper's main text is about ResNet18 on Tiny ImageNet. Its numbers, with ours of that kind in them: {glue:text}`main-text`. No claim is judged on these here.
+# The paper's main text is about ResNet18 on Tiny ImageNet. Here are its numbers. {glue:text}`main-text` No claim is judged
+# on these.
 
 # %% tags=["hide-input"]
 large = main_text.trainings()
 alike = main_text.summary(large)
-glue("main-text", main_text.told(alike))
+glue("main-text", main_text.sentence(alike))
 theirs = RESNET18_TINY_IMAGENET.set_index("alpha")
 figures.show(
     figures.main_text_selectivity(
@@ -270,7 +271,7 @@ glue("rule", papers.RULE)
 figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]
-# In the first round LM-2's statistic compares the two ends: that accuracy *survives* low selectivity, it does not test. So here is what lowering selectivity costs
+# In the first round LM-2's statistic compares the two ends. It does not test whether accuracy *survives* low selectivity. So here is what lowering selectivity costs
 # (mean over seeds and 95 % t interval; not judged):
 
 # %% tags=["hide-input"]

@@ -129,7 +129,7 @@ figures.show(
 )
 
 # %% [markdown]
-# Severities are not always in order: some of the published tables are not.
+# Accuracy does not fall at every step of severity: some of the published settings are not in order.
 #
 # ## Mean corrupted accuracy
 
@@ -185,14 +185,13 @@ figures.show_table(
 #
 # ## The main text's own network
 #
-# The paper's figure 1 is of ResNet18 on Tiny ImageNet. The two numbers of it that are known, with networks of ours: {glue:text}`main-text`. No claim is judged on
-# these here.
+# The paper's figure 1 is of ResNet18 on Tiny ImageNet. Two numbers of it are known. {glue:text}`main-text` No claim is judged on these.
 
 # %% tags=["hide-input"]
 large = main_text.trainings()
 alike = with_corrupted(main_text.summary(large), main_text.table("corruption", large))
 alike = alike[alike.corrupted_accuracy.notna()]
-glue("main-text", main_text.told(alike))
+glue("main-text", main_text.sentence(alike))
 published = "; ".join(
     f"{one.accuracy:.1f} percent at α = {prose.number(one.alpha, 'g')}"
     for one in CORRUPTED.itertuples()
@@ -275,7 +274,9 @@ glue("published-types", papers.claim("LM-4").published)
 
 # %% [markdown]
 # At the lowest α, {glue:text}`improved` corruptions gain over α = {glue:text}`middle` in the mean over seeds. Seed by seed, which is what LM-4 counts:
-# {glue:text}`improved-seeds`. The change is the highest for {glue:text}`most`, the lowest for {glue:text}`least`.
+# {glue:text}`improved-seeds`.
+#
+# The change is highest for {glue:text}`most` and lowest for {glue:text}`least`.
 #
 # The paper's counts: {glue:text}`published-types`.
 #
@@ -283,7 +284,7 @@ glue("published-types", papers.claim("LM-4").published)
 #
 # Corruptions are made by a program. ImageNet-A {cite}`hendrycks2021natural` holds real photographs, chosen because a network was wrong on them; the paper says that
 # accuracy on those does not depend on α (LM-11) {glue:md}`established`. This is not tested: it {glue:text}`lacks`. Whoever has them can measure it:
-# `python -m lib table imagenet_a`, on the classes shared with Tiny ImageNet. Of the networks of this page, {glue:text}`shown-photographs` have been shown them.
+# `python -m lib table imagenet_a`, on the classes shared with Tiny ImageNet. Networks of this page that have been shown them: {glue:text}`shown-photographs`.
 
 # %% tags=["hide-input"]
 photographs = with_imagenet_a(summary, cached("imagenet_a", here.trainings))

@@ -155,10 +155,10 @@ read = here.read("attack", "transfer", "autoattack")
 dotted = ""
 if others is not None:
     read |= here.read("attack", "image_attack", of=large)
-    dotted = f"""Last panel, the main text's own network: dotted the paper's, their
-    points at ε = 0 read off its figures by us; through lines, one per network:
-    {main_text.told(alike)}. With the other panels, orders can be compared, levels
-    not."""
+    solid = f" Solid lines: {main_text.told(alike)}." if len(alike) else ""
+    dotted = f"""Last panel, the main text's own network: dotted the paper's, whose
+    points at ε = 0 we read off its figures.{solid} Its order can be compared with the
+    other panels, its levels cannot."""
 
 # %% tags=["hide-input"]
 figures.show(
@@ -270,9 +270,9 @@ if len(theirs):
         {percent.transfer_accuracy[high]:.1f} at {high:g}.""",
         caption=f"""Accuracy on images that {BALL_STEPS} steps of PGD make in balls of
         several radii against α = 0 networks of other seeds, mean over those networks:
-        {int(theirs.sources.min())} to {int(theirs.sources.max())} of them; {networks},
-        a point each, lines through the means over seeds. That the paper has such a
-        control, in its appendix, is recalled; which figure it is, weakly.""",
+        {int(theirs.sources.min())} to {int(theirs.sources.max())} for each; {networks},
+        a point each, lines through the means over seeds. The paper has such a control
+        in its appendix (recalled).""",
     )
 missing = "not made for these networks: they need α = 0 networks of further seeds"
 glue("transferred", "shown below" if len(theirs) else missing)
@@ -340,19 +340,13 @@ glue("autoattack-images", f"{images_autoattack:,}")
 
 # %% tags=["hide-input"]
 if images_autoattack:
-    places = [
-        alpha
-        for alpha in dict.fromkeys([low, low_spared, middle, high_spared, high])
-        if alpha in percent.index
-    ]
-    shares = percent.loc[places, ["autoattack_accuracy", "autoattack_clean"]]
-    left = [
-        f"{prose.number(kept, '.1f')} % at α = {prose.number(alpha, 'g')} "
-        f"(unattacked {prose.number(clean, '.1f')} %)"
-        for alpha, kept, clean in shares.itertuples()
-    ]
-    on = f"AutoAttack, on the first {images_autoattack:,} images, leaves"
-    glue("autoattack", f"{on} {', '.join(left)}")
+    kept, clean = percent.loc[middle, ["autoattack_accuracy", "autoattack_clean"]]
+    glue(
+        "autoattack",
+        f"AutoAttack, on the first {images_autoattack:,} images, leaves "
+        f"{prose.number(kept, '.1f')} % of {prose.number(clean, '.1f')} % at α = "
+        f"{prose.number(middle, 'g')}; the table below has the other α",
+    )
 else:
     glue("autoattack", "AutoAttack has not been run on these networks")
 hollow = sum(int(flags.sum()) for flags in doubtful.values())
@@ -391,20 +385,15 @@ kinds = (
 glue(
     "survives", ", ".join(f"{verdict} ({'; '.join(names)})" for verdict, names in kinds)
 )
-glue(
-    "beyond",
-    ", ".join(
-        f"{prose.number(value, '+.1f')} (α = {prose.number(alpha, 'g')})"
-        for alpha, value in beyond.items()
-    ),
-)
-glue(
-    "sure",
-    ", ".join(
-        f"{prose.number(value)} (α = {prose.number(alpha, 'g')})"
-        for alpha, value in means.confidence.items()
-    ),
-)
+for name, values, form in (
+    ("beyond", beyond, "+.1f"),
+    ("sure", means.confidence, ".2f"),
+):
+    least, most = (
+        f"{prose.number(values[alpha], form)} (α = {prose.number(alpha, 'g')})"
+        for alpha in (values.idxmin(), values.idxmax())
+    )
+    glue(name, f"from {least} to {most}")
 
 # %% tags=["remove-input"]
 relative = pd.DataFrame({
@@ -420,10 +409,10 @@ for name, value in (
 # %% [markdown]
 # {glue:text}`autoattack`.
 #
-# **Did the cross-entropy mislead?** PGD on it leaves this many more points of accuracy than the stronger of the other two losses: {glue:text}`beyond`. At 0 or
+# **Did the cross-entropy mislead?** PGD on it leaves more accuracy than the stronger of the other two losses, in points {glue:text}`beyond`. At 0 or
 # below, the gradient of the cross-entropy was no obstacle. Above, part of what survives it is not robustness.
 #
-# **How sure are the networks?** The mean of the largest softmax on the same images, unattacked: {glue:text}`sure`.
+# **How sure are the networks?** The mean of the largest softmax on the same images, unattacked, goes {glue:text}`sure`.
 #
 # **How strong are these attacks?** Of the images that a network with α = {glue:text}`middle` classifies correctly, the strongest of the three leaves
 # {glue:text}`relative-three` %, AutoAttack {glue:text}`relative-auto` % (of fewer images).
@@ -435,14 +424,13 @@ for name, value in (
 # %% tags=["hide-input"] fold="The checks, and which networks trip one"
 figures.show_table(masking.overview(checks))
 flagged = masking.by_alpha(checks)
-glue("limits", masking.WRITTEN)
 tripping = checks[checks.tripped].groupby(["alpha", "seed"]).ngroups
 glue("flagged", f"{tripping} of {len(summary)}")
 figures.show_table(flagged)
 
 # %% [markdown]
 # *{glue:text}`flagged` networks trip some check. The second table says which, at which α and on which attacks; a verdict may rest on a flagged network. When limits and
-# rules were written, and what was known by then: {doc}`09-certainty`. (The limits of these checks: {glue:text}`limits`.)*
+# rules were written, and what was known by then: {doc}`09-certainty`.*
 #
 # ## Average case against worst case
 

@@ -231,12 +231,12 @@ figures.show(
 #
 # ## The main text's own network
 #
-# The paper's figure 3 is of ResNet18 on Tiny ImageNet; of its numbers none is known. The same for that network, not judged: {glue:text}`main-text`.
+# The paper's figure 3 is of ResNet18 on Tiny ImageNet, and none of its numbers is known. {glue:text}`main-text` Nothing is judged on these.
 
 # %% tags=["hide-input"]
 large = main_text.trainings()
 alike = main_text.table("gradient", large)
-glue("main-text", main_text.told(alike))
+glue("main-text", main_text.sentence(alike))
 if len(alike):
     layers = variability(alike)
     ends = layers.groupby("alpha")[["cv_samples", "cv_units"]].mean()

@@ -82,7 +82,7 @@ glue("cells", f"{changes.cells.max()}")
 glue("steps", f"{ATTACK_STEPS}")
 glue("step", f"{CURVES['pgd'].step_size:g}")
 asked = table[table.points.notna()]
-glue("lost", f"{asked.twonn.isna().sum()} of {len(asked)}")
+glue("lost", f"{asked.twonn.isna().sum():,} of {len(asked):,}")
 
 # %% tags=["remove-input"]
 for name, text in prose.numbers_at(
@@ -280,20 +280,21 @@ figures.show(
 )
 
 # %% [markdown]
-# Samples that are equal count once; a layer all of whose samples are equal counts as 0. TwoNN has no answer for {glue:text}`lost` of the layers and changes, where
-# hardly any sample differs from the others, and these are left out.
+# Samples that are equal count once; a layer all of whose samples are equal counts as 0. Where hardly any sample differs from the others, TwoNN
+# has no answer, and the layer or change is left out: {glue:text}`lost`.
 #
 # In the first round LM-18 asks less than LM-15 to LM-17 do: one fall, from the lowest α to the highest, and the order of the changes at α = 0 alone. So it can hold
 # where they do not.
 #
 # ## The main text's own network
 #
-# The paper's figure 4, a to c, is of ResNet18 on Tiny ImageNet; of its numbers none is known. The same for that network, not judged: {glue:text}`main-text`.
+# The paper's figure 4, a to c, is of ResNet18 on Tiny ImageNet, and none of its numbers is known. {glue:text}`main-text` Nothing is
+# judged on these.
 
 # %% tags=["hide-input"]
 large = main_text.trainings()
 alike = main_text.table("dimensionality", large)
-glue("main-text", main_text.told(alike))
+glue("main-text", main_text.sentence(alike))
 if len(alike):
     layers = dimensions(alike)
     layers = layers.assign(early=is_early(layers))

@@ -113,8 +113,9 @@ figures.show_ledger(entries, name="fig-ledger", read=rounds.read(here, entries))
 #
 # {glue:text}`errors` LM-4 errs more because it counts corruptions, and these rise and fall together; the rule is kept, and that is said beside it.
 #
-# *All claims together.* Of {glue:text}`decided-second` verdicts *reproduced* or *contradicted*, {glue:text}`left-bh` are left after the correction by Benjamini and
-# Hochberg, and {glue:text}`left-by` after that by {cite:t}`benjamini2001control`, for which it does not matter that all claims are about the same networks.
+# *All claims together.* Verdicts *reproduced* or *contradicted*: {glue:text}`decided-second`. The correction by Benjamini and Hochberg for asking many claims leaves
+# {glue:text}`left-bh` of them. That by {cite:t}`benjamini2001control`, for which it does not matter that all claims are about the same networks, leaves
+# {glue:text}`left-by`.
 #
 # ## Does the recipe matter?
 #
@@ -133,7 +134,7 @@ figures.show_table(recipe_check.effects())
 #
 # The rule: {glue:text}`rule` It is not even-handed where a claim has many parts: by chance alone one of many fails more often than all hold.
 #
-# Asked together, by the same correction, {glue:text}`left-reproduced` are left of the reproduced and {glue:text}`left-not-reproduced` of the others. A reproduced claim
+# Asked together, the same correction leaves {glue:text}`left-reproduced` of the reproduced claims and {glue:text}`left-not-reproduced` of the others. A reproduced claim
 # of several parts enters with its weakest part. One that is not reproduced enters with the strongest part against it, which must be the stronger the more parts
 # there are. With so few seeds little can stand: for the first of so many claims to be left, its mean must be {glue:text}`strictest` times its standard deviation
 # between seeds.

@@ -11,7 +11,7 @@
 # ## Method
 #
 # No code was published, so all of it is written anew: regulariser, corruptions, attacks, gradients, dimensions. Networks are trained with
-# α ∈ {glue:text}`alphas`; {glue:text}`networks`. A second round of {glue:text}`sample` networks of fresh seeds confirms, by rules written before they existed;
+# α = {glue:text}`alphas`: {glue:text}`networks`. A second round of {glue:text}`sample` networks of fresh seeds confirms, by rules written before they existed;
 # {glue:text}`second` of them are here.
 #
 # ## Results
@@ -53,7 +53,7 @@ glue("trained", f"{int(training.networks.sum())}")
 glue("hours-training", f"{(training.networks * training.seconds).sum() / 3600:.0f}")
 glue("hours-measuring", f"{(measuring.tables * measuring.seconds).sum() / 3600:.0f}")
 glue("machines", prose.machines(summary))
-glue("main-text", main_text.told(main_text.summary(main_text.trainings())))
+glue("main-text", main_text.sentence(main_text.summary(main_text.trainings())))
 figures.show_table(answer.verdicts(entries))
 
 # %% [markdown]
@@ -71,7 +71,7 @@ figures.show_table(answer.verdicts(entries))
 #
 # ## Where this departs from the paper
 #
-# - The networks judged here are those of the paper's appendix. Of the main text's own, ResNet18 on Tiny ImageNet: {glue:text}`main-text`.
+# - The networks judged here are those of the paper's appendix. The main text's own is ResNet18 on Tiny ImageNet. {glue:text}`main-text`
 # - The recipe is shorter than the paper's, and has fewer seeds: {doc}`02-approach`.
 # - Corrupted and attacked accuracy are of the first test images, as each chapter says.
 # - Where the paper's way is not known, it is our choice: {doc}`09-certainty`.

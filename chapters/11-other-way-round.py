@@ -214,15 +214,12 @@ figures.show(
     {papers.LEAST_SEEDS} seeds on. The paper shows this in its figure A16, whose curves
     we have not read off.""",
 )
-for column, values in series.items():
-    glue(f"pgd-{column}", values)
+for column in ("mean_selectivity", "live_selectivity"):
     glue(f"pgd-{column}-order", prose.rising(ladder[column]))
-glue("steps", steps)
 
 # %% [markdown]
-# At {glue:text}`steps` steps, mean selectivity over all units is {glue:text}`pgd-mean_selectivity`, {glue:text}`pgd-mean_selectivity-order`. Over live units
-# it is {glue:text}`pgd-live_selectivity`, {glue:text}`pgd-live_selectivity-order`. Of all units, in percent, {glue:text}`pgd-dead` are dead; clean accuracy, in
-# percent, is {glue:text}`pgd-clean_accuracy`.
+# With the number of steps, mean selectivity over all units is {glue:text}`pgd-mean_selectivity-order`. Over live units it is {glue:text}`pgd-live_selectivity-order`.
+# The table below has the numbers.
 #
 # A dead unit counts as 0, so where PGD training kills units, the mean over all of them falls without any unit becoming less selective. That is why the claim
 # is about live units. But the units that live on are a selection: leaving out the dead can raise a mean without any unit becoming more selective.
@@ -231,18 +228,13 @@ glue("steps", steps)
 
 # %% tags=["hide-input"]
 figures.show_table(tables.by_training(summary))
-accuracies = ", ".join(
-    f"{prose.number(100 * value, '.1f')} ({variant(name).label})"
-    for name, value in means.clean_accuracy.items()
-)
-glue("accuracies", accuracies)
 glue("epochs", f"{summary.epochs.iloc[0]} epochs")
 glue("least", f"{papers.LEAST_SEEDS}")
 
 # %% [markdown]
 # *{glue:text}`setting`. Means over seeds; in brackets their t interval, the same as in the rule below, from {glue:text}`least` seeds on.*
 #
-# Clean accuracy is not the same: in percent, {glue:text}`accuracies`. A network trained on altered images may learn the clean ones less well, the more so in
+# Clean accuracy is not the same. A network trained on altered images may learn the clean ones less well, the more so in
 # few epochs. So a difference in selectivity may come with the training that was meant, or with having learned less; these networks cannot tell the two apart.
 #
 # ## Are these networks robust?
@@ -291,8 +283,12 @@ for name, column in (("average", "corrupted_accuracy"), ("worst", "ball_worst"))
 # *Clean accuracy on the whole test set; {glue:text}`images`; FGSM with ε = {glue:text}`fgsm`, PGD after {glue:text}`attack-steps` steps, the strongest
 # of three attacks of radius {glue:text}`ball`, and AutoAttack of the same radius. Means over seeds, as above.*
 #
-# Against plain networks of the same seeds, in points of accuracy: on corrupted images {glue:text}`gain-average`; under the strongest of the three attacks
-# {glue:text}`gain-worst`. In the paper, the two kinds of robustness go with opposite changes of selectivity. If those links hold, a way of training that
+# Against plain networks of the same seeds, in points of accuracy:
+#
+# - on corrupted images {glue:text}`gain-average`
+# - under the strongest of the three attacks {glue:text}`gain-worst`
+#
+# In the paper, the two kinds of robustness go with opposite changes of selectivity. If those links hold, a way of training that
 # gains on both cannot get both through mean selectivity.
 #
 # ## Settings

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # The same on the digits
 #
-# **Key points**
+# **What was found**
 #
-# - All claims, asked of a second, small data set by the first round's rule and with the same statistics.
+# - {glue:text}`found` This is a second, small data set, by the first round's rule and with the same statistics.
 # - The claims are about the paper's data sets, so these verdicts enter no ledger.
 #
 # *Run time: seconds from the cache. A network on the digits not trained yet takes some minutes on one CPU core with all that is measured on it.*
@@ -72,6 +72,12 @@ glue("rule", papers.RULE)
 # %% tags=["hide-input"]
 ledger = first_round.ledger(summary, others)
 figures.show_table(tables.by_part(ledger, ["id", "claim", "verdict", "ours"]))
+counts = [
+    f"{len(ids)} {verdict}"
+    + (f" ({', '.join(ids)})" if "reproduced" in verdict else "")
+    for verdict, ids in ledger.groupby("verdict", sort=False).id
+]
+glue("found", f"Of {len(ledger)} claims: {', '.join(counts)}.")
 
 # %% [markdown]
 # And the question that the paper did not ask ({doc}`04-worst-case`): does the ordering of LM-8 hold under attacks that do not depend on how sure a network is?

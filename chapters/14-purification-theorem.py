@@ -122,9 +122,13 @@ figures.show(
 )
 
 # %% [markdown]
-# After clean training {glue:text}`clean` % of the test are right; under the universal perturbation of radius τ {glue:text}`clean_universal` %, under PGD, which asks the network,
-# {glue:text}`clean_pgd` %. After adversarial training these are {glue:text}`adversarial` %, {glue:text}`adversarial_universal` % and {glue:text}`adversarial_pgd` %. The kernel, whose
-# gates stay where they are, reaches {glue:text}`kernel_adversarial_pgd` % under PGD after its own adversarial training, the linear classifier {glue:text}`linear_adversarial_pgd` %.
+# | accuracy at radius τ, % | unperturbed | universal perturbation | PGD, which asks the network |
+# |---|---|---|---|
+# | network, clean training | {glue:text}`clean` | {glue:text}`clean_universal` | {glue:text}`clean_pgd` |
+# | network, adversarial training | {glue:text}`adversarial` | {glue:text}`adversarial_universal` | {glue:text}`adversarial_pgd` |
+#
+# After adversarial training of its own, the kernel, whose gates stay where they are, reaches {glue:text}`kernel_adversarial_pgd` % under PGD, the linear classifier
+# {glue:text}`linear_adversarial_pgd` %.
 #
 # ## What a neuron is made of
 
@@ -316,7 +320,6 @@ claims = [
     for one in purification.CLAIMS
 ]
 ledger = first_round.table(claims, summary)
-glue("found", prose.verdicts(ledger))
 figures.show_table(tables.by_part(ledger, ["id", "claim", "verdict", "ours"]))
 
 # %% tags=["hide-input"] fold="The statistics, and what the paper has"
@@ -369,7 +372,13 @@ for title, (setting_word, name) in asked.items():
         makes = f"none is cached; runs.simulated({call}) makes them"
         answers.append({"claim": title, "settings": setting_word, "ours": makes})
 answers = pd.DataFrame(answers, columns=["claim", "settings", "verdict", "ours"])
-figures.show_table(answers.fillna({"verdict": "not tested"}))
+answers = answers.fillna({"verdict": "not tested"})
+figures.show_table(answers)
+elsewhere = "; ".join(
+    f"{one.claim} ({one.settings}): *{one.verdict}*" for one in answers.itertuples()
+)
+here_decided = ledger[ledger.verdict != "not tested"]
+glue("found", f"{prose.verdicts(here_decided)}\n- Other simulations: {elsewhere}.")
 
 # %% [markdown]
 # What this does not show: that image networks do the same, which {doc}`15-purification-images` asks; nor robustness against every perturbation, since PGD is no certificate.

@@ -4,8 +4,8 @@
 # **Key points**
 #
 # - A mean over classes hides who is robust. Of the plain networks here, the worst class is {glue:text}`clean-worst` on clean images and {glue:text}`pgd-worst` under PGD.
-# - *Ours:* at the same mean accuracy under attack, classes are compared over α. Accuracy of classes under attack correlates with that on corrupted images by
-#   {glue:text}`with-corrupted`, and with class support, the selectivity that speaks for a class, by {glue:text}`with-support`.
+# - *Ours:* at the same mean accuracy under attack, classes are compared over α. The rank correlation of a class's accuracy under attack is
+#   {glue:text}`with-corrupted` with its accuracy on corrupted images, and {glue:text}`with-support` with its support, the selectivity that speaks for it.
 # - The claims of a companion paper {cite}`tian2021analysis` are about networks that are trained to be robust: {glue:text}`networks`
 #
 # *Run time: seconds from the cache. On the digits, the tables that need attacks are made in a rerun, on few images, in about a minute.*
@@ -75,8 +75,8 @@ glue("radius", label)
 # %% tags=["remove-input"]
 if found.missing:
     what = (
-        f"{len(found.missing)} networks that are trained to be robust are not cached; "
-        "sweeps/classwise.yml makes them with all tables, these commands one each"
+        f"{len(found.missing)} networks that are trained to be robust are not cached. "
+        "All are made by sweeps/classwise.yml, each by one of these commands:"
     )
     figures.show_table(pd.DataFrame({what: found.missing}))
 
@@ -284,7 +284,7 @@ if len(rows):
     )
     glue("forms", forms)
 else:
-    glue("forms", "Nothing to show before a table `logits` is cached.")
+    glue("forms", "No table of logits is cached, so nothing is shown.")
 
 # %% [markdown]
 # {glue:text}`forms`
@@ -497,7 +497,7 @@ glue(
 # %% [markdown]
 # At the same mean under attack, class-wise variance of the lowest α minus that of the middle one is {glue:text}`low-change` points². At the middle α, accuracy of classes under attack
 # correlates with that on corrupted images by {glue:text}`with-corrupted`, and with class support (the selectivity of the units that prefer a class, as a share of the layer's, mean over
-# layers) by {glue:text}`with-support`. A network that does not reach the mean at all, as at high α, is not shown. What this does not show: that selectivity is what makes a class weak.
+# layers) by {glue:text}`with-support`. A network that reaches that mean at no radius would not be shown. What this does not show: that selectivity is what makes a class weak.
 #
 # ## Verdicts
 #

@@ -3,6 +3,7 @@
 #
 # **Key points**
 #
+# - {glue:text}`found`
 # - Attacks show that a network can be fooled. A *certificate* proves that it cannot, by any change of the pixels within ε. It is a third kind of robustness.
 # - Certified training makes networks for which such proofs succeed. SingleProp {cite}`boopathy2021fast` is a cheap way to train them.
 # - SingleProp's own estimate is no proof, and one unit shows why. The proofs here come from interval bounds and linear bounds.
@@ -79,7 +80,7 @@ nothing = pd.DataFrame([
 ])
 
 # %% [markdown]
-# *Asked for: {glue:text}`setting` ({glue:text}`ways`). Of these, {glue:text}`there`. All of them: `python -m lib sweep sweeps/singleprop.yml`, or on the digits
+# *Asked for: {glue:text}`setting` ({glue:text}`ways`). Of these,* {glue:md}`there`. *All of them: `python -m lib sweep sweeps/singleprop.yml`, or on the digits
 # `python -m lib sweep sweeps/digits-singleprop.yml`. The radius asked about is {glue:text}`radius`.*
 #
 # ## Why SingleProp is not a certificate
@@ -353,6 +354,13 @@ figures.show_table(
         }
         for one in found
     ])
+)
+decided = [one for one in found if one.verdict != "not tested"]
+said = ", ".join(f"{one.claim.id} {one.verdict}" for one in decided) or "none"
+glue(
+    "found",
+    f"Of {len(found)} claims and questions {len(decided)} are decided so far ({said}). "
+    "The others need networks that are not cached or times that are not measured.",
 )
 
 # %% [markdown]

@@ -52,7 +52,7 @@ for name in ("digits", "cifar10"):
         ),
     )
 on_gpu = int(training[training.engine.str.startswith("cuda")].networks.sum())
-glue("gpu", f"{on_gpu or 'none'} of the {int(training.networks.sum())} cached networks")
+glue("gpu", f"{on_gpu or 'None'} of the {int(training.networks.sum())} cached networks")
 
 # %% [markdown]
 # ## Five minutes: your α in a figure, on digits
@@ -121,7 +121,7 @@ glue("gpu", f"{on_gpu or 'none'} of the {int(training.networks.sum())} cached ne
 #
 # ## How long it took here
 #
-# Times of the networks in the cache, of which {glue:text}`gpu` were made on a GPU. *Range* is from the quickest to the slowest; the machines were shared.
+# Times of the networks in the cache. Trained on a GPU: {glue:text}`gpu`. *Range* is from the quickest to the slowest; the machines were shared.
 
 # %% tags=["remove-input"]
 figures.show_table(durations.said(training))

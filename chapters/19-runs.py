@@ -16,6 +16,7 @@ seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %% tags=["hide-input"]
+from lib.base import text
 from lib.book import chapter, figures
 from lib.runs import catalogue
 
@@ -38,7 +39,9 @@ shown = cached.assign(
     accuracy=(100 * cached.clean_accuracy).map("{:.1f} %".format),
     SI=cached.mean_selectivity.map("{:.3f}".format),
     minutes=(cached.seconds / 60).map("{:.1f}".format),
+    commit=cached.commit.str[:7],
     id=cached.run.str.rsplit("-", n=1).str[-1],
+    device=cached.device.map(text.machine),
 )
 columns = [
     "id",
@@ -48,10 +51,7 @@ columns = [
     "epochs",
     "accuracy",
     "SI",
-    "minutes",
-    "engine",
     "device",
-    "torch",
     "commit",
     "date",
     "status",
@@ -76,7 +76,6 @@ for kind, rows in shown[shown.dataset == "simulations"].groupby("model"):
                 "seed",
                 "minutes",
                 "device",
-                "torch",
                 "commit",
                 "date",
                 "status",

@@ -3,6 +3,7 @@
 #
 # **Key points**
 #
+# - Of the targets, {glue:text}`met` are met, and {glue:text}`met-types` of those for single types of corruption. The others are hollow in the first figure.
 # - Everything that is fast here is compared with what people would use instead: ours and the peer in turn, in one process, medians of several pairs.
 # - No ratio is printed unless both sides compute the same. For training that means accuracy, mean selectivity and confidence over three α and three seeds.
 # - Targets were written down before they were measured. A target that is missed is printed as missed.
@@ -23,7 +24,7 @@ import json
 import pandas as pd
 import scipy.stats
 
-from lib.base import paths
+from lib.base import paths, text
 from lib.book import chapter, figures
 
 here = chapter.parameters(globals())
@@ -37,7 +38,10 @@ measured = rows[rows.ratio.notna()]
 glue(
     "machines",
     "; ".join(
-        sorted({f"{one.machine} (torch {one.torch})" for one in measured.itertuples()})
+        sorted({
+            f"{text.machine(one.machine)} (torch {one.torch})"
+            for one in measured.itertuples()
+        })
     ),
 )
 single = measured.name.str.startswith("corruption: ")
@@ -46,23 +50,16 @@ for key, some in (("met", measured[~single]), ("met-types", measured[single])):
 missed = measured[~measured.met.astype(bool)]
 
 # %% tags=["hide-input"]
-glue(
-    "missed",
-    ", ".join(
-        f"{one.name} ({one.ratio:.2g}, target {one.target})"
-        for one in missed.itertuples()
-    )
-    or "none",
-)
+glue("missed", ", ".join(missed.name) or "none")
 glue("gpu", f"{(measured.device == 'cuda').sum() or 'none'}")
 glue("dates", ", ".join(sorted(set(measured.date))))
 
 # %% [markdown]
-# *Measured on {glue:text}`machines`, {glue:text}`dates`. Of the targets, {glue:text}`met` are met, and {glue:text}`met-types` of those for single types of
-# corruption. Missed: {glue:text}`missed`. Measured on a GPU, for which training and attacks have targets of their own: {glue:text}`gpu`.*
+# *Measured on {glue:text}`machines`, {glue:text}`dates`. Missed: {glue:text}`missed`. Measured on a GPU, for which training and attacks have targets of their own:
+# {glue:text}`gpu`.*
 #
-# A ratio of 2 says that the peer takes twice as long. For the regulariser it is the time of a step with it over that of a step without, which should be close to
-# 1. The machines are shared and noisy: the range is that of the single pairs.
+# A ratio of 2 says that the peer takes twice as long. For the regulariser the ratio is the time of a step with it over that of a step without; the closer to 1, the
+# better. The machines are shared and noisy: the range is that of the single pairs.
 
 # %% tags=["hide-input"]
 types = measured[single]

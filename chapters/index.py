@@ -35,13 +35,14 @@ glue("second", rounds.seeds_at_hand())
 glue("dated", f"{rules().written}")
 
 # %% tags=["hide-input"]
-lines, alt, caption = answer.opening(summary)
+drawn, of = rounds.opening(here, summary)
+lines, alt, caption = answer.opening(drawn)
 figures.show(
-    figures.headline(summary, lines, title=answer.spread(summary)),
-    read=here.read("selectivity", "corruption", "attack", "transfer", "autoattack"),
+    figures.headline(drawn, lines, title=answer.spread(drawn)),
+    read=rounds.read_opening(of),
     name="fig-answer",
     alt=alt,
-    caption=f"{caption} {networks}.",
+    caption=f"{caption} {rounds.told_opening(of, drawn)}",
 )
 
 # %% [markdown]

@@ -13,6 +13,7 @@ from lib.papers import findings, first_round, ledger
 from lib.papers.claim import VERDICTS as FIRST_VERDICTS
 from lib.papers.rules import rules
 from lib.papers.second_round import VERDICTS
+from lib.papers.second_statistics import FGSM
 from tests.test_ledger import entries
 
 PARTS = {(rule.id, part.name) for rule in rules().claims for part in rule.parts}
@@ -161,11 +162,18 @@ def test_the_lead_follows_both_halves():
         for average in ("reproduced", "contradicted", "undecided")
         for worst in ("reproduced", "contradicted", "undecided")
     }
-    assert "trade-off between average and worst case shows" in leads["reproduced", "reproduced"]
-    assert "average-case half shows" in leads["reproduced", "undecided"]
-    assert "worst-case half shows on our networks, under FGSM alone" in leads["contradicted", "reproduced"]
+    lower = "accuracy on corrupted images falls as selectivity rises"
+    higher = "accuracy under FGSM rises with selectivity, though"
+    assert lower in leads["reproduced", "reproduced"] and higher in leads["reproduced", "reproduced"]
+    assert (
+        lower in leads["reproduced", "undecided"]
+        and "higher accuracy under attack, does not" in (leads["reproduced", "undecided"])
+    )
+    assert f"from α = −2 to 0.4, {higher} not clearly under PGD." in (leads["contradicted", "reproduced"])
     both = answer.lead(with_verdicts(**{"LM-3": "undecided", "LM-7": "reproduced", "LM-8": "reproduced"}))
-    assert "worst-case half shows on our networks; the other does not clearly" in both
+    assert (
+        "accuracy under FGSM and PGD rises with selectivity. The other half, lower accuracy on corr" in both
+    )
     for neither in (("undecided", "undecided"), ("contradicted", "contradicted")):
         assert "does not clearly show" in leads[neither]
     assert len(set(leads.values())) == 4
@@ -173,11 +181,25 @@ def test_the_lead_follows_both_halves():
 
 def test_all_claims_are_counted_once():
     made = with_verdicts(**{"LM-1": "reproduced", "LM-2": "contradicted"})
-    said = answer.counted(made)
-    assert sum(map(int, re.findall(r"(\d+) [a-z]", said.split(":")[1]))) == len(made) - 1  # without ours
-    assert "1 reproduced, 1 contradicted" in said and "(by the second round)" in said
     mixed = [first(one, "inconclusive") if one.claim.id == "LM-3" else one for one in made]
-    assert "the first round and the second round" in answer.counted(mixed)
+    for told in (answer.counted(made), answer.counted(mixed)):
+        counts = re.findall(r"(\d+) [a-z]", told.split(", ", 1)[1].split(".")[0])
+        assert sum(map(int, counts)) == len(made) - 1  # without ours
+    assert "by the second round 1 reproduced, 1 contradicted" in answer.counted(made)
+    assert "by the first round" not in answer.counted(made)
+    assert "; by the first round 1 inconclusive;" in answer.counted(mixed)
+
+
+def test_verdicts_of_too_few_seeds_are_called_provisional():
+    early, whole = answer.sentences(entries(seeds=3)), answer.sentences(entries(seeds=5))
+    assert "Verdicts are provisional: 3 of 5 seeds." in early and "provisional" not in whole
+    assert "provisional: 3 of 5 seeds" in answer.counted(entries(seeds=3))
+    assert "provisional" not in answer.counted(entries(seeds=5))
+
+
+def test_a_sentence_that_begins_with_alpha_keeps_it():
+    (entry,) = [one for one in entries("reproduced") if one.claim.id == "LM-19"]
+    assert findings.sentences(entry).startswith("α = 1 adds ")
 
 
 @pytest.mark.parametrize("name", answer.CONCLUDED)
@@ -226,18 +248,23 @@ def networks():
 
 def test_the_title_of_the_figure_is_what_it_shows():
     told = answer.spread(networks())
+    assert told == "From α = −2 to 0.4: +0.0 points under PGD, +2.4 points on corrupted images"
+    second = networks().assign(**{FGSM: 0.4 + 0.05 * networks().alpha})
     assert (
-        told
-        == "From α = −2 to 0.4, accuracy differs by at most 2.4 points on corrupted images and 0.0 points under PGD"
+        answer.spread(second)
+        == "From α = −2 to 0.4: +12.0 points under FGSM, +2.4 points on corrupted images"
     )
     bare = networks().assign(corrupted_accuracy=np.nan, pgd_accuracy=np.nan)
     assert answer.spread(bare) == "Accuracy against the selectivity scale α"
 
 
 @pytest.mark.parametrize("narrow", [False, True])
-def test_the_opening_figure_has_a_point_a_network_and_the_papers(narrow):
-    lines, alt, caption = answer.opening(networks())
-    figure = headline(networks(), lines, title="what it shows", narrow=narrow)
+@pytest.mark.parametrize("fgsm", [False, True])
+def test_the_opening_figure_has_a_point_a_network_and_the_papers(narrow, fgsm):
+    made = networks().assign(**{FGSM: 0.4} if fgsm else {})
+    lines, alt, caption = answer.opening(made)
+    assert len(lines) == 3 + fgsm and ("FGSM, ε = 0.004: " in alt) == fgsm
+    figure = headline(made, lines, title="what it shows", narrow=narrow)
     ours, theirs = figure.axes
     assert sum(len(one.get_offsets()) for one in ours.collections) == len(lines) * len(networks())
     assert sum(len(one.get_offsets()) for one in theirs.collections) == sum(

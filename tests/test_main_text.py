@@ -132,14 +132,17 @@ def test_a_chapter_shows_the_networks_that_there_are(name, alphas, cached_are, m
         and "first round: not reproduced" not in glued["found"]
     )
     if name != "04-worst-case":
-        assert glued["main-text"].startswith(f"{len(alphas)} network")
+        assert glued["main-text"].startswith(f"Here: {len(alphas)} network")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_the_panels_beside_resnet20s(name, cached_are, monkeypatch):
     """The page of another data set: without networks of the main text, published numbers alone, and it is said."""
-    for networks, told in (([], "no network of ours yet"), (grid(THREE), "3 networks of ours, paper recipe")):
+    for networks, told in (
+        ([], "We have trained no such network yet."),
+        (grid(THREE), "Here: 3 networks of ours, paper recipe"),
+    ):
         cached_are(networks)
         shown, glued = executed(name, monkeypatch, dataset="digits", alphas=[-2.0, 0.0, 2.0], seeds=[0])
         if name == "04-worst-case":

@@ -100,6 +100,16 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours"
 
 
+def machine(described: str) -> str:
+    """A machine's description in the provenance of a result, in grammar.
+
+    Example:
+        >>> machine("AMD EPYC, 1 threads")
+        'AMD EPYC, 1 thread'
+    """
+    return described.replace(", 1 threads", ", 1 thread")
+
+
 def machines(devices: Iterable[str]) -> str:
     """Machines on which results were made, from the descriptions in their provenance: each machine once, with
     the numbers of threads that were used.

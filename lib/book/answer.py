@@ -8,7 +8,7 @@ from html import escape
 import pandas as pd
 
 from lib.base.text import number
-from lib.book.figures.headline import Line
+from lib.book.figures.headline import EPSILON, Line
 from lib.book.figures.ledger import chip
 from lib.measurements import MEASUREMENTS
 from lib.measurements.attack import CURVES
@@ -16,7 +16,9 @@ from lib.measurements.strengths import strengths_for
 from lib.papers import findings, first_statistics, ledger
 from lib.papers.claim import VERDICTS as FIRST_VERDICTS
 from lib.papers.ledger import Entry
+from lib.papers.rules import rules
 from lib.papers.second_round import VERDICTS
+from lib.papers.second_statistics import FGSM
 
 # the claims that the paper's title is about: what helps on average, and what helps at worst
 AVERAGE, WORST = "LM-3", {"LM-7": "FGSM", "LM-8": "PGD"}
@@ -49,72 +51,104 @@ def key_points(entries: Sequence[Entry]) -> str:
 
 
 def lead(entries: Sequence[Entry]) -> str:
-    """One sentence on whether the trade-off that the paper's title is about was found."""
+    """Whether the trade-off that the paper's title is about was found, in one sentence or two."""
     verdicts = {one.claim.id: findings.decides(one)[1] for one in entries}
     average = verdicts[AVERAGE] == "reproduced"
     worst = [attack for name, attack in WORST.items() if verdicts[name] == "reproduced"]
-    only = "" if len(worst) == len(WORST) else f", under {''.join(worst)} alone"
+    others = [attack for attack in WORST.values() if attack not in worst]
+    sides = rules().sides
+    between = f"from α = {number(min(sides['lowering']))} to {number(max(sides['raising']))}"
+    corrupted = "accuracy on corrupted images falls as selectivity rises"
+    attacked = f"accuracy under {' and '.join(worst)} rises with selectivity"
+    if worst and others:
+        attacked += f", though not clearly under {' and '.join(others)}"
     if average and worst:
-        return f"The paper's trade-off between average and worst case shows on our networks{only}."
+        return f"The paper's trade-off shows on our networks: {between}, {corrupted}; and {attacked}."
     if average:
-        half = "the average-case half shows on our networks; the other does not clearly"
-        return f"Of the paper's trade-off, {half}."
+        half = f"Half of the paper's trade-off shows on our networks: {between}, {corrupted}."
+        return f"{half} The other half, higher accuracy under attack, does not clearly show."
     if worst:
-        return (
-            f"Of the paper's trade-off, the worst-case half shows on our networks{only}; "
-            "the other does not clearly."
-        )
+        half = f"Half of the paper's trade-off shows on our networks: {between}, {attacked}."
+        return f"{half} The other half, lower accuracy on corrupted images, does not clearly show."
     return "The paper's trade-off between average and worst case does not clearly show on our networks."
+
+
+def so_far(entries: Sequence[Entry]) -> str:
+    """That verdicts of the second round are provisional, as a sentence; "" where none is."""
+    early = [
+        one.verdict
+        for one in entries
+        if findings.decides(one)[0] == "second" and one.verdict.provisional and one.claim.id != ledger.OURS.id
+    ]
+    if not early:
+        return ""
+    return f"Verdicts are provisional: {min(one.seeds for one in early)} of {early[0].rule.whole} seeds."
 
 
 def counted(entries: Sequence[Entry]) -> str:
     """How the claims of the paper came out, in a sentence."""
     asked = [one for one in entries if one.claim.id != ledger.OURS.id]
-    verdicts = [findings.decides(one)[1] for one in asked]
     names = dict.fromkeys((*VERDICTS, *FIRST_VERDICTS))
     order = sorted(names, key=lambda name: OPEN.index(name) + 1 if name in OPEN else 0)
-    listed = ", ".join(f"{verdicts.count(name)} {name}" for name in order if name in verdicts)
     decided = [findings.decides(one) for one in asked]
-    rounds = {which for which, verdict in decided if verdict != "not tested"}
-    early = [one.verdict for one in asked if findings.decides(one)[0] == "second" and one.verdict.provisional]
-    so_far = f", so far {min(one.seeds for one in early)} of {early[0].rule.whole} seeds" if early else ""
-    words = {"first": "the first round", "second": f"the second round{so_far}"}
-    by = " and ".join(said for name, said in words.items() if name in rounds)
-    return f"The paper's {len(asked)} claims: {listed}" + (f" (by {by})." if by else ".")
+    told = []
+    for which in ("second", "first"):
+        verdicts = [verdict for by, verdict in decided if by == which and verdict != "not tested"]
+        if verdicts:
+            listed = ", ".join(f"{verdicts.count(name)} {name}" for name in order if name in verdicts)
+            told.append(f"by the {which} round {listed}")
+    none = sum(verdict == "not tested" for _, verdict in decided)
+    told += [f"{none} not tested"] if none else []
+    said = f"Of the paper's {len(asked)} claims, {'; '.join(told)}."
+    early = so_far(entries)
+    return f"{said} {early.replace('Verdicts', 'Those of the second round')}" if early else said
 
 
 def sentences(entries: Sequence[Entry]) -> str:
-    """The sentences that open the book, as Markdown: what was found in the average and in the worst case."""
+    """The sentences that open the book, as Markdown: what was found in the worst and in the average case."""
     by_id = {one.claim.id: one for one in entries}
-    said = [findings.sentences(by_id[name]) for name in (AVERAGE, next(iter(WORST)))]
-    return " ".join([f"**{lead(entries)}**", *filter(None, said), INTERVALS])
+    # sizes that are not clear stand in the ledger below
+    said = [findings.sentences(by_id[name], sizes=False) for name in (next(iter(WORST)), AVERAGE)]
+    return " ".join([f"**{lead(entries)}**", *filter(None, [*said, INTERVALS, so_far(entries)])])
 
 
 def spread(summary: pd.DataFrame) -> str:
-    """What the opening figure shows, as its title: how far accuracies differ between the α that spare clean
-    accuracy, means over seeds.
+    """What the opening figure shows, as its title: how accuracies change between the outermost α that spare
+    clean accuracy, means over seeds.
     """
     low, high = first_statistics.spared(summary)
-    means = summary[summary.alpha.between(low, high)].groupby("alpha").mean(numeric_only=True)
-    most = {
-        words: 100 * (means[column].max() - means[column].min())
-        for words, column in (("on corrupted images", "corrupted_accuracy"), ("under PGD", "pgd_accuracy"))
+    means = summary.groupby("alpha").mean(numeric_only=True)
+    columns = {"under FGSM": FGSM} if _measured(summary, FGSM) else {"under PGD": "pgd_accuracy"}
+    changes = {
+        words: 100 * (means[column][high] - means[column][low])
+        for words, column in (columns | {"on corrupted images": "corrupted_accuracy"}).items()
     }
-    told = [f"{number(points, '.1f')} points {words}" for words, points in most.items() if points == points]
+    told = [
+        f"{number(points, '+.1f')} points {words}" for words, points in changes.items() if points == points
+    ]
     if not told or low == high:
         return "Accuracy against the selectivity scale α"
-    return f"From α = {number(low)} to {number(high)}, accuracy differs by at most {' and '.join(told)}"
+    return f"From α = {number(low)} to {number(high)}: {', '.join(told)}"
+
+
+def _measured(summary: pd.DataFrame, column: str) -> bool:
+    return column in summary and bool(summary[column].notna().any())
 
 
 def opening(summary: pd.DataFrame) -> tuple[tuple[Line, ...], str, str]:
-    """What the opening figure shows of the networks of a page: its lines, its alt text and its caption
-    without the networks.
+    """What the opening figure shows of networks: its lines, its alt text and its caption without the
+    networks.
+
+    Args:
+        summary: Summary of a page's networks, or of the second round's, which have FGSM too.
     """
     at = strengths_for(summary.dataset.iloc[0])
+    second = _measured(summary, FGSM)
     lines = (
         Line("clean_accuracy", "clean", "_"),
         Line("corrupted_accuracy", "corrupted", "o"),
-        Line("pgd_accuracy", f"PGD, {at.steps} steps", "v"),
+        *([Line(FGSM, f"FGSM, ε = {EPSILON:g}", "v")] if second else []),
+        Line("pgd_accuracy", f"PGD, {at.steps} steps", "^" if second else "v"),
     )
     said = []
     for line in lines:
@@ -126,11 +160,12 @@ def opening(summary: pd.DataFrame) -> tuple[tuple[Line, ...], str, str]:
     alt = (
         f"Accuracy against α. {'; '.join(said)}. Beside it the paper's numbers, of ResNet18 on Tiny ImageNet."
     )
-    sizes = [f"{MEASUREMENTS[name].settings['limit']:,}" for name in ("corruption", "attack")]
+    names = ("image_corruption", "image_attack") if second else ("corruption", "attack")
+    sizes = [f"{MEASUREMENTS[name].settings['limit']:,}" for name in names]
     hollow = summary.get("pgd_accuracy_doubtful")
     caption = (
-        f"Clean accuracy on all test images; with corruptions on the first {sizes[0]}; on the first "
-        f"{sizes[1]} under PGD, in steps of {CURVES[at.curve].step_size:g}. One point per network, lines: "
+        f"Clean accuracy on all test images; with corruptions on the first {sizes[0]}; under attack on the "
+        f"first {sizes[1]}, PGD in steps of {CURVES[at.curve].step_size:g}. One point per network, lines: "
         "means."
         + (
             " Hollow: a check says that PGD may have failed there."
@@ -167,8 +202,8 @@ CONCLUDED = {
     ),
     "LM-15": (
         "Early layers use fewer dimensions as selectivity rises, as the paper says.",
-        "The link through dimensionality is not found: early layers do not use fewer dimensions at every "
-        "step as selectivity rises.",
+        "The link through dimensionality does not show: as selectivity rises from its lowest to its highest, "
+        "early layers do not use fewer and fewer dimensions.",
         "Whether early layers use fewer dimensions as selectivity rises is open.",
     ),
     "LM-17": (

@@ -76,6 +76,15 @@ def fgsm(networks: list[Training]) -> pd.DataFrame:
     return rows.assign(epsilon=rows.epsilon.fillna(0))[[*LABELS, "epsilon", "accuracy", "images"]]
 
 
+def sentence(found: pd.DataFrame) -> str:
+    """Which networks of ours are shown, as a sentence.
+
+    Args:
+        found: As of `told`.
+    """
+    return "We have trained no such network yet." if found.empty else f"Here: {told(found)}."
+
+
 def told(found: pd.DataFrame) -> str:
     """Which networks of ours a panel shows, in words.
 

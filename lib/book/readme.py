@@ -19,7 +19,7 @@ from lib import runs
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.files import write_atomically
-from lib.book import answer, chapter, notebooks, prose, rounds
+from lib.book import answer, chapter, notebooks, rounds
 from lib.book.figures import style
 from lib.book.figures.forest import forest
 from lib.book.figures.headline import headline
@@ -134,25 +134,25 @@ def summary() -> tuple[pd.DataFrame, str]:
     return full_summary(runs.summary(here.trainings), here.trainings), here.setting
 
 
-def figure(networks: pd.DataFrame, setting: str) -> tuple[dict[Path, bytes], str]:
+def figure(networks: pd.DataFrame) -> tuple[dict[Path, bytes], str]:
     """The opening figure as SVG for wide and narrow screens, equal byte for byte when nothing changed; and
     the Markdown that shows it.
 
     Args:
         networks: Networks of the landing page with all their measurements.
-        setting: What they are, in words.
     """
     style.setup()
-    lines, alt, caption = answer.opening(networks)
+    drawn, of = rounds.opening(landing_page(), networks)
+    lines, alt, caption = answer.opening(drawn)
     made = {}
     for name, file in FIGURE.items():
         buffer = io.BytesIO()
-        headline(networks, lines, title=answer.spread(networks), narrow=name == "narrow").savefig(
+        headline(drawn, lines, title=answer.spread(drawn), narrow=name == "narrow").savefig(
             buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None}
         )
         made[paths.ROOT / file] = buffer.getvalue()
     shown = picture(FIGURE, alt)
-    said = without_html(f"*{caption} {setting}, trained on {prose.machines(networks)}.*")
+    said = without_html(f"*{caption} {rounds.told_opening(of, drawn)}*")
     return made, f"{shown}\n\n{said}"
 
 
@@ -191,7 +191,7 @@ def made() -> dict[Path, bytes]:
     """
     networks, setting = summary()
     entries = ledger_of(landing_page(), networks)
-    drawn, shown = figure(networks, setting)
+    drawn, shown = figure(networks)
     text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
     for name, block in {
         "binder": binder(),

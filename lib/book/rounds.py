@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 
 from lib import papers, runs
+from lib.base import text
+from lib.book import own
 from lib.book.chapter import Parameters
 from lib.measurements import per_image
 from lib.measurements.gradient import with_gradients
@@ -20,6 +22,7 @@ from lib.papers import first_round, ledger, second_round
 from lib.papers.rules import Rules, rules
 from lib.papers.second_round import Right
 from lib.papers.second_statistics import FGSM, STATISTICS
+from lib.papers.statistics import LEAST_SEEDS
 from lib.runs import provenance
 from lib.runs.tables import at_hand, cached
 from lib.training.training import Training
@@ -47,6 +50,8 @@ class Table:
     first: tuple[str, ...] = ()
 
 
+# accuracies of the figure that opens the book
+OPENING = ("clean_accuracy", "corrupted_accuracy", FGSM, "pgd_accuracy")
 ATTACKED = (FGSM, "pgd_accuracy", "ball_margin", "ball_temperature", "ball_worst")
 
 
@@ -130,6 +135,52 @@ def networks(columns: Collection[str]) -> tuple[pd.DataFrame, Right]:
                 summary = table.add(summary, found)
                 right |= table.right(found)
     return summary, right
+
+
+def opening(here: Parameters, summary: pd.DataFrame) -> tuple[pd.DataFrame, Parameters]:
+    """The networks of the figure that opens the book: those that its sentences are about.
+
+    Args:
+        here: Parameters of the landing page.
+        summary: Its networks.
+
+    Returns:
+        The second round's seeds that have every network measured, and the parameters of these; the page's
+        own where too few seeds for an interval have, where the page's are of another kind, and where a reader
+        has added an α, which the second round's do not have.
+    """
+    asked = rules()
+    if is_about(here, asked) and not any(map(own.is_own, here.alphas)):
+        found, _ = networks(OPENING)
+        found = found.dropna(subset=[name for name in OPENING if name in found])
+        counts = found.groupby("seed").size()
+        seeds = tuple(int(seed) for seed in counts.index[counts == len(asked.alphas)])
+        if len(seeds) >= LEAST_SEEDS and set(OPENING) <= set(found):
+            chosen = found[found.seed.isin(seeds)].reset_index(drop=True)
+            return chosen, replace(sample(), seeds=seeds)
+    return summary, here
+
+
+def read_opening(of: Parameters) -> Mapping[Training, tuple[str, ...]]:
+    """What that figure is made from.
+
+    Args:
+        of: Parameters of its networks.
+    """
+    shown = [table for table in TABLES if set(table.columns) & set(OPENING)]
+    return of.read("selectivity", *(name for table in shown for name in (table.measurement, *table.first)))
+
+
+def told_opening(of: Parameters, drawn: pd.DataFrame) -> str:
+    """The networks of that figure in a sentence.
+
+    Args:
+        of: Their parameters.
+        drawn: Their summary.
+    """
+    whose = "the second round" if set(of.seeds) <= set(rules().seeds) else "this page"
+    machines = text.machines(drawn.device.dropna())
+    return f"{len(drawn)} networks of {whose} ({of.setting}), trained on {machines}."
 
 
 def varied() -> pd.DataFrame:

@@ -49,7 +49,7 @@ WRITTEN = (
     "(Temperature-PGD 3.6 points below PGD at 1/T = 5)"
 )
 _ADVERSARIAL = (
-    "needs adversarially trained networks (pgd-K-linf-R) with the table `logits`, which "
+    "needs adversarially trained networks (pgd-K-linf-R) with the table of logits, which "
     "sweeps/classwise.yml makes"
 )
 
@@ -130,7 +130,7 @@ CLAIMS = (
         shown=("16-class-by-class", "fig-worst-class"),
         caution="what the paper changes is recalled, weakly; the mean over classes stands beside it",
         lacks="needs networks with class weights (weighted-K-linf-R) beside adversarially trained ones, and "
-        "the tables `logits` and `logit_bias`; sweeps/classwise.yml makes them",
+        "the tables of logits and of their bias; sweeps/classwise.yml makes them",
     ),
     Claim(
         "CW-7",
@@ -145,7 +145,7 @@ CLAIMS = (
         shown=("16-class-by-class", "fig-confusion"),
         caution="leaving out a logit is no training: its share is shown, not judged",
         lacks="needs an adversarially trained network without the confused class (`--without`) with the "
-        "table `logits`",
+        "table of logits",
     ),
     Claim(
         "CW-8",

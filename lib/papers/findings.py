@@ -83,22 +83,25 @@ WORDS: dict[str, dict[str, Words]] = {
         "low end": Words(
             "at α = −1 less than a point of clean accuracy is lost, with {size} to spare",
             "at α = −1 more than a point of clean accuracy is lost, by {size}",
-            "whether α = −1 costs more than a point of clean accuracy is not clear: {size} from there",
+            "whether α = −1 costs more than a point of clean accuracy is not clear: {size} are left of "
+            "that point",
             " points",
         ),
         "high end": Words(
             "α = 1 costs {size} of clean accuracy",
             "α = 1 gains {size} of clean accuracy",
-            "whether α = 1 costs clean accuracy is not clear: {size}",
+            "whether α = 1 costs clean accuracy is not clear: the cost is {size}",
             " points",
         ),
     },
     "LM-3": _both("accuracy on corrupted images", falls=True),
     "LM-4": {
         "lowering": Words(
-            "more corruptions gain than lose when selectivity is lowered, by {size} of all beyond half",
-            "fewer corruptions gain than lose when selectivity is lowered, by {size} of all short of half",
-            "about as many corruptions gain as lose when selectivity is lowered: {size} of all from half",
+            "accuracy rises on most corruptions when selectivity is lowered: on a share {size} above a half",
+            "accuracy falls on most corruptions when selectivity is lowered: it rises on a share {size} "
+            "below a half",
+            "whether accuracy rises on most corruptions when selectivity is lowered is not clear: the share "
+            "less a half is {size}",
         )
     },
     "LM-5": {
@@ -115,7 +118,8 @@ WORDS: dict[str, dict[str, Words]] = {
         "transfer": Words(
             "networks of high selectivity withstand images made against others better, by {size}",
             "networks of high selectivity withstand images made against others worse, by {size}",
-            "images made against others do not tell low from high selectivity: {size}",
+            "whether networks of high selectivity withstand images made against others better is not clear: "
+            "{size}",
             " points",
         )
     },
@@ -136,7 +140,7 @@ WORDS: dict[str, dict[str, Words]] = {
         "PGD beyond corruptions": Words(
             "an attack's change has more dimensions than that of corruptions, by {size}",
             "an attack's change has fewer dimensions than that of corruptions, by {size}",
-            "an attack's change has about as many dimensions as that of corruptions: {size}",
+            "whether an attack's change has more dimensions than that of corruptions is not clear: {size}",
             _UNITS,
         )
     },
@@ -146,7 +150,8 @@ WORDS: dict[str, dict[str, Words]] = {
             f"{name} beyond clean": Words(
                 f"by TwoNN the change that {makes} has more dimensions than the activations, by {{size}}",
                 f"by TwoNN the change that {makes} has fewer dimensions than the activations, by {{size}}",
-                f"by TwoNN the change that {makes} has about as many dimensions as the activations: {{size}}",
+                f"whether, by TwoNN, the change that {makes} has more dimensions than the activations is not "
+                "clear: {size}",
                 _TWONN,
             )
             for name, makes in (("corruptions", "corruptions make"), ("PGD", "PGD makes"))
@@ -237,20 +242,36 @@ def _alike(one: Finding, other: Finding) -> bool:
     return same and not (one.clear or other.clear) and one.round == other.round
 
 
-def _neither(one: Finding, other: Finding) -> str:
+def _neither(one: Finding, other: Finding, *, sizes: bool) -> str:
     """Two findings that are alike, in one sentence: "neither lowering nor raising selectivity …"."""
     first, *rest = one.words.cause.split(" ")
     second, *same = other.words.cause.split(" ")
     assert rest == same, "causes of one quantity differ in their first word alone"
     causes = f"neither {first} nor {second} {' '.join(rest)}"
-    return f"{causes} clearly changes {one.words.quantity}: {one.size} and {other.size}"
+    told = f": {one.size} and {other.size}" if sizes else ""
+    return f"{causes} clearly changes {one.words.quantity}{told}"
 
 
-def sentences(entry: Entry) -> str:
-    """The findings of a claim as sentences; "" where there are none."""
+def capital(sentence: str) -> str:
+    """A sentence with a capital at its start, where that is a Latin letter: α stays what it is.
+
+    Example:
+        >>> capital("α = 1 adds"), capital("selectivity rises")
+        ('α = 1 adds', 'Selectivity rises')
+    """
+    return sentence[:1].upper() + sentence[1:] if sentence[:1].isascii() else sentence
+
+
+def sentences(entry: Entry, *, sizes: bool = True) -> str:
+    """The findings of a claim as sentences; "" where there are none.
+
+    Args:
+        sizes: Whether two that are not clear, told in one sentence, have their sizes.
+    """
     said: list[str] = []
     left = findings(entry)
     while left:
         one = left.pop(0)
-        said.append(_neither(one, left.pop(0)) if left and _alike(one, left[0]) else one.sentence)
-    return " ".join(f"{one[0].upper()}{one[1:]}." for one in said)
+        alike = left and _alike(one, left[0])
+        said.append(_neither(one, left.pop(0), sizes=sizes) if alike else one.sentence)
+    return " ".join(f"{capital(one)}." for one in said)

@@ -13,7 +13,7 @@ import torch
 
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.base.text import duration
+from lib.base.text import duration, machine
 from lib.runs import catalogue, provenance, simulations, store, threads
 from lib.runs.run import CONFIG, config
 from lib.training.engine import Engine
@@ -95,6 +95,7 @@ def said(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.drop(columns=["seconds", "least", "most"]).assign(**{
         "each takes": [_words(one) for one in rows.seconds],
         "range": ranges,
+        "device": rows.device.map(machine),
     })
 
 

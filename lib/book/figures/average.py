@@ -113,6 +113,18 @@ def corrupted_and_clean(summary: pd.DataFrame) -> Figure:
     return figure
 
 
+# relative luminance on which black and white stand out equally
+_MIDDLE = 0.179
+
+
+def _luminance(red: float, green: float, blue: float) -> float:
+    """Relative luminance of a colour, each part in [0, 1]."""
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in (red, green, blue)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
 @redrawn
 def change_by_corruption(changes: pd.DataFrame) -> Figure:
     """Change of accuracy against alpha = 0 in percentage points, one row per corruption, one column per
@@ -139,6 +151,11 @@ def change_by_corruption(changes: pd.DataFrame) -> Figure:
         cbar=False,
         linewidths=0.5,
     )
+    cells = axes.collections[0]
+    figure.draw_without_rendering()  # colours are worked out when they are drawn
+    colours = np.asarray(cells.get_facecolor(), dtype=float)[:, :3]
+    for text, colour in zip(axes.texts, colours, strict=True):
+        text.set_color("black" if _luminance(*map(float, colour)) > _MIDDLE else "white")
     ends = [value for value in (1, 3, 10, 30) if value <= most]
     ticks = [*(-value for value in reversed(ends)), 0, *ends]
     bar = figure.colorbar(

@@ -143,6 +143,15 @@ def never_below_zero(axes: Axes) -> None:
         axes.set_xlim(left=max(axes.get_xlim()[0], 0))
 
 
+def from_zero(axes: Axes) -> None:
+    """Begin the vertical axis of a panel at 0, with room above what is highest.
+
+    Values that differ little among each other would else lie on the panel's upper edge, cut in half.
+    """
+    top = max(axes.get_ylim()[1], 1.06 * float(axes.dataLim.y1))
+    axes.set_ylim(0, top)
+
+
 def untangle(figure: Figure) -> None:
     """Move tick labels of horizontal axes that would lie on each other: named ones into a second row, and so
     on; of numbers there are fewer.

@@ -61,7 +61,7 @@ def one_unit(z: float = 0.3, v: float = 1.0) -> Figure:
         right.plot([place], [(low + high) / 2], "_", color="black", markersize=18)
         if high < top:
             right.annotate(
-                f"{top - high:.2f} short", (place, high), (place + 0.12, (high + top) / 2), fontsize="small"
+                f"{top - high:.2f} short", (place, high), (place + 0.1, high), fontsize="small", va="top"
             )
     for axes in (left, right):
         axes.axhline(top, color="0.6", linestyle=":", zorder=0)

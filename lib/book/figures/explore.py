@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import LineStyleType
 
 from lib.base.text import number
@@ -120,6 +122,14 @@ def _numbers(values: list) -> np.ndarray:
     return np.array(values, dtype=float)  # null becomes NaN
 
 
+def _legend_below(axes: Axes, handles: list[Line2D], columns: int) -> None:
+    """A legend below a panel, in which lines leave no room."""
+    place = (0.5, -0.2)
+    axes.legend(
+        handles=handles, frameon=False, fontsize=9, ncols=columns, loc="upper center", bbox_to_anchor=place
+    )
+
+
 @redrawn
 def explorer(shown: dict[str, Any]) -> Figure:
     """The result of `explored` on paper: accuracies against alpha, selectivity and dimensionality by
@@ -161,7 +171,7 @@ def explorer(shown: dict[str, Any]) -> Figure:
         )
     alpha_axis(accuracy, alphas)
     accuracy.set(ylabel="accuracy (%)", ylim=(0, 100), title="accuracy")
-    accuracy.legend(handles=handles, frameon=False, fontsize=9, ncols=3, loc="lower left")
+    _legend_below(accuracy, handles, 3)
     panels = {selectivity: {NONE: shown["selectivity"]}, dimensions: shown["dimensionality"]}
     for axes, lines in panels.items():
         for change, by_alpha in lines.items():
@@ -178,15 +188,16 @@ def explorer(shown: dict[str, Any]) -> Figure:
                     markersize=3 if alpha in strong else 1.5,
                 )
         axes.set_xlabel(LAYER_LABEL)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.set_ylim(bottom=0)
-    selectivity.set(ylabel="mean class selectivity of the layer", title="selectivity")
-    dimensions.set(ylabel="components for 95 % of the variance / units", title="dimensionality")
+    selectivity.set(ylabel="mean class selectivity\nof the layer", title="selectivity")
+    dimensions.set(ylabel="components for 95 %\nof the variance / units", title="dimensionality")
     if shown["dimensionality"]:
         named = [
             Line2D([], [], color="0.3", linestyle=_DASHES[change], label=words)
             for change, words in _CHANGES.items()
         ]
-        dimensions.add_artist(dimensions.legend(handles=named, frameon=False, fontsize=9))
+        _legend_below(dimensions, named, 1)
     else:
         dimensions.text(0.5, 0.5, "not measured yet", ha="center", transform=dimensions.transAxes)
         dimensions.set(xlim=selectivity.get_xlim(), ylim=(0, 1))

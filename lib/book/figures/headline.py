@@ -40,13 +40,15 @@ PUBLISHED = {
 }
 
 
-def _named(axes: Axes, means: pd.Series, words: str, *, below: bool = False) -> None:
-    """Name a line at its left end, where lines are apart."""
+def _named(axes: Axes, means: pd.Series, words: str, *, below: bool = False, right: bool = False) -> None:
+    """Name a line at the end where lines are apart, by default the left one."""
+    end = -1 if right else 0
     axes.annotate(
         words,
-        (float(means.index[0]), float(means.iloc[0])),
-        xytext=(-4, -8 if below else 7),
+        (float(means.index[end]), float(means.iloc[end])),
+        xytext=(6 if right else -4, -8 if below else 7),
         textcoords="offset points",
+        ha="right" if right else "left",
         va="top" if below else "bottom",
         fontsize="small",
     )
@@ -84,7 +86,7 @@ def headline(summary: pd.DataFrame, lines: tuple[Line, ...], *, title: str, narr
             ours.scatter(
                 [alpha] * len(some), 100 * some[line.column], marker=line.marker, s=34, zorder=2, **filled
             )
-        _named(ours, means, line.words)
+        _named(ours, means, line.words, below=line.marker == "^")
     alpha_axis(ours, summary.alpha)
     ours.set_title("\n".join(_wrapped(title, 38 if narrow else 54)), fontsize="medium", loc="left")
     for words, (marker, by_alpha) in PUBLISHED.items():
@@ -92,7 +94,7 @@ def headline(summary: pd.DataFrame, lines: tuple[Line, ...], *, title: str, narr
         theirs.plot(values.index, values.values, color="0.55", linewidth=1.2, linestyle=":", zorder=1)
         for alpha, value in values.items():
             theirs.scatter([alpha], [value], color=alpha_colour(float(alpha)), marker=marker, s=34, zorder=2)
-        _named(theirs, values, words, below=marker == "v")
+        _named(theirs, values, words, right=marker == "v")
     alpha_axis(theirs, pd.Series([-2.0, 0.0, 2.0]))
     theirs.set_title("the paper: ResNet18,\nTiny ImageNet", fontsize="medium", loc="left")
     for axes in (ours, theirs):

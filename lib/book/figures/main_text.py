@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.book.figures.canvas import canvas, is_narrow, never_below_zero, redrawn
+from lib.book.figures.canvas import canvas, from_zero, is_narrow, never_below_zero, redrawn
 from lib.book.figures.colours import PALE, alpha_colour
 from lib.book.figures.curves import SI_LABEL, against_alpha, alpha_axis
 
@@ -89,5 +89,5 @@ def main_text_corrupted(ours: pd.DataFrame, published: pd.DataFrame, *, title: s
     rows = ours.assign(percent=100 * ours.corrupted_accuracy.astype(float))
     _ours(axes, rows, "percent", "accuracy on corrupted images (%)", published.alpha)
     axes.legend(frameon=False, loc="lower left", fontsize="small")
-    axes.set_ylim(bottom=0)
+    from_zero(axes)
     return figure

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 from scipy import stats
 
-from lib.book.figures.canvas import WIDEST, canvas, key, redrawn
+from lib.book.figures.canvas import WIDEST, canvas, from_zero, is_narrow, key, redrawn
 from lib.book.figures.colours import CHANGE
 from lib.papers.purification import LARGE_ANGLE, SMALL_ANGLE
 
@@ -159,7 +159,6 @@ def change_in_directions(change: pd.DataFrame, accuracy: pd.DataFrame, shape: tu
     left.plot(range(1, len(sizes) + 1), shares, color="0.4", linestyle=":", label="random matrix")
     left.set(xlabel="strongest directions", ylabel="energy of the change (%)", ylim=(0, 101))
     left.set_xscale("log")
-    left.legend(frameon=False)
     at_tau = accuracy[(accuracy.radius == 0) | ((accuracy.radius - accuracy.tau).abs() < 1e-9)]
     names = {"clean": "0", "rank 1": "1", "rank 5": "5", "rank 20": "20", "adversarial": "all"}
     styles: dict[str, tuple[str, LineStyleType]] = {
@@ -173,7 +172,9 @@ def change_in_directions(change: pd.DataFrame, accuracy: pd.DataFrame, shape: tu
         right.plot(range(len(names)), means, color=_PURPLE, linestyle=style, marker="o", label=label)
     right.set_xticks(range(len(names)), list(names.values()))
     right.set(xlabel="directions of the change that are kept", ylabel="accuracy (%)", ylim=(0, 101))
-    right.legend(frameon=False)
+    for axes in (left, right):  # below the panel: in it, lines leave no room on a phone
+        place = (0.5, -0.36 if is_narrow() else -0.22)
+        axes.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=place)
     return figure
 
 
@@ -194,7 +195,8 @@ def by_size(rows: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
         axes.set_xscale("log")
         axes.set_xticks(means.index, [f"{size:g}" for size in means.index])
         axes.minorticks_off()
-        axes.set(xlabel="d", ylim=(0, None))
+        axes.set(xlabel="d")
+        from_zero(axes)
         axes.set_title(title, fontsize="medium")
     return figure
 

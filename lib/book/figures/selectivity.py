@@ -213,8 +213,8 @@ def example_units(examples: list[pd.DataFrame]) -> Figure:
 @redrawn
 def scale_of_selectivity(summary: pd.DataFrame) -> Figure:
     """Our networks on the scale of selectivity, and what the paper expects at either end."""
-    figure, (axes,) = canvas(width=8, height=2.5)
-    small = 6.5 if is_narrow() else 9.5
+    figure, (axes,) = canvas(width=8, height=2.5, narrow_height=2.9)
+    small = 8 if is_narrow() else 9.5
     axes.axhline(0, color="0.8", zorder=0)
     axes.scatter(
         summary.mean_selectivity,
@@ -232,13 +232,24 @@ def scale_of_selectivity(summary: pd.DataFrame) -> Figure:
             ha="center",
             fontsize=9,
         )
-    room = 0.08 * (means.max() - means.min()) or 0.05
+    lowest, highest = summary.mean_selectivity.min(), summary.mean_selectivity.max()
+    room = 0.06 * (highest - lowest) or 0.05
+    # on a phone the words of the two ends stand in lines of their own, where they do not meet
+    comma = ",\n" if is_narrow() else ", "
     for x, align, words in (
-        (0.0, "left", "← low selectivity: more dimensions,\nrobust to corruptions, weak against attacks"),
-        (1.0, "right", "high selectivity: fewer dimensions, →\nrobust to attacks, weak against corruptions"),
+        (
+            0.0,
+            "left",
+            f"← low selectivity:\nmore dimensions,\nrobust to corruptions{comma}weak against attacks",
+        ),
+        (
+            1.0,
+            "right",
+            f"high selectivity: →\nfewer dimensions,\nrobust to attacks{comma}weak against corruptions",
+        ),
     ):
         axes.text(x, 0.82, words, ha=align, va="center", fontsize=small, transform=axes.transAxes)
-    axes.set(xlim=(means.min() - room, means.max() + room), ylim=(-0.8, 1.4), yticks=[])
+    axes.set(xlim=(lowest - room, highest + room), ylim=(-0.8, 1.4), yticks=[])
     axes.set_xlabel(f"{SI_LABEL}\n(the words are the paper's claim, not yet our result)")
     axes.spines["left"].set_visible(False)
     return figure

@@ -38,7 +38,15 @@ def ratios(rows: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(rows)), [] if is_narrow() else names)
     if is_narrow():  # above its row, where there is no room beside it
         for place, name in enumerate(names):
-            axes.text(0, place - 0.3, name, transform=axes.get_yaxis_transform(), fontsize=8)
+            axes.text(
+                0.01,
+                place - 0.3,
+                name,
+                transform=axes.get_yaxis_transform(),
+                fontsize=8,
+                zorder=4,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+            )
         axes.set_ylim(-0.9, len(rows) - 0.5)
     axes.invert_yaxis()
     axes.set_xscale("log", base=2)
