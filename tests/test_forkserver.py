@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -111,6 +112,24 @@ def test_signals_reach_it(server, name):
         assert process.communicate(timeout=60)[0] == f"{name}\n" and process.returncode == 9
 
 
+@pytest.mark.slow
+def test_a_signal_that_comes_at_once_is_not_lost(server):
+    """Neither while the stand-in does not know yet whom it is for, nor as it begins to wait."""
+    code = (
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: os._exit(9))\nprint('ready', flush=True)\ntime.sleep(20)"
+    )
+    for _ in range(5):
+        started = [
+            subprocess.Popen(server.command(code), stdout=subprocess.PIPE, encoding="utf-8")
+            for _ in range(10)
+        ]
+        for process in started:
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGUSR1)
+        assert [(one.communicate(timeout=60)[0], one.returncode) for one in started] == [("", 9)] * 10
+
+
 FAMILY = (
     "import os, subprocess, time\n"
     "child = subprocess.Popen(['sleep', '60'])\nprint(os.getpid(), child.pid, flush=True)\ntime.sleep(60)"
@@ -143,6 +162,17 @@ def test_a_server_that_was_killed_is_started_again():
         assert run(server.command("print(2)")).stdout == "2\n"
 
 
+def test_a_server_that_is_killed_meanwhile_is_not_waited_for():
+    with ForkServer([]) as server:
+        assert run(server.command("print(1)")).stdout == "1\n"
+        command, start = server.command("print(2)"), time.monotonic()
+        server._process.kill()
+        server._process.wait()
+        done = run(command)
+        assert done.returncode == 1 and done.stderr.startswith("the server of processes has gone: ")
+        assert done.stderr.count("\n") == 1 and time.monotonic() - start < 10
+
+
 def test_without_a_server_it_is_one_line():
     with ForkServer([]) as server:
         command = server.command("print(1)")
@@ -150,6 +180,31 @@ def test_without_a_server_it_is_one_line():
     done = run(command)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith("the server of processes has gone: ") and done.stderr.count("\n") == 1
+
+
+ASKED = {
+    "nothing": lambda connection: None,
+    "less than a length": lambda connection: connection.sendall(b"abc"),
+    "a length alone": lambda connection: connection.sendall((2**40).to_bytes(8, "big")),
+    "no request": lambda connection: connection.sendall((2).to_bytes(8, "big") + b"{]"),
+    "no streams": lambda connection: connection.sendall((2).to_bytes(8, "big") + b"{}"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ASKED)
+def test_one_that_asks_for_no_process_keeps_nobody_waiting(server, kind):
+    """A stand-in that was stopped, or killed, in the middle of its question."""
+    command = server.command("print('here')")
+    assert run(command).stdout == "here\n"
+    process = server._process.pid
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(Path(server._folder.name) / "socket"))
+        ASKED[kind](connection)
+        start = time.monotonic()
+        done = run(command)
+        assert done.stdout == "here\n" and done.returncode == 0 and time.monotonic() - start < 10
+    assert server._process.pid == process and server._process.poll() is None
 
 
 def test_a_folder_with_a_long_name_will_do(tmp_path, monkeypatch):

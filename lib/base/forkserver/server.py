@@ -18,23 +18,32 @@ import warnings
 from typing import Any
 
 _LONG = 8  # bytes that say how long what is asked for is
+_MOST = 2**26  # bytes: code, arguments and an environment, for which the system has room for less
+_PATIENCE = 5.0  # seconds: a stand-in that was stopped while it asked must not keep the others waiting
 
 
 def asked(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """What a stand-in asks for, and its three streams.
 
     Raises:
-        EOFError: It has gone.
+        OSError: It has gone, or does not go on asking.
+        ValueError: What it asks for is no request.
     """
+    connection.settimeout(_PATIENCE)
     head, streams, _, _ = socket.recv_fds(connection, _LONG, 3)
-    with connection.makefile("rb") as reader:
-        head += reader.read(_LONG - len(head))
-        content = reader.read(int.from_bytes(head, "big"))
-    if len(head) < _LONG or len(content) < int.from_bytes(head, "big"):
+    try:
+        with connection.makefile("rb") as reader:
+            head += reader.read(_LONG - len(head))
+            if (size := int.from_bytes(head, "big")) > _MOST or len(streams) < 3:
+                raise ValueError("no request")
+            content = reader.read(size)
+        request = json.loads(content)  # cut where the stand-in has gone
+    except (OSError, ValueError):
         for stream in streams:
             os.close(stream)
-        raise EOFError
-    return json.loads(content), streams
+        raise
+    connection.settimeout(None)
+    return request, streams
 
 
 def serve(listener: socket.socket) -> dict[str, Any]:
@@ -60,12 +69,15 @@ def serve(listener: socket.socket) -> dict[str, Any]:
                 os._exit(0)
             elif key.fileobj is listener:
                 connection, _ = listener.accept()
+                streams: list[int] = []
                 try:
                     request, streams = asked(connection)
-                except (EOFError, OSError):
+                    child = os.fork()
+                except (OSError, ValueError):  # so too where no process can be made: the stand-in says so
+                    for stream in streams:
+                        os.close(stream)
                     connection.close()
                     continue
-                child = os.fork()
                 if not child:
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, usual)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -24,7 +25,7 @@ def connected(folder: str, owner: int) -> socket.socket:
     while True:
         try:
             connection.connect(f"/proc/self/fd/{place}/socket")
-        except (FileNotFoundError, ConnectionRefusedError):
+        except FileNotFoundError:  # where nobody listens at a socket that is there, the server was killed
             if time.monotonic() > end or not os.path.isdir(f"/proc/{owner}"):
                 raise
             time.sleep(0.01)
@@ -48,12 +49,19 @@ def main(folder: str, owner: str, code: str, *arguments: str) -> int:
         },
     }
     content = json.dumps(request).encode()
+    # A signal that comes in between waits until it is known whom it is for, and ends a wait that has begun.
+    woken, wake = socket.socketpair()
+    woken.setblocking(False)
+    wake.setblocking(False)
+    signal.set_wakeup_fd(wake.fileno())
+    numbers = [getattr(signal, name) for name in PASSED_ON]
+    held = bytearray()
     try:
         connection = connected(folder, int(owner))
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
         socket.send_fds(connection, [len(content).to_bytes(8, "big")], [0, 1, 2])
         connection.sendall(content)
-        answers = connection.makefile("r")
-        child = json.loads(answers.readline())["process"]
+        child = answer(connection, held, woken)["process"]
     except (OSError, ValueError) as error:
         print(f"the server of processes has gone: {error}", file=sys.stderr)
         return 1
@@ -64,13 +72,37 @@ def main(folder: str, owner: str, code: str, *arguments: str) -> int:
                 send(child, number)
                 return
 
-    for name in PASSED_ON:
-        signal.signal(getattr(signal, name), pass_on)
+    for number in numbers:
+        signal.signal(number, pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
     try:
-        return int(json.loads(answers.readline())["status"])
-    except ValueError:  # without the server nobody would know of the process
+        return answer(connection, held, woken)["status"]
+    except (OSError, ValueError):  # without the server nobody would know of the process
         pass_on(signal.SIGKILL, None)
         return 1
+
+
+def answer(connection: socket.socket, held: bytearray, woken: socket.socket) -> dict[str, int]:
+    """The next line that the server says. Signals are heard meanwhile.
+
+    Args:
+        connection: To the server.
+        held: What was read of it and not used yet.
+        woken: Where a signal leaves a byte: one that comes just before a wait begins would not end it.
+
+    Raises:
+        ValueError: The server says nothing more.
+    """
+    while b"\n" not in held:
+        for one in select.select([connection, woken], [], [])[0]:
+            more = one.recv(4096)
+            if one is connection:
+                held += more
+                if not more:
+                    raise ValueError("it has ended")
+    line, _, rest = held.partition(b"\n")
+    held[:] = rest
+    return json.loads(line)
 
 
 if __name__ == "__main__":
