@@ -89,15 +89,15 @@ IMAGES = Field(is_text, spelled("[0-9a-f]{16}"))
 MADE: dict[str, Field] = {
     "version": _VERSION,
     "commit": Field(is_text, spelled(r"(?:[0-9a-f]{7,40}\+?)?")),
-    "torch": Field(is_text, spelled(r"\d+\.\d.*")),  # of a training that went on elsewhere, several
+    "torch": Field(is_text, spelled(r"\d+\.\d[^<>]*")),  # of a training that went on elsewhere, several
     "python": _VERSION,
-    "device": Field(is_text, spelled(r".*\S.*")),
+    "device": Field(is_text, spelled(r"\w[^<>]*")),  # of a maker; no page, no path
     "seconds": _SECONDS,
     "date": Field(is_text, is_date),
 }
 SIMULATED: dict[str, Field] = MADE | {"code": CODE}
 TRAINED: dict[str, Field] = MADE | {
-    "engine": Field(is_text, spelled(r"(?:cpu|cuda) .*")),
+    "engine": Field(is_text, spelled(r"(?:cpu|cuda) [^<>]*")),
     "code": CODE._replace(needed=False),
     # checksum of the weights of the network that it was trained on from
     "parent": Field(is_text, spelled("[0-9a-f]{64}"), needed=False),
