@@ -99,6 +99,18 @@ BAD = {
         "must be a number, got 'high'",
     ),
     "list of alphas with nothing in it": (["rerun", "approach", "--alpha", " , "], "got ' , '"),
+    "list of alphas without its second": (
+        ["train", "--dataset", "digits", "--alpha", "1,,2"],
+        "alpha must be a number, got '1,,2'",
+    ),
+    "list of alphas that is open": (
+        ["train", "--dataset", "digits", "--alpha", "[1"],
+        "must be a number, got '[1'",
+    ),
+    "list of seeds that begins with nothing": (
+        ["train", "--dataset", "digits", "--seed", ", 1"],
+        "seed must be a whole number, got ', 1'",
+    ),
     "csv of the list of tables": (["table", "--csv"], "name it: python -m lib table selectivity --csv"),
     "negative seed": (["train", "--dataset", "digits", "--seed=-1"], "-1"),
     "broken seed": (["train", "--dataset", "digits", "--seed", "1.5"], "1.5"),
@@ -324,6 +336,7 @@ NOTEBOOKS = {
     "a cell without a source": lambda file: file.write_text(
         '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code", "id": "a"}]}'
     ),
+    "cells that are text": lambda file: file.write_text('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": "x"}'),
     "another notebook": lambda file: file.write_text(
         '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "raw", "id": "a", "metadata": {}, "source": ["x"]}]}'
     ),
@@ -356,6 +369,16 @@ def test_what_is_no_executed_notebook_is_one_line(kind, call, empty, monkeypatch
     assert code == 2 and err.startswith("error: ") and err.count("\n") == 1 and "out.ipynb" in err, err
     assert err[:-1].isprintable() and len(err) < 1000 and time.monotonic() - start < 10, err
     assert sorted(empty.iterdir()) == before
+
+
+def test_cells_that_share_an_id_are_no_warning(call, empty):
+    """Each would be a warning of many lines, and in the end all is well."""
+    notebook = json.loads((paths.ROOT / "chapters" / "02-approach.ipynb").read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        cell["id"] = "same"
+    (empty / "out.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    code, out, err = call("numbers", str(empty / "out.ipynb"))
+    assert code == 0 and out.startswith("written: ") and err == ""
 
 
 PACKS = {

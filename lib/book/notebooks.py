@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -126,7 +127,9 @@ def _executed(file: Path) -> NotebookNode:
         facts = json.loads(read_file(file, most=MOST_BYTES).decode("utf-8"))
         if not (isinstance(facts, dict) and facts.get("nbformat") == 4):
             raise Unfit("is no notebook of format 4")
-        nbformat.validate(facts)  # reading would print what is wrong, in many lines, and go on
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # cells without an id, or with one id, are given new ones
+            nbformat.validate(facts)  # reading would print what is wrong, in many lines, and go on
         return rejoin_lines(nbformat.from_dict(facts))  # files have lists of lines
     except Unfit as error:
         raise InputError(f"{file} {error}; give a chapter that papermill or Jupyter has executed") from None

@@ -80,8 +80,11 @@ def numbers(given: Sequence[str], kind: type[N], name: str) -> list[N]:
         if kind is float and re.fullmatch(r"[-+−]?\d+,\d+", text.strip()):
             point, two = text.strip().replace(",", "."), text.strip().replace(",", " ")
             raise InputError(f"{name} {text!r} may be one number or two; write {point}, or '{two}'")
-        bare = text.strip().removeprefix("[").removesuffix("]").replace("−", "-")
-        items = [item for item in re.split(r"[ \t,;]+", bare) if item] or [text]
+        bare = text.strip().replace("−", "-")
+        if bare.startswith("[") and bare.endswith("]"):
+            bare = bare[1:-1]
+        nothing = re.search(r"[,;]\s*[,;]|^\s*[,;]", bare)  # a number may be lacking there
+        items = [text] if nothing else re.split(r"[ \t,;]+", bare.strip(" \t,;")) if bare else [text]
         found += [number(item, kind, name) for item in items]
     for value in found:
         # as Training has it, which takes long to import
