@@ -63,7 +63,8 @@ def class_selectivity(activations: Tensor, labels: Tensor, *, epsilon: float = E
         (u,) in [0, 1]; 0 for a unit that never fires.
 
     Raises:
-        InputError: For other shapes, for negative or non-finite activations, and for fewer than two classes.
+        InputError: For other types and shapes, for negative or non-finite activations, and for fewer than two
+            classes.
 
     References:
         Leavitt & Morcos 2020, arXiv 2010.07693, class selectivity index.
@@ -72,6 +73,12 @@ def class_selectivity(activations: Tensor, labels: Tensor, *, epsilon: float = E
         >>> class_selectivity(torch.tensor([[1., 1., 0.], [0., 1., 0.]]), torch.tensor([0, 1]))
         tensor([1.0000, 0.0000, 0.0000])
     """
+    for name, value in (("activations", activations), ("labels", labels)):
+        if not isinstance(value, Tensor) or value.is_meta or value.layout != torch.strided:
+            told = f"a tensor of {value.device}" if isinstance(value, Tensor) else type(value).__name__
+            raise InputError(f"{name} must be a tensor in memory, got {told}")
+    if labels.is_floating_point() or labels.is_complex():
+        raise InputError(f"labels must be whole numbers, got {labels.dtype}")
     if activations.ndim != 2 or labels.shape != activations.shape[:1]:
         raise InputError(
             f"activations must be (n, units) and labels (n,), got {tuple(activations.shape)} and "

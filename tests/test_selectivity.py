@@ -2,6 +2,7 @@
 
 import doctest
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -170,6 +171,21 @@ def test_errors(case):
     activations, labels, message = ERRORS[case]
     with pytest.raises(InputError, match=message):
         class_selectivity(activations, torch.tensor(labels, dtype=torch.long))
+
+
+@pytest.mark.parametrize("odd", [None, [[1.0]], np.ones((4, 1)), torch.ones(4, 1, device="meta"), "ones"])
+def test_what_is_no_tensor_is_named(odd):
+    ones, labels = torch.ones(4, 1), torch.tensor([0, 1, 0, 1])
+    with pytest.raises(InputError, match=r"^activations must be a tensor in memory, got "):
+        class_selectivity(odd, labels)
+    with pytest.raises(InputError, match=r"^labels must be a tensor in memory, got "):
+        class_selectivity(ones, odd)
+
+
+@pytest.mark.parametrize("labels", [[0.0, 1.0, 0.0, 1.0], [float("nan"), 1.0, 0.0, 1.0]])
+def test_labels_are_whole_numbers(labels):
+    with pytest.raises(InputError, match=r"labels must be whole numbers, got torch\.float32"):
+        class_selectivity(torch.ones(4, 1), torch.tensor(labels))
 
 
 def test_the_error_for_an_infinite_activation_names_it():
