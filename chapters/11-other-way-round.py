@@ -218,8 +218,8 @@ for column in ("mean_selectivity", "live_selectivity"):
     glue(f"pgd-{column}-order", prose.rising(ladder[column]))
 
 # %% [markdown]
-# With the number of steps, mean selectivity over all units is {glue:text}`pgd-mean_selectivity-order`. Over live units it is {glue:text}`pgd-live_selectivity-order`.
-# The table below has the numbers.
+# Mean selectivity against the number of steps: over all units {glue:text}`pgd-mean_selectivity-order`, over live units
+# {glue:text}`pgd-live_selectivity-order`. The table below has the numbers.
 #
 # A dead unit counts as 0, so where PGD training kills units, the mean over all of them falls without any unit becoming less selective. That is why the claim
 # is about live units. But the units that live on are a selection: leaving out the dead can raise a mean without any unit becoming more selective.

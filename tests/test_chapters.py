@@ -140,6 +140,8 @@ def test_one_link_for_code_that_shows_nothing_by_itself():
     assert len(found[0]["outputs"]) == 2
     assert found[3]["metadata"]["tags"] == ["hide-cell"]
     assert found[3]["metadata"]["mystnb"]["code_prompt_show"] == "More"
+    assert found[6]["metadata"]["tags"] == ["remove-input"]  # nothing to look for below a link
+    assert cells[-1].metadata.tags == ["hide-input"]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,8 @@ _OPENING = "Parameters and code"  # what the link to the first code of a page sa
 def _folded(cells: list[NotebookNode]) -> list[NotebookNode]:
     """Cells of a page whose code is behind a link: the parameters and the code that follows them behind one,
     any other cell's behind its own, and cells that show nothing behind that of the cell next to them. A cell
-    with `fold` in its metadata is behind a link of these words, with all that it shows.
+    with `fold` in its metadata is behind a link of these words, with all that it shows. What shows nothing
+    and stands alone has no link: below it a reader would find nothing.
     """
     found: list[NotebookNode] = []
     opening = False  # whether the cell before belongs to the parameters
@@ -97,6 +98,11 @@ def _folded(cells: list[NotebookNode]) -> list[NotebookNode]:
             prompts = dict.fromkeys(("code_prompt_show", "code_prompt_hide"), prompt)
             metadata["mystnb"] = cell.metadata.get("mystnb", {}) | prompts
         found.append(NotebookNode(cell | {"metadata": metadata}))
+    for cell in found:
+        tags = set(cell.metadata.get("tags", []))
+        behind = tags & {"hide-input", "hide-cell"}
+        if cell.cell_type == "code" and behind and "parameters" not in tags and not _shows(cell):
+            cell.metadata["tags"] = sorted(tags - behind | {"remove-input"})
     return found
 
 
