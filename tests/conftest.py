@@ -26,6 +26,7 @@ from lib import data, models, runs
 from lib.base import fingerprint, interrupt, paths
 from lib.book import browser
 from lib.book import site as book_site
+from lib.training.step import WARM_UP, _reusable
 from lib.training.training import Training
 
 # a shell's background jobs and nohup ignore signals, and children inherit that: a test that waits for Ctrl-C
@@ -200,3 +201,24 @@ def edit(tmp_path, monkeypatch):
 
     monkeypatch.setattr("lib.base.fingerprint._module", lru_cache(fingerprint._Module))
     return change
+
+
+@pytest.fixture
+def captures(monkeypatch):
+    """`capture` as on a GPU, with calls in place of a graph: the warm-up changes the network, the captured
+    call is run.
+
+    Yields the list of captures.
+    """
+    made = []
+
+    def capture(update):
+        for _ in range(WARM_UP):
+            update()
+        made.append(update)
+        return update
+
+    monkeypatch.setattr("lib.training.step.capture", capture)
+    _reusable.cache_clear()
+    yield made
+    _reusable.cache_clear()

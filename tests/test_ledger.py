@@ -227,7 +227,8 @@ def test_verdicts_are_words_as_well_as_colours(kind):
 
 def test_few_seeds_say_so():
     drawn = figure.drawn(entries(seeds=3))
-    assert "provisional: 3 of 5 seeds" in drawn and "provisional: 3 of 3" not in drawn
+    assert '<span class="standing">3 of 5 seeds</span>' in drawn and ">3 of 3 seeds<" not in drawn
+    assert drawn.count("provisional") == 1 and "fewer than 5 seeds: provisional" in drawn  # in the key
     assert ", 2 seeds<" in figure.drawn(entries("undecided", seeds=2))
     assert "provisional" not in figure.drawn(entries())
 

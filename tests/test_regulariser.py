@@ -16,7 +16,7 @@ from lib.training.engine import Engine
 from lib.training.loop import estimate_seconds, train
 from lib.training.recipe import RECIPES, ProgressiveRecipe
 from lib.training.regulariser import OfGroup, OfMinibatch
-from lib.training.step import WARM_UP, Session, _reusable
+from lib.training.step import Session
 from lib.training.training import Training
 
 EAGER = Engine("cpu", low_precision=False, compiled=False)
@@ -197,27 +197,16 @@ def test_an_estimate_counts_smaller_images_for_less(progressive, monkeypatch):
     assert estimate_seconds(progressive, EAGER) == 0.5 * 3 * (2 + 2 * 4)
 
 
-def test_a_captured_step_is_captured_once_a_side_and_leaves_nothing_behind(progressive, monkeypatch):
-    made = []
-
-    def capture(update):
-        for _ in range(WARM_UP):
-            update()
-        made.append(update)
-        return update
-
-    monkeypatch.setattr("lib.training.step.capture", capture)
-    _reusable.cache_clear()
+def test_a_captured_step_is_captured_once_a_side_and_leaves_nothing_behind(progressive, captures):
     captured = train(progressive, replace(EAGER, captured=True), progress=False)
     again = train(progressive, replace(EAGER, captured=True), progress=False)
-    _reusable.cache_clear()
     equal(captured.network, again.network)
     eager = train(progressive, EAGER, progress=False)
     for mine, other in zip(
         captured.network.state_dict().values(), eager.network.state_dict().values(), strict=True
     ):
         torch.testing.assert_close(mine, other, rtol=2e-3, atol=2e-3)
-    assert len(made) == 4  # two sides, twice
+    assert len(captures) == 4  # two sides, twice
 
 
 def test_a_compiled_term_gives_the_same(digits):

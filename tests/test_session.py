@@ -12,7 +12,7 @@ from lib.base.seeds import derived_seed
 from lib.training import augmentation, seeds
 from lib.training.engine import Engine
 from lib.training.loop import train
-from lib.training.step import WARM_UP, Session, _reusable
+from lib.training.step import Session, _reusable
 from lib.training.training import Training
 
 EAGER = Engine("cpu", low_precision=False, compiled=False)
@@ -29,27 +29,6 @@ def few(digits, monkeypatch):
     some = {"train": digits["train"][slice(0, 220)], "test": digits["test"][slice(0, 100)]}
     monkeypatch.setattr("lib.data.load", lambda name, split: some[split])
     return some
-
-
-@pytest.fixture
-def captures(monkeypatch):
-    """`capture` as on a GPU, with calls in place of a graph: the warm-up changes the network, the captured
-    call is run.
-
-    Yields the list of captures.
-    """
-    made = []
-
-    def capture(update):
-        for _ in range(WARM_UP):
-            update()
-        made.append(update)
-        return update
-
-    monkeypatch.setattr("lib.training.step.capture", capture)
-    _reusable.cache_clear()
-    yield made
-    _reusable.cache_clear()
 
 
 def run(training, engine=EAGER, **keywords):

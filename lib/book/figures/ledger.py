@@ -206,7 +206,9 @@ def _behind(one: Entry) -> str:
 
 
 def _entry(one: Entry, axes: Axis | None) -> str:
-    standing = f'<span class="standing">{escape(one.verdict.standing)}</span>' if one.verdict.standing else ""
+    # the key says that such verdicts are provisional: once, since the word would cost a line in many rows
+    seeds = one.verdict.standing.removeprefix("provisional: ")
+    standing = f'<span class="standing">{escape(seeds)}</span>' if seeds else ""
     chips = (
         f'<span class="chips">{chip(one.verdict.verdict)}{standing}'
         f'<span class="chip first">first round: {escape(one.first_verdict)}</span></span>'
@@ -243,7 +245,7 @@ def _mark(across: str, point: str) -> str:
     return f'{wide}<i class="{point}" style="left:50%"></i>'
 
 
-def _key() -> str:
+def _key(entries: Sequence[Entry]) -> str:
     chips = "".join(chip(verdict) for verdict in second_round.VERDICTS)
     marks = {
         _mark("line", "dot"): "mean over seeds, 95 % interval",
@@ -255,9 +257,11 @@ def _key() -> str:
         f'<span><span class="swatch" style="--ink:#16191f" aria-hidden="true">{mark}</span> {words}</span>'
         for mark, words in marks.items()
     )
+    early = [one.verdict.rule.whole for one in entries if one.verdict.provisional]
+    seeds = f"<span>fewer than {max(early)} seeds: provisional</span>" if early else ""
     return (
         f'<div class="key"><span class="chips">{chips}</span>{drawn}'
-        "<span>→ speaks for the paper, ← against it</span></div>"
+        f"<span>→ speaks for the paper, ← against it</span>{seeds}</div>"
     )
 
 
@@ -272,7 +276,7 @@ def drawn(entries: Sequence[Entry], *, caption: str = "") -> str:
         _group(unit, some) for unit in ledger.UNITS if (some := [one for one in entries if one.unit == unit])
     )
     words = escape(" ".join(f"{ledger.in_words(entries)} {caption}".split()))
-    return f'<figure class="ledger">{_key()}{groups}<figcaption>{words}</figcaption></figure>'
+    return f'<figure class="ledger">{_key(entries)}{groups}<figcaption>{words}</figcaption></figure>'
 
 
 def show_ledger(
