@@ -32,7 +32,7 @@ help:
 	@echo 'make book                                          the book from cached runs: _build/html/index.html'
 	@echo 'make pdf                                           the same on paper, printed by Chromium: _build/book.pdf'
 	@echo 'make test                                          unit tests and every cell of every chapter; WORKERS=8 on a larger machine'
-	@echo 'make test-fast                                     the unit tests that train nothing and build nothing: below a minute and a half'
+	@echo 'make test-fast                                     the unit tests that train nothing and build nothing: about three minutes on two cores'
 	@echo 'make lint                                          style, types, and that imports run downwards'
 	@echo 'make rerun CHAPTER=approach ALPHA=0.7              a chapter with one more alpha; DATASET=digits trains for about a minute'
 	@echo 'make lab                                           JupyterLab on the chapters; what it needs is installed by the first call'

@@ -249,7 +249,7 @@ def _key(entries: Sequence[Entry]) -> str:
     chips = "".join(chip(verdict) for verdict in second_round.VERDICTS)
     marks = {
         _mark("line", "dot"): "mean over seeds, 95 % interval",
-        _mark("band", "zero"): "0 and ±δ, inside of which there is no effect",
+        _mark("band", "zero"): "0 and ±δ: no effect inside",
         _mark("first line", "first dot"): "first round, between the same α",
         _mark("", "published"): "published",
     }
