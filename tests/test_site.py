@@ -327,19 +327,34 @@ CROPPED = """async () => {
 SHRUNK = """[...document.querySelectorAll('article figure img')].map(one =>
   [one.src.split('/').pop(), one.getBoundingClientRect().width / parseFloat(getComputedStyle(one).getPropertyValue('--drawn'))]
 ).filter(([, by]) => !(by > 0.6))"""
-# rows of a table are alike, and so are cells of code and its words, definitions of the reference, and the entries of
-# the lists of pages and of sections beside a page; axe takes its time with each
-FEW_ROWS = """const drop = what => document.querySelectorAll(what).forEach(one => one.remove());
-drop('tbody tr:nth-child(n+4)');
-drop('article dl.py:nth-of-type(n+4)');
-drop('.bd-sidebar-primary li:nth-child(n+4):not(.current)');
-drop('.bd-sidebar-secondary li:nth-child(n+4):not(.active)');
-[...document.querySelectorAll('article div.cell')].filter(one => !one.querySelector('figure, table')).slice(3).forEach(one => one.remove());
-const kinds = {};  // words of one class in code, of which a few show its colour
-document.querySelectorAll('article pre span[class]').forEach(one => {
-  kinds[one.className] = (kinds[one.className] || 0) + 1;
-  if (kinds[one.className] > 4) one.remove();
-})"""
+# What is alike is looked at three times: axe takes its time with each element. Alike are elements of one tag,
+# class and style whose parents are alike, up to the body. An element goes where nothing in it is of another kind. Headings
+# stay, whose levels have an order, and what another element names; headings and links stay whole, and a term stays
+# with its description.
+FEW_OF_A_KIND = """(() => {
+  const seen = {}, staying = new Set(), naming = ['for', 'aria-labelledby', 'aria-describedby', 'aria-controls'];
+  const words = (one, what) => (one.getAttribute(what) || '').split(' ').filter(Boolean);
+  const named = new Set(naming.flatMap(what => [...document.querySelectorAll(`[${what}]`)].flatMap(one => words(one, what))));
+  const look = (one, above) => {
+    const kind = `${above}>${one.tagName}.${one.getAttribute('class') || ''}.${one.getAttribute('style') || ''}`, heading = /^H[1-6]$/.test(one.tagName);
+    seen[kind] = (seen[kind] || 0) + 1;
+    let stays = seen[kind] <= 3 || heading || named.has(one.id);
+    const inside = [...one.children].map(child => look(child, kind));
+    stays = stays || inside.includes(true);
+    if (stays && (heading || ['A', 'BUTTON'].includes(one.tagName))) one.querySelectorAll('*').forEach(each => staying.add(each));
+    if (stays && one.tagName === 'DL') {
+      const parts = [...one.children];
+      for (let n = 1; n < parts.length; n++)
+        if (parts[n - 1].tagName === 'DT' && (staying.has(parts[n]) || staying.has(parts[n - 1])))
+          staying.add(parts[n]).add(parts[n - 1]);
+    }
+    if (stays) staying.add(one);
+    return stays;
+  };
+  [...document.body.children].forEach(one => look(one, ''));
+  document.querySelectorAll('body *').forEach(one => staying.has(one) || one.remove());
+  return staying.size;
+})()"""
 TOGETHER = 8  # pages that wait at once
 RESIZED = 500  # milliseconds after which the theme has looked again for boxes that scroll
 
@@ -388,7 +403,7 @@ def visits(chromium, site, names) -> dict[str, SimpleNamespace]:
                 page.set_viewport_size({"width": 1280, "height": 800})
                 here.large = page.evaluate(TOO_LARGE)
                 page.evaluate(f"{script}; undefined")
-                page.evaluate(FEW_ROWS)
+                page.evaluate(FEW_OF_A_KIND)
                 found[name] = here
                 opened.append((page, here))
             opened[-1][0].wait_for_timeout(RESIZED)

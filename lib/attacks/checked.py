@@ -6,45 +6,20 @@ here, and measurements and trainings, whose arguments are their own, call them u
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lib.attacks import ascent, temperature
+from lib.base.arguments import checking
 from lib.base.errors import InputError
 from lib.models.activations import check_pixels, finite
 from lib.models.taken import check_in_memory, taking
 
-P = ParamSpec("P")
-R = TypeVar("R")
 NAMES = ("norm", "loss", "form", "precision")
 MOST_STEPS = 1_000_000
-
-
-def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """The same function, with the arguments of these names checked first, by the names that they have in it.
-
-    Raises:
-        InputError: By the function, for an argument of another type than it takes, or images that do not lie
-            in memory or lie on two devices.
-    """
-    signature = inspect.signature(function)
-
-    @wraps(function)
-    def with_checks(*arguments: P.args, **named: P.kwargs) -> R:
-        given = signature.bind(*arguments, **named)
-        for name, value in given.arguments.items():
-            if name in _CHECKS:
-                _CHECKS[name](name, value)
-        _check_devices({name: one for name, one in given.arguments.items() if isinstance(one, Tensor)})
-        with taking(given.arguments.get("network"), given.arguments.get("pixels")):
-            return function(*arguments, **named)
-
-    return with_checks
 
 
 def _callable(name: str, value: object) -> None:
@@ -115,8 +90,14 @@ _CHECKS: dict[str, Callable[[str, object], None]] = {
 }
 
 
-def _check_devices(tensors: dict[str, Tensor]) -> None:
-    """Raise InputError where two tensors of a call lie on two devices."""
+def _check(given: Mapping[str, Any]) -> None:
+    """Raise InputError for an argument of another type than it takes, or images that do not lie in memory or
+    lie on two devices.
+    """
+    for name, value in given.items():
+        if name in _CHECKS:
+            _CHECKS[name](name, value)
+    tensors = {name: value for name, value in given.items() if isinstance(value, Tensor)}
     found = {str(tensor.device): name for name, tensor in tensors.items() if tensor.ndim}
     if len(found) > 1:
         where = ", ".join(f"{name} on {device}" for device, name in found.items())
@@ -131,6 +112,7 @@ def _shown(value: object) -> str:
     return "None" if value is None else f"{type(value).__name__} {said[:80]}".strip()
 
 
+checked = checking(_check, lambda given: taking(given.get("network"), given.get("pixels")))
 ascend = checked(ascent.ascend)
 fgsm = checked(ascent.fgsm)
 fgsm_grid = checked(ascent.fgsm_grid)

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
+from lib.base.arguments import checking
 from lib.base.errors import InputError
 from lib.certificates import verify
 from lib.models.taken import check_in_memory, taking
 
-P = ParamSpec("P")
-R = TypeVar("R")
+
+def _check(given: Mapping[str, Any]) -> None:
+    """Raise InputError for an argument that no certificate can take."""
+    for name, value in given.items():
+        if name in ("pixels", "labels"):
+            check_in_memory(name, value)
+        elif name in ("method", "rule") and not isinstance(value, str):
+            raise InputError(f"{name} must be a name, got {type(value).__name__}")
+        elif isinstance(value, int) and abs(value) >= 2**64:
+            raise InputError(f"{name} must be a finite number, got a whole number of many digits")
 
 
-def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """The same function, for which every argument that it cannot take is an InputError."""
-    signature = inspect.signature(function)
-
-    @wraps(function)
-    def with_checks(*arguments: P.args, **named: P.kwargs) -> R:
-        given = signature.bind(*arguments, **named).arguments
-        for name, value in given.items():
-            if name in ("pixels", "labels"):
-                check_in_memory(name, value)
-            elif name in ("method", "rule") and not isinstance(value, str):
-                raise InputError(f"{name} must be a name, got {type(value).__name__}")
-            elif isinstance(value, int) and abs(value) >= 2**64:
-                raise InputError(f"{name} must be a finite number, got a whole number of many digits")
-        with taking(given["network"], given["pixels"]):
-            return function(*arguments, **named)
-
-    return with_checks
-
-
+checked = checking(_check, lambda given: taking(given["network"], given["pixels"]))
 certified = checked(verify.certified)
 interval_bounds = checked(verify.interval_bounds)
 margins = checked(verify.margins)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,10 @@ from lib.attacks import ascent
 from lib.attacks.gradient import pixel_gradient
 from lib.base.errors import unknown
 from lib.data.images import Images
-from lib.measurements.measurement import CORRECT, COUNT, FLOAT, INT, SHARE, TEXT
+from lib.measurements.measurement import CORRECT, COUNT, FLOAT, INT, SHARE, TEXT, Cells
 from lib.models.activations import Network, still
 from lib.models.fuse import PRECISIONS, folded
+from lib.training.training import Training
 
 ATTACK_TABLE = {
     "attack": TEXT,
@@ -251,3 +252,23 @@ def attack(network: nn.Module, images: Images, *, limit: int, precision: str) ->
             )
         )
     return pd.concat(rows, ignore_index=True)
+
+
+# the columns that say what a row is about
+ATTACKED = ("attack", "epsilon", "step_size", "steps")
+
+
+def fgsm_cells() -> Cells:
+    """What a table holds of the clean images and of FGSM: the values of ATTACKED."""
+    return {(CLEAN, 0.0, 0.0, 0)} | {("fgsm", epsilon, epsilon, 1) for epsilon in FGSM_EPSILONS}
+
+
+def ball_cells(radii: Iterable[float]) -> Cells:
+    """What a table holds of the attacks in balls of these radii, in pixels of [0, 1]."""
+    return {(name, one, one / STEPS_PER_RADIUS, BALL_STEPS) for name in IN_BALLS for one in radii}
+
+
+def attack_cells(training: Training, settings: Mapping[str, Any]) -> Cells:
+    """What the table holds of any network."""
+    curves = {(name, BUDGET, one.step_size, steps) for name, one in CURVES.items() for steps in one.scored}
+    return fgsm_cells() | curves | ball_cells(RADII)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 import torch
 from torch import nn
@@ -11,10 +14,10 @@ from lib.base.errors import InputError
 from lib.data.images import Images
 from lib.measurements.attack import CLEAN, is_correct
 from lib.measurements.attack_summary import at_epsilon
-from lib.measurements.measurement import COUNT, FLOAT, TEXT
+from lib.measurements.measurement import COUNT, FLOAT, TEXT, Cells
 from lib.measurements.strengths import strengths_for
 from lib.models.activations import still
-from lib.training.training import LABELS
+from lib.training.training import LABELS, Training
 
 AUTOATTACK_TABLE = {
     "part": TEXT,
@@ -99,3 +102,8 @@ def standing_by_part(table: pd.DataFrame) -> pd.DataFrame:
     """
     sums = table.groupby([*LABELS, "part"], sort=False)[["images", "standing"]].sum()
     return (sums.standing / sums["images"]).rename("standing").reset_index()
+
+
+def autoattack_cells(training: Training, settings: Mapping[str, Any]) -> Cells:
+    """What the table holds: the clean images and each part, at its one epsilon."""
+    return {(part, settings["epsilon"]) for part in (CLEAN, *PARTS)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import torch
@@ -14,8 +16,8 @@ from lib.base.errors import InputError
 from lib.corruptions import BLOCK, NAMES, check, corrupted_block, dataset
 from lib.corruptions.dataset import CLEAN
 from lib.data.images import Images
-from lib.measurements.measurement import CORRECT, PICTURE, SEVERITY, SHARE, TEXT
-from lib.training.training import LABELS
+from lib.measurements.measurement import CORRECT, PICTURE, SEVERITY, SHARE, TEXT, Cells
+from lib.training.training import LABELS, Training
 
 CORRUPTION_TABLE = {"corruption": TEXT, "severity": SEVERITY, **CORRECT}
 EXAMPLES_TABLE = {
@@ -155,3 +157,13 @@ def corruption_examples(network: nn.Module, images: Images, *, image: int, sever
             "png": file.getvalue(),
         })
     return pd.DataFrame(rows)
+
+
+def corruption_cells(training: Training, settings: Mapping[str, Any]) -> Cells:
+    """What a table of corruptions holds: each of them at each severity, and the clean images at 0."""
+    return {(CLEAN, 0)} | {(name, severity) for name in NAMES for severity in range(1, 6)}
+
+
+def example_cells(training: Training, settings: Mapping[str, Any]) -> Cells:
+    """What a table of examples holds: each corruption, and the clean image."""
+    return {(name,) for name in (CLEAN, *NAMES)}

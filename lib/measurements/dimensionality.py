@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 import torch
@@ -16,9 +17,11 @@ from lib.data.images import Images
 from lib.dimensionality import Covariance, components, participation_ratio, twonn
 from lib.measurements.attack import BUDGET, CURVES
 from lib.measurements.attack import batches as attack_batches
-from lib.measurements.measurement import COUNT, FLOAT, INT, PLACE, SEVERITY, TEXT
+from lib.measurements.corruption import corruption_cells
+from lib.measurements.measurement import COUNT, FLOAT, INT, PLACE, SEVERITY, TEXT, Cells
 from lib.models.activations import still
 from lib.models.fuse import PRECISIONS, folded
+from lib.training.training import Training
 
 DIMENSIONALITY_TABLE = {
     "change": TEXT,
@@ -177,3 +180,12 @@ def _attacked(network: nn.Module, images: Images, device: torch.device, precisio
         yield ascent.pgd(
             twin, x, labels, epsilon=BUDGET, step_size=curve.step_size, steps=ATTACK_STEPS, precision=None
         )
+
+
+def dimensionality_cells(training: Training, settings: Mapping[str, Any]) -> Cells:
+    """What the table holds of every layer: the activations themselves, PGD's change, and that of each
+    corruption at each severity.
+    """
+    corrupted = corruption_cells(training, settings) - {(dataset.CLEAN, 0)}
+    kinds: Cells = {(NONE, None, None), (ATTACK, None, None)}
+    return kinds | {(CORRUPTION, *one) for one in corrupted}

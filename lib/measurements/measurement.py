@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,11 @@ SEVERITY = Column(Kind.INT, 0, 5)  # 0 is the clean image
 UNIT = {"layer": TEXT, "depth": PLACE, "unit": COUNT}
 CORRECT = {"class": TEXT, "images": COUNT, "correct": COUNT}
 
+UNITS = ("layer", "unit")  # what a row is about in tables of units
+
+# What the rows of a table are about: the values of its first columns that say it. Of a training and settings.
+Cells = set[tuple[object, ...]]
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -90,6 +96,10 @@ class Measurement:
             adds.
         shown: Data set -> the settings of the table that chapters show and a summary is made of.
         datasets: Data sets of whose networks it can be made; empty if of all.
+        about: The columns that say what a row is about, beside the class: a table from elsewhere must not
+            measure one thing twice. None if nothing is known of its rows, which are not checked then.
+        cells: (training, settings) -> the values of the first columns of `about` that the table holds, each
+            in some row. None if any will do.
     """
 
     function: Callable[..., pd.DataFrame]
@@ -100,3 +110,5 @@ class Measurement:
     columns: Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame] | None = None
     shown: Callable[[str], dict[str, object]] = lambda dataset: {}
     datasets: tuple[str, ...] = ()
+    about: tuple[str, ...] | None = None
+    cells: Callable[[Training, Mapping[str, Any]], Cells] | None = None

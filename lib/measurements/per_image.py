@@ -31,13 +31,15 @@ from lib.measurements.attack import (
     RADII,
     STEPS_PER_RADIUS,
     Cell,
+    ball_cells,
     batches,
+    fgsm_cells,
     is_correct,
     surviving,
 )
 from lib.measurements.attack_summary import BALL_COLUMNS, at_epsilon
 from lib.measurements.corruption import predictions, with_corrupted
-from lib.measurements.measurement import COUNT, FLOAT, INT, PACKED, SEVERITY, TEXT
+from lib.measurements.measurement import COUNT, FLOAT, INT, PACKED, SEVERITY, TEXT, Cells
 from lib.measurements.strengths import strengths_for
 from lib.measurements.transfer import craft, weights_digest
 from lib.models.activations import Network
@@ -143,6 +145,13 @@ def image_attack(
         *_counted(images.first(wide), device, lambda x, labels: _single(network, x, labels)),
         *_counted(images.first(limit), device, _Iterated(network, precision)),
     ])
+
+
+def image_attack_cells(training: Training, settings: Mapping[str, Any]) -> Cells:
+    """What the table of attacks holds of any network: the values of `attack.ATTACKED`."""
+    step = CURVES[CURVE].step_size
+    curve: Cells = {(CURVE, BUDGET, step, steps) for steps in STEPS}
+    return fgsm_cells() | curve | ball_cells(SMALL_RADII)
 
 
 def _counted(

@@ -20,7 +20,7 @@ from lib.base.errors import InputError
 from lib.base.seeds import derived_seed
 from lib.data.images import Images
 from lib.dimensionality import components
-from lib.measurements.measurement import COUNT, FLOAT, PLACE, SHARE, TEXT
+from lib.measurements.measurement import COUNT, FLOAT, PLACE, SHARE, TEXT, Cells
 from lib.purification import convolutional_coding as coding
 from lib.purification import measures, weights
 from lib.training.training import Training
@@ -175,6 +175,11 @@ def low_rank(
         energy = sum(shares) / len(shares)
         rows.append((rank, len(some.labels), clean, attacked, energy))
     return pd.DataFrame(rows, columns=list(LOW_RANK_TABLE))
+
+
+def low_rank_cells(training: Training, settings: Mapping[str, Any]) -> Cells:
+    """What the table of ranks holds: each rank that was asked for."""
+    return {(rank,) for rank in settings["ranks"]}
 
 
 def perturbation(

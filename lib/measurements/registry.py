@@ -11,9 +11,9 @@ from typing import Any
 from lib.base.errors import InputError, unknown
 from lib.base.text import MOST, in_words
 from lib.measurements import per_image, purification
-from lib.measurements.attack import ATTACK_TABLE, attack
+from lib.measurements.attack import ATTACK_TABLE, ATTACKED, attack, attack_cells
 from lib.measurements.attack_summary import with_attacked
-from lib.measurements.autoattack import AUTOATTACK_TABLE, autoattack, with_autoattack
+from lib.measurements.autoattack import AUTOATTACK_TABLE, autoattack, autoattack_cells, with_autoattack
 from lib.measurements.certificate import (
     CERTIFICATE_TABLE,
     EPSILONS,
@@ -25,20 +25,29 @@ from lib.measurements.corruption import (
     CORRUPTION_TABLE,
     EXAMPLES_TABLE,
     corruption,
+    corruption_cells,
     corruption_examples,
+    example_cells,
     with_corrupted,
 )
-from lib.measurements.dimensionality import DIMENSIONALITY_TABLE, dimensionality
+from lib.measurements.dimensionality import DIMENSIONALITY_TABLE, dimensionality, dimensionality_cells
 from lib.measurements.gradient import GRADIENT_TABLE, gradient, with_gradients
 from lib.measurements.imagenet_a import IMAGENET_A_TABLE, imagenet_a
 from lib.measurements.jacobian import JACOBIAN_TABLE, jacobian, with_jacobian
 from lib.measurements.layers import with_dimensions
 from lib.measurements.logit_bias import LOGIT_BIAS_TABLE, logit_bias
 from lib.measurements.logits import LOGITS_TABLE, logits
-from lib.measurements.measurement import Measurement
+from lib.measurements.measurement import UNITS, Measurement
 from lib.measurements.selectivity import CLASS_MEANS_TABLE, SELECTIVITY_TABLE, class_means, selectivity
 from lib.measurements.strengths import strengths_for
-from lib.measurements.transfer import TRANSFER_TABLE, sources, transfer, with_transferred
+from lib.measurements.transfer import (
+    SENT,
+    TRANSFER_TABLE,
+    sources,
+    transfer,
+    transfer_cells,
+    with_transferred,
+)
 
 
 def _of_tiny_imagenet(**settings: object) -> Callable[[str], dict[str, object]]:
@@ -48,10 +57,16 @@ def _of_tiny_imagenet(**settings: object) -> Callable[[str], dict[str, object]]:
 
 MEASUREMENTS = {
     "selectivity": Measurement(
-        selectivity, "class selectivity index of every unit, and which units are dead", SELECTIVITY_TABLE
+        selectivity,
+        "class selectivity index of every unit, and which units are dead",
+        SELECTIVITY_TABLE,
+        about=UNITS,
     ),
     "class_means": Measurement(
-        class_means, "class-conditional mean activation of every unit", CLASS_MEANS_TABLE
+        class_means,
+        "class-conditional mean activation of every unit",
+        CLASS_MEANS_TABLE,
+        about=UNITS,
     ),
     "corruption": Measurement(
         corruption,
@@ -60,12 +75,16 @@ MEASUREMENTS = {
         {"limit": 2000},
         columns=with_corrupted,
         shown=_of_tiny_imagenet(limit=1000),
+        about=("corruption", "severity"),
+        cells=corruption_cells,
     ),
     "corruption_examples": Measurement(
         corruption_examples,
         "one image under every corruption, and what the network takes it for",
         EXAMPLES_TABLE,
         {"image": 1, "severity": 3},
+        about=("corruption",),
+        cells=example_cells,
     ),
     "attack": Measurement(
         attack,
@@ -74,6 +93,8 @@ MEASUREMENTS = {
         {"limit": 1000, "precision": "bfloat16"},
         columns=with_attacked,
         shown=_of_tiny_imagenet(limit=500),
+        about=ATTACKED,
+        cells=attack_cells,
     ),
     "transfer": Measurement(
         transfer,
@@ -82,6 +103,8 @@ MEASUREMENTS = {
         {"limit": 1000, "precision": "bfloat16", "sources": [0, 1]},
         sources=sources,
         columns=with_transferred,
+        about=SENT,
+        cells=transfer_cells,
     ),
     "autoattack": Measurement(
         autoattack,
@@ -90,6 +113,8 @@ MEASUREMENTS = {
         {"limit": 200, "epsilon": 1 / 255, "seed": 0},
         columns=with_autoattack,
         shown=lambda dataset: {"epsilon": strengths_for(dataset).ball},
+        about=("part", "epsilon"),
+        cells=autoattack_cells,
     ),
     "image_attack": Measurement(
         per_image.image_attack,
@@ -97,13 +122,17 @@ MEASUREMENTS = {
         "images, PGD on the first `limit`",
         per_image.ATTACK_TABLE,
         {"wide": 0, "limit": 2000, "precision": "bfloat16"},
-        shown=_of_tiny_imagenet(limit=50),  # FGSM on all images; PGD has the table `attack`
+        shown=_of_tiny_imagenet(limit=50),  # FGSM on all images; PGD has the table `attack`,
+        about=ATTACKED,
+        cells=per_image.image_attack_cells,
     ),
     "image_corruption": Measurement(
         per_image.image_corruption,
         "right or wrong for each image under every corruption and severity; on the first `limit` images",
         per_image.CORRUPTION_TABLE,
         {"limit": 2000},
+        about=("corruption", "severity"),
+        cells=corruption_cells,
     ),
     "image_transfer": Measurement(
         per_image.image_transfer,
@@ -111,12 +140,14 @@ MEASUREMENTS = {
         per_image.TRANSFER_TABLE,
         {"limit": 0, "precision": "bfloat16", "epsilon": 4 / 255, "sources": [0, 1, 2]},
         sources=per_image.sources,
+        about=SENT,
     ),
     "logits": Measurement(
         logits,
         "answers to FGSM, PGD, margin PGD and Temperature-PGD, image by image; on the first `limit` images",
         LOGITS_TABLE,
         {"limit": 2000, "epsilon": 8 / 255, "steps": 20, "restarts": 1, "seed": 0},
+        about=("attack", "inverse_temperature"),
     ),
     "logit_bias": Measurement(
         logit_bias,
@@ -124,12 +155,14 @@ MEASUREMENTS = {
         "first `limit` images",
         LOGIT_BIAS_TABLE,
         {"limit": 2000, "epsilon": 8 / 255, "steps": 20, "seed": 0},
+        about=("half", "tuned", "attack"),
     ),
     "imagenet_a": Measurement(
         imagenet_a,
         "right answers on ImageNet-A's photographs by class, over all logits and among the shared classes",
         IMAGENET_A_TABLE,
         datasets=("tiny-imagenet",),
+        about=(),
     ),
     "jacobian": Measurement(
         jacobian,
@@ -137,6 +170,7 @@ MEASUREMENTS = {
         JACOBIAN_TABLE,
         {"limit": 1000},
         columns=with_jacobian,
+        about=("image",),
     ),
     "gradient": Measurement(
         gradient,
@@ -144,6 +178,7 @@ MEASUREMENTS = {
         GRADIENT_TABLE,
         {"limit": 200, "precision": "bfloat16"},
         columns=with_gradients,
+        about=UNITS,
     ),
     "dimensionality": Measurement(
         dimensionality,
@@ -151,12 +186,15 @@ MEASUREMENTS = {
         DIMENSIONALITY_TABLE,
         {"limit": 500, "precision": "bfloat16"},
         columns=with_dimensions,
+        about=("change", "corruption", "severity", "layer", "images"),
+        cells=dimensionality_cells,
     ),
     "weight_angles": Measurement(
         purification.weight_angles,
         "angles of every filter to its first weights, to those before this training, and to the others",
         purification.WEIGHT_ANGLES_TABLE,
         sources=purification.references,
+        about=("convolution", "filter"),
     ),
     "low_rank": Measurement(
         purification.low_rank,
@@ -164,6 +202,8 @@ MEASUREMENTS = {
         purification.LOW_RANK_TABLE,
         {"limit": 500, "ranks": [0, 1, 2, 4, 8, 16], "epsilon": 8 / 255, "steps": 10},
         sources=purification.references,
+        about=("rank",),
+        cells=purification.low_rank_cells,
     ),
     "perturbation": Measurement(
         purification.perturbation,
@@ -171,6 +211,7 @@ MEASUREMENTS = {
         purification.PERTURBATION_TABLE,
         {"limit": 1000, "coded": 50, "radius": 0.5, "steps": 20, "variant": purification.PURIFIED},
         sources=purification.purified_and_reference,
+        about=("dictionary",),
     ),
     "alignment": Measurement(
         purification.alignment,
@@ -178,6 +219,7 @@ MEASUREMENTS = {
         purification.ALIGNMENT_TABLE,
         {"variant": purification.PURIFIED},
         sources=purification.purified_and_reference,
+        about=("convolution",),
     ),
     "certificate": Measurement(
         certificate,
@@ -193,12 +235,14 @@ MEASUREMENTS = {
             "rule": "fastlin",
             "seed": 0,
         },
+        about=("method", "epsilon"),
     ),
     "half_width": Measurement(
         half_width,
         "interval bounds of every unit, and how far SingleProp's half-width is from them",
         HALF_WIDTH_TABLE,
         {"epsilon": 2 / 255, "limit": 500},
+        about=UNITS,
     ),
 }
 

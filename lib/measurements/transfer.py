@@ -22,7 +22,7 @@ from lib.base.files import kept
 from lib.data.images import Images
 from lib.measurements.attack import BALL_STEPS, IN_BALLS, RADII, STEPS_PER_RADIUS, Cell, batches, is_correct
 from lib.measurements.attack_summary import at_epsilon
-from lib.measurements.measurement import CORRECT, FLOAT, INT, TEXT
+from lib.measurements.measurement import CORRECT, FLOAT, INT, TEXT, Cells
 from lib.measurements.strengths import strengths_for
 from lib.models.fuse import folded
 from lib.training.training import LABELS, Training
@@ -177,3 +177,17 @@ def with_transferred(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame
         on=LABELS,
         how="left",
     )
+
+
+# the columns that say what a row is about
+SENT = ("source_seed", "attack", "epsilon")
+
+
+def transfer_cells(training: Training, settings: Mapping[str, Any]) -> Cells:
+    """What the table holds of a network: each attack and strength, made against each of its sources."""
+    return {
+        (one.seed, name, epsilon)
+        for one in sources(training, settings)
+        for name, strengths in TRANSFERRED.items()
+        for epsilon in strengths
+    }

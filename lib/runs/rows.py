@@ -6,51 +6,20 @@ too few, would be other numbers without a word.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lib import corruptions, data
+from lib import data
 from lib.base.files import Unfit
-from lib.corruptions import dataset
 from lib.data.cifar10 import CIFAR10_CLASSES
 from lib.data.tiny_imagenet import TINY_IMAGENET_CLASSES
-from lib.measurements import attack, autoattack, dimensionality, per_image, transfer
-from lib.measurements.attack import BUDGET, CLEAN, CURVES, FGSM_EPSILONS, IN_BALLS, RADII, STEPS_PER_RADIUS
+from lib.measurements.registry import MEASUREMENTS
 from lib.runs.fields import said_shortly
 from lib.training.training import Training
 
-UNITS = ("layer", "unit")
-CELLS = ("attack", "epsilon", "step_size", "steps")
-SENT = ("source_seed", "attack", "epsilon")  # from other networks
-# measurement -> columns that say what a row is about, beside the class
-ABOUT: dict[str, tuple[str, ...]] = {
-    "selectivity": UNITS,
-    "class_means": UNITS,
-    "gradient": UNITS,
-    "half_width": UNITS,
-    "corruption": ("corruption", "severity"),
-    "image_corruption": ("corruption", "severity"),
-    "corruption_examples": ("corruption",),
-    "attack": CELLS,
-    "image_attack": CELLS,
-    "transfer": SENT,
-    "image_transfer": SENT,
-    "autoattack": ("part", "epsilon"),
-    "logits": ("attack", "inverse_temperature"),
-    "logit_bias": ("half", "tuned", "attack"),
-    "imagenet_a": (),
-    "jacobian": ("image",),
-    # over the whole split, and over the first images
-    "dimensionality": ("change", "corruption", "severity", "layer", "images"),
-    "weight_angles": ("convolution", "filter"),
-    "alignment": ("convolution",),
-    "low_rank": ("rank",),
-    "perturbation": ("dictionary",),
-    "certificate": ("method", "epsilon"),
-}
 STRENGTHS = ("epsilon", "step_size", "radius")  # in pixels of [0, 1]
 # numbers of images
 COUNTED = {"correct", "correct_shared", "unbroken", "zero_gradient", "certain", "standing"}
@@ -71,78 +40,6 @@ CLASSES = {
     "tiny-imagenet": TINY_IMAGENET_CLASSES,
 }
 
-Cells = set[tuple[object, ...]]
-
-# ---- what is measured --------------------------------------------------------------------------------------
-
-
-def _fgsm() -> Cells:
-    return {(CLEAN, 0.0, 0.0, 0)} | {("fgsm", epsilon, epsilon, 1) for epsilon in FGSM_EPSILONS}
-
-
-def _balls(radii: Iterable[float]) -> Cells:
-    ball = [(one, one / STEPS_PER_RADIUS, attack.BALL_STEPS) for one in radii]
-    return {(name, *one) for name in IN_BALLS for one in ball}
-
-
-def _attack(training: Training, settings: Mapping[str, Any]) -> Cells:
-    curves = {(name, BUDGET, one.step_size, steps) for name, one in CURVES.items() for steps in one.scored}
-    return _fgsm() | curves | _balls(RADII)
-
-
-def _image_attack(training: Training, settings: Mapping[str, Any]) -> Cells:
-    step = CURVES[per_image.CURVE].step_size
-    curve = {(per_image.CURVE, BUDGET, step, steps) for steps in per_image.STEPS}
-    return _fgsm() | curve | _balls(per_image.SMALL_RADII)
-
-
-def _corruption(training: Training, settings: Mapping[str, Any]) -> Cells:
-    return {(dataset.CLEAN, 0)} | {(name, one) for name in corruptions.NAMES for one in range(1, 6)}
-
-
-def _examples(training: Training, settings: Mapping[str, Any]) -> Cells:
-    return {(name,) for name in (dataset.CLEAN, *corruptions.NAMES)}
-
-
-def _transfer(training: Training, settings: Mapping[str, Any]) -> Cells:
-    return {
-        (one.seed, name, epsilon)
-        for one in transfer.sources(training, dict(settings))
-        for name, strengths in transfer.TRANSFERRED.items()
-        for epsilon in strengths
-    }
-
-
-def _autoattack(training: Training, settings: Mapping[str, Any]) -> Cells:
-    return {(part, settings["epsilon"]) for part in (CLEAN, *autoattack.PARTS)}
-
-
-def _dimensionality(training: Training, settings: Mapping[str, Any]) -> Cells:
-    kinds = {(dimensionality.NONE, None, None), (dimensionality.ATTACK, None, None)}
-    cells = _corruption(training, settings) - {(dataset.CLEAN, 0)}
-    return kinds | {(dimensionality.CORRUPTION, *one) for one in cells}
-
-
-def _low_rank(training: Training, settings: Mapping[str, Any]) -> Cells:
-    return {(rank,) for rank in settings["ranks"]}
-
-
-# measurement -> what stands in the columns of ABOUT, or of CHANGES, in some row
-WHOLE: dict[str, Callable[[Training, Mapping[str, Any]], Cells]] = {
-    "attack": _attack,
-    "image_attack": _image_attack,
-    "corruption": _corruption,
-    "image_corruption": _corruption,
-    "corruption_examples": _examples,
-    "transfer": _transfer,
-    "autoattack": _autoattack,
-    "dimensionality": _dimensionality,
-    "low_rank": _low_rank,
-}
-CHANGES = ("change", "corruption", "severity")
-
-# ---- the checks --------------------------------------------------------------------------------------------
-
 
 def check(
     measurement: str, rows: pd.DataFrame, training: Training, settings: Mapping[str, Any], known: bool
@@ -160,16 +57,17 @@ def check(
         Unfit: It has not the rows that the measurement makes.
     """
     _check_numbers(rows)
-    if measurement not in ABOUT:  # one that was added, whose rows nothing is known of
+    known_of = MEASUREMENTS[measurement]
+    if known_of.about is None:
         return
-    about = [*ABOUT[measurement]]
+    about = [*known_of.about]
     by_class = "class" in rows and measurement != "jacobian"
     if rows.duplicated(about + ["class"] * by_class).any():
         raise Unfit("measures one thing twice")
-    if measurement in WHOLE:
-        columns = CHANGES if measurement == "dimensionality" else about
-        wanted = {_cell(one) for one in WHOLE[measurement](training, settings)}
-        found = {_cell(one) for one in rows[list(columns)].drop_duplicates().itertuples(index=False)}
+    if known_of.cells is not None:
+        wanted = {_cell(one) for one in known_of.cells(training, settings)}
+        columns = about[: len(next(iter(wanted)))]
+        found = {_cell(one) for one in rows[columns].drop_duplicates().itertuples(index=False)}
         if odd := sorted(wanted ^ found, key=repr):
             raise Unfit(
                 f"{'lacks' if odd[0] in wanted else 'has'} {said_shortly(' '.join(map(str, odd[0])))}, and "
