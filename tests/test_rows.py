@@ -16,6 +16,7 @@ from lib.base import paths
 from lib.base.files import Unfit
 from lib.runs import columns, rows, store, validity
 from lib.runs.run import as_parquet
+from lib.training.training import Training
 
 MADE = {  # a published table of each kind, and where it is
     "attack": "digits-resnet8/alpha0.0-seed0-fast-a5576163",
@@ -27,6 +28,7 @@ MADE = {  # a published table of each kind, and where it is
     "autoattack": "cifar10-resnet20/alpha-0.4-seed0-fast-921e25b0",
     "image_attack": "cifar10-resnet20/alpha-1.0-seed3-fast-366f1035",
     "image_corruption": "cifar10-resnet20/alpha-1.0-seed3-fast-366f1035",
+    "image_transfer": "cifar10-resnet20/alpha-1.0-seed3-fast-366f1035",
     "class_means": "cifar10-resnet20/alpha0.0-seed0-fast-e3867dab",
     "corruption_examples": "cifar10-resnet20/alpha0.0-seed0-fast-e3867dab",
 }
@@ -42,9 +44,10 @@ def published(measurement: str) -> tuple[Path, str, pd.DataFrame]:
 
 def check(measurement: str, changed: pd.DataFrame) -> None:
     """Check a table in the place of the published one, in a run that is whole beside it."""
-    folder, _, _ = published(measurement)
+    folder, file, _ = published(measurement)
     facts = validity.config((folder / validity.CONFIG).read_bytes())
-    entry = {"measurement": measurement, "settings": {}}
+    settings = json.loads((folder / store.MANIFEST).read_text())["files"][file]["settings"]
+    entry = {"measurement": measurement, "settings": settings}
     validity._table_of(entry, as_parquet(changed), validity.described(facts), facts)
 
 
@@ -94,6 +97,17 @@ def test_every_measurement_says_what_its_rows_are_about():
     for one in measurements.MEASUREMENTS.values():
         assert one.about is not None and set(one.about) <= one.table.keys()
         assert one.cells is None or one.about
+
+
+@pytest.mark.parametrize(
+    ("measurement", "settings"), [("low_rank", {"ranks": []}), ("image_transfer", {"sources": []})]
+)
+def test_a_table_that_was_to_hold_nothing_is_refused(measurement, settings):
+    columns = measurements.MEASUREMENTS[measurement].about
+    found = pd.DataFrame({name: [1] for name in columns})
+    training = Training("digits", "resnet8", 0.0, 0, "fast")
+    with pytest.raises(Unfit, match="has .*, and is to hold what"):
+        rows.check(measurement, found, training, settings, known=False)
 
 
 @pytest.mark.parametrize(("times", "size"), [(100_000, 1_000_000), (4_900_000, 100)])

@@ -280,6 +280,12 @@ def image_transfer(
     return pd.DataFrame(rows)
 
 
+def image_transfer_cells(training: Training, settings: Mapping[str, Any]) -> Cells:
+    """What the table of transferred attacks holds of a network: both attacks, made against each source."""
+    seeds = [one.seed for one in sources(training, settings)]
+    return {(seed, name, settings["epsilon"]) for seed in seeds for name in ("fgsm", "ball-cross-entropy")}
+
+
 def _crafted(source: Training, network: nn.Module, images: Images, cell: Cell, precision: str) -> Tensor:
     """Images crafted on a source, cached in .cache/attacked for the next network; safe to delete.
 

@@ -141,6 +141,7 @@ MEASUREMENTS = {
         {"limit": 0, "precision": "bfloat16", "epsilon": 4 / 255, "sources": [0, 1, 2]},
         sources=per_image.sources,
         about=SENT,
+        cells=per_image.image_transfer_cells,
     ),
     "logits": Measurement(
         logits,

@@ -66,7 +66,7 @@ def check(
         raise Unfit("measures one thing twice")
     if known_of.cells is not None:
         wanted = {_cell(one) for one in known_of.cells(training, settings)}
-        columns = about[: len(next(iter(wanted)))]
+        columns = about[: len(next(iter(wanted), about))]  # all where it is to hold nothing
         found = {_cell(one) for one in rows[columns].drop_duplicates().itertuples(index=False)}
         if odd := sorted(wanted ^ found, key=repr):
             raise Unfit(
