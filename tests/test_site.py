@@ -196,6 +196,10 @@ def test_each_mend_is_of_something_that_is_still_written_and_leaves_the_rest():
     )
     assert mending.mended(page).strip() == kept
     assert mending.mended("<p>α < 0</p>") == "<p>α < 0</p>"
+    cells = '<table><tr><th id="LM-1">CIFAR-10</th><td>LM-3, <code>--dataset</code> and a-b --- 1-2</td></tr></table>'
+    said = mending.mended(f"{cells}<p>LM-1</p>")
+    assert re.findall(r'<span class="whole">(.*?)</span>', said) == ["CIFAR-10", "LM-3", "--dataset"]
+    assert re.sub(r"</?span[^>]*>", "", said) == f"{cells}<p>LM-1</p>"  # the text is what it was, hyphens too
     maths = (
         '<script>window.MathJax = {}</script><script defer="defer" '
         'src="_static/mathjax/tex-chtml.js"></script>'

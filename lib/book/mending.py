@@ -80,15 +80,35 @@ def _sized(page: Path, text: str) -> str:
     return _FIGURE.sub(one, text)
 
 
+_CELL = re.compile(r"(?s)(?<=<t)([dh](?: [^>]*)?>)((?:(?!</?t[dh][ >]).)*)(?=</t[dh]>)")
+_TAG = re.compile(r"(<[^>]*>)")
+# LM-10, CIFAR-10, --dataset
+_WHOLE = re.compile(r"(?<![\w-])(?:[A-Z]{2,5}-[A-Z]?\d+|--[a-z][a-z-]*[a-z])(?![\w-])")
+
+
+def unbroken(text: str) -> str:
+    """HTML in whose tables ids and options are not broken at their hyphen, which a browser does where a cell
+    is narrow; what is copied has the plain hyphen.
+    """
+
+    def cell(found: re.Match[str]) -> str:
+        parts = _TAG.split(found[2])
+        # every second part is a tag
+        parts[::2] = [_WHOLE.sub(r'<span class="whole">\g<0></span>', part) for part in parts[::2]]
+        return found[1] + "".join(parts)
+
+    return _CELL.sub(cell, text)
+
+
 def mended(text: str) -> str:
-    """HTML of one page without the faults listed in `MENDS`, and without MathJax if the page has no
-    formula.
+    """HTML of one page without the faults listed in `MENDS`, with ids that stay whole, and without MathJax if
+    the page has no formula.
     """
     if 'class="math' not in text:
         text = _MATHS.sub("", text)
     for _, pattern, replacement in MENDS:
         text = re.sub(pattern, replacement, text, flags=re.DOTALL)
-    return text
+    return unbroken(text)
 
 
 def mend(folder: Path) -> None:
