@@ -63,7 +63,6 @@ for place, alpha in (("lowest", means.index.min()), ("highest", means.index.max(
     glue(f"{place}-si", f"{means.mean_selectivity[alpha]:.3f}")
     glue(f"{place}-accuracy", f"{100 * means.clean_accuracy[alpha]:.1f} %")
 glue("networks", f"{len(summary)}")
-glue("setting", here.setting)
 
 # %% tags=["hide-input"]
 by_alpha = means.mean_selectivity
@@ -83,6 +82,8 @@ figures.show(
 )
 
 # %% [markdown]
-# The {glue:text}`networks` networks behind the first chapters ({glue:text}`setting`) span mean selectivities from {glue:text}`lowest-si`
-# (α = {glue:text}`lowest-alpha`, clean test accuracy {glue:text}`lowest-accuracy`) to {glue:text}`highest-si` (α = {glue:text}`highest-alpha`,
-# {glue:text}`highest-accuracy`). How α does that, and at what price, is the next chapter: {doc}`02-approach`.
+# Mean selectivity of the {glue:text}`networks` networks behind the first chapters goes from {glue:text}`lowest-si` at α = {glue:text}`lowest-alpha` to
+# {glue:text}`highest-si` at α = {glue:text}`highest-alpha`.
+#
+# Their clean test accuracy is {glue:text}`lowest-accuracy` at the lowest α and {glue:text}`highest-accuracy` at the highest. How α does that, and at what
+# price, is the next chapter: {doc}`02-approach`.

@@ -5,7 +5,7 @@
 #
 # {glue:md}`found`
 #
-# In brackets: 95 % intervals over seeds.
+# {glue:text}`whence`
 #
 # **How it was measured.** The class selectivity index compares a unit's mean activation for its best class with the mean over the other classes. One scalar α in the
 # loss moves the mean index of a whole network. Units that never fire have an index of 0 by definition; they are counted, and means are shown with and without
@@ -38,11 +38,13 @@ from lib.book.prose import glue
 from lib.papers.resnet18 import RESNET18_TINY_IMAGENET
 
 figures.setup()
+whose = rounds.whose(here)
 summary = runs.summary(here.trainings)
 units = runs.table("selectivity", here.trainings)
 glue("n", f"{len(summary)}")
 entries = rounds.entries(here, summary, only=["LM-1", "LM-2", "LM-19"])
 glue("found", answer.key_points(entries))
+glue("whence", answer.whence(entries, whose))
 glue("setting", here.setting)
 glue("devices", prose.machines(summary))
 
@@ -80,8 +82,8 @@ figures.show(
     unit of index {low.selectivity:.2f}: from {examples[0]["mean"].max():.3g} down to
     {examples[0]["mean"].min():.3g}. Right, one of index {high.selectivity:.2f}: from
     {examples[1]["mean"].max():.3g} down to {examples[1]["mean"].min():.3g}.""",
-    caption=f"""What the index measures: class-conditional mean activations of the least
-    and the most selective of the {len(live)} live units ({here.model} on
+    caption=f"""{whose}. What the index measures: class-conditional mean activations of
+    the least and the most selective of the {len(live)} live units ({here.model} on
     {here.dataset}, α = {plain.alpha:g}, seed {plain.seed}, whole test set). Dashed:
     mean of the classes other than the best, which is dark.""",
 )
@@ -122,11 +124,11 @@ figures.show(
     {by_alpha.mean_selectivity.iloc[-1]:.2f} at α = {by_alpha.index[-1]:g}; it rises
     {order}. The published curve of another network, dotted, goes from
     {theirs.iloc[0]:.2f} to {theirs.iloc[-1]:.2f}.""",
-    caption=f"""Mean selectivity on the clean test set against α: {here.setting},
-    {len(summary)} networks, a point each; intervals (95 %, t) from {papers.LEAST_SEEDS}
-    seeds on. Grey dashes: dead units left out. Dotted: the companion paper's ResNet18
-    on Tiny ImageNet, 20 seeds, digitised (another network and data set; it is there to
-    compare the shape).""",
+    caption=f"""{whose}. Mean selectivity on the clean test set against α:
+    {here.setting}, {len(summary)} networks, a point each; intervals (95 %, t) from
+    {papers.LEAST_SEEDS} seeds on. Grey dashes: dead units left out. Dotted: the
+    companion paper's ResNet18 on Tiny ImageNet, 20 seeds, digitised (another network
+    and data set; it is there to compare the shape).""",
 )
 glue("order", order)
 
@@ -158,9 +160,9 @@ figures.show(
     right live units. From the lowest to the highest α the live units rise most, by
     {spread.max():.2f}, in layer {spread.idxmax()}, and least, by {spread.min():.2f}, in
     layer {spread.idxmin()}.""",
-    caption=f"""Mean selectivity of each ReLU layer, by α; {here.setting}, mean over
-    seeds. First panel: all units, dead ones counting as 0. Second: live units alone; a
-    layer without a live unit has no point.""",
+    caption=f"""{whose}. Mean selectivity of each ReLU layer, by α; {here.setting}, mean
+    over seeds. First panel: all units, dead ones counting as 0. Second: live units
+    alone; a layer without a live unit has no point.""",
 )
 glue("most", f"{spread.max():.2f}")
 glue("most-layer", f"{spread.idxmax()}")
@@ -182,8 +184,8 @@ figures.show(
     alt=f"""Share of dead units against α: {percent.iloc[0]:.1f} percent at α =
     {percent.index[0]:g}, at most {percent.max():.1f} percent, at α =
     {percent.idxmax():g}.""",
-    caption=f"""Units that no image of the test set makes fire, in percent of all units
-    of the network, against α; {here.setting}, one point per network.""",
+    caption=f"""{whose}. Units that no image of the test set makes fire, in percent of
+    all units of the network, against α; {here.setting}, one point per network.""",
 )
 glue("dead-low", f"{percent.iloc[0]:.1f} %")
 glue("dead-high", f"{percent.iloc[-1]:.1f} %")
@@ -205,7 +207,7 @@ figures.show(
     alt=f"""Clean test accuracy against mean selectivity, one dot per network:
     {accuracy.iloc[0]:.1f} percent at the lowest α, {accuracy.iloc[-1]:.1f} at the
     highest, the best {accuracy.max():.1f} at α = {accuracy.idxmax():g}.""",
-    caption=f"""Clean accuracy on the whole test set against mean selectivity;
+    caption=f"""{whose}. Clean accuracy on the whole test set against mean selectivity;
     {here.setting}, {len(summary)} networks, a point each, coloured by α.""",
 )
 for name, value in (

@@ -5,7 +5,7 @@
 #
 # {glue:md}`found`
 #
-# In brackets: 95 % intervals over seeds.
+# {glue:text}`whence`
 #
 # **How it was measured.** Every network is tested on {glue:text}`count` corruptions at five severities; all see the same corrupted pixels. α also changes clean accuracy. So
 # accuracy on corrupted images is shown beside it, and divided by it.
@@ -48,6 +48,7 @@ from lib.papers.resnet18 import CORRUPTED
 from lib.runs.tables import cached
 
 figures.setup()
+whose = rounds.whose(here)
 table = here.table("corruption")
 summary = with_corrupted(runs.summary(here.trainings), table)
 rows = by_severity(table)
@@ -67,6 +68,7 @@ low, best = min(here.alphas), means.corrupted_accuracy.idxmax()
 size = TABLES[data.image_side(here.dataset)][0]
 entries = rounds.entries(here, summary, only=["LM-3", "LM-4", "LM-5"])
 glue("found", answer.key_points(entries))
+glue("whence", answer.whence(entries, whose))
 glue("networks", networks)
 glue("devices", prose.machines(summary))
 glue("count", f"{len(names)}")
@@ -103,9 +105,9 @@ figures.show(
     and under each of {len(examples) - 1} corruptions at severity 3, from noise over
     blur and weather to JPEG. Below each, the class that one network sees; {len(wrong)}
     of them are wrong.""",
-    caption=f"""One test image, clean and under each corruption at severity 3, with the
-    class that the network with α = {prose.number(middle, "g")}, seed {first.seed},
-    takes it for, and its confidence; mistakes are bold.""",
+    caption=f"""{whose}. One test image, clean and under each corruption at severity 3,
+    with the class that the network with α = {prose.number(middle, "g")}, seed
+    {first.seed}, takes it for, and its confidence; mistakes are bold.""",
 )
 
 # %% [markdown]
@@ -123,9 +125,9 @@ figures.show(
     against severity, one line per α. Over all networks, the easiest is
     {per_type.idxmax().replace("_", " ")} with {per_type.max():.0f} percent, the hardest
     {per_type.idxmin().replace("_", " ")} with {per_type.min():.0f}.""",
-    caption=f"""Accuracy against severity, one panel per corruption, one line per α:
-    means over seeds; {networks}. The paper shows this for ResNet18 in its figure 1a
-    (recalled).""",
+    caption=f"""{whose}. Accuracy against severity, one panel per corruption, one line
+    per α: means over seeds; {networks}. The paper shows this for ResNet18 in its figure
+    1a (recalled).""",
 )
 
 # %% [markdown]
@@ -145,11 +147,11 @@ figures.show(
     Clean accuracy is above it everywhere. Right, corrupted over clean accuracy:
     {means.relative_accuracy[low]:.1f} percent, {means.relative_accuracy[middle]:.1f}
     and {means.relative_accuracy.iloc[-1]:.1f}.""",
-    caption=f"""First panel: accuracy on corrupted images, mean over {len(names)}
-    corruptions and five severities, against α (dots), and accuracy on the same images
-    uncorrupted (strokes). Second panel: the one over the other. {networks}, a point
-    each; intervals (95 %, t) from {papers.LEAST_SEEDS} seeds on. The paper shows the
-    first for ResNet18 in its figure 1b (recalled).""",
+    caption=f"""{whose}. First panel: accuracy on corrupted images, mean over
+    {len(names)} corruptions and five severities, against α (dots), and accuracy on the
+    same images uncorrupted (strokes). Second panel: the one over the other. {networks},
+    a point each; intervals (95 %, t) from {papers.LEAST_SEEDS} seeds on. The paper
+    shows the first for ResNet18 in its figure 1b (recalled).""",
 )
 
 # %% [markdown]
@@ -226,8 +228,8 @@ figures.show(
     name="fig-corrupted-clean",
     alt=f"""Accuracy on corrupted against accuracy on clean images, one dot per network,
     coloured by α. The rank correlation of the two is {together:.2f}.""",
-    caption=f"""Accuracy on corrupted against clean images, one point per network;
-    {networks}.""",
+    caption=f"""{whose}. Accuracy on corrupted against clean images, one point per
+    network; {networks}.""",
 )
 
 # %% [markdown]
@@ -256,9 +258,9 @@ figures.show(
     corruption, one column per α. At the lowest α, {changes.columns[0]:g},
     {(lowest > 0).sum()} of {len(lowest)} corruptions gain; the most is {best}, the
     least {worst}.""",
-    caption=f"""Accuracy minus that at α = {prose.number(middle, "g")}, in points, means
-    over severities and seeds; first row: clean images. {networks}. Colours are linear
-    within 1 point and go by factors beyond.""",
+    caption=f"""{whose}. Accuracy minus that at α = {prose.number(middle, "g")}, in
+    points, means over severities and seeds; first row: clean images. {networks}.
+    Colours are linear within 1 point and go by factors beyond.""",
 )
 glue("improved", f"{(lowest > 0).sum()} of {len(lowest)}")
 gained = first_statistics.improved_corruptions(summary) + len(names) / 2
@@ -266,15 +268,17 @@ gained = first_statistics.improved_corruptions(summary) + len(names) / 2
 # %% tags=["hide-input"]
 glue(
     "improved-seeds",
-    ", ".join(f"{count:.0f}" for count in gained) or prose.number(float("nan")),
+    f"from {gained.min():.0f} to {gained.max():.0f}"
+    if len(gained)
+    else prose.number(float("nan")),
 )
 glue("most", best)
 glue("least", worst)
 glue("published-types", papers.claim("LM-4").published)
 
 # %% [markdown]
-# At the lowest α, {glue:text}`improved` corruptions gain over α = {glue:text}`middle` in the mean over seeds. Seed by seed, which is what LM-4 counts:
-# {glue:text}`improved-seeds`.
+# At the lowest α, {glue:text}`improved` corruptions gain over α = {glue:text}`middle` in the mean over seeds. LM-4 counts seed by seed:
+# {glue:text}`improved-seeds` of them gain.
 #
 # The change is highest for {glue:text}`most` and lowest for {glue:text}`least`.
 #

@@ -3,11 +3,11 @@
 #
 # **What was found**
 #
-# - None of these networks is robust. Under the strongest PGD in a ball {glue:text}`nothing` still classified correctly, by any network that keeps its clean
+# - None of the networks shown below is robust. Under the strongest PGD in a ball {glue:text}`nothing` still classified correctly, by any network that keeps its clean
 #   accuracy. The rest of this page compares networks at smaller strengths, where something is left.
 # {glue:md}`found`
 #
-# In brackets: 95 % intervals over seeds.
+# {glue:text}`whence`
 #
 # **How it was measured.** Every network is attacked with images made against itself (FGSM, PGD) and, as a control, with images made against others. α also changes
 # how sure a network is of its answers. So the attacks are repeated with losses that do not depend on that, and every attack is checked for signs that it failed
@@ -52,6 +52,7 @@ from lib.training.training import LABELS
 
 NEXT_TO_NOTHING = 0.02  # share of the images
 figures.setup()
+whose = rounds.whose(here)
 table, transfer = (here.table(name) for name in ("attack", "transfer"))
 runs.table("jacobian", here.trainings)
 at = strengths_for(here.dataset)
@@ -95,6 +96,7 @@ glue("ball", f"{255 * at.ball:g}/255")
 glue("transfer", f"{255 * at.transfer:g}/255")
 
 # %% tags=["remove-input"]
+glue("whence", answer.whence(entries, whose))
 glue("ball-steps", f"{BALL_STEPS}")
 glue("temperature", f"{TEMPERATURE:g}")
 asked = images * summary.unmoved.notna().sum()
@@ -180,8 +182,8 @@ figures.show(
     {percent.fgsm_accuracy[high]:.1f} at {high:g}. After {at.steps} steps of PGD:
     {percent.pgd_accuracy[low]:.1f}, {percent.pgd_accuracy[middle]:.1f} and
     {percent.pgd_accuracy[high]:.1f}.{third}""",
-    caption=f"""Accuracy under FGSM against ε, and under PGD against the number of
-    steps: means over seeds; {networks}; bands from the lowest seed to the highest.
+    caption=f"""{whose}. Accuracy under FGSM against ε, and under PGD against the number
+    of steps: means over seeds; {networks}; bands from the lowest seed to the highest.
     Hollow: a check below says that this attack may have failed there. {dotted} The
     paper shows these in its figures 2a and 2b (that the axis of 2b is the number of
     steps is recalled).""",
@@ -194,7 +196,7 @@ figures.show(
 # In the paper, clean accuracy falls as α rises, and the attack turns that around {glue:md}`established`. Here, from α = {glue:text}`low-spared` to
 # {glue:text}`middle`, accuracy changes by {glue:text}`rise-low-clean` points without an attack and by {glue:text}`rise-low-fgsm` under FGSM.
 #
-# From {glue:text}`middle` to {glue:text}`high-spared`, it changes by {glue:text}`rise-high-clean` and {glue:text}`rise-high-fgsm`. Where accuracy does not fall
+# From α = {glue:text}`middle` to {glue:text}`high-spared`, it changes by {glue:text}`rise-high-clean` points and {glue:text}`rise-high-fgsm`. Where accuracy does not fall
 # without an attack, there is nothing to turn around, and a rise under attack may be that of clean accuracy.
 #
 # The ordering may turn at another strength on another network and other images. So here are the same differences at every strength. The first row, without an
@@ -238,16 +240,16 @@ figures.show(
     {middle:g}, {means.jacobian[high]:.3g} at {high:g}. Right, divided by the spread of
     the logits: {means.relative_jacobian[low]:.3g},
     {means.relative_jacobian[middle]:.3g} and {means.relative_jacobian[high]:.3g}.""",
-    caption=f"""Frobenius norm of the Jacobian of the logits with respect to the pixels,
-    mean over images; second panel: over the standard deviation of the image's logits.
-    {networks}, a point each; lines through the means over seeds, 95 % t intervals from
-    {papers.LEAST_SEEDS} seeds on. The paper shows the first in its figure 2c
-    (recalled).""",
+    caption=f"""{whose}. Frobenius norm of the Jacobian of the logits with respect to
+    the pixels, mean over images; second panel: over the standard deviation of the
+    image's logits. {networks}, a point each; lines through the means over seeds, 95 % t
+    intervals from {papers.LEAST_SEEDS} seeds on. The paper shows the first in its
+    figure 2c (recalled).""",
 )
 
 # %% [markdown]
 # Nothing passes through units that never fire. On the whole test set these are {glue:text}`low-dead` % of all units at α = {glue:text}`low`, {glue:text}`middle-dead` %
-# at {glue:text}`middle` and {glue:text}`high-dead` % at {glue:text}`high`.
+# at α = {glue:text}`middle` and {glue:text}`high-dead` % at α = {glue:text}`high`.
 #
 # ## Images made against others
 #
@@ -268,11 +270,11 @@ if len(theirs):
         radius {255 * at.transfer:g}/255: {percent.transfer_accuracy[low]:.1f} percent
         at α = {low:g}, {percent.transfer_accuracy[middle]:.1f} at {middle:g},
         {percent.transfer_accuracy[high]:.1f} at {high:g}.""",
-        caption=f"""Accuracy on images that {BALL_STEPS} steps of PGD make in balls of
-        several radii against α = 0 networks of other seeds, mean over those networks:
-        {int(theirs.sources.min())} to {int(theirs.sources.max())} for each; {networks},
-        a point each, lines through the means over seeds. The paper has such a control
-        in its appendix (recalled).""",
+        caption=f"""{whose}. Accuracy on images that {BALL_STEPS} steps of PGD make in
+        balls of several radii against α = 0 networks of other seeds, mean over those
+        networks: {int(theirs.sources.min())} to {int(theirs.sources.max())} for each;
+        {networks}, a point each, lines through the means over seeds. The paper has such
+        a control in its appendix (recalled).""",
     )
 missing = "not made for these networks: they need α = 0 networks of further seeds"
 glue("transferred", "shown below" if len(theirs) else missing)
@@ -364,11 +366,11 @@ figures.show(
     {percent.ball_margin[low]:.1f} percent at α = {low:g},
     {percent.ball_margin[middle]:.1f} at {middle:g}, {percent.ball_margin[high]:.1f} at
     {high:g}. {hollow} networks are hollow in some panel.""",
-    caption=f"""Accuracy under attacks of radius {255 * at.ball:g}/255 that differ in
-    the loss they follow, one panel per attack: raw, with accuracy on the same images
-    unattacked as strokes, and over it. {networks}, a point each, lines through the
-    means over seeds{also}. Hollow: a check below says that this attack may have failed
-    on this network.""",
+    caption=f"""{whose}. Accuracy under attacks of radius {255 * at.ball:g}/255 that
+    differ in the loss they follow, one panel per attack: raw, with accuracy on the same
+    images unattacked as strokes, and over it. {networks}, a point each, lines through
+    the means over seeds{also}. Hollow: a check below says that this attack may have
+    failed on this network.""",
 )
 
 # %% tags=["remove-input"]
@@ -417,7 +419,8 @@ for name, value in (
 # **How strong are these attacks?** Of the images that a network with α = {glue:text}`middle` classifies correctly, the strongest of the three leaves
 # {glue:text}`relative-three` %, AutoAttack {glue:text}`relative-auto` % (of fewer images).
 #
-# **Does the ordering survive?** That accuracy rises from low α to 0 and from 0 to high α is, by the first round's rule, {glue:text}`survives`.
+# **Does the ordering survive?** The question is whether accuracy rises from low α to 0, and from 0 to high α. By the first round's rule:
+# {glue:text}`survives`.
 #
 # ### Checks on the attacks themselves
 
@@ -448,7 +451,6 @@ for name, networks_there in (("all", both), ("spared", some)):
             "+.2f",
         ),
     )
-    glue(f"rank-{name}-alphas", f"{networks_there.alpha.nunique()}")
 glue(
     "rank-auto",
     tables.estimate(
@@ -478,7 +480,7 @@ figures.show(
     name="fig-average-worst",
     alt=f"""Accuracy under attack against accuracy on corrupted images, one point per α,
     {len(pairs)} in all: {"; ".join(told)}.""",
-    caption=f"""Accuracy under the strongest of the three attacks of radius
+    caption=f"""{whose}. Accuracy under the strongest of the three attacks of radius
     {255 * at.ball:g}/255, on the first {images:,} test images, against mean accuracy on
     corrupted images, the first {tested}; one point per α: mean over seeds, and 95 % t
     intervals from {papers.LEAST_SEEDS} seeds on; {len(summary)} networks
@@ -488,11 +490,10 @@ figures.show(
 
 # %% [markdown]
 # If there were a trade-off between the two, the points would fall from the upper left to the lower right. An α that costs much clean accuracy is moved down and to the
-# left by that alone. So the rank correlation over α, worked out for each seed, is given twice.
+# left by that alone. So the rank correlation over α, computed for each seed, is given twice.
 #
-# Over all {glue:text}`rank-all-alphas` α it is {glue:text}`rank-all`. Over the {glue:text}`rank-spared-alphas` that spare clean accuracy it is
-# {glue:text}`rank-spared`, and with AutoAttack {glue:text}`rank-auto`. Below 0 speaks for a trade-off. No rule was written for it before it was seen, so nothing is
-# judged.
+# A number below 0 speaks for a trade-off. Over every α it is {glue:text}`rank-all`. Over the α that spare clean accuracy it is {glue:text}`rank-spared`, and
+# with AutoAttack {glue:text}`rank-auto`. No rule was written for it before it was seen, so nothing is judged.
 #
 # ## All the numbers
 

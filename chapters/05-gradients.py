@@ -5,7 +5,7 @@
 #
 # {glue:md}`found`
 #
-# In brackets: 95 % intervals over seeds.
+# {glue:text}`whence`
 #
 # **How it was measured.** For every unit and image: how strongly does the unit react to a small change of the pixels? The length of that gradient varies from image to
 # image, and from unit to unit. A coefficient of variation is a deviation over a mean; both are shown apart, because α may change either.
@@ -42,6 +42,7 @@ from lib.measurements.gradient import variability, with_gradients
 from lib.measurements.measurement import is_early
 
 figures.setup()
+whose = rounds.whose(here)
 table = runs.table("gradient", here.trainings)
 summary = with_gradients(runs.summary(here.trainings), table)
 rows = variability(table)
@@ -66,6 +67,7 @@ glue("rarely", f"{RARELY}")
 glue("ceiling", f"{images**0.5:.1f}")
 entries = rounds.entries(here, summary, only=["LM-13", "LM-14"])
 glue("found", answer.key_points(entries))
+glue("whence", answer.whence(entries, whose))
 glue("networks", networks)
 glue("devices", prose.machines(summary))
 glue("images", f"{images:,}")
@@ -104,10 +106,11 @@ figures.show(
     {means.cv_samples[middle]:.2f} at {middle:g}, {means.cv_samples[high]:.2f} at
     {high:g}. Right, over units: {means.cv_units[low]:.2f}, {means.cv_units[middle]:.2f}
     and {means.cv_units[high]:.2f}.""",
-    caption=f"""Coefficient of variation of the length of the input-unit gradient, over
-    images (mean of the layer's live units) and over units, layer by layer: means over
-    seeds; {networks}; bands from the lowest seed to the highest. The paper shows these
-    in its figures 3a (recalled) and 3b, for ResNet18 on Tiny ImageNet.""",
+    caption=f"""{whose}. Coefficient of variation of the length of the input-unit
+    gradient, over images (mean of the layer's live units) and over units, layer by
+    layer: means over seeds; {networks}; bands from the lowest seed to the highest. The
+    paper shows these in its figures 3a (recalled) and 3b, for ResNet18 on Tiny
+    ImageNet.""",
 )
 
 # %% [markdown]
@@ -137,20 +140,12 @@ figures.show_table(
 )
 
 # %% tags=["hide-input"]
-for name, one, other in (
-    ("low", low, middle),
-    ("spared", middle, high_spared),
-    ("high", middle, high),
-):
-    for kind, column in (("firing", "cv_firing"), ("samples", "cv_samples")):
-        glue(
-            f"{kind}-{name}",
-            prose.number(
-                means[column].get(other, float("nan"))
-                - means[column].get(one, float("nan")),
-                "+.2f",
-            ),
-        )
+for kind, column in (("firing", "cv_firing"), ("samples", "cv_samples")):
+    there = means[column].get(high_spared, float("nan"))
+    glue(
+        f"{kind}-spared",
+        prose.number(there - means[column].get(middle, float("nan")), "+.2f"),
+    )
 
 # %% [markdown]
 # *Means over layers and seeds, 95 % t intervals over seeds.*
@@ -178,10 +173,10 @@ figures.show(
     of the gradient, its deviation over images and its deviation over units. Mean over
     layers of the mean: {apart.mu[low]:.3g} at α = {low:g}, {apart.mu[middle]:.3g} at
     {middle:g}, {apart.mu[high]:.3g} at {high:g}.""",
-    caption=f"""Numerators and denominators of the coefficients: mean over live units of
-    μ, of the deviation over images, and the deviation of the μ over units; means over
-    seeds; {networks}; bands from the lowest seed to the highest. The paper shows them
-    in its appendix (recalled; which figures, weakly).""",
+    caption=f"""{whose}. Numerators and denominators of the coefficients: mean over live
+    units of μ, of the deviation over images, and the deviation of the μ over units;
+    means over seeds; {networks}; bands from the lowest seed to the highest. The paper
+    shows them in its appendix (recalled; which figures, weakly).""",
 )
 
 # %% [markdown]
@@ -190,7 +185,7 @@ figures.show(
 # A unit that is silent on an image has gradient zero there. So a unit that fires rarely has a large $\mathrm{CV}_u$ for that reason alone. As a control
 # {glue:md}`ours`, here is the same over those images on which the unit fires, beside the share of images on which it does.
 #
-# With {glue:text}`images` images no $\mathrm{CV}_u$ can exceed {glue:text}`ceiling`, the value of a unit that fires on one of them. At α = {glue:text}`high`,
+# With so few images no $\mathrm{CV}_u$ can exceed {glue:text}`ceiling`, the value of a unit that fires on one of them. At α = {glue:text}`high`,
 # {glue:text}`high-rare` % of the live units fire on at most {glue:text}`rarely`.
 
 # %% tags=["hide-input"]
@@ -218,16 +213,16 @@ figures.show(
     = {low:g}, {means.cv_firing[middle]:.2f} at {middle:g}, {means.cv_firing[high]:.2f}
     at {high:g}. Right, the share of images on which a live unit fires:
     {shares[low]:.0f}, {shares[middle]:.0f} and {shares[high]:.0f} percent.""",
-    caption=f"""First panel: coefficient of variation over those images on which the
-    unit fires, two at least, mean of the layer's units. Second: share of the images on
-    which a live unit fires. Means over seeds; {networks}; bands from the lowest seed to
-    the highest.""",
+    caption=f"""{whose}. First panel: coefficient of variation over those images on
+    which the unit fires, two at least, mean of the layer's units. Second: share of the
+    images on which a live unit fires. Means over seeds; {networks}; bands from the
+    lowest seed to the highest.""",
 )
 
 # %% [markdown]
 # Where the coefficient over the images on which a unit fires changes less than that over all images, part of the change is that units fire on fewer images. From
-# {glue:text}`middle` to {glue:text}`high-spared` it changes by {glue:text}`firing-spared`, that over all images by {glue:text}`samples-spared`; from
-# {glue:text}`low` to {glue:text}`middle`, by {glue:text}`firing-low` and {glue:text}`samples-low`.
+# α = {glue:text}`middle` to {glue:text}`high-spared` it changes by {glue:text}`firing-spared`, and that over all images by {glue:text}`samples-spared`. The table
+# of changes above has both below {glue:text}`middle` too.
 #
 # ## The main text's own network
 #

@@ -5,7 +5,7 @@
 #
 # {glue:md}`found`
 #
-# In brackets: 95 % intervals over seeds.
+# {glue:text}`whence`
 #
 # **How it was measured.** How many dimensions do a layer's activations fill, and how many the change that a perturbation makes in them? Counted by principal
 # components, and by TwoNN. The two kinds of change share one axis, and one figure compares them layer by layer; the paper's reviewers had asked for that.
@@ -44,6 +44,7 @@ from lib.measurements.layers import dimensions, over_live_units, with_dimensions
 from lib.measurements.measurement import is_early
 
 figures.setup()
+whose = rounds.whose(here)
 table = runs.table("dimensionality", here.trainings)
 summary = with_dimensions(runs.summary(here.trainings), table)
 changes = dimensions(table)
@@ -70,6 +71,7 @@ middle, low, high = min(here.alphas, key=abs), min(here.alphas), max(here.alphas
 low_spared, high_spared = first_statistics.spared(summary)
 entries = rounds.entries(here, summary, only=["LM-15", "LM-16", "LM-17", "LM-18"])
 glue("found", answer.key_points(entries))
+glue("whence", answer.whence(entries, whose))
 glue("networks", networks)
 glue("devices", prose.machines(summary))
 glue("high-spared", prose.number(high_spared, "g"))
@@ -126,11 +128,12 @@ figures.show(
     {means.dimension_corruption[high]:.0f}; the change by PGD
     {means.dimension_attack[low]:.0f}, {means.dimension_attack[middle]:.0f} and
     {means.dimension_attack[high]:.0f}.""",
-    caption=f"""Dimensionality of clean activations ({everything:,} test images), of the
-    change by corruptions and of the change by PGD (the first {images:,}); the last two
-    share an axis. Means over seeds; {networks}; bands from the lowest seed to the
-    highest. Left of the grey line: early layers. The paper shows these in its figure 4,
-    a to c for ResNet18, d to f for ResNet20 (the latter recalled).""",
+    caption=f"""{whose}. Dimensionality of clean activations ({everything:,} test
+    images), of the change by corruptions and of the change by PGD (the first
+    {images:,}); the last two share an axis. Means over seeds; {networks}; bands from
+    the lowest seed to the highest. Left of the grey line: early layers. The paper shows
+    these in its figure 4, a to c for ResNet18, d to f for ResNet20 (the latter
+    recalled).""",
 )
 
 # %% [markdown]
@@ -186,9 +189,9 @@ figures.show(
     corruptions, one point per layer and α, with the diagonal. Of the early layers of
     all networks {share[True]:.0f} percent lie above it, of the late ones
     {share[False]:.0f} percent.""",
-    caption=f"""Dimensionality of the change by PGD against that of the change by
-    corruptions, one point per layer: means over seeds, early layers filled, late ones
-    hollow; small and faint: the values of α in between. The line is where both are
+    caption=f"""{whose}. Dimensionality of the change by PGD against that of the change
+    by corruptions, one point per layer: means over seeds, early layers filled, late
+    ones hollow; small and faint: the values of α in between. The line is where both are
     alike. {networks}, the first {images:,} test images. This view is ours.""",
 )
 
@@ -226,9 +229,9 @@ def with_share(share: int) -> None:
         layers, the change by corruptions takes {at.corruption[low]:.0f} percent of the
         units at α = {low:g} and {at.corruption[high]:.0f} at {high:g}, the change by
         PGD {at.attack[low]:.0f} and {at.attack[high]:.0f}.""",
-        caption=f"""As in the first figure, for {share} % of the variance: means over
-        seeds; {networks}. The paper shows this in its appendix (recalled; which figure,
-        weakly).""",
+        caption=f"""{whose}. As in the first figure, for {share} % of the variance:
+        means over seeds; {networks}. The paper shows this in its appendix (recalled;
+        which figure, weakly).""",
     )
 
 
@@ -271,10 +274,10 @@ figures.show(
     {twonn.twonn_corruption[low]:.1f}, {twonn.twonn_corruption[middle]:.1f} and
     {twonn.twonn_corruption[high]:.1f}; the change by PGD {twonn.twonn_attack[low]:.1f},
     {twonn.twonn_attack[middle]:.1f} and {twonn.twonn_attack[high]:.1f}.""",
-    caption=f"""Intrinsic dimension by TwoNN, clean and of both changes, all on the
-    first {images:,} test images: means over seeds; {networks}; bands from the lowest
-    seed to the highest. The paper shows this in its figure A22. So few images bias
-    TwoNN, and the more so the more dimensions there are or the fewer of the images
+    caption=f"""{whose}. Intrinsic dimension by TwoNN, clean and of both changes, all on
+    the first {images:,} test images: means over seeds; {networks}; bands from the
+    lowest seed to the highest. The paper shows this in its figure A22. So few images
+    bias TwoNN, and the more so the more dimensions there are or the fewer of the images
     differ: down to {int(table.points.min())} in some layer. That the ratios'
     distribution is counted from 0 is our choice.""",
 )

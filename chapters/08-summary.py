@@ -11,8 +11,8 @@
 # ## Method
 #
 # No code was published, so all of it is written anew: regulariser, corruptions, attacks, gradients, dimensions. Networks are trained with
-# α = {glue:text}`alphas`: {glue:text}`networks`. A second round of {glue:text}`sample` networks of fresh seeds confirms, by rules written before they existed;
-# {glue:text}`second` of them are here.
+# α = {glue:text}`alphas`: {glue:text}`networks`. A second round, of fresh seeds, confirms, by rules written before any of its networks existed;
+# {glue:text}`second` of these are here.
 #
 # ## Results
 #
@@ -46,7 +46,6 @@ numbered = sum(one.claim.id.removeprefix("LM-").isdigit() for one in entries)
 glue("claims", f"{numbered}")
 glue("alphas", ", ".join(prose.number(alpha, "g") for alpha in here.alphas))
 glue("networks", f"{len(summary)} networks ({here.setting})")
-glue("sample", f"{len(rounds.sample().trainings)}")
 glue("second", rounds.seeds_at_hand())
 training, measuring = durations.training(), durations.measuring()
 glue("trained", f"{int(training.networks.sum())}")

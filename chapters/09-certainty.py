@@ -3,9 +3,9 @@
 #
 # **In short**
 #
-# - Of the {glue:text}`claims` claims that this book asks about, {glue:text}`established` are *established*: read in the authors' own words. Another
-#   {glue:text}`recalled` are *recalled*: from general knowledge of the paper, and not vouched for. Of the last {glue:text}`mixed`, a part is established and the rest
-#   recalled.
+# - Of the {glue:text}`claims` claims that this book asks about, {glue:text}`established` are *established*: read in the authors' own words.
+# - Another {glue:text}`recalled` are *recalled*: from general knowledge of the paper, and not vouched for. Of the last {glue:text}`mixed`, a part is established
+#   and the rest recalled.
 # - The body of the paper could not be read when its protocol was written down. What could be read: four reviews, nine replies of the authors and the
 #   meta-review of the paper's submission, the first author's page with pictures of the figures, and abstracts.
 # - Where the paper's way is not known, we chose one, and say so.
@@ -85,9 +85,9 @@ figures.show_table(tables.hyperparameters(here.trainings[0]))
 figures.show_table(papers.written())
 
 # %% [markdown]
-# The third seed of the book's networks on CIFAR-10 came when the other two were known. Before anything of it but its accuracy had been looked at, it was worked out what it
-# could change. By the rule, it could make LM-1, LM-2, LM-3, LM-5 and LM-19 *reproduced*, and LM-7 and LM-14 to LM-17 *not reproduced*, and nothing else: of LM-4, LM-8
-# to LM-10, LM-13, LM-18 and our LM-X2 the first two seeds differ so much that no third could decide.
+# The third seed of the book's networks on CIFAR-10 came when the other two were known. Before anything of it but its accuracy had been looked at, we worked out what it
+# could change. By the rule, it could make LM-1, LM-2, LM-3, LM-5 and LM-19 *reproduced*, and LM-7 and LM-14 to LM-17 *not reproduced*. It could do nothing else: on
+# LM-4, LM-8 to LM-10, LM-13, LM-18 and our LM-X2 the first two seeds differ so much that no third could decide.
 #
 # The limits of the checks on attacks ({doc}`04-worst-case`) were written on {glue:text}`limits`.
 #

@@ -5,7 +5,7 @@
 #
 # {glue:md}`found`
 #
-# In brackets: 95 % intervals over seeds.
+# {glue:text}`whence`
 #
 # **How it was measured.** Elsewhere in this book α sets selectivity, and robustness is what is measured. Here robustness is trained, and selectivity is what is
 # measured. The networks differ in clean accuracy and in their share of dead units too; both stand beside every result.
@@ -51,6 +51,7 @@ units = runs.table("selectivity", here.trainings)
 glue("n", f"{len(summary)}")
 entries = rounds.entries(here, variants=summary, only=["LM-6", "LM-12"])
 glue("found", answer.key_points(entries))
+glue("whence", answer.whence(entries))
 glue("setting", here.setting)
 glue("devices", prose.machines(summary))
 
@@ -123,8 +124,9 @@ glue(
 )
 
 # %% [markdown]
-# AugMix changes mean selectivity by {glue:text}`augmix-mean_selectivity-change`, and by {glue:text}`augmix-live_selectivity-change` with dead units left out. Layer by layer
-# (counted from the input), the live units of AugMix against those of plain training: {glue:text}`mixing`.
+# AugMix changes mean selectivity by {glue:text}`augmix-mean_selectivity-change`, and by {glue:text}`augmix-live_selectivity-change` with dead units left out.
+#
+# Layer by layer (counted from the input), the live units of AugMix against those of plain training: {glue:text}`mixing`.
 #
 # Clean accuracy, in percent, is {glue:text}`plain-clean_accuracy` with plain training and {glue:text}`augmix-clean_accuracy` with AugMix.
 #
@@ -276,18 +278,24 @@ glue("attack-steps", f"{at.steps}")
 
 # %% tags=["hide-input"]
 glue("ball", f"{255 * at.ball:g}/255")
-for name, column in (("average", "corrupted_accuracy"), ("worst", "ball_worst")):
-    glue(f"gain-{name}", prose.gains(tested[tested.alpha == middle], column))
 
 # %% [markdown]
 # *Clean accuracy on the whole test set; {glue:text}`images`; FGSM with ε = {glue:text}`fgsm`, PGD after {glue:text}`attack-steps` steps, the strongest
 # of three attacks of radius {glue:text}`ball`, and AutoAttack of the same radius. Means over seeds, as above.*
 #
 # Against plain networks of the same seeds, in points of accuracy:
-#
-# - on corrupted images {glue:text}`gain-average`
-# - under the strongest of the three attacks {glue:text}`gain-worst`
-#
+
+# %% tags=["hide-input"]
+gained = tables.gains(
+    tested[tested.alpha == middle],
+    {
+        "on corrupted images": "corrupted_accuracy",
+        "under the strongest of the three attacks": "ball_worst",
+    },
+)
+figures.show_table(gained)
+
+# %% [markdown]
 # In the paper, the two kinds of robustness go with opposite changes of selectivity. If those links hold, a way of training that
 # gains on both cannot get both through mean selectivity.
 #

@@ -72,12 +72,16 @@ glue("rule", papers.RULE)
 # %% tags=["hide-input"]
 ledger = first_round.ledger(summary, others)
 figures.show_table(tables.by_part(ledger, ["id", "claim", "verdict", "ours"]))
-counts = [
-    f"{len(ids)} {verdict}"
-    + (f" ({', '.join(ids)})" if "reproduced" in verdict else "")
-    for verdict, ids in ledger.groupby("verdict", sort=False).id
-]
-glue("found", f"Of {len(ledger)} claims: {', '.join(counts)}.")
+by_verdict = {name: [*ids] for name, ids in ledger.groupby("verdict").id}
+kept, lost = (
+    f"{len(ids)} ({', '.join(ids)})" if ids else "none"
+    for ids in (by_verdict.get(name, ()) for name in ("reproduced", "not reproduced"))
+)
+glue(
+    "found",
+    f"Of {len(ledger)} claims, reproduced: {kept}; not reproduced: {lost}. "
+    "The others are inconclusive or not tested.",
+)
 
 # %% [markdown]
 # And the question that the paper did not ask ({doc}`04-worst-case`): does the ordering of LM-8 hold under attacks that do not depend on how sure a network is?

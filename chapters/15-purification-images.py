@@ -5,8 +5,8 @@
 #
 # {glue:md}`found`
 #
-# **How it was measured.** From one plain network, training goes on for as long and at the same rate in several ways: as before (the *control*), on perturbed images of several balls, and
-# with α above 0. What differs between them is what the attack did. The paper's own training settings are not known; all of them are our choice.
+# **How it was measured.** From one plain network, training goes on in several ways, for as long and at the same rate: as before (the *control*), on images perturbed
+# within several radii, and with α above 0. What differs between them is what the attack did. The paper's own training settings are not known; all of them are our choice.
 #
 # **Question.** In the theorem's world ({doc}`14-purification-theorem`), adversarial training removes a direction that all features share. Does it do that to a network of images
 # {cite}`allenzhu2021feature`?
@@ -185,8 +185,9 @@ if len(angles):
     figures.show_table(wide.drop(columns="place").rename(columns=names).round(3))
 
 # %% [markdown]
-# *Mean θ(w, w′) by convolution; "random" is what random directions of as many numbers have.* The paper's own network, percent of filters by θ as read off its figure 2 to about one and a half
-# points (a network that it calls AlexNet, l2). There, θ(w, w′) centres on 0.7 to 0.8, below the 0.8 that its readers note as the claim:
+# *Mean θ(w, w′) by convolution; "random" is what random directions of as many numbers have.*
+#
+# Below is the paper's own network (it calls it AlexNet, l2): percent of filters by θ, read off its figure 2 to about one and a half points. There, θ(w, w′) centres on 0.7 to 0.8, below the 0.8 that its readers note as the claim:
 
 # %% tags=["hide-input"]
 figures.show_table(
@@ -254,8 +255,8 @@ if not absent("table of perturbations", perturbation):
 #
 # ## Bridges to selectivity (ours)
 #
-# What the paper does not ask: whether purified units are more class-selective, whether dimensions fall, whether α above 0 changes the weights in the direction of adversarial training, and which of
-# the two bears corruptions better.
+# The paper does not ask whether purified units are more class-selective, or whether dimensions fall. Nor does it ask whether α above 0 changes the weights in the
+# direction of adversarial training, and which of the two bears corruptions better.
 
 # %% tags=["hide-input"]
 columns = {

@@ -18,8 +18,8 @@
 # | **a stronger attack** | gains on the classes that are weak already: their accuracy falls *more*, in points, as a share, and in logits | gains on the classes that have more to lose, or on all alike |
 # | **the pattern of classes** | is the *same* for every attack and training | depends on the attack or the training |
 #
-# Only the paper's abstract and introduction were read, so none of its numbers stand here. *Established* are the statements of the claims; the formula of
-# Temperature-PGD is *ours*: PGD on $T \log \sum_{k \ne y} \exp(z_k / T) - z_y$, which is the cross-entropy's direction at T = 1 and the margin's as T goes to 0. The plain
+# Only the paper's abstract and introduction were read, so none of its numbers stand here. *Established* are the statements of the claims. The formula of
+# Temperature-PGD is *ours*. It is PGD on $T \log \sum_{k \ne y} \exp(z_k / T) - z_y$, which is the cross-entropy's direction at T = 1 and the margin's as T goes to 0. The plain
 # form, the cross-entropy of z / T in float32, points the same way until it underflows.
 
 # %% tags=["parameters"]
@@ -153,8 +153,14 @@ for attack, name in (("clean", "clean"), ("PGD", "pgd")):
     glue(f"{name}-variance", f"{spreads.variance[attack]:.0f}")
 
 # %% [markdown]
-# Of the plain networks, the worst class is {glue:text}`clean-worst` on clean images and {glue:text}`pgd-worst` under PGD of radius {glue:text}`radius`. The disparity is
-# {glue:text}`clean-gap` and {glue:text}`pgd-gap` points, class-wise variance {glue:text}`clean-variance` and {glue:text}`pgd-variance` points². That alone does not show that robustness is
+# Of the plain networks, the worst class is {glue:text}`clean-worst` on clean images and {glue:text}`pgd-worst` under PGD of radius {glue:text}`radius`.
+#
+# | over classes | clean | PGD |
+# |---|---|---|
+# | disparity, points | {glue:text}`clean-gap` | {glue:text}`pgd-gap` |
+# | class-wise variance, points² | {glue:text}`clean-variance` | {glue:text}`pgd-variance` |
+#
+# A difference between the columns alone does not show that robustness is
 # unequal: the mean has fallen too, and a proportion in the middle varies most. So CW-1 compares an adversarially trained network with a plain one of the same seed, attacked at
 # the radius at which its mean is the same.
 
@@ -496,8 +502,8 @@ glue(
 
 # %% [markdown]
 # At the same mean under attack, class-wise variance of the lowest α minus that of the middle one is {glue:text}`low-change` points². At the middle α, accuracy of classes under attack
-# correlates with that on corrupted images by {glue:text}`with-corrupted`, and with class support (the selectivity of the units that prefer a class, as a share of the layer's, mean over
-# layers) by {glue:text}`with-support`. A network that reaches that mean at no radius would not be shown. What this does not show: that selectivity is what makes a class weak.
+# correlates with that on corrupted images by {glue:text}`with-corrupted`, and with class support by {glue:text}`with-support`. Class support is the selectivity of the
+# units that prefer a class, as a share of the layer's, mean over layers. A network that reaches that mean at no radius would not be shown. What this does not show: that selectivity is what makes a class weak.
 #
 # ## Verdicts
 #

@@ -20,8 +20,8 @@
 # | **time of a step** | below that of interval bounds | not below |
 #
 # What the paper claims in its abstract, and its method, are *established*: the abstract and the official code were read. Its tables are **unknown** to us, so
-# none of its numbers stands here. Network, radii and rules are the code's; batch, steps and learning rate are *our choice*, and so is that all ways of training
-# share one order of images, one augmentation, one optimiser and one schedule, which in the published runs they do not.
+# none of its numbers stands here. Network, radii and rules are the code's; batch, steps and learning rate are *our choice*. So is that all ways of
+# training share one order of images, one augmentation, one optimiser and one schedule; in the published runs they do not.
 
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10 or digits

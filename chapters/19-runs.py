@@ -3,7 +3,7 @@
 #
 # Every figure and number of the book is made from the runs listed here; nothing is trained or measured while the book is built. A run's name ends in the
 # hash of everything that determines it. Its folder below `runs/` holds its configuration and provenance (`config.json`), its history, a table for each
-# measurement, and for some seeds its weights; `manifest.json` holds the SHA-256 of each file, which is checked on every reading. A
+# measurement, and for some seeds its weights. `manifest.json` holds the SHA-256 of each file, which is checked on every reading. A
 # simulation is a run without images and without a network: its tables alone.
 #
 # *Run time: seconds.*
@@ -29,10 +29,11 @@ glue("runs", f"{len(cached)}")
 glue("status", ", ".join(f"{n} {name}" for name, n in status.items()))
 
 # %% [markdown]
-# **{glue:text}`runs` runs: {glue:text}`status`.** A run is *stale* when library code that it depends on has changed since it was made
-# and is not known to give the same bits, *diverged* when its loss
-# stopped being finite or it ended at chance accuracy (kept, because that is a result), *damaged* when a file fails its checksum. `python -m lib runs`
-# prints this table, `python -m lib runs --csv` the whole of it.
+# **{glue:text}`runs` runs: {glue:text}`status`.** `python -m lib runs` prints this table, `python -m lib runs --csv` the whole of it.
+#
+# - *stale*: library code that the run depends on has changed since it was made, and is not known to give the same bits;
+# - *diverged*: its loss stopped being finite, or it ended at chance accuracy (kept, because that is a result);
+# - *damaged*: a file fails its checksum.
 
 # %% tags=["hide-input"]
 shown = cached.assign(

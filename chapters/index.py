@@ -59,7 +59,7 @@ figures.show(
 figures.show_ledger(entries, name="fig-ledger", read=rounds.read(here, entries))
 
 # %% [markdown]
-# **What this sample can say.** The first round explored {glue:text}`networks`, and its verdicts are those of its own rules. The second confirms, on networks of
-# fresh seeds, by rules written on {glue:text}`dated`, before any of these existed; {glue:text}`second` of them are here. One small network on one small data set can
+# **What this sample can say.** The first round explored {glue:text}`networks`. Its verdicts are those of its own rules. The second round confirms, on
+# networks of fresh seeds. Its rules were written on {glue:text}`dated`, before any of these existed; {glue:text}`second` of them are here. One small network on one small data set can
 # contradict the paper's claims about others only so far. How the rules decide: {doc}`chapters/07-discussion`. How sure we are of what the paper says:
 # {doc}`chapters/09-certainty`. All in one page: {doc}`chapters/08-summary`.

@@ -126,8 +126,11 @@ def test_the_first_round_speaks_where_the_second_has_no_interval():
 @pytest.mark.parametrize("kind", VERDICTS)
 def test_key_points_carry_verdict_and_figure(kind):
     for one in entries(kind, seeds=5):
-        (item,) = answer.key_points([one]).splitlines()
+        item, *parts = answer.key_points([one]).splitlines()
         assert item.startswith("- ") and one.claim.id in item
+        told = findings.findings(one)
+        assert len(parts) == (len(told) if len(told) > answer.MOST_PARTS else 0)
+        assert all(part.startswith("  - ") for part in parts)
         shown = findings.decides(one)[1]
         assert shown in item or f"first round: {shown}" in item
         assert (f'href="#{one.claim.shown[1]}"' in item) == bool(one.claim.shown[1])
@@ -135,7 +138,21 @@ def test_key_points_carry_verdict_and_figure(kind):
 
 def test_a_claim_without_numbers_does_not_read_like_a_finding():
     for one in entries(seeds=1):
-        assert answer.key_points([one]).startswith("- *Claimed:* ")
+        said = answer.key_points([one])
+        assert said.startswith((
+            "- *Not tested.* The claim is that ",
+            "- *Not decided: too few networks.* The",
+        ))
+
+
+def test_key_points_say_which_round_their_numbers_are_of():
+    few, whole = (answer.whence(entries(seeds=seeds), "First round, seeds 0 to 2") for seeds in (3, 5))
+    assert "the second round's (seeds 3 to 7, of which 3 are here)" in few
+    assert "the second round's (seeds 3 to 7)." in whole
+    assert whole.endswith("The figures below show the networks of the first round, seeds 0 to 2.")
+    mixed = [first(entries()[0], "inconclusive"), *entries()[1:]]
+    assert "Where the first round's verdict is given" in answer.whence(mixed)
+    assert answer.whence(mixed[:1]).startswith("The numbers beside the verdicts are the first round's.")
 
 
 @pytest.mark.parametrize("verdict", FIRST_VERDICTS)
@@ -179,22 +196,28 @@ def test_the_lead_follows_both_halves():
     assert len(set(leads.values())) == 4
 
 
-def test_all_claims_are_counted_once():
-    made = with_verdicts(**{"LM-1": "reproduced", "LM-2": "contradicted"})
-    mixed = [first(one, "inconclusive") if one.claim.id == "LM-3" else one for one in made]
+def test_claims_are_counted_by_the_round_of_the_ledger():
+    made = with_verdicts(**{
+        "LM-1": "reproduced",
+        "LM-2": "contradicted",
+        "LM-3": "split",
+        "LM-4": "no effect",
+    })
+    mixed = [first(one, "reproduced") if one.claim.id == "LM-5" else one for one in made]
     for told in (answer.counted(made), answer.counted(mixed)):
-        counts = re.findall(r"(\d+) [a-z]", told.split(", ", 1)[1].split(".")[0])
-        assert sum(map(int, counts)) == len(made) - 1  # without ours
-    assert "by the second round 1 reproduced, 1 contradicted" in answer.counted(made)
-    assert "by the first round" not in answer.counted(made)
-    assert "; by the first round 1 inconclusive;" in answer.counted(mixed)
+        assert told.startswith(
+            f"By the second round's rules, of the paper's {len(made) - 1} claims 1 is reproduced and 3 are not,"
+        )
+    early = [first(one, "reproduced") for one in made]
+    assert answer.counted(early).startswith("By the first round's rules,")
+    assert f"{len(made) - 1} are reproduced and none is not" in answer.counted(early)
 
 
 def test_verdicts_of_too_few_seeds_are_called_provisional():
     early, whole = answer.sentences(entries(seeds=3)), answer.sentences(entries(seeds=5))
     assert "Verdicts are provisional: 3 of 5 seeds." in early and "provisional" not in whole
-    assert "provisional: 3 of 5 seeds" in answer.counted(entries(seeds=3))
-    assert "provisional" not in answer.counted(entries(seeds=5))
+    assert "provisional: 3 of 5 seeds" in answer.conclusion(entries(seeds=3))
+    assert "provisional" not in answer.conclusion(entries(seeds=5))
 
 
 def test_a_sentence_that_begins_with_alpha_keeps_it():

@@ -140,7 +140,7 @@ def test_nothing_cached_decides_nothing():
     words = prose.verdicts(
         first_round.table(purification_images.CLAIMS, purification_images.summary(*image_tables(True)))
     )
-    assert words.startswith("- *reproduced*: ") and "(FP-X3)" in words and "- *not tested*: " in words
+    assert words.startswith("- *reproduced*:\n  - ") and "(FP-X3)" in words and "- *not tested*:\n" in words
 
 
 # ---- from tables -------------------------------------------------------------------------------------------

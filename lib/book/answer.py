@@ -14,40 +14,80 @@ from lib.measurements import MEASUREMENTS
 from lib.measurements.attack import CURVES
 from lib.measurements.strengths import strengths_for
 from lib.papers import findings, first_statistics, ledger
-from lib.papers.claim import VERDICTS as FIRST_VERDICTS
+from lib.papers.claim import LEAST_SEEDS
 from lib.papers.ledger import Entry
 from lib.papers.rules import rules
-from lib.papers.second_round import VERDICTS
 from lib.papers.second_statistics import FGSM
 
 # the claims that the paper's title is about: what helps on average, and what helps at worst
 AVERAGE, WORST = "LM-3", {"LM-7": "FGSM", "LM-8": "PGD"}
 OPEN = ("undecided", "inconclusive", "not tested")  # told last
 INTERVALS = "In brackets: 95 % intervals over seeds."
+MOST_PARTS = 3  # that are told in one paragraph
 
 
 def marked(entry: Entry) -> str:
-    """A claim's id with the verdict that the book gives first, as HTML; a verdict of the first round says
-    so.
+    """A claim's id with the second round's verdict, as HTML; where that has none yet, also with the first
+    round's, which says so, as in the ledger.
     """
     which, verdict = findings.decides(entry)
-    name = f'<span class="id">{escape(entry.claim.id)}</span>'
-    if which == "second":
-        return f"{name} {chip(verdict)}"
-    return f'{name} <span class="chip first">first round: {escape(verdict)}</span>'
+    name = f'<span class="id">{escape(entry.claim.id)}</span> {chip(entry.verdict.verdict)}'
+    return (
+        name
+        if which == "second"
+        else f'{name} <span class="chip first">first round: {escape(verdict)}</span>'
+    )
 
 
 def key_points(entries: Sequence[Entry]) -> str:
     """What was found on the claims of a chapter, as a Markdown list: one item per claim, with its verdict and
-    a link to its figure.
+    a link to its figure. What has more parts than a reader takes in at once has an item for each below it.
     """
     items = []
     for one in entries:
-        # without numbers of its own, a claim must not read like a finding
-        said = findings.sentences(one) or f"*Claimed:* {one.claim.statement}."
         figure = f' <a href="#{escape(one.claim.shown[1])}">Figure</a>' if one.claim.shown[1] else ""
-        items.append(f"- {said} {marked(one)}{figure}")
+        mark = f"{marked(one)}{figure}"
+        found = findings.findings(one)
+        if len(found) > MOST_PARTS:
+            each = [f"  - {findings.capital(part.sentence)}." for part in found]
+            items += [f"- The claim is that {one.claim.statement}. Part by part: {mark}", *each]
+        elif found:
+            items.append(f"- {findings.sentences(one)} {mark}")
+        else:
+            items.append(f"- {unmeasured(one)} {mark}")
     return "\n".join(items)
+
+
+def unmeasured(entry: Entry) -> str:
+    """A claim without numbers of its own, which must not read like a finding, as a sentence."""
+    open_ = "Not tested" if findings.decides(entry)[1] == "not tested" else "Not decided: too few networks"
+    return f"*{open_}.* The claim is that {entry.claim.statement}."
+
+
+def whence(entries: Sequence[Entry], figures: str = "") -> str:
+    """Which round the numbers of `key_points` are from, and the brackets in them, in some sentences.
+
+    Args:
+        entries: The same.
+        figures: Whose networks the figures of the page show, from `rounds.whose`, where that is to be said.
+    """
+    second = [
+        one.verdict.seeds for one in entries if findings.decides(one)[0] == "second" and one.verdict.seeds
+    ]
+    asked = rules().seeds
+    said = []
+    if second:
+        here = "" if min(second) == len(asked) else f", of which {min(second)} are here"
+        seeds = f"seeds {asked[0]} to {asked[-1]}{here}"
+        said.append(f"The numbers beside the verdicts are the second round's ({seeds}).")
+        if len(second) < len(entries):
+            said.append("Where the first round's verdict is given, they are the first round's.")
+    else:
+        said.append("The numbers beside the verdicts are the first round's.")
+    said.append(INTERVALS)
+    if figures:
+        said.append(f"The figures below show the networks of the {figures[:1].lower()}{figures[1:]}.")
+    return " ".join(said)
 
 
 def lead(entries: Sequence[Entry]) -> str:
@@ -86,22 +126,20 @@ def so_far(entries: Sequence[Entry]) -> str:
 
 
 def counted(entries: Sequence[Entry]) -> str:
-    """How the claims of the paper came out, in a sentence."""
+    """How the claims of the paper came out, in a sentence: by the second round where that has verdicts, as in
+    the ledger, else by the first.
+    """
     asked = [one for one in entries if one.claim.id != ledger.OURS.id]
-    names = dict.fromkeys((*VERDICTS, *FIRST_VERDICTS))
-    order = sorted(names, key=lambda name: OPEN.index(name) + 1 if name in OPEN else 0)
-    decided = [findings.decides(one) for one in asked]
-    told = []
-    for which in ("second", "first"):
-        verdicts = [verdict for by, verdict in decided if by == which and verdict != "not tested"]
-        if verdicts:
-            listed = ", ".join(f"{verdicts.count(name)} {name}" for name in order if name in verdicts)
-            told.append(f"by the {which} round {listed}")
-    none = sum(verdict == "not tested" for _, verdict in decided)
-    told += [f"{none} not tested"] if none else []
-    said = f"Of the paper's {len(asked)} claims, {'; '.join(told)}."
-    early = so_far(entries)
-    return f"{said} {early.replace('Verdicts', 'Those of the second round')}" if early else said
+    is_second = any(one.verdict.seeds >= LEAST_SEEDS for one in asked)
+    which = "second" if is_second else "first"
+    verdicts = [one.verdict.verdict if is_second else one.first_verdict for one in asked]
+    yes = verdicts.count("reproduced")
+    no = sum(verdict not in ("reproduced", *OPEN) for verdict in verdicts)
+    return (
+        f"By the {which} round's rules, of the paper's {len(asked)} claims {yes or 'none'} "
+        f"{'is' if yes < 2 else 'are'} reproduced and {no or 'none'} {'is' if no < 2 else 'are'} not, in "
+        "whole or in part. The others are open or not tested."
+    )
 
 
 def sentences(entries: Sequence[Entry]) -> str:
@@ -215,7 +253,7 @@ CONCLUDED = {
 
 
 def conclusion(entries: Sequence[Entry]) -> str:
-    """What a colleague could repeat, in some sentences."""
+    """What a colleague could repeat, in two paragraphs: what was found, and how the claims came out."""
     verdicts = {one.claim.id: findings.decides(one)[1] for one in entries}
     told = {}
     for name, (yes, no, neither) in CONCLUDED.items():
@@ -226,4 +264,5 @@ def conclusion(entries: Sequence[Entry]) -> str:
             told[name] = no
         else:
             told[name] = neither
-    return " ".join([told["LM-1"], lead(entries), told["LM-15"], told["LM-17"], counted(entries)])
+    found = " ".join([told["LM-1"], lead(entries), told["LM-15"], told["LM-17"]])
+    return f"{found} {so_far(entries)}".rstrip() + f"\n\n{counted(entries)}"

@@ -8,7 +8,6 @@ import pandas as pd
 
 from lib.base.text import machines as text_machines
 from lib.base.text import number as text_number
-from lib.training import variants
 
 
 def glue(name: str, words: str) -> None:
@@ -82,34 +81,8 @@ def change_by_layer(units: pd.DataFrame, variant: str) -> str:
     )
 
 
-def gains(summary: pd.DataFrame, column: str) -> str:
-    """What each other way of training gains over plain training, in words: percentage points of a column,
-    means over the seeds that both have.
-
-    Args:
-        summary: Summary of networks of one alpha.
-    """
-    wide = summary.pivot(index="seed", columns="variant", values=column)
-    change = (
-        wide
-        .sub(wide["plain"], axis=0)
-        .mean()
-        .mul(100)
-        .reindex(summary.variant.unique())
-        .drop("plain")
-        .dropna()
-    )
-    return (
-        ", ".join(
-            f"{number(value, '+.1f')} ({variants.variant(variant).label})"
-            for variant, value in change.items()
-        )
-        or "no other network has been measured"
-    )
-
-
 def verdicts(ledger: pd.DataFrame) -> str:
-    """What a ledger says: a point of a list for each verdict that occurs, with its claims.
+    """What a ledger says: a point of a list for each verdict that occurs, and one below it for each claim.
 
     Args:
         ledger: Result of `first_round.table`.
@@ -118,5 +91,6 @@ def verdicts(ledger: pd.DataFrame) -> str:
     lines = []
     for verdict in (one for one in order if one in set(ledger.verdict)):
         rows = ledger[ledger.verdict == verdict]
-        lines.append(f"- *{verdict}*: {'; '.join(f'{row.claim} ({row.id})' for row in rows.itertuples())}.")
+        lines.append(f"- *{verdict}*:")
+        lines += [f"  - {row.claim} ({row.id})" for row in rows.itertuples()]
     return "\n".join(lines)

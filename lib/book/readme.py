@@ -86,7 +86,7 @@ def claims(entries: list[Entry], setting: str) -> str:
         setting: The first round's networks in words.
     """
     said = ledger.in_words(entries)
-    found = html.escape(said, quote=False)  # in a paragraph, where an apostrophe may stand
+    found = html.escape(answer.counted(entries), quote=False)  # in a paragraph, where an apostrophe may stand
     care = "; ".join(f"{one.id}: {one.caution}" for one in CLAIMS if one.caution)
     first = [
         (one.claim.id, one.claim.statement, first_round.describe(one), one.verdict)
@@ -101,9 +101,11 @@ def claims(entries: list[Entry], setting: str) -> str:
     return "\n".join([
         picture(LEDGER, f"One row per claim and part, with mean and 95 % interval over seeds. {said}"),
         "",
-        f"{found} The second round's [rules](lib/papers/rules-second-round.md) were written on "
-        f"{rules().written}, before any of its networks; {rounds.seeds_at_hand()} are here. Each claim folds "
-        "out in *Discussion*.",
+        f"{found}",
+        "",
+        f"The second round's [rules](lib/papers/rules-second-round.md) were written on {rules().written}, "
+        f"before any of its networks; {rounds.seeds_at_hand()} are here. Each claim folds out in "
+        "*Discussion*.",
         "",
         f"<details><summary>The first round, {html.escape(setting)}, by its own rule</summary>",
         "",

@@ -189,6 +189,21 @@ def varied() -> pd.DataFrame:
     return at_hand(asked.with_variants.trainings)
 
 
+def whose(here: Parameters) -> str:
+    """The networks of a chapter, as its captions begin: "First round, seeds 0 to 2"; without a round where
+    they are of another kind.
+    """
+    seeds = sorted(here.seeds)
+    run = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
+    listed = f"{seeds[0]} to {seeds[-1]}" if run else ", ".join(map(str, seeds))
+    told = f"seed{'s' if len(seeds) > 1 else ''} {listed}"
+    asked = rules()
+    if not is_about(here, asked):
+        return told.capitalize()
+    kinds = {"Second" if seed in asked.seeds else "First" for seed in seeds}
+    return f"{kinds.pop()} round, {told}" if len(kinds) == 1 else f"Both rounds, {told}"
+
+
 def is_about(here: Parameters, asked: Rules) -> bool:
     """Whether the networks of a chapter are of the kind that the second round is about."""
     return (here.dataset, here.model, here.recipe) == (asked.dataset, asked.model, asked.recipe)

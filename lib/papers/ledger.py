@@ -4,7 +4,7 @@ drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -183,6 +183,18 @@ def first_counts(made: Iterable[Entry]) -> dict[str, list[str]]:
         if one.claim.id != OURS.id:
             found[one.first_verdict].append(one.claim.id)
     return found
+
+
+def tally(found: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """One row per verdict that occurs, with how many claims have it, and which.
+
+    Args:
+        found: {verdict: ids of claims}, from `counts` or `first_counts`.
+    """
+    return pd.DataFrame(
+        [(verdict, str(len(ids)), ", ".join(ids)) for verdict, ids in found.items() if ids],
+        columns=["verdict", "claims", "which"],
+    )
 
 
 def _listed(found: dict[str, list[str]]) -> str:

@@ -127,12 +127,12 @@ def false_verdicts(ledgers: int = LEDGERS, seed: int = 0) -> Errors:
 
 
 def sentence(errors: Errors) -> str:
-    """The result in words, as the book prints it."""
+    """The result in words, as the book prints it: two paragraphs, the finding first."""
     most = errors.parts[["reproduced", "contradicted"]].max(axis=1)
     worst = errors.parts.loc[most.idxmax()]
     return (
-        f"In {errors.ledgers:,} simulated ledgers in which nothing has an effect, "
-        f"{100 * errors.reproduced:.1f} % of the parts come out reproduced and "
-        f"{100 * errors.contradicted:.1f} % contradicted; {50 * LEVEL:g} % each are what the rules allow. "
+        f"Where nothing has an effect, {100 * errors.reproduced:.1f} % of the parts come out reproduced and "
+        f"{100 * errors.contradicted:.1f} % contradicted. The rules allow {50 * LEVEL:g} % each.\n\n"
+        f"That was counted in {errors.ledgers:,} simulated ledgers. "
         f"The part that errs most to one side is {worst.claim}, {worst.part}, with {100 * most.max():.1f} %."
     )

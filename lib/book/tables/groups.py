@@ -85,6 +85,24 @@ def robustness_by_training(summary: pd.DataFrame) -> pd.DataFrame:
     return _by_training(summary, measured)
 
 
+def gains(summary: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """One row per other way of training that has been measured: what it gains over plain training, in
+    percentage points, as means over the seeds that both have.
+
+    Args:
+        summary: Summary of networks of one alpha.
+        columns: {heading: column}, shares.
+    """
+    changes = {}
+    for heading, column in columns.items():
+        wide = summary.pivot(index="seed", columns="variant", values=column)
+        changes[heading] = wide.sub(wide["plain"], axis=0).mean().mul(100)
+    found = pd.DataFrame(changes).reindex(summary.variant.unique()).drop("plain").dropna(how="all")
+    said = found.map(lambda points: "" if pd.isna(points) else number(points, "+.1f"))
+    said.insert(0, "training", [variants.variant(str(name)).label for name in found.index])
+    return said.reset_index(drop=True)
+
+
 def by_alpha(summary: pd.DataFrame) -> pd.DataFrame:
     """One row per α: n, and accuracy on clean and corrupted images, and the one over the other, as mean and
     interval; see lib/measurements/corruption.py.
