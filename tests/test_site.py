@@ -196,10 +196,19 @@ def test_each_mend_is_of_something_that_is_still_written_and_leaves_the_rest():
     )
     assert mending.mended(page).strip() == kept
     assert mending.mended("<p>α < 0</p>") == "<p>α < 0</p>"
-    cells = '<table><tr><th id="LM-1">CIFAR-10</th><td>LM-3, <code>--dataset</code> and a-b --- 1-2</td></tr></table>'
-    said = mending.mended(f"{cells}<p>LM-1</p>")
-    assert re.findall(r'<span class="whole">(.*?)</span>', said) == ["CIFAR-10", "LM-3", "--dataset"]
-    assert re.sub(r"</?span[^>]*>", "", said) == f"{cells}<p>LM-1</p>"  # the text is what it was, hyphens too
+    inside = (
+        ' id="LM-1"><td>CIFAR-10</td><p title="LM-2">LM-3, <code>--dataset</code>, a-b --- 1-2, PGD-40s, +6.5 %</p>'
+        r"<pre>LM-4</pre><script>LM-5</script>\(LM-6\)"
+    )
+    said = mending.mended(f"<title>LM-7</title><article{inside}</article>LM-8")
+    assert re.findall(r'<span class="whole">(.*?)</span>', said) == [
+        "CIFAR-10",
+        "LM-3",
+        "--dataset",
+        "+6.5 %",
+    ]
+    # the text is what it was, hyphens and blanks too
+    assert re.sub(r"</?span[^>]*>", "", said) == f"<title>LM-7</title><article{inside}</article>LM-8"
     maths = (
         '<script>window.MathJax = {}</script><script defer="defer" '
         'src="_static/mathjax/tex-chtml.js"></script>'

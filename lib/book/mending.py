@@ -80,24 +80,27 @@ def _sized(page: Path, text: str) -> str:
     return _FIGURE.sub(one, text)
 
 
-_CELL = re.compile(r"(?s)(?<=<t)([dh](?: [^>]*)?>)((?:(?!</?t[dh][ >]).)*)(?=</t[dh]>)")
-_TAG = re.compile(r"(<[^>]*>)")
-# LM-10, CIFAR-10, --dataset
-_WHOLE = re.compile(r"(?<![\w-])(?:[A-Z]{2,5}-[A-Z]?\d+|--[a-z][a-z-]*[a-z])(?![\w-])")
+_ARTICLE = re.compile(r"(?s)<article\b.*</article>")
+# a script, what is set as it is written, a formula, or a tag: nothing in them is a sentence
+_NO_TEXT = re.compile(
+    r"(?s)(<(?:script|style|pre|svg|title)\b.*?</(?:script|style|pre|svg|title)>|\\[(\[].*?\\[)\]]|<[^>]*>)"
+)
+# LM-10, CIFAR-10, --dataset, 6 %
+_WHOLE = re.compile(r"(?<![\w.,−+-])(?:[A-Z]{2,5}-[A-Z]?\d+|--[a-z][a-z-]*[a-z]|[−+]?\d[\d.,]* %)(?![\w-])")
 
 
 def unbroken(text: str) -> str:
-    """HTML in whose tables ids and options are not broken at their hyphen, which a browser does where a cell
-    is narrow; what is copied has the plain hyphen.
+    """HTML of a page in which ids, options and percentages are not broken at their hyphen or blank, which a
+    browser does in narrow cells and lists; what is copied is the plain text.
     """
 
-    def cell(found: re.Match[str]) -> str:
-        parts = _TAG.split(found[2])
-        # every second part is a tag
+    def article(found: re.Match[str]) -> str:
+        parts = _NO_TEXT.split(found[0])
+        # every second part is no text
         parts[::2] = [_WHOLE.sub(r'<span class="whole">\g<0></span>', part) for part in parts[::2]]
-        return found[1] + "".join(parts)
+        return "".join(parts)
 
-    return _CELL.sub(cell, text)
+    return _ARTICLE.sub(article, text)
 
 
 def mended(text: str) -> str:
