@@ -15,7 +15,7 @@
 # low selectivity and suffers from high (LM-2), and its companion paper that ResNet20 gains dead units as α grows (LM-19)
 # {cite}`leavitt2020linking,leavitt2020selectivity`.
 #
-# Against it would count: selectivity that does not follow α, accuracy that falls just as much towards negative α, or a rise of selectivity that only dead units make.
+# What would count against it: selectivity that does not follow α, accuracy that falls just as much towards negative α, or a rise of selectivity that only dead units make.
 #
 # *Run time: seconds from the cache, with or without a GPU. A new α on digits takes about a minute; on CIFAR-10 the rerun command says how long before it
 # starts.*

@@ -314,7 +314,7 @@ if len(theirs):
 # strongest of those tried on training images.
 #
 # All take {glue:text}`ball-steps` steps of a quarter of the radius {glue:text}`ball`. An image counts as surviving only if no step, at this or any smaller radius,
-# fooled the network. AutoAttack {cite}`croce2020reliable` is shown where it has been run, on fewer images. It ends in Square, which sees no gradient.
+# fooled the network. AutoAttack {cite}`croce2020reliable` is shown where it has been run, on fewer images. Its last part, Square, uses no gradient.
 
 # %% tags=["hide-input"]
 shown = {
@@ -414,7 +414,8 @@ for name, value in (
 # **Did the cross-entropy mislead?** PGD on it leaves more accuracy than the stronger of the other two losses, in points {glue:text}`beyond`. At 0 or
 # below, the gradient of the cross-entropy was no obstacle. Above, part of what survives it is not robustness.
 #
-# **How sure are the networks?** The mean of the largest softmax on the same images, unattacked, goes {glue:text}`sure`.
+# **How sure are the networks?** The probability (softmax) of the class that a network answers, averaged over the same
+# images unattacked, goes {glue:text}`sure`.
 #
 # **How strong are these attacks?** Of the images that a network with α = {glue:text}`middle` classifies correctly, the strongest of the three leaves
 # {glue:text}`relative-three` %, AutoAttack {glue:text}`relative-auto` % (of fewer images).

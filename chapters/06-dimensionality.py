@@ -18,7 +18,7 @@
 # | **why** | Many dimensions leave room for what corruptions do not touch, and for what an attack can find. | Robustness depends on what is represented, not on how much room it takes. |
 # | **dimensions of early layers** | *fall* as α rises, for clean activations and for changes | show *no order* in α |
 #
-# The paper says that they fall, still more so for changes, and that attacks change more dimensions than corruptions {glue:md}`established`.
+# The paper says that dimensions fall as α rises, still more so for changes, and that attacks change more dimensions than corruptions {glue:md}`established`.
 #
 # *Run time: seconds from the cache. A CIFAR-10 network not measured yet takes about three minutes on one CPU core, one not trained yet its training too.*
 

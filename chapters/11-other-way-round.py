@@ -241,7 +241,7 @@ glue("least", f"{papers.LEAST_SEEDS}")
 #
 # ## Are these networks robust?
 #
-# Only then is the way back a way back. So here is their accuracy on corrupted images, which AugMix is for, and under attack, which PGD training is for, measured
+# The link runs both ways only if these networks are robust. So here is their accuracy on corrupted images, which AugMix is for, and under attack, which PGD training is for, measured
 # as in {doc}`03-average-case` and {doc}`04-worst-case`, where it has been measured. No claim is about it, and nothing is judged.
 
 # %% tags=["hide-input"]
