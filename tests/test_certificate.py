@@ -168,6 +168,22 @@ def test_half_width_by_hand():
     assert row.covered_zero == row.covered_fastlin == 0
 
 
+def test_a_relu_that_is_used_twice_is_two_layers(images):
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Conv2d(3, 4, 8, 8), nn.Conv2d(4, 6, 2)
+            self.relu, self.linear = nn.ReLU(), nn.Linear(6, 10)
+
+        def forward(self, x):
+            return self.linear(self.relu(self.two(self.relu(self.one(x)))).mean((2, 3)))
+
+    found = half_width(Twice().eval(), images, epsilon=0.01, limit=3)
+    assert found.layer.unique().tolist() == ["relu"] and found.depth.tolist() == [1] * 4 + [2] * 6
+    assert found.unit.tolist() == [*range(4), *range(6)]
+    assert found[["unstable", "covered_zero", "covered_fastlin"]].le(1).all(axis=None)
+
+
 def test_accuracies(table):
     training = Training("digits", "cnn-small", recipe="certified")
     found = shares(table.assign(**labels(training)))

@@ -703,6 +703,7 @@ class Forward(nn.Module):
         self.pool, self.tanh, self.drop = nn.MaxPool2d(2), nn.Tanh(), nn.Dropout(0.5)
         self.circular, self.group = nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular"), nn.GroupNorm(2, 4)
         self.own = nn.BatchNorm2d(4, track_running_stats=False)
+        self.drop_in_place = nn.Dropout(0.5, inplace=True)
         self.run = forward
 
     def forward(self, x: Tensor) -> Tensor:
@@ -732,6 +733,15 @@ READ = {
         ).flatten(1)
     ),
     "a ReLU of the pixels": lambda n, x: n.linear(n.conv((x - 0.5).relu()).mean((2, 3))),
+    "a mean pool that changes the sign": lambda n, x: n.linear(
+        F.avg_pool2d(n.conv(x).relu(), 4, divisor_override=-5).flatten(1)
+    ),
+    "written over and not read again": lambda n, x: n.wide(
+        (lambda h: n.writes(h).reshape(h.size(0), 64))(n.conv(x).add_(0.1).sub_(n.scale))
+    ),
+    "a dropout in place": lambda n, x: n.linear(
+        (lambda h: n.drop_in_place(h) + h)(n.conv(x)).relu().mean((2, 3))
+    ),
 }
 
 
@@ -855,7 +865,29 @@ REFUSED = {
     "no logits": (lambda n, x: n.conv(x), r"must map 3 images to logits \(3, classes\), got \(3, 4, 4, 4\)"),
     "written over": (
         lambda n, x: n.linear((lambda h: n.writes(h) + h)(n.conv(x)).mean((2, 3))),
-        "puts out other logits than its layers say",
+        r"the layer 'writes' of the network, ReLU, has no bounds \(it writes over a value that is read again",
+    ),
+    "written over, the result dropped": (
+        lambda n, x: n.linear((lambda h: (n.writes(h), h)[1])(n.conv(x)).mean((2, 3))),
+        r"the layer 'writes' .*\(it writes over",
+    ),
+    "written over by a function": (
+        lambda n, x: n.linear((lambda h: F.relu(h, True) + h)(n.conv(x)).mean((2, 3))),
+        r"the layer 'relu' .*\(it writes over",
+    ),
+    "written over in a view": (
+        lambda n, x: n.linear((lambda h: (h[:, :2].sub_(1), h)[1])(n.conv(x)).mean((2, 3))),
+        r"the layer 'sub_' .*\(it writes over",
+    ),
+    "written into": (
+        lambda n, x: n.linear(
+            (lambda h, g: (torch.add(h, h, out=g), g)[1])(n.conv(x), n.conv(x)).mean((2, 3))
+        ),
+        r"the layer 'add' .*\(it writes over",
+    ),
+    "pixels written over": (
+        lambda n, x: n.linear((lambda h: n.conv(h) + n.conv(x))(x.mul_(2)).mean((2, 3))),
+        r"the layer 'mul_' .*\(it writes over",
     ),
 }
 
@@ -871,6 +903,44 @@ def test_what_cannot_be_read_is_named_in_one_line(name):
         with pytest.raises(InputError, match=REFUSED[name][1]) as error:
             call()
         assert "\n" not in str(error.value)
+
+
+def test_a_unit_that_is_cut_off_in_place_is_no_unit_less():
+    """Both units are above 0 at the image, so that a reading without the ReLU, whose result nobody takes, gives
+    the same logits: 0.05 and 0, certified, where x = 0.9 and x = 0.1 are wrong by 0.25."""
+
+    class Dropped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.relu = unit([[1], [-1]], [-0.4, 0.6]), nn.ReLU(inplace=True)
+            self.two = unit([[-1, -1], [0, 0]], [0.25, 0])
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.one(x.flatten(1))
+            self.relu(h)
+            return self.two(h)
+
+    network, image, label = Dropped(), torch.full((1, 1, 1, 1), 0.5), torch.tensor([0])
+    with torch.no_grad():
+        assert network(image).argmax() == 0 and network(image + 0.4).argmax() == 1
+    for method in METHODS:
+        with pytest.raises(
+            InputError, match="the layer 'relu' of the network, ReLU, has no bounds .it writes"
+        ):
+            certificates.certified(network, image, label, 0.4, method)
+
+
+def test_a_network_that_writes_over_its_images_changes_none_of_the_callers():
+    network = built("writes", {"writes": lambda n, x: n.linear(n.conv(x.sub_(0.5).div_(0.25)).mean((2, 3)))})
+    plain = built("plain", {"plain": lambda n, x: n.linear(n.conv((x - 0.5) / 0.25).mean((2, 3)))})
+    some, labels = images(5), torch.arange(5) % CLASSES
+    with pytest.raises(InputError, match="'div_' of the network"):
+        certificates.margins(network, some, labels, 0.01)
+    network.run = lambda n, x: n.linear(n.conv(x.sub_(0.5) / 0.25).mean((2, 3)))
+    copied = some.clone()
+    margins = certificates.margins(network, some, labels, 0.01)
+    assert torch.equal(some, copied)
+    torch.testing.assert_close(margins, certificates.margins(plain, some, labels, 0.01))
 
 
 def test_hooks_that_change_the_logits_are_noticed():

@@ -112,17 +112,19 @@ def batch_norm(norm: nn.modules.batchnorm._BatchNorm) -> Affine:
 
 
 def _average(layer: nn.AvgPool2d) -> Affine:
-    return _linear(
-        partial(
+    def pooled(divisor: int | None) -> Map:
+        return partial(
             F.avg_pool2d,
             kernel_size=layer.kernel_size,
             stride=layer.stride,
             padding=layer.padding,
             ceil_mode=layer.ceil_mode,
             count_include_pad=layer.count_include_pad,
-            divisor_override=layer.divisor_override,
+            divisor_override=divisor,
         )
-    )
+
+    divisor = layer.divisor_override
+    return Affine(pooled(divisor), pooled(None if divisor is None else abs(divisor)))
 
 
 def _zero_pad(layer: nn.ZeroPad2d) -> Affine:

@@ -19,6 +19,7 @@ from torch import Tensor, fx, nn
 from lib.base.errors import InputError
 from lib.certificates import layers
 from lib.certificates.layers import Affine, Combine, Layer, Relu, Unsupported, refused
+from lib.certificates.writes import written_over
 from lib.models.activations import still
 
 PROBES = 3  # images on which the reading must agree with the network
@@ -254,6 +255,8 @@ def read(network: nn.Module) -> Reading:
             raise InputError(
                 f"the network cannot be read, since what it does depends on the images: {_line(wrong)}"
             ) from wrong
+        for node in written_over(network, graph):
+            raise refused(*_title(network, node), "it writes over a value that is read again")
         graph.eliminate_dead_code()
         reader, last = _Reader(network), None
         for node in graph.nodes:
@@ -295,7 +298,7 @@ def agreeing(network: nn.Module, pixels: Tensor) -> Reading:
     mine = reading.values(some.to(precision(network, pixels)))[-1]  # refuses what mixes images
     with still(network):
         weights = next((one.dtype for one in network.parameters()), pixels.dtype)
-        own = network(some.to(weights))
+        own = network(some.to(weights, copy=True))  # it may write over its images
     if not isinstance(own, Tensor) or own.ndim != 2 or len(own) != len(some):
         got = tuple(own.shape) if isinstance(own, Tensor) else type(own).__name__
         raise InputError(f"a network must map {len(some)} images to logits ({len(some)}, classes), got {got}")

@@ -78,9 +78,7 @@ class Images:
         """16 hex digits that change with any pixel, any label, any class name and the order of the rows.
 
         They are computed once per object. `load` gives rows in one order, so the fingerprint of what it
-
-        Returns:
-            Is the same for every copy of a data set.
+        returns is the same for every copy of a data set.
         """
         digest = hashlib.sha256(json.dumps([list(self.pixels.shape), self.classes]).encode())
         digest.update(self.pixels.cpu().contiguous().numpy().data)

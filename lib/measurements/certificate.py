@@ -202,7 +202,7 @@ def half_width(network: nn.Module, images: Images, *, epsilon: float, limit: int
     """
     epsilon = finite("epsilon", epsilon, least=0)
     some, device = images.first(limit), models.evaluated(network)
-    sums: dict[str, dict[str, Tensor]] = {}
+    sums: dict[tuple[int, str], dict[str, Tensor]] = {}  # a module that is used twice is two layers
     for _, x, _ in batches(some, device):
         reading, found, widths, values = _estimates(network, x, epsilon, ESTIMATED)
         for number in reading.relus:
@@ -213,7 +213,7 @@ def half_width(network: nn.Module, images: Images, *, epsilon: float, limit: int
             parts["unstable"] = (before.lower < 0) & (before.upper > 0)
             for rule in ESTIMATED:
                 parts[f"covered_{rule}"] = _holds(value, widths[rule][number], box)
-            layer = sums.setdefault(step.name, {})
+            layer = sums.setdefault((number, step.name), {})
             for name, part in parts.items():
                 total = part.expand_as(value).flatten(2).double().mean(2).sum(0).cpu()
                 layer[name] = layer.get(name, 0) + total
@@ -226,7 +226,7 @@ def half_width(network: nn.Module, images: Images, *, epsilon: float, limit: int
                 if column not in UNIT
             }
         )
-        for depth, (name, parts) in enumerate(sums.items(), start=1)
+        for depth, ((_, name), parts) in enumerate(sums.items(), start=1)
     ]
     return pd.concat(tables, ignore_index=True)
 

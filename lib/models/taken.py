@@ -53,7 +53,7 @@ def _refusal(network: Callable[[Tensor], object], pixels: Tensor) -> str:
     """What a network says against the sizes or the type of an image; "" if nothing."""
     try:
         with torch.no_grad():
-            network(pixels[:1])
+            network(pixels[:1].clone())  # it may write over its images
     except (RuntimeError, ValueError) as error:
         said = (str(error).splitlines() or [""])[0]
         return shortened(said) if _OF_SIZES.search(said) else ""
