@@ -1,5 +1,7 @@
 """What the chapter on certified training shows: from planted tables, and with nothing at hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.book import certified, figures
 from lib.measurements import per_image
+from lib.papers import singleprop
 from lib.training.training import Training, labels
 
 WAYS = ("plain", "adversarial-2", "ibp-2", "singleprop-zero-2", "singleprop-fastlin-2")
@@ -114,6 +117,47 @@ def test_inside():
     assert found[list(wanted)].to_dict() == pytest.approx(wanted)
     assert "width_and_selectivity" not in certified.inside(table, pd.DataFrame())
     assert certified.inside(pd.DataFrame(), pd.DataFrame()).empty
+
+
+def test_a_network_that_two_tables_have_counts_once():
+    """As where α = 1 is asked for and the table over α has it too; a claim over α then has each of them once."""
+    rows = pd.DataFrame([
+        labels(training("singleprop-fastlin-2"))
+        | {"alpha": alpha, "certified": 0.3 + alpha / 100, "clean_accuracy": 0.5, "mean_selectivity": 0.4}
+        for alpha in (-1.0, 0.0, 1.0)
+    ])
+    found = certified.together(rows, pd.DataFrame(), rows[rows.alpha == 1].assign(certified=0.9))
+    pd.testing.assert_frame_equal(found, rows)
+    decided = {one.claim.id: one for one in singleprop.verdicts(found)}
+    assert decided["SP-X3"].seeds == 1
+
+
+def test_figures_show_networks_that_have_proofs():
+    rows = pd.DataFrame({"alpha": [0.0, 0.0, 1.0], "certified": [0.4, np.nan, 0.5]})
+    assert certified.shown(rows).index.tolist() == [0]
+
+
+def test_networks_that_are_watched():
+    asked = [training(way, seed) for way in WAYS for seed in (2, 1)]
+    assert certified.watched(asked) == [
+        training(way, 1) for way in ("plain", "ibp-2", "singleprop-fastlin-2")
+    ]
+    # with no network at α = 0 there is none
+    assert certified.watched([replace(one, alpha=1.0) for one in asked]) == []
+
+
+def test_how_often_the_estimate_covers_the_logits(images):
+    rows = []
+    for rule, held in (("zero", [0]), ("fastlin", [0, 1, 2, 3])):
+        right = torch.zeros(len(images), dtype=torch.bool)
+        right[held] = True
+        facts = {"method": f"covered-{rule}", "epsilon": RADIUS}
+        rows.append(labels(training("ibp-2")) | per_image.row(right, images, **facts))
+    table = pd.concat([proofs(images, {"ibp-2": [0], "plain": []}), pd.DataFrame(rows)])
+    found = certified.covered(pd.concat([table, table.assign(alpha=1.0)]), RADIUS).set_index("training")
+    assert found.loc["IBP, ε = 2/255"].to_dict() == {"zero": "12.5", "fastlin": "50.0"}
+    assert found.loc["plain"].to_dict() == {"zero": "–", "fastlin": "–"}
+    assert certified.covered(pd.DataFrame(), RADIUS).empty and certified.covered(table, 0.3).empty
 
 
 def test_nothing_at_hand_says_how_to_make_it(own_store, monkeypatch):

@@ -193,7 +193,12 @@ DEFINED = {
     "20-speed": {"A ratio of 2": "explains a ratio", "(target: 8)": "a target", "23 α, 20 seeds and 200 epochs": "the paper's study, as assumed"},
     "18-rerun": {"α = 0.7": "of the command below it"},
     "10-explorer": {"95 %": "the share of variance that defines the measure"},
-    "17-certified": {"table, 2/255": "a setting of the table", "below three points": "what a thousand images can tell"},
+    "17-certified": {
+        "table, 2/255": "a setting of the table",
+        "radius 8/255": "the code's",
+        "radius 2/255": "our choice",
+        "below three points": "what a thousand images can tell",
+    },
     "16-class-by-class": {"intervals 95 %, t": "the kind of interval", "below half a percent": "where cells stay empty"},
     "14-purification-theorem": {
         "A seed of d = 100 not": "a size", "one of d = 64": "a size", "one of d = 256": "a size",

@@ -109,6 +109,25 @@ def test_time_is_decided_by_the_worst_pair(steps, verdict):
     assert one.verdict == verdict and "large: " in one.reason
 
 
+def test_time_of_one_network_decides_nothing():
+    """The rule asks for both."""
+    one = next(
+        one
+        for one in verdicts(None, steps=[{"name": "small", "low": 1.2, "high": 1.4}])
+        if one.claim.id == "SP-2"
+    )
+    assert one.verdict == "not tested" and one.reason == "of both networks, small alone is timed here"
+
+
+def test_how_sure_claims_are_is_the_protocols():
+    """Of the paper were read its abstract, its method and its code; no sentence about a table."""
+    words = {one.id: one.certainty.split(":")[0] for one in singleprop.CLAIMS}
+    read = dict.fromkeys(("SP-1", "SP-2", "SP-3", "SP-7", "SP-8", "SP-10"), "established")
+    assert words == read | {"SP-4": "computed", "SP-5": "computed", "SP-6": "ours", "SP-9": "unknown"}
+    for one in ("SP-7", "SP-8", "SP-10"):
+        assert "not known" in singleprop.claim(one).certainty
+
+
 def test_passes_and_rules():
     wrong = found(None, passes={"plain": 1, "singleprop": 3}, difference=0.1)
     assert wrong["SP-3"] == wrong["SP-4"] == "not reproduced"

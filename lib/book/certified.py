@@ -21,7 +21,7 @@ from lib.base.errors import InputError
 from lib.certificates.losses import mixed
 from lib.certificates.relaxation import RULES, half_width, lines
 from lib.measurements import per_image
-from lib.measurements.certificate import EPSILONS, INTERVAL, LARGER, PGD, shares
+from lib.measurements.certificate import COVERED, EPSILONS, ESTIMATED, INTERVAL, LARGER, PGD, shares
 from lib.measurements.registry import EPOCH, file_name
 from lib.papers.singleprop import FASTLIN, IBP, METHODS, method
 from lib.papers.singleprop import PGD as ADVERSARIAL
@@ -173,6 +173,47 @@ def summary(trainings: list[Training], *tables: pd.DataFrame) -> pd.DataFrame:
         if len(table):
             rows = rows.merge(table, on=LABELS, how="left")
     return rows
+
+
+def shown(summary: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a summary that figures of certified accuracy show: networks at α = 0 that have proofs."""
+    return summary[(summary.alpha == 0) & summary.certified.notna()]
+
+
+def together(*summaries: pd.DataFrame) -> pd.DataFrame:
+    """Summaries below each other, each network once: the first row about it."""
+    rows = pd.concat([one for one in summaries if len(one)], ignore_index=True)
+    return rows.drop_duplicates(LABELS, ignore_index=True)
+
+
+def covered(table: pd.DataFrame, epsilon: float) -> pd.DataFrame:
+    """How often SingleProp's intervals hold interval bounds at every logit, in percent of images, as text: a
+    row per way of training at α = 0, a column per rule; means over seeds.
+
+    Args:
+        table: `certificate` table; may be empty.
+        epsilon: The radius.
+    """
+    rows = shares(_at(table[table.alpha == 0], epsilon)) if len(table) else table
+    found = []
+    for way, own in rows.groupby("variant", sort=False) if len(rows) else ():
+        means = own.groupby("method").accuracy.mean()
+        cells = {rule: means.get(COVERED + rule) for rule in ESTIMATED}
+        found.append(
+            {"training": variant(str(way)).label}
+            | {rule: "–" if value is None else f"{100 * value:.1f}" for rule, value in cells.items()}
+        )
+    return pd.DataFrame(found)
+
+
+def watched(trainings: Sequence[Training]) -> list[Training]:
+    """The networks that are followed through their training: one seed, α = 0, one of each kind of method."""
+    first = min(one.seed for one in trainings)
+    return [
+        one
+        for one in trainings
+        if one.seed == first and one.alpha == 0 and method(one.variant) in ("plain", IBP, FASTLIN)
+    ]
 
 
 def missing(trainings: Sequence[Training]) -> str:

@@ -29,8 +29,8 @@ class Claim:
 
     id: str
     statement: str
-    # certainty of the statement: established (read in the authors' words) or recalled (from memory,
-    # unverified)
+    # certainty of the statement: established (read in the authors' words), recalled (from memory,
+    # unverified), computed (by us, from established formulas), unknown or ours; with why, where it is mixed
     certainty: str
     published: str = ""
     rule: str = ""  # the statistic in words
