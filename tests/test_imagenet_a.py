@@ -97,6 +97,16 @@ def test_grey_photographs_become_rgb(folder):
     assert torch.equal(grey[0], grey[1]) and torch.equal(grey[1], grey[2]) and grey.float().std() > 5
 
 
+def test_photographs_in_inks_become_rgb_and_what_a_system_left_is_no_photograph(folder):
+    file = next((folder / "n01770393").iterdir())
+    plain = loader.imagenet_a(CLASSES, 64).pixels[3]
+    Image.open(file).convert("CMYK").save(file, quality=95)
+    (file.parent / f"._{file.name}").write_bytes(bytes(5))
+    loader._imagenet_a.cache_clear()
+    found = loader.imagenet_a(CLASSES, 64)
+    assert len(found) == 4 and (found.pixels[3].int() - plain.int()).abs().float().mean() < 10
+
+
 def test_accuracy_over_all_logits_and_among_the_shared_classes(folder):
     """Photographs of the classes 1, 1, 1 and 3; 0 and 2 are not shared."""
     network = Told(torch.tensor([
@@ -174,6 +184,13 @@ REFUSED = {
         lambda folder: (folder / "n01770393" / "b.jpg").write_text("no picture"),
         CLASSES,
         "b.jpg is not a JPEG",
+    ),
+    "a picture of 16 bits": (
+        lambda folder: Image.fromarray(np.full((70, 70), 40_000, np.uint16)).save(
+            folder / "n01770393" / "b.png"
+        ),
+        CLASSES,
+        "b.png has 16 bits a channel; only 8 are read; get it again",
     ),
     "a folder in place of one": (
         lambda folder: (folder / "n01770393" / "b.jpg").mkdir(),

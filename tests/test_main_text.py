@@ -278,13 +278,14 @@ def test_a_rerun_plans_the_same_tables():
     assert {Asked("attack"), Asked("transfer")} < set(needs.tables("04-worst-case")[0])
 
 
-def test_the_sweep_makes_what_chapters_ask_for():
+@pytest.mark.parametrize("sweep", ["tiny-imagenet-resnet18", "tiny-imagenet-resnet18-fast"])
+def test_the_sweep_makes_what_chapters_ask_for(sweep):
     from lib.base import paths
     from lib.sweeps.file import read
 
     made = {
         table.name: dict(table.settings)
-        for table in read(paths.ROOT / "sweeps" / "tiny-imagenet-resnet18.yml").measurements
+        for table in read(paths.ROOT / "sweeps" / f"{sweep}.yml").measurements
     }
     for name, settings in made.items():
         wanted = measurements.MEASUREMENTS[name].shown("tiny-imagenet")

@@ -79,8 +79,9 @@ def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
         raise UnfitData(f"{folder} holds {len(shared)} of the {SHARED} classes shared with Tiny ImageNet")
     found = []
     for name in shared:
+        # what a system leaves beside a photograph begins with a dot, and may end as one
         pictures = [
-            file for file in listed(folder / name, "*") if os.path.splitext(file)[1].lower() in SUFFIXES
+            file for file in listed(folder / name, "[!.]*") if os.path.splitext(file)[1].lower() in SUFFIXES
         ]
         if not pictures:
             raise UnfitData(f"{folder / name} holds no photograph")
@@ -94,7 +95,11 @@ def _decoded(file: Path, side: int) -> np.ndarray:
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
             warnings.simplefilter("ignore")  # of metadata, and of sizes: beyond twice of them is an error
+            if picture.format == "PNG" and encoded[24] > 8:  # Pillow cuts them down to 8 without a word
+                raise UnfitData(f"{file} has {encoded[24]} bits a channel; only 8 are read")
             return _small(picture.convert("RGB"), side)
+    except UnfitData:
+        raise
     except Exception as error:  # a damaged picture makes Pillow raise errors of a dozen kinds
         raise UnfitData(f"{file} is not a JPEG, PNG or WebP picture, or is damaged") from error
 
