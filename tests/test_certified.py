@@ -160,6 +160,20 @@ def test_how_often_the_estimate_covers_the_logits(images):
     assert certified.covered(pd.DataFrame(), RADIUS).empty and certified.covered(table, 0.3).empty
 
 
+def test_what_two_networks_certify_together_with_and_without_the_filter(images):
+    """Eight images, all right but the first for SingleProp, which IBP certifies."""
+    table = proofs(images, {"ibp-2": [0, 1, 2], "singleprop-fastlin-2": [2, 3], "plain": [4]})
+    wrong = torch.arange(len(images)) > 0
+    clean = (table.variant == "singleprop-fastlin-2") & (table.method == "clean")
+    table.loc[clean, "right"] = [per_image.row(wrong, images)["right"]]
+    alone = proofs(images, {"ibp-2": [0]}).assign(seed=1)  # with no network beside it
+    found = certified.jointly(pd.concat([table, alone, table.assign(alpha=1.0)]), RADIUS)
+    assert found.to_dict("records") == [
+        {"seed": "0", "IBP": "37.5", "SingleProp": "25.0", "either": "50.0", "either, both right": "37.5"}
+    ]
+    assert certified.jointly(pd.DataFrame(), RADIUS).empty and certified.jointly(table, 0.3).empty
+
+
 def test_nothing_at_hand_says_how_to_make_it(own_store, monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")
     asked = [training(way) for way in WAYS]

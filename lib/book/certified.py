@@ -21,6 +21,7 @@ from lib.base.errors import InputError
 from lib.certificates.losses import mixed
 from lib.certificates.relaxation import RULES, half_width, lines
 from lib.measurements import per_image
+from lib.measurements.attack import CLEAN
 from lib.measurements.certificate import COVERED, EPSILONS, ESTIMATED, INTERVAL, LARGER, PGD, shares
 from lib.measurements.registry import EPOCH, file_name
 from lib.papers.singleprop import FASTLIN, IBP, METHODS, method
@@ -202,6 +203,38 @@ def covered(table: pd.DataFrame, epsilon: float) -> pd.DataFrame:
         found.append(
             {"training": variant(str(way)).label}
             | {rule: "–" if value is None else f"{100 * value:.1f}" for rule, value in cells.items()}
+        )
+    return pd.DataFrame(found)
+
+
+def jointly(table: pd.DataFrame, epsilon: float) -> pd.DataFrame:
+    """What networks of IBP and SingleProp (fastlin) of one seed certify by interval bounds at α = 0,
+    each alone and either of them, in percent, as text: one row per seed.
+
+    The last column has the filter of the paper's code: both networks classify the image correctly.
+
+    Args:
+        table: `certificate` table; may be empty.
+        epsilon: The radius.
+    """
+    if table.empty:
+        return table
+    rows = table[(table.alpha == 0) & table.variant.map(method).isin([IBP, FASTLIN])]
+    clean, proven = (
+        {(one["seed"], method(one["variant"])): per_image.unpacked(one) for one in some.to_dict("records")}
+        for some in (rows[rows.method == CLEAN], _at(rows[rows.method == INTERVAL], epsilon))
+    )
+    found = []
+    for seed in sorted(seed for seed, how in proven if how == IBP and (seed, FASTLIN) in proven):
+        either = proven[seed, IBP] | proven[seed, FASTLIN]
+        shares_of = {
+            "IBP": proven[seed, IBP],
+            "SingleProp": proven[seed, FASTLIN],
+            "either": either,
+            "either, both right": either & clean[seed, IBP] & clean[seed, FASTLIN],
+        }
+        found.append(
+            {"seed": str(seed)} | {name: f"{100 * bits.mean():.1f}" for name, bits in shares_of.items()}
         )
     return pd.DataFrame(found)
 
