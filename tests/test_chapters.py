@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import nbformat
 import pandas as pd
 import pytest
-from warm import BOOK, SCRIPT, server
+from warm import BOOK, server
 from warm import run as run_warm
 
 from lib import runs
@@ -605,10 +605,10 @@ def little_book(tmp_path, monkeypatch, jupyter_books):
     """A book of one page, whose source the test writes."""
 
     def run(command, *, env, **how):
-        assert command[0] == sys.executable and Path(command[1]).name == "jupyter-book"
+        assert command[:3] == [sys.executable, "-P", "-c"] and Path(command[4]).name == "jupyter-book"
         assert how.pop("encoding") == "utf-8" and how.pop("stdin") == subprocess.DEVNULL
         assert how == {"capture_output": True, "errors": "replace", "check": False}
-        return run_warm(jupyter_books, SCRIPT, *command[1:], env=env, cwd=Path.cwd())
+        return run_warm(jupyter_books, *command[3:], env=env, cwd=Path.cwd())
 
     monkeypatch.setattr(builder, "subprocess", SimpleNamespace(run=run, DEVNULL=subprocess.DEVNULL))
     monkeypatch.setattr("lib.base.paths.ROOT", tmp_path)

@@ -40,10 +40,10 @@ def little(tmp_path, monkeypatch):
     monkeypatch.setattr("lib.base.paths.BUILD", tmp_path / "_build")
     (tmp_path / "chapters").mkdir()
 
-    def execute(source: str):
+    def execute(source: str, **how: bool):
         file = tmp_path / "chapters" / "index.py"
         file.write_text(f"# %% [markdown]\n# # A page\n\n# %%\n{source}\n", encoding="utf-8")
-        return notebooks.execute("index")
+        return notebooks.execute("index", **how)
 
     return execute
 
@@ -92,6 +92,31 @@ def test_settings_of_the_system_are_left_out_by_the_kernel_itself():
     # startup files are looked for in the same lists
     assert shellapp.SYSTEM_CONFIG_DIRS is application.SYSTEM_CONFIG_DIRS
     assert shellapp.ENV_CONFIG_DIRS is application.ENV_CONFIG_DIRS
+
+
+def test_figures_for_pages_alone_are_drawn_once(monkeypatch):
+    """A rerun builds a page and nothing else; notebooks that are published have each figure for paper, too."""
+    asked = []
+    monkeypatch.setattr(
+        "matplotlib_inline.backend_inline.set_matplotlib_formats", lambda *kinds: asked.append(kinds)
+    )
+    with matplotlib.rc_context():
+        monkeypatch.setenv(kernels.FOR_PAGES, "")
+        figures.setup()
+        monkeypatch.setenv(kernels.FOR_PAGES, "1")
+        figures.setup()
+    assert asked == [("svg", "pdf"), ("svg",)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("frozen", [True, False])
+def test_published_notebooks_are_for_paper_whatever_the_environment(little, monkeypatch, frozen):
+    monkeypatch.setenv(kernels.FOR_PAGES, "1")
+    source = (
+        f"import gc, os, sys\nprint(repr(os.environ[{kernels.FOR_PAGES!r}]), 'debugpy' in sys.modules and "
+    )
+    source += "sys.modules['debugpy'], gc.get_threshold()[0])"
+    assert printed(little(source, frozen=frozen)) == f"{'' if frozen else '1'!r} None 100000\n"
 
 
 def test_what_startup_files_define_is_no_parameter(monkeypatch):

@@ -28,8 +28,6 @@ dynamo = sys.modules["torch._dynamo"] = types.ModuleType("torch._dynamo")
 dynamo.disable = lambda function, *how, **more: function
 dynamo.graph_break = lambda: None
 """
-# code that runs the script in its first argument
-SCRIPT = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
 
 STRICT = "import warnings; warnings.simplefilter('error')\n"
 

@@ -11,7 +11,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from lib.base import paths
+from lib.base import garbage, paths
 from lib.base.errors import InputError
 from lib.book import kernels, mending
 
@@ -25,6 +25,13 @@ _NOT_SPHINX = {
     "LANGUAGE",
     "SPHINXOPTS",
 }
+# runs the script that is named next
+_PATIENT = f"""
+import gc, runpy, sys
+{garbage.SELDOM}
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 _PROBLEM = re.compile(r"WARNING|ERROR|Exception|Traceback|Error:")
 
 
@@ -43,6 +50,9 @@ def jupyter_book(source: Path, target: Path, *, strict: bool) -> Path:
     # again
     command = [
         sys.executable,
+        "-P",
+        "-c",
+        _PATIENT,
         str(Path(sysconfig.get_path("scripts"), "jupyter-book")),
         "build",
         str(source),

@@ -13,17 +13,21 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from lib.base import forkserver
+from lib.base import forkserver, garbage
 
 NAME = "python3"  # the kernel that notebooks name
+# set where what a kernel draws is for pages alone: then no figure is drawn a second time, for paper
+FOR_PAGES = "CHAPTER_IS_FOR_PAGES"
 KERNEL_BYTES = 2**30  # of memory that one kernel takes: torch, pandas, matplotlib and the tables of a chapter
 
 # IPython's kernel without the configuration and startup files of the system and of the environment; those of
 # the user lie in IPYTHONDIR. The folder it is started in is off the path while its parts are imported, and
 # is left while matplotlib is, which looks there first for a matplotlibrc.
-_LAUNCH = """
-import os, sys
+_LAUNCH = f"""
+import gc, os, sys
+{garbage.SELDOM}
 sys.path[:1] = []
+sys.modules["debugpy"] = None  # nobody debugs here, and a kernel would load all of it
 here = os.getcwd()
 os.chdir(os.path.dirname(os.environ["MATPLOTLIBRC"]))
 import matplotlib

@@ -193,7 +193,11 @@ def execute_all(
         no_room("run chapters"),
         kernels.settled(imports(names) if len(names) > 1 else ()),
         kernels.environment(
-            RUNS_FROZEN="1" if frozen else os.environ.get("RUNS_FROZEN", ""), **{filled.BY_US: "1"}
+            RUNS_FROZEN="1" if frozen else os.environ.get("RUNS_FROZEN", ""),
+            **{
+                filled.BY_US: "1",
+                kernels.FOR_PAGES: "" if frozen else os.environ.get(kernels.FOR_PAGES, ""),
+            },
         ),
         _kernels_to(paths.BUILD / "kernels.log"),
     ):

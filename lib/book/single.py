@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 from lib.base import paths, progress
 from lib.base.files import no_room
 from lib.base.locks import lock
-from lib.book import builder, narrow, notebooks, page_source, site
+from lib.book import builder, kernels, narrow, notebooks, page_source, site
 from lib.book.sources import RUNS_PAGE, anchor
 
 _log = logging.getLogger(__name__)
@@ -56,7 +56,8 @@ def build(
     file = notebooks.published(name).relative_to(paths.ROOT)
     # two builds of one page, such as two reruns of a chapter, come one after the other
     with no_room("build the page"), lock(target, "build"):
-        with progress.working(f"executing {name}"):
+        for_pages = kernels.environment(**{kernels.FOR_PAGES: "1"})
+        with progress.working(f"executing {name}"), for_pages:
             notebook = notebooks.execute(name, given)
         _say_warnings(name, notebook)
         if head:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lib.base import names, progress
+from lib.base import garbage, names, progress
 from lib.commands.options import NOTHING, Model, numbers
 
 
@@ -63,7 +63,7 @@ def rerun(
     }
     parameters.check(chapter, {name: value for name, value in asked.items() if value}, values)
 
-    with progress.working("loading the library", log=False):
+    with progress.working("loading the library", log=False), garbage.left_alone():
         from lib.base import malloc
         from lib.book import rerun as book_rerun
 

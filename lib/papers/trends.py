@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -124,15 +125,31 @@ def bootstrap(
     # (images, seeds · alphas): of bool, whole numbers below 2**24, so that sums are exact in any order
     hits = np.stack([right[one, alpha] for one in seeds for alpha in alphas], axis=1).astype(np.float32)
     x = np.array([[selectivity[one, alpha] for alpha in alphas] for one in seeds])
+    found = []
+    for times, chosen in _draws(images, len(seeds), repeats, seed):
+        accuracy = (times.astype(np.float32) @ hits).astype(float) * (100 / images)
+        changes = fitted_change(x, accuracy.reshape(len(times), len(seeds), len(alphas)))  # (repeats, seeds)
+        found.append(np.take_along_axis(changes, chosen, axis=1).mean(axis=1))
+    low, high = np.quantile(np.concatenate(found), [level / 2, 1 - level / 2])
+    return (-float(high), -float(low)) if falling else (float(low), float(high))
+
+
+@lru_cache(maxsize=2)
+def _draws(
+    images: int, seeds: int, repeats: int, seed: int
+) -> list[tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.int64]]]:
+    """What the repeats of a bootstrap draw, `_AT_ONCE` at a time: (repeats, images) how often each image is
+    drawn, and (repeats, seeds) the places of the drawn seeds.
+
+    A ledger has several claims on the same images and as many seeds: all of them have the same draws, which
+    take longer than what is made of them. Counts are kept in as few bytes as they need, one for each image.
+    """
     generator, found = np.random.default_rng(seed), []
     for start in range(0, repeats, _AT_ONCE):
         some = min(_AT_ONCE, repeats - start)
         drawn = generator.integers(images, size=(some, images))
         drawn += images * np.arange(some)[:, None]
         times = np.bincount(drawn.ravel(), minlength=some * images).reshape(some, images)
-        accuracy = (times.astype(np.float32) @ hits).astype(float) * (100 / images)
-        changes = fitted_change(x, accuracy.reshape(some, len(seeds), len(alphas)))  # (repeats, seeds)
-        chosen = generator.integers(len(seeds), size=changes.shape)
-        found.append(np.take_along_axis(changes, chosen, axis=1).mean(axis=1))
-    low, high = np.quantile(np.concatenate(found), [level / 2, 1 - level / 2])
-    return (-float(high), -float(low)) if falling else (float(low), float(high))
+        chosen = generator.integers(seeds, size=(some, seeds))
+        found.append((times.astype(np.min_scalar_type(int(times.max(initial=0)))), chosen))
+    return found

@@ -156,6 +156,7 @@ def main(folder: str, modules: list[str]) -> dict[str, Any]:
     listener.listen(64)
     os.close(place)
     os.rename(os.path.join(folder, "new"), os.path.join(folder, "socket"))  # a stand-in waits for it
+    gc.disable()  # it would look again and again at what stays
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in modules:
@@ -163,6 +164,7 @@ def main(folder: str, modules: list[str]) -> dict[str, Any]:
                 importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what is shared by all processes is nobody's garbage
+    gc.enable()
     return serve(listener)
 
 

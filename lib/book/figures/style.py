@@ -56,7 +56,8 @@ def setup() -> None:
     try:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-        set_matplotlib_formats("svg", "pdf")  # HTML takes the one, LaTeX the other
+        # HTML takes the one, LaTeX the other
+        set_matplotlib_formats("svg", *([] if os.environ.get(kernels.FOR_PAGES) else ["pdf"]))
     except (ImportError, AttributeError):
         pass  # outside a notebook
 
