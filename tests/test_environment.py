@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -130,6 +131,21 @@ def test_hooks_run_what_make_lint_runs_and_need_no_network():
 def test_the_configuration_of_the_hooks_is_taken_by_their_program():
     clientlib = pytest.importorskip("pre_commit.clientlib")
     assert clientlib.load_config(str(paths.ROOT / ".pre-commit-config.yaml"))["repos"][0]["hooks"]
+
+
+@pytest.mark.slow
+def test_make_env_compiles_what_the_commands_import(tmp_path):
+    """Also where nothing may be compiled later, as in many containers: there each start would take seconds more."""
+    make = ["make", "-n", "-B", f"PYTHON={sys.executable}", ".venv/synced"]
+    told = subprocess.run(make, cwd=paths.ROOT, capture_output=True, encoding="utf-8", check=True).stdout
+    (line,) = (line for line in told.replace("\\\n", "").splitlines() if "PYTHONDONTWRITEBYTECODE=" in line)
+    line = line.replace(".venv/bin/python", shlex.quote(sys.executable)).removesuffix(
+        ">/dev/null 2>&1 || true"
+    )
+    forbidden = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    subprocess.run(["bash", "-c", line], check=True, env=forbidden, cwd=tmp_path)  # every module is there
+    compiled = {file.name.split(".")[0] for file in tmp_path.rglob("*.pyc")}
+    assert {"sphinx_", "backend_svg", "kernelapp", "_stats_py", "_meta_registrations"} <= compiled
 
 
 @pytest.mark.slow
