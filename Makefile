@@ -7,11 +7,6 @@ PY := .venv/bin/python
 # whatever is started here imports the library of this folder, also where the environment was made for another copy
 export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 UV := .venv/bin/uv
-# what a rerun and the pages of the book import of other packages; they import the rest
-IMPORTED := torch, safetensors.torch, pandas, pyarrow.parquet, scipy.stats, sklearn.datasets, seaborn, matplotlib.backends.backend_svg, \
-	matplotlib.backends.backend_pdf, jupytext, papermill, ipykernel.kernelapp, matplotlib_inline.backend_inline, typer, jupyter_book.sphinx, \
-	jupyter_book.cli.main, myst_nb.sphinx_, sphinx.builders.html, sphinx.builders.epub3, sphinx_book_theme, sphinx_copybutton, \
-	sphinx_comments, sphinx_design, sphinx_external_toc, sphinx_jupyterbook_latex, sphinx_thebe, sphinx_togglebutton, sphinxcontrib.bibtex
 # Tests run in so many processes; each works with one thread. A file's tests stay together, longest files first (tests/conftest.py).
 WORKERS ?= 2
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile
@@ -54,10 +49,9 @@ env: .venv/synced
 	test -x $(UV) || $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv==0.13.8
 	@echo 'installing what uv.lock names into .venv: the first time about 3 GB are downloaded, 6 GB on disk' >&2
-	@# a terminal sees how far it is
-	UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact $(shell test -t 2 || echo --quiet) --extra autoattack --python $(PY)
-	@# compiled once and for all, as pip does and uv does not: where PYTHONDONTWRITEBYTECODE is set, each command would compile it anew
-	@PYTHONDONTWRITEBYTECODE= $(PY) -W ignore -c 'import $(IMPORTED)' >/dev/null 2>&1 || true
+	@# A terminal sees how far it is. Compiled once and for all, as pip does: where PYTHONDONTWRITEBYTECODE is set, as in many
+	@# containers, each process would compile what it imports anew, for up to five seconds.
+	UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact --compile-bytecode $(shell test -t 2 || echo --quiet) --extra autoattack --python $(PY)
 	touch $@
 
 book: env
