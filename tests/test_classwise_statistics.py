@@ -142,3 +142,52 @@ def test_homing():
     assert classwise.homing(logits, labels, 2, 0) == (0, 0)
     with pytest.raises(InputError, match="confused with another one, got 1 twice"):
         classwise.homing(logits, labels, 1, 1)
+
+
+SHORT, LONG = [0.0, 1.0], [0.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: classwise.class_accuracies([0, 1.5], SHORT, 2), "labels must lie in 0 to 1, got 1.5"),
+        (lambda: classwise.class_accuracies([0, NAN], SHORT, 2), "labels must lie in 0 to 1, got nan"),
+        (lambda: classwise.class_accuracies(["a", "b"], SHORT, 2), "labels must be numbers"),
+        (lambda: classwise.class_accuracies([0, 1], SHORT, 2.5), "classes must be a whole number >= 1, got 2.5"),
+        (lambda: classwise.class_accuracies([0, 1], LONG, 2), "an answer to each of 2 images, got an array of shape (3,)"),
+        (lambda: classwise.class_accuracies([0, 1], [0, 5], 2), "right answers must be true or false, got 5"),
+        (lambda: classwise.class_accuracies([0, 1], [0, NAN], 2), "right answers must be true or false, got nan"),
+        (lambda: classwise.confusion([0, 1], [0], 2), "a prediction for each of 2 labels, got 1"),
+        (lambda: classwise.most_confused([[1, 2, 3]]), "a row and a column per class, got the shape (1, 3)"),
+        (lambda: classwise.homing([[1, 2.0]], [0], 0, 5), "classes must lie in 0 to 1, got 5"),
+        (lambda: classwise.homing([[1, 2.0]], [0], 0, -1), "classes must lie in 0 to 1, got -1"),
+        (lambda: classwise.homing([[1, 2.0]], [0, 1], 0, 1), "a label for each of 1 rows of logits, got 2"),
+        (lambda: classwise.gains([0, 1], SHORT, LONG, SHORT, SHORT, 2), "each of 2 images"),
+        (lambda: classwise.gains([0, 1], SHORT, SHORT, LONG, LONG, 2), "a margin for each of 2 images, got 3"),
+        (lambda: classwise.weak_over_strong(SHORT, LONG), "two vectors of one length, got (2,) and (3,)"),
+        (lambda: classwise.rank_correlation(SHORT, LONG), "two vectors of one length, got (2,) and (3,)"),
+        (lambda: classwise.at_mean(SHORT, SHORT, 50), "a row of accuracies at each of ascending radii"),
+        (lambda: classwise.at_mean(["a"], [[1]], 50), "radii must be numbers"),
+        (lambda: classwise.mcnemar([0, 2], [0, 1]), "right answers must be true or false, got 2"),
+        (lambda: classwise.mcnemar(["", "b"], ["", "b"]), "right answers must be numbers"),
+        (lambda: classwise.over_images([0, 1], {"a": [1]}, 2, lambda hits: hits["a"]), "each of 2 images"),
+        (lambda: classwise.over_images([0], {"a": [1]}, 1, lambda hits: hits["a"], repeats=0), "repeats of 1 or more"),
+        (lambda: classwise.over_images([0], {"a": [1]}, 1, lambda hits: hits["a"], level=2), "a level of 0 to 1"),
+    ],
+)  # fmt: skip
+def test_what_is_no_table_of_images_is_one_line(call, said):
+    with pytest.raises(InputError) as caught:
+        call()
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("error")
+def test_classes_of_one_accuracy_and_classes_that_are_missing():
+    # four classes alike: none is weak, in whatever order they stand
+    assert classwise.weak_over_strong([50, 50, 50, 50], [1, 2, 3, 4]) == 0
+    tied, gained = [10, 30, 30, 60], [4, 1, 3, 0]
+    turned = classwise.weak_over_strong(tied[::-1], gained[::-1])
+    assert classwise.weak_over_strong(tied, gained) == turned == (4 + 2) / 2 - (2 + 0) / 2
+    assert classwise.at_mean([0, 1, 2], [[NAN, NAN], [NAN, 60], [NAN, 20]], 40).radius == 1.5
+    missing = classwise.over_images([0, 0], {"a": [1, 0]}, 2, lambda hits: hits["a"].mean(axis=1), repeats=9)
+    assert np.isnan(missing).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -86,12 +87,15 @@ def class_accuracies(labels: ArrayLike, right: ArrayLike, classes: int) -> Float
     Returns:
         (classes,) or (repeats, classes) in percent; NaN for a class without an image.
 
+    Raises:
+        InputError: For a label that is no class, or answers to another number of images.
+
     Example:
         >>> class_accuracies([0, 0, 1], [True, False, True], 3)
         array([ 50., 100.,  nan])
     """
     member = members(labels, classes)
-    hits, sizes = np.asarray(right, dtype=float) @ member, member.sum(axis=0)
+    hits, sizes = right_answers(right, len(member)) @ member, member.sum(axis=0)
     return np.where(sizes > 0, 100 * hits / np.maximum(sizes, 1), np.nan)
 
 
@@ -106,13 +110,47 @@ def members(labels: ArrayLike, classes: int) -> Floats:
         (n, classes), 1 where an image is of a class, else 0.
 
     Raises:
-        InputError: For a label that is no class.
+        InputError: For a label that is no class, or a number of classes that is none.
     """
-    given = np.asarray(labels, dtype=int)
-    if given.size and not 0 <= given.min() <= given.max() < classes:
-        wrong = given[(given < 0) | (given >= classes)][0]
-        raise InputError(f"labels must lie in 0 to {classes - 1}, got {wrong}")
-    return np.eye(classes)[given]
+    if isinstance(classes, bool) or not isinstance(classes, Integral) or classes < 1:
+        raise InputError(f"classes must be a whole number >= 1, got {classes!r}")
+    given = as_numbers(labels, "labels")
+    if given.ndim != 1:
+        raise InputError(f"need one label per image, got an array of shape {given.shape}")
+    wrong = given[~((given >= 0) & (given < classes) & (given == np.floor(given)))]
+    if wrong.size:
+        raise InputError(f"labels must lie in 0 to {classes - 1}, got {wrong[0]:g}")
+    return np.eye(classes)[given.astype(int)]
+
+
+def right_answers(values: ArrayLike, images: int) -> Floats:
+    """Which images are right, as zeros and ones.
+
+    Args:
+        values: (..., n) bool.
+        images: n, of which there are labels or other answers.
+
+    Raises:
+        InputError: For another number of images, or a value that is neither true nor false.
+    """
+    given = as_numbers(values, "right answers")
+    if given.ndim == 0 or given.shape[-1] != images:
+        raise InputError(f"need an answer to each of {images} images, got an array of shape {given.shape}")
+    if (wrong := given[(given != 0) & (given != 1)]).size:
+        raise InputError(f"right answers must be true or false, got {wrong[0]:g}")
+    return given
+
+
+def paired_numbers(first: ArrayLike, second: ArrayLike, what: str) -> tuple[Floats, Floats]:
+    """Two vectors of numbers of the same things, (n,) each.
+
+    Raises:
+        InputError: For anything else, such as vectors of two lengths.
+    """
+    one, other = as_numbers(first, what), as_numbers(second, what)
+    if one.ndim != 1 or one.shape != other.shape:
+        raise InputError(f"{what} must be two vectors of one length, got {one.shape} and {other.shape}")
+    return one, other
 
 
 def present(accuracies: ArrayLike) -> Floats:

@@ -7,6 +7,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from lib.papers.class_accuracies import paired_numbers
+
 LEAST_CLASSES = 3  # with fewer, ranks have nothing to say
 
 
@@ -15,8 +17,11 @@ def rank_correlation(first: ArrayLike, second: ArrayLike) -> float:
     out.
 
     NaN for fewer than three classes, or where one vector is constant, as at chance.
+
+    Raises:
+        InputError: For vectors of two lengths.
     """
-    x, y = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    x, y = paired_numbers(first, second, "vectors over classes")
     there = ~np.isnan(x) & ~np.isnan(y)
     x, y = x[there], y[there]
     if len(x) < LEAST_CLASSES or np.ptp(x) == 0 or np.ptp(y) == 0:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lib.base.errors import InputError
-from lib.papers.class_accuracies import Floats
+from lib.papers.class_accuracies import Floats, as_numbers
 
 
 class Matched(NamedTuple):
@@ -30,14 +30,21 @@ def at_mean(radii: ArrayLike, accuracies: ArrayLike, mean: float) -> Matched | N
     Returns:
         The first such radius with the accuracies there; None where the mean is reached at none.
 
+    Raises:
+        InputError: For radii that do not ascend, or not a row of accuracies for each.
+
     Example:
         >>> at_mean([0.0, 1.0], [[100.0, 80.0], [50.0, 10.0]], 60.0)
         Matched(radius=0.5, accuracies=array([75., 45.]))
     """
-    x, y = np.asarray(radii, dtype=float), np.asarray(accuracies, dtype=float)
-    if y.shape[:1] != x.shape or not (np.diff(x) > 0).all():
-        raise InputError(f"need accuracies at ascending radii, got {y.shape[:1]} of them at {x.tolist()}")
-    middle = np.nanmean(y, axis=1)
+    x, y = as_numbers(radii, "radii"), as_numbers(accuracies, "accuracies of classes")
+    if y.ndim != 2 or y.shape[:1] != x.shape or not (np.diff(x) > 0).all():
+        raise InputError(
+            f"need a row of accuracies at each of ascending radii, got the shape {y.shape} at {x.tolist()}"
+        )
+    there = ~np.isnan(y)
+    sums, counts = np.where(there, y, 0).sum(axis=1), there.sum(axis=1)
+    middle = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     for place in range(len(x) - 1):
         here, there = middle[place], middle[place + 1]
         if min(here, there) <= mean <= max(here, there):
