@@ -70,10 +70,115 @@ def test_what_is_no_matrix(wrong):
         lambda: purification.angle(wrong, W), lambda: purification.angle(W, wrong),
         lambda: purification.dense_mixture(wrong, D, D[0]), lambda: purification.dense_mixture(W, wrong, D[0]),
         lambda: purification.dense_mixture(W, D, wrong), lambda: purification.top_atom_energy(wrong, D),
-        lambda: purification.top_atom_energy(W, wrong),
+        lambda: purification.top_atom_energy(W, wrong), lambda: purification.live(wrong),
+        lambda: purification.low_rank(wrong, W, 1), lambda: purification.low_rank(W, wrong, 1),
+        lambda: purification.change_energy(wrong, W), lambda: purification.relative_change(W, wrong),
     ):  # fmt: skip
         refused(call)
     assert torch.equal(purification.angle(W.numpy(), -W), measures.angle(W, -W))
+
+
+def test_what_has_no_directions_or_no_rows():
+    gone = W * float("nan")
+    for call in (
+        lambda: purification.low_rank(gone, W, 1), lambda: purification.change_energy(W, gone),
+        lambda: purification.low_rank(W.long(), W, 1), lambda: purification.live(W[:0]),
+        lambda: purification.angle(W.to("meta"), W), lambda: purification.angle(W, W.to_sparse()),
+    ):  # fmt: skip
+        refused(call)
+    for rank in ("1", 1.5, True, None, -1):
+        refused(lambda rank=rank: purification.low_rank(W, W, rank))
+    for d in ("1", 1.5, True, None, 0, float("nan"), 10**400):
+        refused(lambda d=d: purification.chance_angle(d))
+
+
+def drawn():
+    return torch.Generator().manual_seed(0)
+
+
+WORLD = purification.world(5, 2, generator=drawn())
+SAMPLES, VOTES = purification.samples(WORLD, 4, generator=drawn())
+LINEAR = purification.Linear(W[:1])
+
+
+@pytest.mark.parametrize("name", ["fgm", "pgd", "universal"])
+def test_what_cannot_be_perturbed(name):
+    how = {"tau": 0.1} | ({"steps": 2} if name == "pgd" else {})
+    first = WORLD if name == "universal" else LINEAR
+
+    def call(one=first, x=SAMPLES, y=VOTES, **changed):
+        own = {"generator": drawn()} if name == "pgd" else {}
+        return getattr(purification, name)(one, x, y, **how | changed, **own)
+
+    assert call().shape == (4, 5) and torch.equal(call(x=SAMPLES.T.contiguous().T), call())
+    for one in (
+        None,
+        "net",
+        5,
+        purification.Linear,
+        torch.nn.Linear(5, 1),
+        LINEAR if name == "universal" else WORLD,
+    ):
+        refused(lambda one=one: call(one))
+    for x in (None, [[1.0]], SAMPLES[:, :3], SAMPLES.double(), SAMPLES.half(), SAMPLES.long(), SAMPLES[0]):
+        refused(lambda x=x: call(x=x))
+    for y in (None, VOTES[:2], (VOTES > 0).float(), VOTES * float("nan")):
+        refused(lambda y=y: call(y=y))
+    for tau in ("1", None, True, -1, float("nan"), float("inf"), 10**400):
+        refused(lambda tau=tau: call(tau=tau))
+    for norm in (None, ["l2"], "l1"):
+        refused(lambda norm=norm: call(norm=norm))
+    for steps in (0, 1.5, "2", True, None) if name == "pgd" else ():
+        refused(lambda steps=steps: call(steps=steps))
+
+
+class Elsewhere(torch.Generator):
+    device = torch.device("cuda")
+
+
+def test_worlds_are_drawn_on_the_cpu():
+    refused(lambda: purification.world(4, 2, generator=Elsewhere()))
+    refused(lambda: purification.samples(WORLD, 2, generator=Elsewhere()))
+
+
+def test_what_is_no_world_or_has_no_labels():
+    """A world in which every label is a tie was sampled for ever."""
+    for d, k in (
+        (2.5, 1),
+        (True, 1),
+        ("5", 1),
+        (None, 1),
+        (4, 1.5),
+        (4, "2"),
+        (4, float("nan")),
+        (3, 5),
+        (0, 1),
+    ):
+        refused(lambda d=d, k=k: purification.world(d, k, generator=drawn()))
+    for noise in ("x", float("inf"), float("nan"), -1, True):
+        refused(lambda noise=noise: purification.world(4, 2, generator=drawn(), noise=noise))
+    basis, votes = WORLD.dictionary, WORLD.target
+    for wrong in (
+        None, LINEAR, purification.World(basis, votes * 0, 2), purification.World(basis, votes * float("nan"), 2),
+        purification.World(basis, votes, 0), purification.World(basis, votes, 6), purification.World(basis[:3], votes, 2),
+        purification.World(basis, votes * 1e-9, 2), purification.World(basis, votes, 2, float("nan")),
+    ):  # fmt: skip
+        refused(lambda wrong=wrong: purification.samples(wrong, 2, generator=drawn()))
+        refused(lambda wrong=wrong: purification.train(LINEAR, wrong, steps=1, rate=0.1, generator=drawn()))
+    for n in (0, 1.5, "2", True, float("nan")):
+        refused(lambda n=n: purification.samples(WORLD, n, generator=drawn()))
+    for changed in (
+        {"steps": 1.5}, {"steps": None}, {"rate": float("nan")}, {"rate": -1}, {"penalty": -1}, {"noise": float("nan")},
+        {"batch": 0}, {"batch": 2.5},
+    ):  # fmt: skip
+        how = {"steps": 1, "rate": 0.1} | changed
+        refused(lambda how=how: purification.train(LINEAR, WORLD, generator=drawn(), **how))
+    for other in (
+        purification.Linear(W[:1, :3]),
+        purification.Linear(W[:1].double()),
+        purification.Linear(W[:1].half()),
+    ):
+        refused(lambda other=other: purification.train(other, WORLD, steps=1, rate=0.1, generator=drawn()))
 
 
 @pytest.mark.parametrize(

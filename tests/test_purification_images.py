@@ -57,6 +57,14 @@ def test_networks_of_two_architectures_are_not_compared():
         paired(built(0), built(0, "resnet20"))
     with pytest.raises(InputError, match="different architectures: "):
         with_change_of_rank(built(0), built(0, "cnn-small"), 1)
+    # the same convolutions below another head
+    longer = nn.Sequential(built(0), nn.Linear(10, 2))
+    with pytest.raises(
+        InputError, match="different architectures: '1.bias' has the shape of none in one and"
+    ):
+        with_change_of_rank(nn.Sequential(built(0)), longer, 1)
+    with pytest.raises(InputError, match="a rank is a whole number of at least 0, got 1.5"):
+        with_change_of_rank(built(0), built(1), 1.5)
 
 
 def test_angles_of_pairs_are_those_of_numpy():
@@ -75,6 +83,8 @@ def test_chance_is_that_of_random_directions(d):
         )
     with pytest.raises(InputError, match="d must be at least 1, got 0"):
         chance_share(0, 0, 1)
+    with pytest.raises(InputError, match="d must be at least 1, got nan"):
+        chance_share(float("nan"), 0, 1)
     assert doctest.testmod(weights).failed == 0
 
 
@@ -85,6 +95,8 @@ def test_a_filters_length_is_no_change():
     turned = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
     assert relative_change(torch.tensor([[2.0, 0.0], [1.0, 0.0]]), turned) == pytest.approx(2)
     assert np.isnan(relative_change(torch.zeros(2, 2), turned))
+    with pytest.raises(InputError, match="need two matrices of one shape"):
+        relative_change(rows, rows[:2])
 
 
 def test_a_change_of_low_rank():
@@ -103,7 +115,7 @@ def test_a_change_of_low_rank():
         )
         np.testing.assert_allclose(change, (left[:, :2] * sizes[:2]) @ right[:2], atol=1e-5)
     assert all(torch.equal(before.state_dict()[name], kept[name]) for name in kept)
-    with pytest.raises(InputError, match="a rank is at least 0, got -1"):
+    with pytest.raises(InputError, match="a rank is a whole number of at least 0, got -1"):
         with_change_of_rank(before, after, -1)
 
 
@@ -208,11 +220,24 @@ def test_high_frequencies():
             lambda: sparse_codes(torch.rand(1, 3, 8, 8), dct_dictionary(2), penalty=-1.0),
             "a penalty is at least 0, got -1",
         ),
+        (
+            lambda: sparse_codes(torch.rand(1, 3, 8, 8).double(), dct_dictionary(2), penalty=1.0),
+            "filters of torch.float32 do not fit images of torch.float64",
+        ),
+        (lambda: sparsity(torch.rand(1, 3, 8, 8) * torch.nan, dct_dictionary(2)), "must be finite numbers"),
+        (lambda: patch_dictionary(torch.rand(1, 3, 7, 9), 8, 3), "patches of side 8 do not fit images"),
     ],
 )
 def test_what_cannot_be_coded_is_one_line(call, said):
     with pytest.raises(InputError, match=said):
         call()
+
+
+def test_filters_of_zeros_code_nothing():
+    images = torch.rand(1, 3, 5, 7, generator=generator())
+    assert not sparse_codes(images, torch.zeros(2, 3, 2, 2), penalty=0.1, steps=3).any()
+    needed, left = sparsity(images, torch.zeros(2, 3, 2, 2), steps=2)
+    assert needed.item() == 0 and left.item() == pytest.approx(1)
 
 
 def test_the_step_of_fista_is_short_enough():

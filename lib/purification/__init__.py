@@ -2,10 +2,23 @@
 training removes from weights.
 """
 
-from lib.purification.checked import angle, dense_mixture, pgd, samples, top_atom_energy, train, world
-from lib.purification.measures import chance_angle, change_energy, live, low_rank, relative_change
+from lib.purification.checked import (
+    angle,
+    chance_angle,
+    change_energy,
+    dense_mixture,
+    fgm,
+    live,
+    low_rank,
+    pgd,
+    relative_change,
+    samples,
+    top_atom_energy,
+    train,
+    universal,
+    world,
+)
 from lib.purification.networks import Linear, SmoothedKernel, Symmetric, TargetRule
-from lib.purification.perturbations import fgm, universal
 from lib.purification.simulation import theorem
 from lib.purification.sparse_coding import World
 

@@ -52,9 +52,11 @@ def patch_dictionary(pixels: Tensor, side: int, atoms: int) -> Tensor:
         (atoms, c, side, side) float32 of length 1 each, the strongest first.
 
     Raises:
-        InputError: For more atoms than there are dimensions.
+        InputError: For more atoms than there are dimensions, or patches larger than the images.
     """
     channels = pixels.shape[1]
+    if not 1 <= side <= min(pixels.shape[-2:]):
+        raise InputError(f"patches of side {side} do not fit images of shape {tuple(pixels.shape[1:])}")
     if not 1 <= atoms <= channels * side**2:
         raise InputError(f"patches of {channels * side**2} numbers have at most so many atoms, got {atoms}")
     patches = F.unfold(pixels.float(), side).transpose(1, 2).flatten(0, 1).double()
@@ -87,6 +89,8 @@ def _steepest(dictionary: Tensor, shape: tuple[int, ...]) -> float:
     x = torch.randn(1, dictionary.shape[1], *shape, generator=draws, dtype=torch.float64)
     filters, size = dictionary.double().cpu(), 0.0
     for _ in range(_POWERS):
+        if not x.any():  # filters of zeros answer nothing
+            break
         x = synthesis(F.conv2d(x / torch.linalg.vector_norm(x), filters), filters)
         size = float(torch.linalg.vector_norm(x))
     return max(size * _SAFETY, 1e-12)
@@ -113,8 +117,8 @@ def sparse_codes(
         (n, filters, h - side + 1, w - side + 1), exact zeros included.
 
     Raises:
-        InputError: For filters of other channels than the images or larger than they are, or a negative
-            penalty.
+        InputError: For filters of other channels or another dtype than the images or larger than they are,
+            images that are not finite, or a negative penalty.
     """
     channels, side = dictionary.shape[1], dictionary.shape[-1]
     if images.shape[1] != channels or min(images.shape[-2:]) < side:
@@ -122,6 +126,10 @@ def sparse_codes(
             f"filters of shape {tuple(dictionary.shape[1:])} do not fit images of shape "
             f"{tuple(images.shape[1:])}"
         )
+    if images.dtype != dictionary.dtype:
+        raise InputError(f"filters of {dictionary.dtype} do not fit images of {images.dtype}; convert one")
+    if not images.isfinite().all():
+        raise InputError("images to be coded must be finite numbers, and have NaN or infinite ones")
     weight = torch.as_tensor(penalty, dtype=images.dtype).expand(len(images))[:, None, None, None]
     if not (weight >= 0).all():
         raise InputError(f"a penalty is at least 0, got {float(weight.min())}")
@@ -159,6 +167,8 @@ def sparsity(
     """
     if not 0 < residual < 1:
         raise InputError(f"residual must lie between 0 and 1, got {residual}")
+    if not images.isfinite().all():
+        raise InputError("images to be coded must be finite numbers, and have NaN or infinite ones")
     sizes = torch.linalg.vector_norm(images.flatten(1), dim=1)
     unit = images / sizes.clamp(min=1e-30)[:, None, None, None]
     most = F.conv2d(unit, dictionary).flatten(1).abs().amax(1)  # from this penalty on all codes are zero

@@ -75,7 +75,7 @@ def chance_share(d: int, low: float, high: float) -> float:
     Raises:
         InputError: For d below 1.
     """
-    if d < 1:
+    if not d >= 1:
         raise InputError(f"d must be at least 1, got {d}")
     if d == 1:  # all directions are one
         return float(low < 1 <= high)
@@ -92,8 +92,15 @@ def relative_change(before: Tensor, after: Tensor) -> float:
 
     Batch norm makes a filter's length meaningless, so that it is taken out. Filters of zeros are left out;
     NaN where none is left.
+
+    Raises:
+        InputError: For matrices of different shapes.
     """
     first, second = (F.normalize(torch.as_tensor(rows).double(), dim=1) for rows in (before, after))
+    if first.shape != second.shape:
+        raise InputError(
+            f"need two matrices of one shape, got {tuple(first.shape)} and {tuple(second.shape)}"
+        )
     there = (first.any(1) & second.any(1)).nonzero()[:, 0]
     return float((second - first)[there].square().sum(1).mean()) if len(there) else math.nan
 
@@ -118,8 +125,15 @@ def with_change_of_rank(before: nn.Module, after: nn.Module, rank: int) -> nn.Mo
         InputError: For networks of different architectures or a negative rank.
     """
     list(paired(before, after))
-    if rank < 0:
-        raise InputError(f"a rank is at least 0, got {rank}")
+    shapes = [{name: tuple(one.shape) for name, one in which.named_parameters()} for which in (before, after)]
+    if odd := sorted(shapes[0].items() ^ shapes[1].items()):
+        raise InputError(
+            f"the two networks are of different architectures: {odd[0][0]!r} has the shape "
+            f"{shapes[0].get(odd[0][0], 'of none')} in one and {shapes[1].get(odd[0][0], 'of none')} in the "
+            "other"
+        )
+    if isinstance(rank, bool) or not isinstance(rank, int) or rank < 0:
+        raise InputError(f"a rank is a whole number of at least 0, got {rank!r}")
     if not rank:
         return copy.deepcopy(before).eval()
     found = copy.deepcopy(after)
