@@ -149,18 +149,22 @@ figures.show(
 )
 
 # %% tags=["hide-input"]
+order = ("start", "clean", "more clean", "adversarial")
+between = found["stages"].groupby("stage").angle_pairs.mean()[[*order]].tolist()
 figures.show(
     figures.features_by_stage(found["stages"]),
     name="fig-purification-stages",
-    alt=f"""Dense mixture and energy of the strongest atom at the start, after clean
-    training, after the control and after adversarial training. The mixture:
+    alt=f"""Dense mixture, energy of the strongest atom and θ between neurons at the
+    start, after clean training, after the control and after adversarial training. The
+    mixture:
     {means.mixture_start:.2f}, {means.mixture_clean:.2f}, {means.mixture_control:.2f},
     {means.mixture_adversarial:.2f}. The atom: {means.top_atom_start:.2f},
     {means.top_atom_clean:.2f}, {means.top_atom_control:.2f},
-    {means.top_atom_adversarial:.2f}.""",
+    {means.top_atom_adversarial:.2f}. θ between neurons: {between[0]:.2f},
+    {between[1]:.2f}, {between[2]:.2f}, {between[3]:.2f}.""",
     caption=f"""Means over live neurons, one point per seed, lines join what belongs to
     one; {setting}. At the start, weights are random: that is the null. The control went
-    on with clean training.""",
+    on with clean training. Dotted: the paper's 0.2 for θ(wᵢ, wⱼ).""",
 )
 
 # %% [markdown]
@@ -257,6 +261,8 @@ columns = {
     "mixture_clean": "mixture, clean",
     "mixture_adversarial": "mixture, adversarial",
     "angle_kept": "θ(w, w′)",
+    "angle_kept_control": "θ, control",
+    "chance": "θ, random",
     "relative_change": "relative change",
 }
 rows = [
@@ -299,6 +305,10 @@ figures.show(
             "angle_kept": "θ(w, w′)",
             "adversarial_pgd": "network, PGD",
             "kernel_adversarial_pgd": "kernel, PGD",
+        },
+        beside={
+            "relative_change": {"relative_change_control": "control"},
+            "angle_kept": {"chance": "random", "angle_kept_control": "control"},
         },
     ),
     name="fig-purification-sizes",

@@ -526,7 +526,7 @@ ALL_INSIDE = {f"{table} {model}" for table in ("gradient", "dimensionality") for
 # those of the companion papers
 ALL_PURIFICATION = {
     f"{table} {model}"
-    for table in ("weight_angles", "low_rank", "perturbation", "alignment")
+    for table in ("weight_angles", "low_rank", "perturbation", "alignment", "reconstruction", "pictures")
     for model in MODELS
 }
 ALL_CERTIFICATES = {f"{table} {model}" for table in ("certificate", "half_width") for model in MODELS}
@@ -563,6 +563,7 @@ ALL_PGD = tables(
     "logit_bias",
     "low_rank",
     "perturbation",
+    "pictures",
     "certificate",
 )
 

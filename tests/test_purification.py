@@ -27,9 +27,9 @@ from lib.purification import (
     fgm,
     live,
     low_rank,
+    maximised,
     measures,
     pgd,
-    pictures,
     relative_change,
     samples,
     simulation,
@@ -534,7 +534,7 @@ def test_what_is_no_generator_is_one_line(odd):
         lambda given: samples(source, 3, generator=given),
         lambda given: pgd(one, x, y, tau=0.1, steps=1, generator=given),
         lambda given: train(one, source, steps=1, rate=0.1, generator=given),
-        lambda given: pictures.maximised(network, "1", [0], side=4, generator=given, rounds=1, steps=1),
+        lambda given: maximised(network, "1", [0], side=4, generator=given, rounds=1, steps=1),
     ):
         with pytest.raises(
             InputError, match="generator must be a torch.Generator, got .*; pass torch.Gen"

@@ -187,6 +187,29 @@ def test_dictionaries_that_belong_to_no_network():
         assert abs(ours @ theirs) == pytest.approx(1, abs=1e-4)
 
 
+def test_how_coloured_and_how_simple_a_filter_is():
+    grey = torch.rand(2, 1, 4, 4, generator=generator()).expand(2, 3, 4, 4)
+    assert torch.allclose(
+        convolutional_coding.colour_share(grey), torch.zeros(2, dtype=torch.float64), atol=1e-12
+    )
+    red = torch.zeros(1, 3, 4, 4)
+    red[:, 0] = 1
+    assert convolutional_coding.colour_share(red).item() == pytest.approx(2 / 3)
+    waves = dct_dictionary(4)
+    assert torch.allclose(convolutional_coding.strongest_cosine(waves), torch.ones(48, dtype=torch.float64))
+    both = waves[1] + 0.5 * waves[2]
+    assert convolutional_coding.strongest_cosine(both[None]).item() == pytest.approx(0.8)
+    channels = waves[1] + waves[17]  # one wave in two channels
+    assert convolutional_coding.strongest_cosine(channels[None]).item() == pytest.approx(1)
+    noise = convolutional_coding.strongest_cosine(torch.randn(500, 3, 4, 4, generator=generator())).mean()
+    assert 1 / 16 < noise < 0.25
+    zeros = torch.zeros(1, 3, 4, 4)
+    assert (
+        convolutional_coding.colour_share(zeros).isnan().all()
+        and convolutional_coding.strongest_cosine(zeros).isnan().all()
+    )
+
+
 def test_high_frequencies():
     along = torch.arange(16).float()
     slow, fast = (torch.cos(2 * torch.pi * rate * along).expand(3, 16, 16) for rate in (1 / 16, 7 / 16))

@@ -1,18 +1,23 @@
 """Tables of purification in image networks: what they hold for networks whose change is known, which other networks they
 need, and a sweep that makes those."""
 
-from dataclasses import replace
+import io
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from lib import data, models, runs, sweeps
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.seeds import derived_seed
+from lib.book import figures, purified
 from lib.measurements import MEASUREMENTS
 from lib.measurements import purification as tables
+from lib.papers import purification_images
 from lib.training.training import Training
 
 PARENT = Training("digits", "resnet8", recipe="fast")
@@ -31,7 +36,8 @@ def images():
 
 def made(name, network, images, sources, **settings):
     one = MEASUREMENTS[name]
-    found = one.function(network, images, sources=sources, **one.settings | settings)
+    others = {} if sources is None else {"sources": sources}
+    found = one.function(network, images, **others, **one.settings | settings)
     assert list(found) == list(one.table)
     for column, about in one.table.items():
         values = found[column].dropna()
@@ -101,6 +107,37 @@ def test_perturbations_beside_noise(images):
     )
 
 
+def test_images_from_few_filters(images):
+    found = made("reconstruction", built(1), images, None, limit=3, steps=5).set_index("dictionary")
+    assert list(found.index) == ["own", "cosines", "patches"] and (found.images == 3).all()
+    # eight cosines, the lowest, and eight components of patches hold most of a digit; random filters do not
+    assert (found.unexplained[["cosines", "patches"]] <= 0.11).all()
+    assert (found.nonzero > 0).all() and found.nonzero["patches"] < found.nonzero["own"]
+    dead = built(1)
+    torch.nn.init.zeros_(next(dead.parameters()))
+    gone = made("reconstruction", dead, images, None, limit=2, steps=2).set_index("dictionary")
+    assert np.isnan(gone.nonzero["own"]) and gone.unexplained["own"] == 1 and gone.atoms["own"] == 0
+
+
+def test_pictures_of_what_a_network_looks_for(images):
+    how = {"units": [0, 3], "rounds": 1, "steps": 2, "limit": 2, "attack_steps": 2}
+    found = made("pictures", built(1), images, None, **how)
+    assert found.groupby("kind").size().to_dict() == {"filter": 8, "unit": 4, "image": 2, "perturbation": 2}
+    assert set(found.relu[found.kind == "unit"]) <= set(models.relu_layers(built(1)))
+    assert found[["colour", "strongest"]].notna().all(axis=1).tolist() == (found.kind == "filter").tolist()
+    pixels = [np.asarray(Image.open(io.BytesIO(png))) for png in found.png]
+    assert all(one.dtype == np.uint8 and one.shape[2] == 3 for one in pixels)
+    seen = pixels[list(found.kind).index("image")]
+    assert (seen == images.pixels[0].permute(1, 2, 0).numpy()).all()
+    noise = pixels[list(found.kind).index("perturbation")].astype(float) - 127.5
+    assert 0 < np.linalg.norm(noise) / 255 <= 5 * 0.5 + 0.2
+    assert found.equals(made("pictures", built(1), images, None, **how))  # no draw of its own
+    for drawn in (figures.filters_of, figures.pictures_of):
+        some = found[found.kind == ("filter" if drawn is figures.filters_of else "unit")]
+        rows = [some.assign(network=name, row=name, title="a") for name in ("parent", "adversarial")]
+        assert len(drawn(pd.concat(rows)).axes) == (2 if drawn is figures.filters_of else 8)
+
+
 def test_alignment_of_changes(images):
     before, adversarial, between = built(0), built(1), built(0)
     with torch.no_grad():
@@ -112,6 +149,39 @@ def test_alignment_of_changes(images):
     other = made("alignment", built(2), images, {PARENT: before, ADVERSARIAL: built(1)})
     assert (other.cosine - 0.5).abs().mean() < 0.1  # the parent is in both changes
     assert made("alignment", before, images, sources)[["cosine", "first_direction"]].isna().all(axis=None)
+
+
+@dataclass(frozen=True)
+class Here:
+    dataset: str = "digits"
+    model: str = "resnet8"
+    alphas: tuple[float, ...] = (0.4,)
+    seeds: tuple[int, ...] = (0, 1)
+    recipe: str = "fast"
+
+
+def test_the_networks_of_the_chapter():
+    """α = 0 took the control's place, and two values of α were one network of the first."""
+    usual = purified.networks(Here())
+    assert len(usual) == 14 and set(usual.values()) == set(purified.names(Here()))
+    assert usual[PARENT] == "parent" and usual[CHILD] == "control" and usual[ADVERSARIAL] == "adversarial"
+    more = Here(alphas=(-1.0, 0.0, 0.4, 1.0))
+    found = purified.networks(more)
+    assert found[CHILD] == "control" and found[replace(CHILD, alpha=0.4)] == "selective"
+    assert found[replace(CHILD, alpha=1.0)] == "alpha 1" and set(found.values()) == set(purified.names(more))
+    assert purified.names(more)["alpha -1"] == "α = −1"
+
+
+def test_filters_are_counted_as_the_paper_counts_them():
+    rows = [
+        {"network": name, "place": 1, "convolution": "c", "angle_start": start, "angle_reference": kept, "angle_others": 0.1}
+        for name in ("parent", "adversarial")
+        for start, kept in ((0.05, 0.75), (0.1, 0.85), (0.15, 0.95), (0.3, 1.0))
+    ]  # fmt: skip
+    found = purification_images.by_tenths(pd.DataFrame(rows)).iloc[0]
+    assert list(found.index)[1:] == list(purification_images.ALEXNET)
+    assert found[["near", "next", "pairs"]].tolist() == [50, 25, 100]
+    assert found[["kept .6-.7", "kept .7-.8", "kept .8-.9", "kept .9-1"]].tolist() == [0, 25, 25, 50]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ images from there.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from lib import data, models
@@ -20,9 +22,9 @@ from lib.base.errors import InputError
 from lib.base.seeds import derived_seed
 from lib.data.images import Images
 from lib.dimensionality import components
-from lib.measurements.measurement import COUNT, FLOAT, PLACE, SHARE, TEXT, Cells
+from lib.measurements.measurement import COUNT, FLOAT, PICTURE, PLACE, SHARE, TEXT, Cells
 from lib.purification import convolutional_coding as coding
-from lib.purification import measures, weights
+from lib.purification import measures, pictures, weights
 from lib.training.training import Training
 
 WEIGHT_ANGLES_TABLE = {
@@ -56,6 +58,24 @@ ALIGNMENT_TABLE = {
     "first_direction": SHARE,
     "inputs": PLACE,
 }
+RECONSTRUCTION_TABLE = {
+    "dictionary": TEXT,
+    "atoms": COUNT,
+    "images": COUNT,
+    "nonzero": FLOAT,
+    "unexplained": SHARE,
+}
+# `relu` is the layer of a unit, "" for what is no unit; `colour` and `strongest` are of filters alone
+PICTURES_TABLE = {
+    "kind": TEXT,
+    "relu": TEXT,
+    "place": COUNT,
+    "colour": SHARE,
+    "strongest": SHARE,
+    "png": PICTURE,
+}
+FILTER, EXCITES, SEEN, PERTURBED = "filter", "unit", "image", "perturbation"
+BRIGHTER = 5  # times, as the paper shows perturbations
 PURIFIED = "pgd-3-linf-8"  # the variant that stands for adversarial training
 _STATISTICS = 2000  # training images from which batch norm's statistics are made anew: our choice
 _BATCH = 250
@@ -216,14 +236,7 @@ def perturbation(
         InputError: For fewer than two images that PGD moves.
     """
     device, some = models.evaluated(network), images.first(limit)
-    moved = []
-    for part in torch.arange(len(some.labels)).split(_BATCH):
-        x, labels = models.to_unit(some.pixels[part].to(device)), some.labels[part].to(device)
-        found = ascent.pgd(
-            network, x, labels, epsilon=radius, step_size=2.5 * radius / steps, steps=steps, norm="l2"
-        )
-        moved.append((found - x).cpu())
-    perturbations = torch.cat(moved)
+    perturbations = _perturbed(network, some, device, radius=radius, steps=steps)
     lengths = torch.linalg.vector_norm(perturbations.flatten(1), dim=1)
     perturbations = _of_length(perturbations[lengths > 0], radius)
     if len(perturbations) < 2:
@@ -241,13 +254,133 @@ def perturbation(
     rows = []
     for name, atoms in _dictionaries(list(sources.values())[-1], some).items():
         row = {"dictionary": name, "atoms": len(atoms), "images": min(coded, len(perturbations))}
-        for ending, values in (("", perturbations), ("_noise", noise)):
+        if not len(atoms):  # no filter is alive
+            row |= {"nonzero": float("nan"), "nonzero_noise": float("nan"), "unexplained": 1.0}
+        for ending, values in (("", perturbations), ("_noise", noise)) if len(atoms) else ():
             needed, left = coding.sparsity(values[:coded], atoms, steps=40)
             places = len(atoms) * (values.shape[-1] - atoms.shape[-1] + 1) ** 2
             row |= {f"nonzero{ending}": float(needed.mean()) / places}
             row |= {"unexplained": float(left.mean().clamp(0, 1))} if not ending else {}
         rows.append(row | facts | {"length": float(lengths.mean())})
     return pd.DataFrame(rows)[list(PERTURBATION_TABLE)]
+
+
+def _perturbed(
+    network: nn.Module, images: Images, device: torch.device, *, radius: float, steps: int
+) -> Tensor:
+    """Perturbations of PGD in the L2 ball, (n, 3, h, w), in steps of 2.5 radii over their number."""
+    moved = []
+    for part in torch.arange(len(images.labels)).split(_BATCH):
+        x, labels = models.to_unit(images.pixels[part].to(device)), images.labels[part].to(device)
+        found = ascent.pgd(
+            network, x, labels, epsilon=radius, step_size=2.5 * radius / steps, steps=steps, norm="l2"
+        )
+        moved.append((found - x).cpu())
+    return torch.cat(moved)
+
+
+def reconstruction(
+    network: nn.Module, images: Images, *, limit: int, residual: float, steps: int
+) -> pd.DataFrame:
+    """How few shifted filters of the first convolution images are rebuilt from, beside filters of no network.
+
+    The mean of each channel is taken out of an image: a few flat filters would hold most of it.
+
+    Args:
+        limit: Number of test images.
+        residual: Share of an image's squared length that is left unexplained.
+        steps: Steps of FISTA at each penalty.
+
+    Returns:
+        One row per dictionary, with the columns dictionary ("own" for the network's first filters, "cosines",
+        "patches" for principal components of image patches), atoms, images, nonzero (mean share of
+        coefficients that are not zero; NaN for a network without a living filter) and unexplained (what is
+        left on average, above `residual` where the filters cannot do better).
+    """
+    some = images.first(limit)
+    x = models.to_unit(some.pixels)
+    x = x - x.mean((2, 3), keepdim=True)
+    rows = []
+    for name, atoms in _dictionaries(network, some).items():
+        row = {"dictionary": "own" if name == "purified" else name, "atoms": len(atoms), "images": len(x)}
+        if not len(atoms):  # no filter is alive
+            rows.append(row | {"nonzero": float("nan"), "unexplained": 1.0})
+            continue
+        needed, left = coding.sparsity(x, atoms, residual=residual, steps=steps)
+        places = len(atoms) * (x.shape[-1] - atoms.shape[-1] + 1) ** 2
+        there = ~needed.isnan()  # an image of one colour is nothing once its mean is gone
+        nonzero, unexplained = float(needed[there].mean()) / places, float(left[there].mean().clamp(0, 1))
+        rows.append(row | {"nonzero": nonzero, "unexplained": unexplained})
+    return pd.DataFrame(rows)[list(RECONSTRUCTION_TABLE)]
+
+
+def look(
+    network: nn.Module,
+    images: Images,
+    *,
+    units: Sequence[int],
+    rounds: int,
+    steps: int,
+    limit: int,
+    radius: float,
+    attack_steps: int,
+) -> pd.DataFrame:
+    """What a network looks for, as pictures: the filters of its first convolution; images that excite units
+    of a layer in the middle and of the last one, the same ones in every network; and PGD's perturbations of
+    some images.
+
+    Args:
+        units: Which units.
+        rounds, steps: Of the search for an image, as `lib.purification.maximised` has them.
+        limit: Number of test images that are shown with their perturbations.
+        radius, attack_steps: Of PGD in the L2 ball.
+
+    Returns:
+        One row per picture, with the columns kind ("filter", "unit", "image" or "perturbation"), relu (the
+        unit's layer, else empty), place (of the filter, unit or image), colour and strongest (of a filter:
+        the share of its squared length that is colour, and that in its strongest cosine) and png.
+        Perturbations are five times as strong, around grey; a filter is stretched to the whole range.
+    """
+    device, some = models.evaluated(network), images.first(limit)
+    weight = next(module for module in network.modules() if isinstance(module, nn.Conv2d)).weight
+    own = weight.detach().float().cpu()
+    facts = zip(coding.colour_share(own).tolist(), coding.strongest_cosine(own).tolist(), strict=True)
+    rows = [
+        _picture(FILTER, "", place, picture, colour, strongest)
+        for place, (picture, (colour, strongest)) in enumerate(
+            zip(pictures.first_filters(network), facts, strict=True)
+        )
+    ]
+    names = list(models.relu_layers(network))
+    for name in dict.fromkeys((names[len(names) // 2], names[-1])):
+        found = pictures.maximised(
+            network,
+            name,
+            list(units),
+            side=images.pixels.shape[-1],
+            generator=torch.Generator().manual_seed(0),
+            rounds=rounds,
+            steps=steps,
+        )
+        rows += [_picture(EXCITES, name, unit, one) for unit, one in zip(units, found, strict=True)]
+    perturbations = _perturbed(network, some, device, radius=radius, steps=attack_steps)
+    for kind, shown in ((SEEN, models.to_unit(some.pixels)), (PERTURBED, 0.5 + BRIGHTER * perturbations)):
+        rows += [_picture(kind, "", place, one) for place, one in enumerate(shown)]
+    return pd.DataFrame(rows, columns=list(PICTURES_TABLE))
+
+
+def _picture(
+    kind: str,
+    relu: str,
+    place: int,
+    picture: Tensor,
+    colour: float = float("nan"),
+    strongest: float = float("nan"),
+) -> tuple[object, ...]:
+    file = io.BytesIO()
+    values = (picture.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu()
+    Image.fromarray(values.numpy()).save(file, "PNG")
+    return kind, relu, place, colour, strongest, file.getvalue()
 
 
 def _of_length(values: Tensor, radius: float) -> Tensor:
@@ -263,10 +396,10 @@ def _dictionaries(network: nn.Module, images: Images) -> dict[str, Tensor]:
     own = own / torch.linalg.vector_norm(own.flatten(1), dim=1)[:, None, None, None]
     side = own.shape[-1]
     patches = coding.patch_dictionary(
-        models.to_unit(images.first(200).pixels), side, min(len(own), 3 * side**2)
+        models.to_unit(images.first(200).pixels), side, min(max(len(own), 1), 3 * side**2)
     )
     cosines = coding.dct_dictionary(side).unflatten(0, (3, -1)).transpose(0, 1).flatten(0, 1)
-    return {"purified": own, "cosines": cosines[: len(own)], "patches": patches}
+    return {"purified": own, "cosines": cosines[: max(len(own), 1)], "patches": patches}
 
 
 def alignment(network: nn.Module, images: Images, *, sources: Networks, variant: str) -> pd.DataFrame:

@@ -222,6 +222,27 @@ MEASUREMENTS = {
         sources=purification.purified_and_reference,
         about=("convolution",),
     ),
+    "reconstruction": Measurement(
+        purification.reconstruction,
+        "how few shifted first filters images are rebuilt from, beside filters of no network",
+        purification.RECONSTRUCTION_TABLE,
+        {"limit": 20, "residual": 0.1, "steps": 40},
+        about=("dictionary",),
+    ),
+    "pictures": Measurement(
+        purification.look,
+        "first filters, images that excite units most, and PGD's perturbations, as pictures",
+        purification.PICTURES_TABLE,
+        {
+            "units": [0, 1, 2, 3],
+            "rounds": 10,
+            "steps": 200,
+            "limit": 6,
+            "radius": 0.5,
+            "attack_steps": 20,
+        },
+        about=("kind", "relu", "place"),
+    ),
     "certificate": Measurement(
         certificate,
         "right, right under PGD, or certified, for each image and radius: interval bounds on the first "

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from lib.base.text import number
 from lib.papers.intervals import one_more
+
+# What the pilot ran with, by d; of another radius or width it says nothing.
+SETTINGS = {100: {"m": 200, "tau": 0.15}, 256: {"m": 512, "tau": 0.12}}
 
 # One seed of the pilot, in one thread; the names are those of `summary`.
 PILOT = {
@@ -59,15 +63,16 @@ PILOT = {
 
 
 def beside_pilot(rows: pd.DataFrame) -> pd.DataFrame:
-    """The pilot's numbers beside those of a summary of one size.
+    """The pilot's numbers beside those of a summary of one setting.
 
     Returns:
         One row per quantity with the columns quantity, pilot, ours (mean), one more seed (95 % prediction
-        interval) and inside: whether the pilot lies in it, "" for fewer than three seeds. No row for a size
-        that the pilot has not.
+        interval) and inside: whether the pilot lies in it, "" for fewer than three seeds. No row for a size,
+        width or radius that the pilot has not.
     """
-    found = []
-    for name, pilot in PILOT.get(int(rows.d.iloc[0]), {}).items():
+    found, d = [], int(rows.d.iloc[0])
+    alike = d in PILOT and all(np.isclose(rows[name].iloc[0], size) for name, size in SETTINGS[d].items())
+    for name, pilot in PILOT[d].items() if alike else ():
         values = rows[name].dropna()
         low, high = one_more(values)
         found.append({

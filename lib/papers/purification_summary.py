@@ -32,7 +32,7 @@ def summary(
         accuracy, stages, neurons, change: Those tables, over seeds.
 
     Returns:
-        A table with the columns `seed`, `tau` and `d`, and
+        A table with the columns `seed`, `tau`, `d` and `m`, and
 
         - for each classifier NAME (clean, control, adversarial, kernel, kernel_adversarial, linear,
           linear_adversarial, target, rank_1, rank_5, rank_20): `NAME`, `NAME_universal`, `NAME_pgd`, its
@@ -85,7 +85,7 @@ def summary(
         for rank in (1, 5, 20):
             rows = change[(change.stage == stage) & (change.directions == rank)]
             found[f"energy_{rank}{ending}"] = rows.set_index("seed").energy
-    sizes = accuracy.groupby("seed")[["d", "tau"]].first()
+    sizes = accuracy.groupby("seed")[["d", "m", "tau"]].first()
     return pd.concat([sizes, pd.DataFrame(found)], axis=1).rename_axis("seed").reset_index()
 
 

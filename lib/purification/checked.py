@@ -17,7 +17,7 @@ from lib.base.arguments import checking
 from lib.base.errors import InputError
 from lib.base.text import MOST, in_words
 from lib.models.activations import finite
-from lib.purification import measures, perturbations, sparse_coding, training
+from lib.purification import measures, perturbations, pictures, sparse_coding, training
 from lib.purification.sparse_coding import World
 
 _LEAST_VOTE = 1e-3  # of the strongest atom: far below it every label is a tie
@@ -103,7 +103,7 @@ _CHECKS: dict[str, Callable[[str, object], None]] = {
     "classifier": _classifier,
     "start": _classifier,
     **dict.fromkeys(("a", "b", "before", "after", "weights", "dictionary", "target"), _matrix),
-    **dict.fromkeys(("d", "k", "n", "steps", "batch", "rank"), _whole),
+    **dict.fromkeys(("d", "k", "n", "steps", "rounds", "side", "batch", "rank"), _whole),
     "tau": _number,
     **dict.fromkeys(("noise", "rate", "penalty"), _size),
 }
@@ -163,6 +163,7 @@ def _check_change(given: Mapping[str, Any]) -> None:
 
 checked = checking(_check)
 fgm = checked(perturbations.fgm)
+maximised = checked(pictures.maximised)
 pgd = checked(perturbations.pgd)
 universal = checked(perturbations.universal)
 samples = checked(sparse_coding.samples)

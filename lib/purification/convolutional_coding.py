@@ -64,6 +64,36 @@ def patch_dictionary(pixels: Tensor, side: int, atoms: int) -> Tensor:
     return vectors.T.reshape(atoms, channels, side, side).float()
 
 
+def colour_share(filters: Tensor) -> Tensor:
+    """Share of a filter's squared length that no grey filter explains: 0 where all channels are alike.
+
+    Args:
+        filters: (n, channels, side, side) float.
+
+    Returns:
+        (n,) float64 in [0, 1]; NaN for a filter of zeros.
+    """
+    given = filters.double()
+    coloured = given - given.mean(1, keepdim=True)
+    return coloured.square().sum((1, 2, 3)) / given.square().sum((1, 2, 3))
+
+
+def strongest_cosine(filters: Tensor) -> Tensor:
+    """Share of a filter's squared length in the one wave that holds most of it, over all channels: 1 for a
+    filter that is one cosine, about one over the number of pixels for noise.
+
+    Args:
+        filters: (n, channels, side, side) float.
+
+    Returns:
+        (n,) float64 in [0, 1]; NaN for a filter of zeros.
+    """
+    given = filters.double()
+    waves = dct_dictionary(given.shape[-1], 1)[:, 0].double()
+    parts = torch.einsum("nchw,khw->nkc", given, waves).square().sum(2)
+    return parts.amax(1) / given.square().sum((1, 2, 3))
+
+
 def synthesis(codes: Tensor, dictionary: Tensor) -> Tensor:
     """Images that codes stand for: the sum of filters shifted to every place, times their coefficients.
 

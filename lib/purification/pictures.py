@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from lib.base.errors import InputError, unknown
 from lib.models.activations import evaluated, relu_layers, still
-from lib.purification.checked import checked
 
 # Choices of trzhang0116/feature-contamination (established there), in images of [0, 1].
 RATE, TOWARDS_GREY, GREY, LATER = 0.05, 0.01, 0.5, 1.3
@@ -37,7 +36,6 @@ def _stretched(pictures: Tensor) -> Tensor:
     return torch.where(spread > 0, (pictures - low) / spread.clamp(min=1e-30), GREY)
 
 
-@checked
 def maximised(
     network: nn.Module,
     layer: str,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,11 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
+from PIL import Image
 from scipy import stats
 
 from lib.book.figures.canvas import WIDEST, canvas, from_zero, is_narrow, key, redrawn
 from lib.book.figures.colours import CHANGE
 from lib.papers.purification import LARGE_ANGLE, SMALL_ANGLE
+from lib.purification import measures
 
 # Greys for clean training, purple for adversarial training of the same network, green for classifiers that
 # are no network; none of these is an alpha's colour.
@@ -30,7 +34,11 @@ _LINES: dict[str, tuple[str, LineStyleType, str]] = {
     "target rule": ("#6b5500", ":", "the rule of pure features"),
 }
 _STAGES = {"start": "at the start", "clean": "clean", "more clean": "control", "adversarial": "adversarial"}
-_MEASURES = {"mixture": "dense mixture", "top_atom": "energy of the strongest atom"}
+_MEASURES = {
+    "mixture": "dense mixture",
+    "top_atom": "energy of the strongest atom",
+    "angle_pairs": "mean θ between neurons",
+}
 
 
 @redrawn
@@ -84,13 +92,13 @@ def weights_in_atoms(coefficients: pd.DataFrame) -> Figure:
 
 @redrawn
 def features_by_stage(stages: pd.DataFrame) -> Figure:
-    """Dense mixture and energy of the strongest atom at the four stages, one point per seed; the first stage,
-    random weights, is the null.
+    """Dense mixture, energy of the strongest atom and mean theta between neurons at the four stages, one
+    point per seed; the first stage, random weights, is the null. Dotted where the paper's c is.
 
     Args:
         stages: The table `stages` of the simulation, of one setting.
     """
-    figure, panels = canvas(2, width=8.4, height=3.7)
+    figure, panels = canvas(len(_MEASURES), width=WIDEST, height=3.7)
     for axes, (column, title) in zip(panels, _MEASURES.items(), strict=True):
         wide = stages.pivot(index="seed", columns="stage", values=column)[list(_STAGES)]
         for values in wide.to_numpy():
@@ -98,8 +106,11 @@ def features_by_stage(stages: pd.DataFrame) -> Figure:
         for place, stage in enumerate(_STAGES):
             colour = _LINES.get(stage, ("0.75",))[0]
             axes.scatter([place] * len(wide), wide[stage], color=colour, s=28, zorder=2)
-        axes.set(title=title, ylim=(0, None))
-        axes.set_xticks(range(len(_STAGES)), list(_STAGES.values()))
+        if column == "angle_pairs":
+            axes.axhline(SMALL_ANGLE, color="0.8", linestyle=":", linewidth=1, zorder=0)
+        axes.set(ylim=(0, None))
+        axes.set_title(title, fontsize="medium")
+        axes.set_xticks(range(len(_STAGES)), list(_STAGES.values()), rotation=20)
     return figure
 
 
@@ -179,19 +190,28 @@ def change_in_directions(change: pd.DataFrame, accuracy: pd.DataFrame, shape: tu
 
 
 @redrawn
-def by_size(rows: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
+def by_size(
+    rows: pd.DataFrame, columns: Mapping[str, str], beside: Mapping[str, Mapping[str, str]] | None = None
+) -> Figure:
     """Numbers of `lib.papers.purification_summary.summary` against d, one panel per column: one point per
     seed, and a line through the means.
 
     Args:
         rows: Such a summary of several sizes.
         columns: {column: title of its panel}.
+        beside: {column: {another column: what it is}}, drawn in the same panel: a control, or what chance
+            gives.
     """
     figure, panels = canvas(len(columns), width=WIDEST, height=3.4)
     for axes, (column, title) in zip(panels, columns.items(), strict=True):
         means = rows.groupby("d")[column].mean()
         axes.plot(means.index, means.values, color="0.6", linewidth=1, zorder=1)
         axes.scatter(rows.d, rows[column], color=_PURPLE, s=24, zorder=2)
+        for place, (other, label) in enumerate((beside or {}).get(column, {}).items()):
+            line = rows.groupby("d")[other].mean()
+            axes.plot(line.index, line.values, color="0.4", linestyle=(":", "--")[place % 2], label=label)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.2))
         axes.set_xscale("log")
         axes.set_xticks(means.index, [f"{size:g}" for size in means.index])
         axes.minorticks_off()
@@ -215,17 +235,21 @@ _IMAGES: dict[str, tuple[str, LineStyleType, str]] = {
 
 @redrawn
 def image_angles(angles: pd.DataFrame) -> Figure:
-    """Histograms of theta over the filters of image networks: to their first weights, and to the parent's;
-    dotted, random directions of as many numbers as each filter has.
+    """Histograms of theta over the filters of image networks: to their first weights, to the parent's, and on
+    average to the layer's other filters; dotted, random directions of as many numbers as each filter has.
 
     Args:
         angles: Tables `weight_angles` with a column `network`.
     """
-    figure, both = canvas(2, width=WIDEST, height=4)
+    figure, every = canvas(3, width=WIDEST, height=3.6)
     edges = np.linspace(0, 1, 21)
-    panels = {"angle_start": "to the first weights", "angle_reference": "to the clean network's: θ(w, w′)"}
+    panels = {
+        "angle_start": "to the first weights",
+        "angle_reference": "to the clean network's: θ(w, w′)",
+        "angle_others": "mean to other filters: θ(wᵢ, wⱼ)",
+    }
     there = [name for name in _IMAGES if name in set(angles.network)]
-    for axes, (column, title) in zip(both, panels.items(), strict=True):
+    for axes, (column, title) in zip(every, panels.items(), strict=True):
         for name in there:
             if (name, column) == ("parent", "angle_reference"):
                 continue
@@ -234,19 +258,80 @@ def image_angles(angles: pd.DataFrame) -> Figure:
             shares = np.histogram(values, edges)[0] / max(len(values), 1)
             axes.stairs(100 * shares, edges, color=colour, linestyle=dash, linewidth=1.5)
         one = angles[angles.network == there[0]]
+        # a mean over many filters lies at the mean, whose place is that of the layer's number of inputs
         below = sum(
-            n * stats.beta.cdf(edges**2, 0.5, (d - 1) / 2) for d, n in one.inputs.value_counts().items()
+            n
+            * (
+                edges > measures.chance_angle(d)
+                if column == "angle_others"
+                else stats.beta.cdf(edges**2, 0.5, (d - 1) / 2)
+            )
+            for d, n in one.inputs.value_counts().items()
         )
         axes.stairs(100 * np.diff(below) / len(one), edges, color="0.4", linestyle=":", linewidth=1.5)
         for place in (SMALL_ANGLE, LARGE_ANGLE):
             axes.axvline(place, color="0.85", zorder=0)
-        axes.set(title=title, xlabel="θ", xlim=(0, 1), ylim=(0, None))
+        axes.set(xlabel="θ", xlim=(0, 1), ylim=(0, None))
+        axes.set_title(title, fontsize="medium")
     figure.axes[0].set_ylabel("filters (%)")
     handles = [
         Line2D([], [], color=c, linestyle=s, label=label) for c, s, label in map(_IMAGES.__getitem__, there)
     ]
     handles.append(Line2D([], [], color="0.4", linestyle=":", label="random directions"))
     key(figure, handles)
+    return figure
+
+
+def _drawn(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+@redrawn
+def filters_of(pictures: pd.DataFrame) -> Figure:
+    """The first filters of image networks, one panel per network, each filter at the same place in all.
+
+    Args:
+        pictures: Rows of the table `pictures` of one seed, of kind "filter", with a column `network`.
+    """
+    there = [name for name in _IMAGES if name in set(pictures.network)]
+    figure, panels = canvas(len(there), columns=min(len(there), 3), width=WIDEST, height=3.4)
+    for axes, name in zip(panels, there, strict=True):
+        own = pictures[pictures.network == name].sort_values("place")
+        shown = [np.pad(_drawn(png), ((0, 1), (0, 1), (0, 0)), constant_values=255) for png in own.png]
+        across = math.ceil(math.sqrt(len(shown)))
+        shown += [np.full_like(shown[0], 255)] * (-len(shown) % across)
+        rows = [np.concatenate(shown[at : at + across], axis=1) for at in range(0, len(shown), across)]
+        axes.imshow(np.concatenate(rows), interpolation="nearest")
+        axes.set_title(_IMAGES[name][2], fontsize="medium")
+        axes.axis("off")
+    return figure
+
+
+@redrawn
+def pictures_of(pictures: pd.DataFrame) -> Figure:
+    """Pictures in rows, one row per network or what else they are of, the same unit or image below the other.
+
+    Args:
+        pictures: Columns row (what a row is of), title (of a picture) and png; as many in each row.
+    """
+    rows = list(dict.fromkeys(pictures.row))
+    across = max(len(own) for _, own in pictures.groupby("row"))
+    figure, panels = canvas(
+        len(rows) * across, columns=across, narrow=across, width=WIDEST, height=1.3, narrow_height=0.7
+    )
+    for axes in panels:
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    for down, row in enumerate(rows):
+        own = pictures[pictures.row == row]
+        for place, one in enumerate(own.itertuples()):
+            axes = panels[down * across + place]
+            axes.imshow(_drawn(one.png), interpolation="nearest")
+            axes.set_title(one.title if not down else "", fontsize="x-small")
+        label = row.replace(", ", ",\n")
+        panels[down * across].set_ylabel(
+            label, rotation=0, ha="right", va="center", fontsize="x-small" if is_narrow() else "small"
+        )
     return figure
 
 

@@ -1,0 +1,52 @@
+"""Which networks the chapter on purification in image networks is about, and what it calls them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lib import runs
+from lib.base.text import number
+from lib.book.chapter import Parameters
+from lib.measurements.purification import PURIFIED
+from lib.papers.purification_images import SELECTIVE
+from lib.training.training import Training
+
+# What goes on from a plain network, by the name that the rules have for it.
+WAYS = {"control": "plain", "adversarial": PURIFIED, "weaker": "pgd-3-linf-4", "l2": "l2-pgd-3-0.5"}
+_NAMES = {
+    "parent": "plain",
+    "control": "control",
+    "adversarial": "L∞ 8/255",
+    "weaker": "L∞ 4/255",
+    "l2": "L2 0.5",
+    "scratch": "L∞ 8/255 from the start",
+}
+
+
+def _of_alpha(alpha: float) -> str:
+    """The name of what goes on with an α: that of the rules, which are about one α, or its own."""
+    return "selective" if alpha == SELECTIVE else f"alpha {alpha:g}"
+
+
+def networks(here: Parameters) -> dict[Training, str]:
+    """The plain networks of a chapter's seeds, all that goes on from them, and what is trained on perturbed
+    images from the same first weights; by what each is called in the rules. α = 0 is the control.
+    """
+    found: dict[Training, str] = {}
+    parents = runs.grid(
+        dataset=here.dataset, model=here.model, alphas=[0.0], seeds=here.seeds, recipe=here.recipe
+    )
+    for parent in parents:
+        further = replace(parent, recipe="tune", start=parent)
+        found[parent] = "parent"
+        found |= {replace(further, variant=variant): name for name, variant in WAYS.items()}
+        found |= {replace(further, alpha=alpha): _of_alpha(alpha) for alpha in here.alphas if alpha}
+    for parent in parents:
+        found[replace(parent, variant=PURIFIED, epochs=parent.settings.epochs // 2)] = "scratch"
+    return found
+
+
+def names(here: Parameters) -> dict[str, str]:
+    """What readers see in place of the names of `networks`."""
+    alphas = {_of_alpha(alpha): f"α = {number(alpha)}" for alpha in here.alphas if alpha}
+    return _NAMES | alphas
