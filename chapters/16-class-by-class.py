@@ -107,7 +107,7 @@ rows = long[long.attack != "margin PGD"].assign(
 # %% tags=["hide-input"]
 if len(found.classes):
     robust = found.classes[
-        found.classes.attack.isin(["clean", "pgd"])
+        found.classes.attack.isin(["clean", "pgd", classwise.MATCHED])
         | (
             (found.classes.attack == "t-pgd")
             & (found.classes.inverse_temperature == logits.STRONG)
@@ -117,7 +117,11 @@ if len(found.classes):
         rows,
         robust.assign(
             panel=robust.variant,
-            attack=robust.attack.replace({"pgd": "PGD", "t-pgd": "Temperature-PGD"}),
+            attack=robust.attack.replace({
+                "pgd": "PGD",
+                "t-pgd": "Temperature-PGD",
+                classwise.MATCHED: "PGD at the radius of the same mean",
+            }),
         ),
     ])
 mean = vectors.xs(middle, level="alpha").groupby("attack", sort=False).mean()
@@ -136,7 +140,7 @@ figures.show(
     caption=f"""Accuracy of each class; bars are means over seeds, dots single networks;
     {here.setting}. Temperature-PGD of the plain networks measures T in standard
     deviations of an image's logits. Networks that are trained to be robust stand below
-    where they are cached.""",
+    where they are cached, with plain ones at the radius of the same mean.""",
     read=here.read(
         "attack",
         "logits",
@@ -242,6 +246,33 @@ else:
         "homing", "No network here has its logits cached, so the heat map is left out."
     )
 
+# %% tags=["hide-input"]
+if "confused" in found.classes:
+    asked = found.classes.attack.isin([
+        classwise.MASKED,
+        classwise.RETRAINED,
+        classwise.ANOTHER,
+    ])
+    words = {
+        classwise.MASKED: "its logit left out",
+        classwise.RETRAINED: "trained without it",
+        classwise.ANOTHER: "the control: other seeds, trained with all classes",
+    }
+    figures.show_table(
+        pd.DataFrame([
+            {
+                "training": name,
+                "images of": ", ".join(sorted(set(own["class"]))),
+                "taken for": ", ".join(sorted(set(own.confused))),
+                "what changed": words[attack],
+                "right then, %": tables.estimate(own.accuracy, ".0f"),
+            }
+            for (name, attack), own in found.classes[asked].groupby(
+                ["variant", "attack"], sort=False
+            )
+        ])
+    )
+
 # %% [markdown]
 # {glue:text}`homing`
 #
@@ -343,7 +374,8 @@ if parts:
 # %% [markdown]
 # ## Is the pattern the same?
 #
-# Rank correlations of the class vectors of plain networks over attacks and α, seed by seed and then averaged; those of networks that are trained to be robust are in the rule of CW-2.
+# Rank correlations of the class vectors of plain networks over attacks and α, and of those that are trained to be robust where they are cached, seed by seed and then averaged. Vectors
+# of classes that have nothing to do with each other correlate by 0 on average.
 
 # %% tags=["hide-input"]
 picked = vectors[
@@ -352,17 +384,14 @@ picked = vectors[
         for alpha in vectors.index.get_level_values("alpha")
     ]
 ]
-stacked = [
-    over_classes.rank_matrix(own.droplevel("seed"))
-    for _, own in picked.groupby(level="seed")
+named = [
+    f"α = {prose.number(alpha, 'g')}, {attack}" for alpha, _, attack in picked.index
 ]
-wanted = [
-    index for index in stacked[0].index if all(index in one.index for one in stacked)
-]
-matrix = sum(one.loc[wanted, wanted].fillna(0) for one in stacked) / len(stacked)
-matrix.index = matrix.columns = [
-    f"α = {prose.number(alpha, 'g')}, {attack}" for alpha, attack in wanted
-]
+picked = picked.reset_index(["alpha", "attack"], drop=True)
+every = picked.set_index(pd.Index(named, name="network"), append=True).swaplevel()
+if len(found.classes):
+    every = pd.concat([every, classes.trained_vectors(found.classes)])
+matrix = classes.mean_ranks(every)
 same = {
     attack: matrix.loc[
         f"α = {prose.number(middle, 'g')}, {attack}",
@@ -378,11 +407,15 @@ figures.show(
     alt=f"""Heat map of rank correlations between class vectors. At α =
     {prose.number(middle, "g")}, PGD agrees with margin PGD by {same["margin PGD"]:.2f}
     and with clean accuracy by {same["clean"]:.2f}.""",
-    caption=f"""Spearman's correlation over classes between the accuracies of plain
-    networks under attacks of radius {label}, mean over {len(stacked)} seeds;
-    {here.setting}. Networks of which nothing is left at this radius have no ranks and
-    count as 0.""",
-    read=here.read("attack"),
+    caption=f"""Spearman's correlation over classes between accuracies, mean over the
+    seeds that have one, {every.index.get_level_values("seed").nunique()} at most. Plain
+    networks, by α, under attacks of radius {label}; {here.setting}. Networks of which
+    nothing is left have no ranks: such cells are empty.""",
+    read=here.read(
+        "attack",
+        "logits",
+        of=[*here.trainings, *classes.networks_in(found.images, here)],
+    ),
 )
 for attack, name in (
     ("clean", "clean"),

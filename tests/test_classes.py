@@ -81,11 +81,33 @@ def test_what_returns_without_a_class_masked_and_retrained(table, trainings):
     assert set(own["class"]) == {"cat"} and set(own.confused) == {"dog"}
     shares = own.groupby("attack").accuracy.mean()
     assert shares[classwise.MASKED] > 80 and shares[classwise.RETRAINED] > 80
+    # the networks of the other seeds take the same cats for dogs: nothing withstands by itself
+    assert shares[classwise.ANOTHER] < 20
+    count = own[own.attack == classwise.RETRAINED].images.sum()
+    assert own[own.attack == classwise.ANOTHER].images.sum() == 2 * count  # two other seeds for each
     verdict = classwise.decide(classwise.claim("CW-7"), rows)
     assert verdict.verdict == "reproduced"
     less = [one for one in trainings if not one.without]
     alone = classes.returning(table[~table.variant.str.contains("without")], less)
-    assert set(alone.attack) == {classwise.MASKED}
+    assert set(alone.attack) == {classwise.MASKED, classwise.ANOTHER}
+    assert set(classes.returning(table, less[:1]).attack) == {classwise.MASKED, classwise.RETRAINED}
+
+
+def test_ranks_of_all_ways_of_training(table):
+    vectors = classes.trained_vectors(classes.by_class(table))
+    ways = {name for name, _ in vectors.index}
+    assert (
+        len(ways) == 2 * 4 and "pgd-3-linf-8, Temperature-PGD" in ways
+    )  # neither weighted nor without a class
+    assert len(vectors) == 3 * len(ways) and list(vectors) == list(NAMES)
+    index = pd.MultiIndex.from_tuples(
+        [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("c", 1)], names=["network", "seed"]
+    )
+    planted = [[1, 2, 3, 4], [1, 2, 3, 4], [1, 2, 3, 4], [5, 5, 5, 5], [4, 3, 2, 1]]
+    found = classes.mean_ranks(pd.DataFrame(planted, index=index))
+    # a network without ranks is left out, where it once counted as one without a relation
+    assert found.loc["a", "b"] == 1 and found.loc["a", "c"] == -1 and np.isnan(found.loc["b", "c"])
+    assert list(found.index) == list(found.columns) == ["a", "b", "c"]
 
 
 def test_the_control_has_the_same_mean():

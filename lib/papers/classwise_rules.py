@@ -9,7 +9,8 @@ Statistics take a table with one row per network, attack and class:
   adversarially trained one of the same seed under PGD; TUNED and UNTUNED, the network with and without a
   logit bias tuned on other images; MASKED and RETRAINED, of the images of a class that are taken for the
   class it is most confused with, the share that returns without its logit, and the share that withstands the
-  attack once the network is trained without it.
+  attack once the network is trained without it; ANOTHER, the control: the share of the same images that
+  withstands it on the networks of other seeds, which were trained with all classes.
 - `class`, `images`, `accuracy`: name, number of images, percent of them; NaN without an image.
 - `margin`: mean over the images of the strongest wrong logit minus the correct one.
 - `norm`: length of the class's weights in the last layer.
@@ -32,7 +33,7 @@ COLD = 50.0  # 1/T at which the margin must be reached
 NEAR = {"one": 0.5, "cold": 1.0}  # points within which two attacks count as the same
 CONSISTENT = 0.5  # rank correlation above which patterns count as consistent
 MATCHED, UNTUNED, TUNED = "matched", "untuned", "tuned"
-MASKED, RETRAINED = "masked", "retrained"
+MASKED, RETRAINED, ANOTHER = "masked", "retrained", "another seed"
 METHODS = (("fgsm", None), ("pgd", None), ("margin", None), ("t-pgd", STRONG))
 IN_BALL = r"pgd-\d+-linf-[\d.]+"  # ways of training that the rules call adversarial
 WEIGHTED = r"weighted-\d+-linf-[\d.]+"

@@ -13,7 +13,16 @@ from lib.book.classes.networks import (
     ordered,
     robust,
 )
-from lib.book.classes.rows import biased, by_class, matched, one_row, returning, temperature_curve
+from lib.book.classes.rows import (
+    biased,
+    by_class,
+    matched,
+    mean_ranks,
+    one_row,
+    returning,
+    temperature_curve,
+    trained_vectors,
+)
 
 __all__ = [
     "FAMILIES",
@@ -31,6 +40,7 @@ __all__ = [
     "gathered",
     "logits_of",
     "matched",
+    "mean_ranks",
     "networks_in",
     "one_row",
     "ordered",
@@ -40,4 +50,5 @@ __all__ = [
     "surviving",
     "strength_words",
     "temperature_curve",
+    "trained_vectors",
 ]

@@ -13,7 +13,9 @@ from lib.book.classes.networks import LEFT_OUT
 from lib.measurements import logits, per_image
 from lib.measurements.attack import CLEAN
 from lib.papers import classwise
+from lib.papers.classwise_rules import WHOLE
 from lib.papers.confusions import confusion, homing, most_confused
+from lib.papers.ranks import rank_matrix
 from lib.papers.same_mean import at_mean
 from lib.training.training import LABELS, Training, labels
 
@@ -96,8 +98,9 @@ def matched(
 
 
 def returning(table: pd.DataFrame, trainings: Sequence[Training]) -> pd.DataFrame:
-    """Rows MASKED and RETRAINED of `lib.papers.classwise` from a `logits` table, of the pair of classes that
-    each network confuses most under PGD, or of the class that another network was trained without.
+    """Rows MASKED, RETRAINED and ANOTHER of `lib.papers.classwise` from a `logits` table, of the pair of
+    classes that each network confuses most under PGD, or of the class that another network was trained
+    without.
     """
     parts = []
     for training in trainings:
@@ -120,6 +123,10 @@ def returning(table: pd.DataFrame, trainings: Sequence[Training]) -> pd.DataFram
         child = _row(table, replace(training, without=without), logits.PGD) if without else None
         if child is not None:
             shares[classwise.RETRAINED] = _withstanding(one, child, source, confused)
+        alike = [_row(table, twin, logits.PGD) for twin in trainings if _but_for_the_seed(training, twin)]
+        counts = [_withstanding(one, other, source, confused) for other in alike if other is not None]
+        if counts:
+            shares[classwise.ANOTHER] = sum(n for n, _ in counts), sum(n for _, n in counts)
         for name, (count, returned) in shares.items():
             parts.append(
                 labels(training)
@@ -137,9 +144,14 @@ def returning(table: pd.DataFrame, trainings: Sequence[Training]) -> pd.DataFram
     return pd.DataFrame(parts)
 
 
+def _but_for_the_seed(one: Training, other: Training) -> bool:
+    return other.seed != one.seed and replace(other, seed=one.seed) == one
+
+
 def _withstanding(whole: dict, less: dict, source: int, confused: int) -> tuple[int, int]:
     """Of the images of a class that a network takes for another one under PGD, how many another network,
-    trained without that one, has right under PGD. Images of a class stand in one order in both tables.
+    trained without that one or from another seed, has right under PGD. Images of a class stand in one order
+    in both tables.
     """
     own = np.flatnonzero(logits.labels_of(whole) == source)
     other = np.flatnonzero(logits.labels_of(less) == source)
@@ -160,6 +172,31 @@ def biased(table: pd.DataFrame) -> pd.DataFrame:
     return sums.assign(
         attack=names, inverse_temperature=np.nan, accuracy=accuracy, margin=np.nan, norm=np.nan
     ).drop(columns=["tuned", "correct"])
+
+
+def trained_vectors(rows: pd.DataFrame) -> pd.DataFrame:
+    """Class accuracies of networks that are trained to be robust, with all classes, from rows of `by_class`:
+    one row per "way of training, attack" and seed, one column per class.
+    """
+    names = {CLEAN: "clean", logits.PGD: "PGD", logits.MARGIN: "margin PGD", logits.SAFE: "Temperature-PGD"}
+    some = rows[rows.variant.str.fullmatch(WHOLE) & rows.attack.isin([*names])]
+    some = some[(some.attack != logits.SAFE) | np.isclose(some.inverse_temperature, logits.STRONG)]
+    some = some.assign(network=some.variant + ", " + some.attack.map(names))
+    return some.pivot_table(index=["network", "seed"], columns="class", values="accuracy", sort=False)
+
+
+def mean_ranks(vectors: pd.DataFrame) -> pd.DataFrame:
+    """Rank correlations over classes of every pair of networks of a seed, mean over the seeds that have one;
+    NaN where none has.
+
+    Args:
+        vectors: Index network and seed, one column per class.
+    """
+    order = list(dict.fromkeys(vectors.index.get_level_values("network")))
+    by_seed = [rank_matrix(own.droplevel("seed")) for _, own in vectors.groupby(level="seed")]
+    if not by_seed:
+        return pd.DataFrame()
+    return pd.concat(by_seed).groupby(level="network", sort=False).mean().reindex(index=order, columns=order)
 
 
 def one_row(table: pd.DataFrame, seed: int, attack: str, inverse: float | None = None) -> dict | None:
