@@ -208,9 +208,9 @@ DEFINED = {
     },
     "15-purification-images": {
         "the paper's 0.2 and 0.8": "the paper's", "0.7 to 0.8, below the 0.8": "the paper's", "one and a half points": "how well a figure was read off",
-         "from the 17th layer": "a place in the paper's network", "55 to 85 %": "the paper's", ".8 to .9": "the paper's",
-         "20 to 45 %": "the paper's", ".9 to 1": "the paper's", "over .4 to 1": "the paper's",
-         "4.05, 2.89, 1.90, 1.10 and 0.44 %": "the paper's",
+        "from the 17th layer": "a place in the paper's network", "55 to 85 %": "the paper's", ".8 to .9": "the paper's",
+        "20 to 45 %": "the paper's", ".9 to 1": "the paper's", "over .4 to 1": "the paper's",
+        "4.05, 2.89, 1.90, 1.10 and 0.44 %": "the paper's",
         "PGD of 10 steps at 8/255": "defines the measurement", "95 %": "a share of variance, and the width of intervals",
     },
 }  # fmt: skip
