@@ -290,7 +290,7 @@ if not absent("table of pictures", noise):
 # ## Images from few features
 #
 # How many shifted first filters images need, a tenth of their squared length left unexplained, beside as many filters of no network. Where more is left, the filters
-# cannot do it at all. The paper's own reconstructions have 4.05, 2.89, 1.90, 1.10 and 0.44 % of coefficients; how much they leave is not known.
+# cannot do it at all. The paper shows five of its own, from 4.05 % of coefficients down to 0.44 %; how much they leave is not known.
 
 # %% tags=["hide-input"]
 if not absent("table of reconstructions", rebuilt):

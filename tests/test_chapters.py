@@ -202,7 +202,7 @@ DEFINED = {
     "16-class-by-class": {"intervals 95 %, t": "the kind of interval", "below half a percent": "where cells stay empty"},
     "14-purification-theorem": {
         "A seed of d = 100 not": "a size", "one of d = 64": "a size", "one of d = 256": "a size",
-        "bounds of 0.2 and 0.8": "the paper's", "at most 0.2": "the paper's", "at least 0.8": "the paper's",
+        "bounds of 0.2 and 0.8": "the paper's", "the paper's 0.2 for": "the paper's", "at most 0.2": "the paper's", "at least 0.8": "the paper's",
         "Nor is 0.8": "the paper's", "0.7 to 0.8": "the paper's", "with 20 of them": "a rank that defines the table",
         "differ from d = 100, 200 neurons, τ = 0.15": "the defaults", "95 %": "the width of intervals",
     },
@@ -210,7 +210,7 @@ DEFINED = {
         "the paper's 0.2 and 0.8": "the paper's", "0.7 to 0.8, below the 0.8": "the paper's", "one and a half points": "how well a figure was read off",
         "from the 17th layer": "a place in the paper's network", "55 to 85 %": "the paper's", ".8 to .9": "the paper's",
         "20 to 45 %": "the paper's", ".9 to 1": "the paper's", "over .4 to 1": "the paper's",
-        "4.05, 2.89, 1.90, 1.10 and 0.44 %": "the paper's",
+        "from 4.05 % of coefficients down to 0.44 %": "the paper's",
         "PGD of 10 steps at 8/255": "defines the measurement", "95 %": "a share of variance, and the width of intervals",
     },
 }  # fmt: skip

@@ -137,7 +137,7 @@ def test_the_configuration_of_the_hooks_is_taken_by_their_program():
 @pytest.mark.skipif(Path(sys.prefix) != paths.ROOT / ".venv", reason="not in the environment of make env")
 def test_make_env_compiles_what_it_installs():
     """Where nothing may be compiled later, as in many containers, each start would take seconds more."""
-    for name in ("torch._dynamo.symbolic_convert", "sphinx.builders.html", "scipy.stats._stats_py"):
+    for name in ("torch._dynamo.symbolic_convert", "sphinx.application", "scipy.stats._stats_py"):
         parent, _, module = name.rpartition(".")
         (folder,) = importlib.util.find_spec(parent).submodule_search_locations
         assert Path(importlib.util.cache_from_source(str(Path(folder) / f"{module}.py"))).exists(), name

@@ -77,8 +77,8 @@ class Images:
     def fingerprint(self) -> str:
         """16 hex digits that change with any pixel, any label, any class name and the order of the rows.
 
-        They are computed once per object. `load` gives rows in one order, so the fingerprint of what it
-        returns is the same for every copy of a data set.
+        They are computed once per object. `load` gives rows in one order, so every copy of a data set has one
+        fingerprint.
         """
         digest = hashlib.sha256(json.dumps([list(self.pixels.shape), self.classes]).encode())
         digest.update(self.pixels.cpu().contiguous().numpy().data)
