@@ -179,9 +179,7 @@ figures.show_table(
 # share in its strongest cosine, decide (FP-14).
 
 # %% tags=["hide-input"]
-first = (
-    pictures[pictures.seed == pictures.seed.min()] if len(pictures) else pictures
-)
+first = pictures[pictures.seed == pictures.seed.min()] if len(pictures) else pictures
 of_kind = {
     kind: first[first.kind == kind] if len(first) else first
     for kind in (looks.FILTER, looks.EXCITES, looks.SEEN, looks.PERTURBED)

@@ -204,7 +204,7 @@ def _sealed_by_others(folder: Path, patch: pytest.MonkeyPatch) -> Kind:
         for file in files:
             content = file.read_bytes()
             try:
-                validity.table(file.name, content, DIGITS)
+                validity.table(file.name, content, DIGITS, measurements.settled(file.name, SINGLE[file.name]))
             except Unfit as error:
                 raise InputError(str(error)) from None
             found.append(_meaning(file.name, columns.frame(content)))
@@ -522,7 +522,7 @@ READING = {
     "base/locks.py": {"lock file"},
     "base/names.py": {SOURCE},
     "book/certified.py": {SOURCE},
-    "book/figures/average.py": {"tables of single images"},
+    "book/figures/canvas.py": {"tables of single images"},
     "book/kernels.py": {SYSTEM},
     "book/mending.py": {PAGE},
     "book/narrow.py": {PAGE},

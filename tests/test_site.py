@@ -401,7 +401,6 @@ def visits(chromium, site, names) -> dict[str, SimpleNamespace]:
                 page.goto(f"{own}/{name}")
                 page.evaluate(SETTLED)
                 here = SimpleNamespace(
-                    complaints=complaints,
                     broken=page.evaluate(BROKEN),
                     unset=page.evaluate(UNSET),
                     wide={},
@@ -415,6 +414,9 @@ def visits(chromium, site, names) -> dict[str, SimpleNamespace]:
                 here.cropped = page.evaluate(CROPPED)
                 page.set_viewport_size({"width": 1280, "height": 800})
                 here.large = page.evaluate(TOO_LARGE)
+                here.complaints = [
+                    *complaints
+                ]  # what follows takes the page to pieces, and its scripts notice
                 page.evaluate(f"{script}; undefined")
                 page.evaluate(FEW_OF_A_KIND)
                 found[name] = here

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
-from PIL import Image
 
 from lib.base.text import number
 from lib.book import own
-from lib.book.figures.canvas import WIDEST, canvas, is_narrow, never_below_zero, redrawn
+from lib.book.figures.canvas import WIDEST, canvas, is_narrow, never_below_zero, picture, redrawn
 from lib.book.figures.colours import CHANGE, POINTED, WRONG, alpha_colour
 from lib.book.figures.curves import ALPHA_LABEL, against_alpha, curve_with_range, emphasised
 from lib.book.figures.keys import alpha_key, curve_key
@@ -28,7 +25,7 @@ def corrupted_examples(examples: pd.DataFrame) -> Figure:
     small = 7 if is_narrow() else 8
     for axes, one in zip(panels, examples.itertuples(), strict=True):
         axes.axis("off")
-        axes.imshow(np.asarray(Image.open(io.BytesIO(one.png))), interpolation="nearest")
+        axes.imshow(picture(one.png), interpolation="nearest")
         axes.set_title(one.corruption.replace("_", " "), fontsize=small + 1, pad=3)
         right = one.predicted == one.label
         axes.text(

@@ -5,6 +5,7 @@ labels that do not lie on each other.
 from __future__ import annotations
 
 import functools
+import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +14,14 @@ from typing import Any, ParamSpec
 from weakref import WeakKeyDictionary
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
+from PIL import Image
 
 WIDEST = 9.6  # inches; labels of wider figures are too small to read on a page
 NARROW = 3.9  # inches: a phone's column, on which labels keep the size they are drawn in
@@ -190,3 +193,8 @@ def _rows(extents: Sequence[tuple[float, float]]) -> list[int]:
         ends[row : row + 1] = [right]
         rows[place] = row
     return rows
+
+
+def picture(png: bytes) -> np.ndarray:
+    """Pixels of a picture that a table holds, uint8 (h, w, 3)."""
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))

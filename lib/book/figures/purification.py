@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping
 
@@ -12,10 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
-from PIL import Image
 from scipy import stats
 
-from lib.book.figures.canvas import WIDEST, canvas, from_zero, is_narrow, key, redrawn
+from lib.book.figures.canvas import WIDEST, canvas, from_zero, is_narrow, key, picture, redrawn
 from lib.book.figures.colours import CHANGE
 from lib.papers.purification import LARGE_ANGLE, SMALL_ANGLE
 from lib.purification import measures
@@ -282,10 +280,6 @@ def image_angles(angles: pd.DataFrame) -> Figure:
     return figure
 
 
-def _drawn(png: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-
-
 @redrawn
 def filters_of(pictures: pd.DataFrame) -> Figure:
     """The first filters of image networks, one panel per network, each filter at the same place in all.
@@ -297,7 +291,7 @@ def filters_of(pictures: pd.DataFrame) -> Figure:
     figure, panels = canvas(len(there), columns=min(len(there), 3), width=WIDEST, height=3.4)
     for axes, name in zip(panels, there, strict=True):
         own = pictures[pictures.network == name].sort_values("place")
-        shown = [np.pad(_drawn(png), ((0, 1), (0, 1), (0, 0)), constant_values=255) for png in own.png]
+        shown = [np.pad(picture(png), ((0, 1), (0, 1), (0, 0)), constant_values=255) for png in own.png]
         across = math.ceil(math.sqrt(len(shown)))
         shown += [np.full_like(shown[0], 255)] * (-len(shown) % across)
         rows = [np.concatenate(shown[at : at + across], axis=1) for at in range(0, len(shown), across)]
@@ -326,7 +320,7 @@ def pictures_of(pictures: pd.DataFrame) -> Figure:
         own = pictures[pictures.row == row]
         for place, one in enumerate(own.itertuples()):
             axes = panels[down * across + place]
-            axes.imshow(_drawn(one.png), interpolation="nearest")
+            axes.imshow(picture(one.png), interpolation="nearest")
             axes.set_title(one.title if not down else "", fontsize="x-small")
         label = row.replace(", ", ",\n")
         panels[down * across].set_ylabel(
