@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not AVAILABLE, reason="processes are forked on L
 
 @pytest.fixture(scope="module")
 def server():
-    with ForkServer(["decimal", "no.such.module"]) as there:
+    with ForkServer(["decimal", "no.such.module"], patience=0.5) as there:
         yield there
 
 

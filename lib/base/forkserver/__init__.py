@@ -28,7 +28,12 @@ class ForkServer:
     """
 
     def __init__(
-        self, modules: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        modules: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        patience: float = 5.0,
     ) -> None:
         """Say what processes find imported.
 
@@ -37,8 +42,10 @@ class ForkServer:
             env: The environment in which they are imported; this process's if None. Flags of the interpreter
                 that come from it (PYTHONHASHSEED, PYTHONUTF8) are those of all processes.
             cwd: The folder in which they are imported; this process's if None.
+            patience: Seconds that one who asks for a process, and does not go on asking, may keep the others
+                waiting.
         """
-        self._modules, self._env, self._cwd = tuple(modules), env, cwd
+        self._modules, self._env, self._cwd, self._patience = tuple(modules), env, cwd, patience
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -76,7 +83,7 @@ class ForkServer:
             self._end()
             (folder / "socket").unlink(missing_ok=True)
             self._process = subprocess.Popen(
-                [sys.executable, str(_HERE / "server.py"), str(folder), *self._modules],
+                [sys.executable, str(_HERE / "server.py"), str(folder), str(self._patience), *self._modules],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 env=self._env,

@@ -19,17 +19,20 @@ from typing import Any
 
 _LONG = 8  # bytes that say how long what is asked for is
 _MOST = 2**26  # bytes: code, arguments and an environment, for which the system has room for less
-_PATIENCE = 5.0  # seconds: a stand-in that was stopped while it asked must not keep the others waiting
 
 
-def asked(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+def asked(connection: socket.socket, patience: float) -> tuple[dict[str, Any], list[int]]:
     """What a stand-in asks for, and its three streams.
+
+    Args:
+        connection: To the stand-in.
+        patience: Seconds; one that was stopped while it asked must not keep the others waiting.
 
     Raises:
         OSError: It has gone, or does not go on asking.
         ValueError: What it asks for is no request.
     """
-    connection.settimeout(_PATIENCE)
+    connection.settimeout(patience)
     head, streams, _, _ = socket.recv_fds(connection, _LONG, 3)
     try:
         with connection.makefile("rb") as reader:
@@ -46,11 +49,15 @@ def asked(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return request, streams
 
 
-def serve(listener: socket.socket) -> dict[str, Any]:
+def serve(listener: socket.socket, patience: float) -> dict[str, Any]:
     """Fork processes for those who ask, and tell them the exit codes; in each process, return what is asked
     of it.
 
     The server itself ends, with its processes, when its standard input does.
+
+    Args:
+        listener: Where stand-ins ask.
+        patience: As for `asked`.
     """
     woken, wake = socket.socketpair()
     wake.setblocking(False)
@@ -71,7 +78,7 @@ def serve(listener: socket.socket) -> dict[str, Any]:
                 connection, _ = listener.accept()
                 streams: list[int] = []
                 try:
-                    request, streams = asked(connection)
+                    request, streams = asked(connection, patience)
                     child = os.fork()
                 except (OSError, ValueError):  # so too where no process can be made: the stand-in says so
                     for stream in streams:
@@ -145,7 +152,7 @@ def _become(request: dict[str, Any], streams: list[int]) -> None:
     sys.orig_argv = [sys.executable, "-c", request["code"], *request["arguments"]]
 
 
-def main(folder: str, modules: list[str]) -> dict[str, Any]:
+def main(folder: str, patience: float, modules: list[str]) -> dict[str, Any]:
     """Listen in a folder, import modules, and serve."""
     if not sys.flags.safe_path:
         del sys.path[0]  # the folder of this file
@@ -165,11 +172,11 @@ def main(folder: str, modules: list[str]) -> dict[str, Any]:
     gc.collect()
     gc.freeze()  # what is shared by all processes is nobody's garbage
     gc.enable()
-    return serve(listener)
+    return serve(listener, patience)
 
 
 if __name__ == "__main__":
-    _request = main(sys.argv[1], sys.argv[2:])
+    _request = main(sys.argv[1], float(sys.argv[2]), sys.argv[3:])
     # here is a new process, whose errors end it as they would end `python -c`
     _own = sys.modules["__main__"] = types.ModuleType("__main__")
     _own.__dict__["__builtins__"] = __builtins__
