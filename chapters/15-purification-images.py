@@ -17,9 +17,9 @@
 # | **the change** | few directions of each matrix carry it and its robustness | many |
 # | **perturbations** | fewer coefficients, dimensions and high frequencies than on the clean network | as noise-like as before |
 #
-# *Run time: seconds from the cache. On digits, what is missing is made here, some minutes on one CPU core. On CIFAR-10 it is not: `python -m lib sweep sweeps/purification.yml` makes it, about
-# six hours on two CPU cores (estimated), `purification-alpha.yml` those with α above 0, and
-# `purification-scratch.yml` those trained on perturbed images from the start.*
+# *Run time: seconds from the cache. A rerun makes what is missing, on digits in some twenty minutes on one CPU core, on CIFAR-10 in about six hours on two (estimated). So do
+# `python -m lib sweep sweeps/purification.yml`, `purification-alpha.yml` for those with α above 0, and
+# `purification-scratch.yml` for those trained on perturbed images from the start.*
 
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10 or digits
@@ -52,22 +52,17 @@ missing = runs.missing(networks)
 
 
 # %% tags=["remove-input"]
-def named(measurement: str, asked: list[str]) -> pd.DataFrame:
+def named(measurement: str) -> pd.DataFrame:
     """Tables with the column `network`: made on digits, otherwise what is cached."""
-    some = [one for one, name in networks.items() if name in asked]
+    some = purified.shown(here)[measurement]
     found = runs.table(measurement, some) if made_here else cached(measurement, some)
     keys = pd.DataFrame([labels(one) | {"network": networks[one]} for one in some])
     return found.merge(keys, how="left") if len(found) else found
 
 
-every, further = list(names), [name for name in names if name[:5] in ("selec", "alpha")]
-ways = list(purified.WAYS)
-angles = named("weight_angles", every)
-low_rank = named("low_rank", ways)
-perturbation = named("perturbation", ["parent", *ways])
-rebuilt = named("reconstruction", ["parent", *ways])
-pictures = named("pictures", ["parent", *ways])
-alignment = named("alignment", ["control", "weaker", "l2", *further])
+angles, low_rank = named("weight_angles"), named("low_rank")
+perturbation, alignment = named("perturbation"), named("alignment")
+rebuilt, pictures = named("reconstruction"), named("pictures")
 trained = full_summary(at_hand(list(networks)), list(networks))
 trained = trained.assign(network=list(networks.values()))
 summary = purification_images.summary(
@@ -139,7 +134,7 @@ if not absent("table of angles", angles):
 
 # %% tags=["hide-input"]
 if len(angles):
-    parts = angles[angles.network.isin(ways)]
+    parts = angles[angles.network.isin(purified.WAYS)]
     wide = parts.pivot_table(
         index=["place", "convolution", "inputs"],
         columns="network",

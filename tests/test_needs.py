@@ -7,6 +7,7 @@ import pytest
 
 from lib import runs
 from lib.book import names, needs
+from lib.book.chapter import Parameters
 from lib.measurements import MEASUREMENTS, Asked
 from lib.runs import durations
 
@@ -33,6 +34,22 @@ def test_every_call_of_every_chapter_is_understood(name):
     # by a function of the chapter's own
     looped |= {found for found in re.findall(r"named\(\"(\w+)\"", code) if "runs.table(measurement" in code}
     assert {asked.name for asked in every + one} == named | looped
+
+
+@pytest.mark.parametrize("name", needs.OWN)
+def test_a_chapter_about_other_networks_than_its_grid_has_them_in_its_plan(name, monkeypatch):
+    monkeypatch.setenv("RUNS_FROZEN", "1")  # no steps are timed
+    here = Parameters("digits", "resnet8", (0.4,), (0, 1), "fast")
+    shown, networks = needs.OWN[name](here), needs.networks(name, here)
+    asked = re.findall(r"named\(\"(\w+)\"", names.sources()[name].read_text())
+    assert sorted(shown) == sorted({*asked, "selectivity"})
+    assert len(networks) == 14 and {one.seed for one in networks} == {0, 1}
+    plan = needs.plan(name, networks, shown)
+    lacking = {(one, asked.name) for one, asked in plan.tables}
+    parents = {replace(one, alpha=0.0) for one in networks if one.start is None and one.variant == "plain"}
+    assert parents & {*plan.missing} == set() and len(parents) == 2  # published
+    assert {*plan.missing} | parents == {*networks}
+    assert lacking >= {(one, measurement) for measurement, some in shown.items() for one in some if one.start}
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -12,14 +12,19 @@ import torch
 from lib import measurements, runs
 from lib.base import paths
 from lib.base.text import duration
-from lib.book import making, names
-from lib.book.chapter import ONLY_CACHED
+from lib.book import making, names, purified
+from lib.book.chapter import ONLY_CACHED, Parameters
 from lib.measurements import Asked
 from lib.runs import durations, provenance, store, threads
 from lib.training.engine import best_engine
 from lib.training.loop import estimate_seconds
 from lib.training.training import Training
 
+# Chapters that show other networks than their grid:
+# (parameters) -> {measurement: the networks of which it is shown}.
+OWN: dict[str, Callable[[Parameters], Mapping[str, Sequence[Training]]]] = {
+    "15-purification-images": purified.shown
+}
 CALLS: tuple[str, ...] = ("here.table", "runs.table", "runs.summary")
 
 
@@ -64,9 +69,11 @@ def tables(chapter: str, dataset: str = "") -> tuple[list[Asked], list[Asked]]:
     return list(every), [asked for asked in one if asked not in every]
 
 
-def shows_networks(chapter: str) -> bool:
-    """Whether a chapter reads the networks of its grid; some have the usual parameters and read none."""
-    return ".trainings" in names.sources()[chapter].read_text(encoding="utf-8")
+def networks(chapter: str, here: Parameters) -> list[Training]:
+    """The networks that a chapter shows; some have the usual parameters and show none."""
+    if chapter in OWN:
+        return list(dict.fromkeys(one for some in OWN[chapter](here).values() for one in some))
+    return here.trainings if ".trainings" in names.sources()[chapter].read_text(encoding="utf-8") else []
 
 
 def _named(node: ast.expr, looped: Mapping[str, list[str]]) -> list[str]:
@@ -171,17 +178,28 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def plan(chapter: str, networks: Sequence[Training]) -> Plan:
+def plan(
+    chapter: str, networks: Sequence[Training], own: Mapping[str, Sequence[Training]] | None = None
+) -> Plan:
     """Compare what a chapter needs with the store. Every file of cached runs is verified, nothing is made.
+
+    Args:
+        chapter: Full name of the chapter.
+        networks: All that it shows.
+        own: {measurement: networks of which it shows it}, where that is not said by its source.
 
     Raises:
         InputError: For a damaged run, and for data that are needed and missing.
     """
-    every, examples = tables(chapter, networks[0].dataset if networks else "")
     missing = tuple(runs.missing(networks))
     cached = [one for one in networks if one not in missing]
+    if own is None:
+        every, examples = tables(chapter, networks[0].dataset if networks else "")
+        wanted = [(one, asked) for one in networks for asked in every]
+    else:
+        wanted, examples = [(one, Asked(name)) for name, some in own.items() for one in some], []
     examples = [asked for asked in examples if not any(_has(one, asked) for one in cached)]
-    lacking = [(one, asked) for one in networks for asked in every if one in missing or not _has(one, asked)]
+    lacking = [(one, asked) for one, asked in wanted if one in missing or not _has(one, asked)]
     again = dict.fromkeys(one for one in _measured(lacking) if one not in missing and not _has_weights(one))
     extra = tuple(one for one in again if not _cached(one))
     found = Plan(

@@ -50,3 +50,21 @@ def names(here: Parameters) -> dict[str, str]:
     """What readers see in place of the names of `networks`."""
     alphas = {_of_alpha(alpha): f"α = {number(alpha)}" for alpha in here.alphas if alpha}
     return _NAMES | alphas
+
+
+def shown(here: Parameters) -> dict[str, list[Training]]:
+    """The networks of which the chapter shows a table, {measurement: some of `networks`}."""
+    named = networks(here)
+    further = [_of_alpha(alpha) for alpha in here.alphas if alpha]
+    of = {
+        "selectivity": [*_NAMES, *further],
+        "weight_angles": [*_NAMES, *further],
+        "low_rank": [*WAYS],
+        "perturbation": ["parent", *WAYS],
+        "reconstruction": ["parent", *WAYS],
+        "pictures": ["parent", *WAYS],
+        "alignment": ["control", "weaker", "l2", *further],
+    }
+    return {
+        measurement: [one for one, name in named.items() if name in some] for measurement, some in of.items()
+    }

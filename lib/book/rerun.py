@@ -97,9 +97,10 @@ def _of_networks(
     )
     given |= {"alphas": sorted({*alphas, *map(float, asked.get("alphas", ()))})} | chosen
     here = book_chapter.parameters(given | known)
-    grid = here.trainings if needs.shows_networks(name) else []
+    grid = needs.networks(name, here)
+    shown_by = needs.OWN[name](here) if name in needs.OWN else None
     with progress.working("comparing with the cached runs, and this machine with theirs", log=False):
-        planned = needs.plan(name, grid)
+        planned = needs.plan(name, grid, shown_by)
     before = {training: tables(training) for training in grid}
     say(
         f"{name}: {len(grid)} networks ({here.model} on {here.dataset}, {here.recipe} recipe), "
