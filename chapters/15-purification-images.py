@@ -5,6 +5,8 @@
 #
 # {glue:md}`found`
 #
+# {glue:md}`whose`
+#
 # **How it was measured.** From one plain network, training goes on in several ways, for as long and at the same rate: as before (the *control*), on images perturbed
 # within several radii, and with α above 0. What differs between them is what the attack did. The paper's own training settings are not known; all of them are our choice.
 #
@@ -22,10 +24,10 @@
 # `purification-scratch.yml` for those trained on perturbed images from the start.*
 
 # %% tags=["parameters"]
-dataset: str = "cifar10"  # cifar10 or digits
+dataset: str = "digits"  # digits or cifar10
 model: str = "usual"  # the data set's usual network, or a name, such as alexnet
 alphas: list[float] = [0.4]  # goes on from the plain network: a bridge to selectivity
-seeds: list[int] = [0, 1]  # one plain network for each, and all that goes on from it
+seeds: list[int] = [0, 1, 2]  # one plain network for each, and all that goes on from it
 recipe: str = "fast"  # of the plain network: fast or paper
 
 # %%
@@ -38,6 +40,7 @@ from lib.papers import first_round, purification_images
 here = chapter.parameters(globals())
 from lib.book import purified
 from lib.book.prose import glue
+from lib.measurements import Asked
 from lib.measurements import purification as looks
 from lib.purification import chance_angle
 from lib.runs.tables import at_hand, cached, full_summary
@@ -54,7 +57,7 @@ missing = runs.missing(networks)
 # %% tags=["remove-input"]
 def named(measurement: str) -> pd.DataFrame:
     """Tables with the column `network`: made on digits, otherwise what is cached."""
-    some = purified.shown(here)[measurement]
+    some = purified.wanted(here)[Asked(measurement)]
     found = runs.table(measurement, some) if made_here else cached(measurement, some)
     keys = pd.DataFrame([labels(one) | {"network": networks[one]} for one in some])
     return found.merge(keys, how="left") if len(found) else found
@@ -77,6 +80,7 @@ there = len(networks) - len(missing)
 shown = f"{there} of {len(networks)} networks ({here.model} on {here.dataset}"
 counted = f"{len(here.seeds)} {'seed' if len(here.seeds) == 1 else 'seeds'}"
 glue("networks", f"{shown}, {counted})")
+glue("whose", prose.of_whose_images(here.dataset, "purification"))
 lacking = ", ".join(
     f"{count} {names[name]}"
     for name, count in pd
@@ -148,7 +152,7 @@ if len(angles):
 #
 # Below is the paper's own network (it calls it AlexNet, l2): percent of filters by θ, read off its figure 2 to about one and a half points. There, θ(w, w′) centres on 0.7 to 0.8, below the 0.8 that its readers note as the claim:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] fold="The filters in the bins of the paper's figure"
 titles = {
     "near": "θ(w₀, w) below .1",
     "next": ".1 to .2",
@@ -157,12 +161,13 @@ titles = {
 theirs = purification_images.ALEXNET.assign(network="the paper's, l2")
 ours = purification_images.by_tenths(angles) if len(angles) else theirs[:0]
 ours = ours.assign(network=ours.network.map(lambda name: names.get(name, name)))
-both = pd.concat([theirs, ours.round(0)])[["network", *purification_images.ALEXNET]]
-figures.show_table(
-    both.rename(columns=titles).rename(
-        columns=lambda name: name.replace("kept", "θ(w, w′)")
-    )
+both = pd.concat([theirs, ours])[["network", *purification_images.ALEXNET]]
+both = both.rename(columns=titles).rename(
+    columns=lambda name: name.replace("kept", "θ(w, w′)")
 )
+percent = both.select_dtypes("number").columns
+both[percent] = both[percent].map(lambda one: "" if pd.isna(one) else f"{one:.0f}")
+figures.show_table(both)
 
 # %% [markdown]
 # *Ours, where networks are cached, counted alike: for pairs, filters by their mean θ to the others of their layer. Of the paper's second network, a ResNet, θ(w, w′) was read from the 17th layer
@@ -244,22 +249,21 @@ if not absent("table of ranks", low_rank):
 # %% tags=["hide-input"]
 if not absent("table of perturbations", perturbation):
     rows = perturbation.assign(network=perturbation.network.map(names))
-    told = (
-        rows
-        .groupby(["dictionary", "network"], sort=False)[
-            [
-                "nonzero",
-                "nonzero_noise",
-                "components_95",
-                "components_95_noise",
-                "high",
-                "high_noise",
-            ]
+    means = rows.groupby(["network", "dictionary"], sort=False).mean(numeric_only=True)
+
+    def beside(column: str, scale: float = 100, form: str = ".1f") -> pd.Series:
+        """A mean, and that of noise in brackets."""
+        pairs = zip(means[column], means[f"{column}_noise"], strict=True)
+        told = [
+            f"{scale * mine:{form}} ({scale * null:{form}})" for mine, null in pairs
         ]
-        .mean()
-        .reset_index()
-    )
-    figures.show_table(told.round(4))
+        return pd.Series(told, means.index)
+
+    coded = beside("nonzero").unstack("dictionary", sort=False).add_prefix("% under ")
+    rest = {"dimensions": ("components_95", 1, ".0f"), "% high": ("high", 100, ".1f")}
+    for title, how in rest.items():
+        coded[title] = beside(*how).groupby(level="network", sort=False).first()
+    figures.show_table(coded.reset_index())
 
 # %% tags=["hide-input"]
 noise = of_kind[looks.PERTURBED]
@@ -278,7 +282,8 @@ if not absent("table of pictures", noise):
     )
 
 # %% [markdown]
-# *`nonzero`: mean share of coefficients. `components_95`: principal components for 95 % of the variance. `high`: share above a quarter of a cycle a pixel. Each with its null, `noise`.*
+# *First, the mean share of coefficients under each dictionary. Dimensions: principal components for 95 % of the variance. High: share above a quarter of a cycle a pixel. In
+# brackets, the same of noise.*
 #
 # ## Images from few features
 #

@@ -1,9 +1,14 @@
 # %% [markdown]
 # # Certified: SingleProp
 #
-# **Key points**
+# **What was found**
 #
 # - {glue:text}`found`
+#
+# {glue:md}`whose`
+#
+# **How it was measured.**
+#
 # - Attacks show that a network can be fooled. A *certificate* proves that it cannot, by any change of the pixels within ε. It is a third kind of robustness.
 # - Certified training makes networks for which such proofs succeed. SingleProp {cite}`boopathy2021fast` is a cheap way to train them.
 # - SingleProp's own estimate is no proof, and one unit shows why. The proofs here come from interval bounds and linear bounds.
@@ -28,7 +33,7 @@
 # - PGD's starts: the image itself, and four drawn from the ball.
 
 # %% tags=["parameters"]
-dataset: str = "cifar10"  # cifar10 or digits
+dataset: str = "digits"  # digits or cifar10
 model: str = "cnn-small"  # cnn-small or cnn-large
 alphas: list[float] = [0.0]  # selectivity scales; the claims are about 0
 seeds: list[int] = [0, 1, 2]  # one network for each way of training and seed
@@ -57,11 +62,7 @@ from lib.book.prose import glue
 
 figures.setup()
 radius = certified.radius(epsilon)
-usual = (
-    {}
-    if certified.grid(radius) == [*certified.EPSILONS]
-    else {"epsilons": certified.grid(radius)}
-)
+usual = certified.settings(radius)
 proofs = certified.found("certificate", here.trainings, **usual)
 units, selective = (
     certified.found(name, here.trainings) for name in ("half_width", "selectivity")
@@ -76,6 +77,7 @@ there = certified.missing(here.trainings)
 
 # %% tags=["remove-input"]
 glue("setting", here.setting)
+glue("whose", prose.of_whose_images(here.dataset, "singleprop"))
 glue("there", there)
 glue("radius", f"{255 * radius:.3g}/255")
 glue("ways", certified.labels(here.trainings))

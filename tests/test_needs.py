@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from lib import runs
-from lib.book import names, needs
+from lib.book import certified, names, needs
 from lib.book.chapter import Parameters
-from lib.measurements import MEASUREMENTS, Asked
+from lib.measurements import MEASUREMENTS, Asked, file_name
 from lib.runs import durations
 
 
@@ -36,20 +36,34 @@ def test_every_call_of_every_chapter_is_understood(name):
     assert {asked.name for asked in every + one} == named | looped
 
 
-@pytest.mark.parametrize("name", needs.OWN)
-def test_a_chapter_about_other_networks_than_its_grid_has_them_in_its_plan(name, monkeypatch):
+def test_networks_of_purification_are_in_its_plan(monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")  # no steps are timed
-    here = Parameters("digits", "resnet8", (0.4,), (0, 1), "fast")
-    shown, networks = needs.OWN[name](here), needs.networks(name, here)
+    name, here = "15-purification-images", Parameters("digits", "resnet8", (0.4,), (0, 9), "fast")
+    shown, networks = needs.OWN[name](here, {}), needs.networks(name, here, {})
     asked = re.findall(r"named\(\"(\w+)\"", names.sources()[name].read_text())
-    assert sorted(shown) == sorted({*asked, "selectivity"})
-    assert len(networks) == 14 and {one.seed for one in networks} == {0, 1}
+    assert sorted(one.name for one in shown) == sorted({*asked, "selectivity"})
+    assert len(networks) == 14 and {one.seed for one in networks} == {0, 9}
+    assert {one.start.seed for one in networks if one.start} == {0, 9}
     plan = needs.plan(name, networks, shown)
-    lacking = {(one, asked.name) for one, asked in plan.tables}
-    parents = {replace(one, alpha=0.0) for one in networks if one.start is None and one.variant == "plain"}
-    assert parents & {*plan.missing} == set() and len(parents) == 2  # published
-    assert {*plan.missing} | parents == {*networks}
-    assert lacking >= {(one, measurement) for measurement, some in shown.items() for one in some if one.start}
+    # the others are published; with these, the networks that theirs are compared with
+    assert {*plan.missing} >= {one for one in networks if one.seed == 9} and {
+        one.seed for one in plan.missing
+    } == {9}
+    assert {*plan.tables} == {(one, table) for table, some in shown.items() for one in some if one.seed == 9}
+
+
+@pytest.mark.parametrize(("epsilon", "missing"), [("2/255", []), ("3/255", ["certificate"])])
+def test_tables_of_certificates_are_in_their_plan(epsilon, missing, monkeypatch):
+    monkeypatch.setenv("RUNS_FROZEN", "1")
+    name = "17-certified"
+    here = Parameters("digits", "cnn-small", (0.0,), (0,), "certified", variants=("plain", "ibp-2"))
+    shown = needs.OWN[name](here, {"epsilon": epsilon})
+    asked = re.findall(r"\"(certificate|half_width|selectivity)\"", names.sources()[name].read_text())
+    assert {one.name for one in shown} == {*asked}
+    plan = needs.plan(name, needs.networks(name, here, {"epsilon": epsilon}), shown)
+    assert plan.missing == () and [asked.name for _, asked in plan.tables] == missing * 2
+    settings = {"epsilons": sorted({*certified.EPSILONS, 3 / 255})} if missing else {}
+    assert all(asked.file == file_name(asked.name, settings) for _, asked in plan.tables)
 
 
 @pytest.fixture

@@ -18,12 +18,13 @@ from torch.overrides import TorchFunctionMode
 from lib import models, runs
 from lib.base import paths
 from lib.base.errors import InputError
+from lib.book.chapter import Parameters
 from lib.certificates.losses import mixed
 from lib.certificates.relaxation import RULES, half_width, lines
 from lib.measurements import per_image
 from lib.measurements.attack import CLEAN
 from lib.measurements.certificate import COVERED, EPSILONS, ESTIMATED, INTERVAL, LARGER, PGD, shares
-from lib.measurements.registry import EPOCH, file_name
+from lib.measurements.registry import EPOCH, Asked, file_name
 from lib.papers.singleprop import FASTLIN, IBP, METHODS, method
 from lib.papers.singleprop import PGD as ADVERSARIAL
 from lib.runs import store
@@ -67,6 +68,17 @@ def grid(epsilon: float) -> list[float]:
     """The radii of the usual table, and one more if it is not among them."""
     near = any(math.isclose(epsilon, one, rel_tol=1e-6) for one in EPSILONS)
     return sorted({*EPSILONS, *([] if near else [epsilon])})
+
+
+def settings(epsilon: float) -> dict[str, Any]:
+    """The settings of the table `certificate` that holds a radius; none where the usual one does."""
+    return {} if grid(epsilon) == [*EPSILONS] else {"epsilons": tuple(grid(epsilon))}
+
+
+def wanted(here: Parameters, epsilon: float) -> dict[Asked, list[Training]]:
+    """The tables that the chapter shows at a radius, and of which networks."""
+    certificate = Asked("certificate", tuple(settings(epsilon).items()))
+    return dict.fromkeys((Asked("selectivity"), certificate, Asked("half_width")), here.trainings)
 
 
 def _at(rows: pd.DataFrame, epsilon: float) -> pd.DataFrame:

@@ -6,13 +6,14 @@ import ast
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
 from lib import measurements, runs
 from lib.base import paths
 from lib.base.text import duration
-from lib.book import making, names, purified
+from lib.book import certified, making, names, purified
 from lib.book.chapter import ONLY_CACHED, Parameters
 from lib.measurements import Asked
 from lib.runs import durations, provenance, store, threads
@@ -20,10 +21,11 @@ from lib.training.engine import best_engine
 from lib.training.loop import estimate_seconds
 from lib.training.training import Training
 
-# Chapters that show other networks than their grid:
-# (parameters) -> {measurement: the networks of which it is shown}.
-OWN: dict[str, Callable[[Parameters], Mapping[str, Sequence[Training]]]] = {
-    "15-purification-images": purified.shown
+# Chapters whose source does not say which tables they show, or of other networks than their grid:
+# (parameters, those that a chapter has beside these) -> {table: networks}.
+OWN: dict[str, Callable[[Parameters, Mapping[str, Any]], Mapping[Asked, Sequence[Training]]]] = {
+    "15-purification-images": lambda here, more: purified.wanted(here),
+    "17-certified": lambda here, more: certified.wanted(here, certified.radius(more["epsilon"])),
 }
 CALLS: tuple[str, ...] = ("here.table", "runs.table", "runs.summary")
 
@@ -69,10 +71,16 @@ def tables(chapter: str, dataset: str = "") -> tuple[list[Asked], list[Asked]]:
     return list(every), [asked for asked in one if asked not in every]
 
 
-def networks(chapter: str, here: Parameters) -> list[Training]:
-    """The networks that a chapter shows; some have the usual parameters and show none."""
+def networks(chapter: str, here: Parameters, more: Mapping[str, Any]) -> list[Training]:
+    """The networks that a chapter shows; some have the usual parameters and show none.
+
+    Args:
+        chapter: Full name of the chapter.
+        here: Parameters of its grid.
+        more: All of its parameters, by name.
+    """
     if chapter in OWN:
-        return list(dict.fromkeys(one for some in OWN[chapter](here).values() for one in some))
+        return list(dict.fromkeys(one for some in OWN[chapter](here, more).values() for one in some))
     return here.trainings if ".trainings" in names.sources()[chapter].read_text(encoding="utf-8") else []
 
 
@@ -179,14 +187,14 @@ def _count(number: int, what: str) -> str:
 
 
 def plan(
-    chapter: str, networks: Sequence[Training], own: Mapping[str, Sequence[Training]] | None = None
+    chapter: str, networks: Sequence[Training], own: Mapping[Asked, Sequence[Training]] | None = None
 ) -> Plan:
     """Compare what a chapter needs with the store. Every file of cached runs is verified, nothing is made.
 
     Args:
         chapter: Full name of the chapter.
         networks: All that it shows.
-        own: {measurement: networks of which it shows it}, where that is not said by its source.
+        own: {table: the networks of which it shows it}, where its source does not say that.
 
     Raises:
         InputError: For a damaged run, and for data that are needed and missing.
@@ -197,7 +205,7 @@ def plan(
         every, examples = tables(chapter, networks[0].dataset if networks else "")
         wanted = [(one, asked) for one in networks for asked in every]
     else:
-        wanted, examples = [(one, Asked(name)) for name, some in own.items() for one in some], []
+        wanted, examples = [(one, asked) for asked, some in own.items() for one in some], []
     examples = [asked for asked in examples if not any(_has(one, asked) for one in cached)]
     lacking = [(one, asked) for one, asked in wanted if one in missing or not _has(one, asked)]
     again = dict.fromkeys(one for one in _measured(lacking) if one not in missing and not _has_weights(one))

@@ -94,3 +94,19 @@ def verdicts(ledger: pd.DataFrame) -> str:
         lines.append(f"- *{verdict}*:")
         lines += [f"  - {row.claim} ({row.id})" for row in rows.itertuples()]
     return "\n".join(lines)
+
+
+def of_whose_images(dataset: str, sweep: str) -> str:
+    """Under the findings of a companion paper's chapter: whether they are about the paper's images.
+
+    Args:
+        dataset: That of the chapter's networks.
+        sweep: Name of the sweep that makes them on CIFAR-10.
+    """
+    if dataset == "digits":
+        return (
+            "**A first look, on the digits.** These are small networks of digits of 8 by 8 pixels, and the "
+            "verdicts here are about them alone. The paper's are of CIFAR-10, which take hours to train: "
+            f"`python -m lib sweep sweeps/{sweep}.yml` makes them."
+        )
+    return "The networks are of CIFAR-10, as the paper's." if dataset == "cifar10" else f"On {dataset}."

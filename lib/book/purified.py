@@ -7,6 +7,7 @@ from dataclasses import replace
 from lib import runs
 from lib.base.text import number
 from lib.book.chapter import Parameters
+from lib.measurements import Asked
 from lib.measurements.purification import PURIFIED
 from lib.papers.purification_images import SELECTIVE
 from lib.training.training import Training
@@ -52,8 +53,8 @@ def names(here: Parameters) -> dict[str, str]:
     return _NAMES | alphas
 
 
-def shown(here: Parameters) -> dict[str, list[Training]]:
-    """The networks of which the chapter shows a table, {measurement: some of `networks`}."""
+def wanted(here: Parameters) -> dict[Asked, list[Training]]:
+    """The tables that the chapter shows, and of which of its networks."""
     named = networks(here)
     further = [_of_alpha(alpha) for alpha in here.alphas if alpha]
     of = {
@@ -66,5 +67,6 @@ def shown(here: Parameters) -> dict[str, list[Training]]:
         "alignment": ["control", "weaker", "l2", *further],
     }
     return {
-        measurement: [one for one, name in named.items() if name in some] for measurement, some in of.items()
+        Asked(measurement): [one for one, name in named.items() if name in some]
+        for measurement, some in of.items()
     }

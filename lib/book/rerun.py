@@ -97,8 +97,8 @@ def _of_networks(
     )
     given |= {"alphas": sorted({*alphas, *map(float, asked.get("alphas", ()))})} | chosen
     here = book_chapter.parameters(given | known)
-    grid = needs.networks(name, here)
-    shown_by = needs.OWN[name](here) if name in needs.OWN else None
+    grid = needs.networks(name, here, given)
+    shown_by = needs.OWN[name](here, given) if name in needs.OWN else None
     with progress.working("comparing with the cached runs, and this machine with theirs", log=False):
         planned = needs.plan(name, grid, shown_by)
     before = {training: tables(training) for training in grid}
