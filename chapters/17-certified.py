@@ -3,7 +3,7 @@
 #
 # **What was found**
 #
-# - {glue:text}`found`
+# {glue:md}`found`
 #
 # {glue:md}`whose`
 #
@@ -50,7 +50,7 @@ epsilon: str = "2/255"  # radius asked about, of pixels in [0, 1]; needs no trai
 
 # %%
 from lib import papers, runs
-from lib.book import certified, chapter, figures, prose
+from lib.book import certified, chapter, figures, prose, tables
 from lib.papers import first_round, singleprop
 
 here = chapter.parameters(globals())
@@ -252,7 +252,8 @@ if len(rows):
         bounds, SingleProp's half-width, the distance of the image from the middle, and
         the share of unstable units, each a mean over the units of a layer.""",
         caption=f"""Means over units, places and images,
-        {"along training" if len(seen) else "after training"}; {here.setting}. Interval
+        {"along training; dashes: later layers" if len(seen) else "after training"};
+        {here.setting}. Interval
         bounds are true, SingleProp's half-width is an estimate around the image. The
         radius is that of the table, 2/255.""",
     )
@@ -316,14 +317,22 @@ crossed = replace(
 )
 alpha_rows = certified.extra(crossed.trainings, radius, **usual)
 if len(alpha_rows):
-    shown = alpha_rows[
-        ["variant", "alpha", "clean_accuracy", "certified", "live_selectivity", "dead"]
+    titles = {
+        "variant": "training",
+        "alpha": "α",
+        "clean_accuracy": "clean (%)",
+        "certified": "certified (%)",
+        "live_selectivity": "selectivity of live units",
+        "dead": "dead units (%)",
+    }
+    shown = alpha_rows[list(titles)].rename(columns=titles)
+    shown["training"] = [
+        figures.METHOD_NAMES[singleprop.method(one)] for one in shown.training
     ]
-    figures.show_table(
-        shown.map(
-            lambda one: prose.number(one, ".3f") if isinstance(one, float) else one
-        )
-    )
+    for title in shown.columns[1:]:
+        scale, form = (100, ".1f") if "%" in title else (1, ".3g")
+        shown[title] = [prose.number(scale * one, form) for one in shown[title]]
+    figures.show_table(shown)
 else:
     figures.show_table(
         pd.DataFrame([{"not shown": certified.missing(crossed.trainings)}])
@@ -357,26 +366,22 @@ found = singleprop.verdicts(
 )
 
 # %% tags=["hide-input"]
-figures.show_table(
-    pd.DataFrame([
-        {
-            "id": one.claim.id,
-            "claim": one.claim.statement,
-            "certainty": one.claim.certainty,
-            "statistic": one.claim.rule,
-            "ours": first_round.describe(one),
-            "verdict": one.verdict,
-        }
-        for one in found
-    ])
-)
-decided = [one for one in found if one.verdict != "not tested"]
-said = ", ".join(f"{one.claim.id} {one.verdict}" for one in decided) or "none"
-glue(
-    "found",
-    f"Of {len(found)} claims and questions {len(decided)} are decided so far ({said}). "
-    "The others need networks that are not cached or times that are not measured.",
-)
+ledger = pd.DataFrame([
+    {
+        "id": one.claim.id,
+        "claim": one.claim.statement,
+        "certainty": one.claim.certainty,
+        "statistic": one.claim.rule,
+        "ours": first_round.describe(one),
+        "verdict": one.verdict,
+    }
+    for one in found
+])
+figures.show_table(tables.by_part(ledger, ["id", "claim", "verdict", "ours"]))
+glue("found", prose.verdicts(ledger))
+
+# %% tags=["hide-input"] fold="How each is decided, and how sure we are of the claim"
+figures.show_table(ledger[["id", "certainty", "statistic"]])
 
 # %% [markdown]
 # SP-X1 to SP-X4 are our own questions. Certified training kills units, so statements about selectivity are about live ones, which are a selection. A single

@@ -31,6 +31,8 @@ MADE = {  # a published table of each kind, and where it is
     "image_transfer": "cifar10-resnet20/alpha-1.0-seed3-fast-366f1035",
     "class_means": "cifar10-resnet20/alpha0.0-seed0-fast-e3867dab",
     "corruption_examples": "cifar10-resnet20/alpha0.0-seed0-fast-e3867dab",
+    "low_rank": "digits-resnet8/alpha0.0-seed0-tune-plain-from-a5576163-c5c25be6",
+    "half_width": "digits-cnn-small/alpha0.0-seed0-certified-2236d6a4",
 }
 
 

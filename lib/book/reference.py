@@ -34,6 +34,7 @@ CONFIG_FIELDS = {
     "training.settings": "what the recipe says for this architecture, epochs included",
     "training.augmentation": "how training images are flipped and cropped",
     "training.variant": "another way of training and its settings; none for plain training",
+    "training.start": "the training from whose network it went on, as `training` there; none from chance",
     "result.status": "ok, or diverged: loss or weights stopped being finite, or accuracy ended at chance",
     "result.clean_accuracy": "share of the clean test set that is classified correctly",
     "result.clean_n": "images in the test set",
@@ -51,6 +52,7 @@ CONFIG_FIELDS = {
     "provenance.seconds": "as in the result",
     "provenance.date": "UTC",
     "provenance.engine": "device, precision and compilation of the arithmetic",
+    "provenance.parent": "SHA-256 of the weights that it went on from; none from chance",
     "provenance.code": "digest of the code that decides the network; another one today makes the run stale",
 }
 SIMULATION_FIELDS = {

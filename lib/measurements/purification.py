@@ -198,8 +198,10 @@ def low_rank(
 
 
 def low_rank_cells(training: Training, settings: Mapping[str, Any]) -> Cells:
-    """What the table of ranks holds: each rank that was asked for."""
-    return {(rank,) for rank in settings["ranks"]}
+    """What the table of ranks holds: each that was asked for below that of the whole change, and that."""
+    network = models.build(training.model, data.DATASETS[training.dataset][1])
+    every = max(min(filters.shape) for _, filters, _ in weights.paired(network, network))
+    return {(every,)} | {(rank,) for rank in settings["ranks"] if rank < every}
 
 
 def perturbation(

@@ -64,7 +64,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     _claim(
         "4",
-        "The rules of a ReLU follow from linear bounds, and `zero` is the half-width of interval bounds",
+        "The rules of a ReLU follow from linear bounds, “zero” being the half-width of interval bounds",
         COMPUTED,
         "largest difference between rule and half the distance of the lines, on random (z, v): below 1e-6",
         "",

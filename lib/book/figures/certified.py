@@ -129,7 +129,7 @@ def half_widths(rows: pd.DataFrame, panels: Mapping[str, str]) -> Figure:
         for name, own in () if trained else rows.groupby("method"):
             axes.plot(own.depth, own[column], color=METHOD_COLOURS[name], marker="o", markersize=3)
         axes.set_title(title, fontsize="small")
-        axes.set_xlabel("epochs trained (dashes: later layers)" if trained else LAYER_LABEL, fontsize="small")
+        axes.set_xlabel("epochs trained" if trained else LAYER_LABEL, fontsize="small")
         if column != "unstable" and (rows[column] > 0).any():
             axes.set_yscale("log")
     _legend(figure, rows.method)
