@@ -226,6 +226,7 @@ epochs_seen = [one for one in (0, 1, 2, 4, 8, 16) if one < last] + [last]
 seen = certified.along(certified.watched(here.trainings), epochs_seen)
 after = units[units.alpha == 0].assign(epoch=0) if len(units) else units
 rows = seen if len(seen) else after
+when = "along training; dashes: later layers" if len(seen) else "after training"
 
 # %% tags=["hide-input"]
 if len(rows):
@@ -248,14 +249,12 @@ if len(rows):
         figures.half_widths(rows, panels),
         name="fig-half-widths",
         read=here.read("half_width"),
-        alt="""Four panels, one colour per way of training: half the width of interval
-        bounds, SingleProp's half-width, the distance of the image from the middle, and
-        the share of unstable units, each a mean over the units of a layer.""",
-        caption=f"""Means over units, places and images,
-        {"along training; dashes: later layers" if len(seen) else "after training"};
-        {here.setting}. Interval
-        bounds are true, SingleProp's half-width is an estimate around the image. The
-        radius is that of the table, 2/255.""",
+        alt="""Four panels, one colour per training: half the width of interval bounds,
+        SingleProp's half-width, the distance of the image from the middle, and the
+        share of unstable units, each a mean over a layer.""",
+        caption=f"""Means over units, places and images, {when};
+        {here.setting}. Interval bounds are true, SingleProp's half-width is an
+        estimate around the image. The radius is that of the table, 2/255.""",
     )
 else:
     figures.show_table(nothing)
