@@ -315,6 +315,8 @@ crossed = replace(
     ),
 )
 alpha_rows = certified.extra(crossed.trainings, radius, **usual)
+
+# %% tags=["hide-input"]
 if len(alpha_rows):
     titles = {
         "variant": "training",
