@@ -12,7 +12,9 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.book import certified, figures
 from lib.measurements import per_image
+from lib.measurements.certificate import EPSILONS, shares
 from lib.papers import singleprop
+from lib.papers.singleprop import method
 from lib.training.training import Training, labels
 
 WAYS = ("plain", "adversarial-2", "ibp-2", "singleprop-zero-2", "singleprop-fastlin-2")
@@ -37,8 +39,8 @@ def proofs(images, proven: dict[str, list[int]], *, larger: bool = False) -> pd.
         every = torch.ones(len(images), dtype=torch.bool)
         parts = [("clean", 0.0, every), ("pgd", RADIUS, every), ("interval", RADIUS, right)]
         parts += [("larger", RADIUS, every)] if larger else []
-        for method, epsilon, bits in parts:
-            rows.append(labels(training(way)) | per_image.row(bits, images, method=method, epsilon=epsilon))
+        for how, epsilon, bits in parts:
+            rows.append(labels(training(way)) | per_image.row(bits, images, method=how, epsilon=epsilon))
     return pd.DataFrame(rows)
 
 
@@ -56,8 +58,8 @@ def test_bad_radius(text):
 
 
 def test_grid():
-    assert certified.grid(2 / 255) == [*certified.EPSILONS]
-    assert certified.grid(3 / 255) == sorted([*certified.EPSILONS, 3 / 255])
+    assert certified.grid(2 / 255) == [*EPSILONS]
+    assert certified.grid(3 / 255) == sorted([*EPSILONS, 3 / 255])
 
 
 def test_accuracies_and_what_two_networks_certify_together(images):
@@ -206,7 +208,7 @@ def test_memory_is_that_of_images():
 
 def test_rules_are_what_lines_give(monkeypatch):
     assert certified.difference(1000) < 1e-12
-    monkeypatch.setattr(certified, "half_width", lambda z, v, rule: v)
+    monkeypatch.setattr("lib.book.certified.cost.half_width", lambda z, v, rule: v)
     assert certified.difference(1000) > 0.1
 
 
@@ -233,7 +235,7 @@ def test_the_sweep_makes_the_tables_that_the_chapter_reads():
 def test_figures(images):
     figures.setup()
     table = proofs(images, dict(zip(WAYS, ([], [0], [0, 1], [2], [0, 1, 2]), strict=True)))
-    rows = certified.shares(table).assign(kind=table.method, method=table.variant.map(certified.method))
+    rows = shares(table).assign(kind=table.method, method=table.variant.map(method))
     drawn = figures.accuracy_by_radius(rows)
     solid = [line for line in drawn.axes[0].lines if line.get_linestyle() == "-"]
     # from clean accuracy to what is certified

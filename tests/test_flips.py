@@ -521,7 +521,7 @@ READING = {
     "base/files.py": {"configuration", "decoded images"},  # for the others
     "base/locks.py": {"lock file"},
     "base/names.py": {SOURCE},
-    "book/certified.py": {SOURCE},
+    "book/certified/cost.py": {SOURCE},
     "book/figures/canvas.py": {"tables of single images"},
     "book/kernels.py": {SYSTEM},
     "book/mending.py": {PAGE},

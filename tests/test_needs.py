@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from lib import runs
-from lib.book import certified, names, needs
+from lib.book import names, needs
 from lib.book.chapter import Parameters
 from lib.measurements import MEASUREMENTS, Asked, file_name
+from lib.measurements.certificate import EPSILONS
 from lib.runs import durations
 
 
@@ -39,7 +40,8 @@ def test_every_call_of_every_chapter_is_understood(name):
 def test_networks_of_purification_are_in_its_plan(monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")  # no steps are timed
     name, here = "15-purification-images", Parameters("digits", "resnet8", (0.4,), (0, 9), "fast")
-    shown, networks = needs.OWN[name](here, {}), needs.networks(name, here, {})
+    shown = needs.own(name, here, {})
+    networks = needs.networks(name, here, shown)
     asked = re.findall(r"named\(\"(\w+)\"", names.sources()[name].read_text())
     assert sorted(one.name for one in shown) == sorted({*asked, "selectivity"})
     assert len(networks) == 14 and {one.seed for one in networks} == {0, 9}
@@ -57,12 +59,12 @@ def test_tables_of_certificates_are_in_their_plan(epsilon, missing, monkeypatch)
     monkeypatch.setenv("RUNS_FROZEN", "1")
     name = "17-certified"
     here = Parameters("digits", "cnn-small", (0.0,), (0,), "certified", variants=("plain", "ibp-2"))
-    shown = needs.OWN[name](here, {"epsilon": epsilon})
+    shown = needs.own(name, here, {"epsilon": epsilon})
     asked = re.findall(r"\"(certificate|half_width|selectivity)\"", names.sources()[name].read_text())
     assert {one.name for one in shown} == {*asked}
-    plan = needs.plan(name, needs.networks(name, here, {"epsilon": epsilon}), shown)
+    plan = needs.plan(name, needs.networks(name, here, shown), shown)
     assert plan.missing == () and [asked.name for _, asked in plan.tables] == missing * 2
-    settings = {"epsilons": sorted({*certified.EPSILONS, 3 / 255})} if missing else {}
+    settings = {"epsilons": sorted({*EPSILONS, 3 / 255})} if missing else {}
     assert all(asked.file == file_name(asked.name, settings) for _, asked in plan.tables)
 
 

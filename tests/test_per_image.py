@@ -10,7 +10,7 @@ from lib import measurements, models, runs
 from lib.base.errors import InputError
 from lib.base.files import Unfit
 from lib.data.images import Images
-from lib.measurements import attack, corruption, per_image
+from lib.measurements import attack, corruption, per_image, per_image_summary
 from lib.measurements.transfer import transfer
 from lib.runs import validity
 from lib.runs.run import as_parquet
@@ -110,9 +110,9 @@ def test_bits_by_network():
         )
 
     table = pd.DataFrame([row(0, [True, False, True]), row(1, [False, False, True])])
-    found = per_image.shares(table)
+    found = per_image_summary.shares(table)
     assert {key: bits.tolist() for key, bits in found.items()} == {(0, 0.0): [1, 0, 1], (1, 0.0): [0, 0, 1]}
-    both = per_image.shares(table.assign(seed=5))
+    both = per_image_summary.shares(table.assign(seed=5))
     assert [key for key in both] == [(5, 0.0)] and both[5, 0.0].tolist() == [0.5, 0, 1]
     classes = per_image.by_class(table)
     assert classes[classes.seed == 0].correct.tolist() == [1, 1] and classes.images.tolist() == [1, 2, 1, 2]
@@ -181,7 +181,7 @@ def test_columns_of_a_summary(own_store, trainings):
     summary = runs.summary(trainings)
     size = {"limit": 40, "progress": False}
     attacked = runs.table("image_attack", trainings, wide=50, precision="float32", **size)
-    found = per_image.with_image_attack(summary, attacked)
+    found = per_image_summary.with_image_attack(summary, attacked)
     assert len(found) == 2 and {"fgsm_accuracy_0.004", "fgsm_accuracy_0.0005", "pgd_accuracy"} <= set(found)
     one = attacked[(attacked.alpha == 1.0) & (attacked.attack == "pgd") & (attacked.steps == 40)]
     assert found[found.alpha == 1.0].pgd_accuracy.tolist() == per_image.accuracy(one).tolist()
@@ -189,10 +189,10 @@ def test_columns_of_a_summary(own_store, trainings):
         found.ball_worst == found[["ball_cross_entropy", "ball_margin", "ball_temperature"]].min(axis=1)
     ).all()
     corrupted = runs.table("image_corruption", trainings, **size)
-    ours = per_image.with_image_corruption(summary, corrupted)
+    ours = per_image_summary.with_image_corruption(summary, corrupted)
     theirs = corruption.with_corrupted(summary, runs.table("corruption", trainings, **size))
     pd.testing.assert_frame_equal(ours, theirs)
-    share = per_image.shares(corrupted[corrupted.corruption != "clean"])
+    share = per_image_summary.shares(corrupted[corrupted.corruption != "clean"])
     assert np.isclose(share[0, 1.0].mean(), ours[ours.alpha == 1.0].corrupted_accuracy.iloc[0])
     assert share[0, 0.0].shape == (40,) and share[0, 0.0].dtype == np.float32
 
@@ -209,5 +209,5 @@ def test_transferred_accuracy_is_the_mean_over_sources():
         ]
     ]
     summary = pd.DataFrame([labels(TRAINING), labels(Training("digits", "resnet8", 1.0, 0, "fast"))])
-    found = per_image.with_image_transfer(summary, pd.DataFrame(rows))
+    found = per_image_summary.with_image_transfer(summary, pd.DataFrame(rows))
     assert found.transfer_accuracy[0] == 0.5 and np.isnan(found.transfer_accuracy[1])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lib.attacks import ascent, temperature
-from lib.base.arguments import checking
+from lib.base.arguments import by_name, checking, described
 from lib.base.errors import InputError
 from lib.models.activations import check_pixels, finite
 from lib.models.taken import check_in_memory, taking
@@ -24,44 +24,44 @@ MOST_STEPS = 1_000_000
 
 def _callable(name: str, value: object) -> None:
     if not callable(value) or isinstance(value, type):
-        raise InputError(f"{name} must be a function or a module, got {_shown(value)}")
+        raise InputError(f"{name} must be a function or a module, got {described(value)}")
 
 
 def _generator(name: str, value: object) -> None:
     if value is not None and not isinstance(value, torch.Generator):
         seed = value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else 0
         raise InputError(
-            f"{name} must be a torch.Generator or None, got {_shown(value)}; pass "
+            f"{name} must be a torch.Generator or None, got {described(value)}; pass "
             f"torch.Generator().manual_seed({seed})"
         )
 
 
 def _tensor(name: str, value: object) -> None:
     if value is not None and not (isinstance(value, Tensor) and value.is_floating_point()):
-        got = value.dtype if isinstance(value, Tensor) else _shown(value)
+        got = value.dtype if isinstance(value, Tensor) else described(value)
         raise InputError(f"{name} must be a tensor of float images or None, got {got}")
 
 
 def _name(name: str, value: object) -> None:
     if value is not None and not isinstance(value, str):
-        raise InputError(f"{name} must be a name, got {_shown(value)}")
+        raise InputError(f"{name} must be a name, got {described(value)}")
 
 
 def _epsilons(name: str, value: object) -> None:
     several = isinstance(value, Sequence) or getattr(value, "ndim", 0) == 1  # arrays and tensors, too
     if isinstance(value, str) or not several:
-        raise InputError(f"{name} must be several numbers, such as [0.01, 0.02], got {_shown(value)}")
+        raise InputError(f"{name} must be several numbers, such as [0.01, 0.02], got {described(value)}")
 
 
 def _number(name: str, value: object) -> None:
     if isinstance(value, int) and abs(value) >= 2**64:
-        raise InputError(f"{name} must be a finite number >= 0, got {_shown(value)}")
+        raise InputError(f"{name} must be a finite number >= 0, got {described(value)}")
     finite(name, value, least=0)
 
 
 def _truth(name: str, value: object) -> None:
     if not isinstance(value, bool):
-        raise InputError(f"{name} must be True or False, got {_shown(value)}")
+        raise InputError(f"{name} must be True or False, got {described(value)}")
 
 
 def _steps(name: str, value: object) -> None:
@@ -90,26 +90,19 @@ _CHECKS: dict[str, Callable[[str, object], None]] = {
 }
 
 
+_check_each = by_name(_CHECKS)
+
+
 def _check(given: Mapping[str, Any]) -> None:
     """Raise InputError for an argument of another type than it takes, or images that do not lie in memory or
     lie on two devices.
     """
-    for name, value in given.items():
-        if name in _CHECKS:
-            _CHECKS[name](name, value)
+    _check_each(given)
     tensors = {name: value for name, value in given.items() if isinstance(value, Tensor)}
     found = {str(tensor.device): name for name, tensor in tensors.items() if tensor.ndim}
     if len(found) > 1:
         where = ", ".join(f"{name} on {device}" for device, name in found.items())
         raise InputError(f"images and labels must be on one device, got {where}; move them with .to()")
-
-
-def _shown(value: object) -> str:
-    """A wrong argument in a few words."""
-    if isinstance(value, int) and abs(value) >= 2**64:
-        return "a whole number of many digits"
-    said = f"{value!r}" if isinstance(value, str | int | float) else ""
-    return "None" if value is None else f"{type(value).__name__} {said[:80]}".strip()
 
 
 checked = checking(_check, lambda given: taking(given.get("network"), given.get("pixels")))

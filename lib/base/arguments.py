@@ -12,8 +12,33 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from lib.base.text import in_words
+
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def described(value: object) -> str:
+    """A wrong argument in a few words: its type, and a short value."""
+    if value is None:
+        return "None"
+    shown = in_words(value) if isinstance(value, bool | int | float | str) else ""
+    return f"{type(value).__name__} {shown}".strip()
+
+
+def by_name(checks: Mapping[str, Callable[[str, object], None]]) -> Callable[[Mapping[str, Any]], None]:
+    """A check for `checking`: of each argument, the one for its name, if there is one.
+
+    Args:
+        checks: {name: function of a name and a value, which raises InputError for a value that it refuses}.
+    """
+
+    def check(given: Mapping[str, Any]) -> None:
+        for name, value in given.items():
+            if name in checks:
+                checks[name](name, value)
+
+    return check
 
 
 def checking(

@@ -71,16 +71,29 @@ def tables(chapter: str, dataset: str = "") -> tuple[list[Asked], list[Asked]]:
     return list(every), [asked for asked in one if asked not in every]
 
 
-def networks(chapter: str, here: Parameters, more: Mapping[str, Any]) -> list[Training]:
-    """The networks that a chapter shows; some have the usual parameters and show none.
+def own(chapter: str, here: Parameters, more: Mapping[str, Any]) -> Mapping[Asked, Sequence[Training]] | None:
+    """{table: the networks of which a chapter shows it}; None where its source says that.
 
     Args:
         chapter: Full name of the chapter.
         here: Parameters of its grid.
         more: All of its parameters, by name.
     """
-    if chapter in OWN:
-        return list(dict.fromkeys(one for some in OWN[chapter](here, more).values() for one in some))
+    return OWN[chapter](here, more) if chapter in OWN else None
+
+
+def networks(
+    chapter: str, here: Parameters, shown: Mapping[Asked, Sequence[Training]] | None
+) -> list[Training]:
+    """The networks that a chapter shows; some have the usual parameters and show none.
+
+    Args:
+        chapter: Full name of the chapter.
+        here: Parameters of its grid.
+        shown: Result of `own`.
+    """
+    if shown is not None:
+        return list(dict.fromkeys(one for some in shown.values() for one in some))
     return here.trainings if ".trainings" in names.sources()[chapter].read_text(encoding="utf-8") else []
 
 
@@ -187,25 +200,23 @@ def _count(number: int, what: str) -> str:
 
 
 def plan(
-    chapter: str, networks: Sequence[Training], own: Mapping[Asked, Sequence[Training]] | None = None
+    chapter: str, networks: Sequence[Training], shown: Mapping[Asked, Sequence[Training]] | None = None
 ) -> Plan:
     """Compare what a chapter needs with the store. Every file of cached runs is verified, nothing is made.
 
     Args:
         chapter: Full name of the chapter.
         networks: All that it shows.
-        own: {table: the networks of which it shows it}, where its source does not say that.
+        shown: Result of `own`.
 
     Raises:
         InputError: For a damaged run, and for data that are needed and missing.
     """
     missing = tuple(runs.missing(networks))
     cached = [one for one in networks if one not in missing]
-    if own is None:
-        every, examples = tables(chapter, networks[0].dataset if networks else "")
-        wanted = [(one, asked) for one in networks for asked in every]
-    else:
-        wanted, examples = [(one, asked) for asked, some in own.items() for one in some], []
+    every, examples = tables(chapter, networks[0].dataset if networks else "") if shown is None else ([], [])
+    shown = dict.fromkeys(every, networks) if shown is None else shown
+    wanted = [(one, asked) for one in networks for asked, some in shown.items() if one in some]
     examples = [asked for asked in examples if not any(_has(one, asked) for one in cached)]
     lacking = [(one, asked) for one, asked in wanted if one in missing or not _has(one, asked)]
     again = dict.fromkeys(one for one in _measured(lacking) if one not in missing and not _has_weights(one))

@@ -97,10 +97,10 @@ def _of_networks(
     )
     given |= {"alphas": sorted({*alphas, *map(float, asked.get("alphas", ()))})} | chosen
     here = book_chapter.parameters(given | known)
-    grid = needs.networks(name, here, given)
-    shown_by = needs.OWN[name](here, given) if name in needs.OWN else None
+    its_own = needs.own(name, here, given)
+    grid = needs.networks(name, here, its_own)
     with progress.working("comparing with the cached runs, and this machine with theirs", log=False):
-        planned = needs.plan(name, grid, shown_by)
+        planned = needs.plan(name, grid, its_own)
     before = {training: tables(training) for training in grid}
     say(
         f"{name}: {len(grid)} networks ({here.model} on {here.dataset}, {here.recipe} recipe), "

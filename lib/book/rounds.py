@@ -14,7 +14,7 @@ from lib import papers, runs
 from lib.base import text
 from lib.book import own
 from lib.book.chapter import Parameters
-from lib.measurements import per_image
+from lib.measurements import per_image_summary
 from lib.measurements.gradient import with_gradients
 from lib.measurements.jacobian import with_jacobian
 from lib.measurements.layers import with_dimensions
@@ -56,13 +56,13 @@ ATTACKED = (FGSM, "pgd_accuracy", "ball_margin", "ball_temperature", "ball_worst
 
 
 def _attacked(table: pd.DataFrame) -> Right:
-    rows = per_image.attacked(table)
+    rows = per_image_summary.attacked(table)
     # the lowest of three accuracies is no accuracy of images
-    return {column: per_image.shares(rows[column]) for column in ATTACKED if column in rows}
+    return {column: per_image_summary.shares(rows[column]) for column in ATTACKED if column in rows}
 
 
 def _corrupted(table: pd.DataFrame) -> Right:
-    return {"corrupted_accuracy": per_image.shares(table[table.severity > 0])}
+    return {"corrupted_accuracy": per_image_summary.shares(table[table.severity > 0])}
 
 
 # Selectivity, clean accuracy and dead units come with every summary.
@@ -70,7 +70,7 @@ TABLES = (
     Table(
         "image_attack",
         {},
-        per_image.with_image_attack,
+        per_image_summary.with_image_attack,
         ATTACKED,
         _attacked,
         ("attack", "transfer", "autoattack"),
@@ -78,7 +78,7 @@ TABLES = (
     Table(
         "image_corruption",
         {},
-        per_image.with_image_corruption,
+        per_image_summary.with_image_corruption,
         ("corrupted_accuracy", "relative_accuracy"),
         _corrupted,
         ("corruption",),
@@ -87,7 +87,7 @@ TABLES = (
     Table(
         "image_transfer",
         {"sources": [0, 1]},
-        per_image.with_image_transfer,
+        per_image_summary.with_image_transfer,
         ("transfer_accuracy",),
         first=("transfer",),
     ),

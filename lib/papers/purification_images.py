@@ -12,8 +12,12 @@ import pandas as pd
 
 from lib.papers.claim import Claim
 from lib.papers.purification import CLAIMS as THEOREM
-from lib.papers.purification import LARGE_ANGLE, MOST, SMALL_ANGLE, UNSEEN, parts_of
+from lib.papers.purification import LARGE_ANGLE, MOST, SMALL_ANGLE, parts_of
 
+UNSEEN = (
+    "2026-11-30, before any of its networks was trained on CIFAR-10; on the digits some had been, to try the "
+    "code"
+)
 _NAN = float("nan")
 # The paper's figure 2, AlexNet on CIFAR-10, l2: percent of neurons by layer, read off the figure to about one
 # and a half points. `near` and `next`: theta(w0, w) in 0 to .1 and .1 to .2; `pairs`: theta(wi, wj) in 0 to

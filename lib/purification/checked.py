@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.base.arguments import checking
+from lib.base.arguments import by_name, checking, described
 from lib.base.errors import InputError
-from lib.base.text import MOST, in_words
+from lib.base.text import MOST
 from lib.models.activations import finite
 from lib.purification import measures, perturbations, pictures, sparse_coding, training
 from lib.purification.sparse_coding import World
@@ -23,18 +23,10 @@ from lib.purification.sparse_coding import World
 _LEAST_VOTE = 1e-3  # of the strongest atom: far below it every label is a tie
 
 
-def _shown(value: object) -> str:
-    """A wrong argument in a few words."""
-    if value is None:
-        return "None"
-    shown = in_words(value) if isinstance(value, bool | int | float | str) else ""
-    return f"{type(value).__name__} {shown}".strip()
-
-
 def _generator(name: str, value: object) -> None:
     if not isinstance(value, torch.Generator):
         raise InputError(
-            f"{name} must be a torch.Generator, got {_shown(value)}; pass torch.Generator().manual_seed(0)"
+            f"{name} must be a torch.Generator, got {described(value)}; pass torch.Generator().manual_seed(0)"
         )
     if value.device.type != "cpu":
         raise InputError(
@@ -56,14 +48,14 @@ def _matrix(name: str, value: object) -> None:
 
 def _whole(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, Integral) or abs(int(value)) > MOST:
-        raise InputError(f"{name} must be a whole number, got {_shown(value)}")
+        raise InputError(f"{name} must be a whole number, got {described(value)}")
 
 
 def _number(name: str, value: object) -> None:
     """A number of any size: the function says which sizes it takes."""
     long = isinstance(value, int) and abs(value) > MOST
     if isinstance(value, bool) or not isinstance(value, Real) or long:
-        raise InputError(f"{name} must be a number, got {_shown(value)}")
+        raise InputError(f"{name} must be a number, got {described(value)}")
 
 
 def _size(name: str, value: object) -> None:
@@ -74,7 +66,7 @@ def _world(name: str, value: object) -> None:
     """A world in which there are samples: where all labels are ties, one would be drawn for ever."""
     if not isinstance(value, World):
         raise InputError(
-            f"{name} must be a World, as purification.world(d, k, ...) makes it, got {_shown(value)}"
+            f"{name} must be a World, as purification.world(d, k, ...) makes it, got {described(value)}"
         )
     votes = value.target
     if votes.ndim != 1 or value.dictionary.shape != (len(votes),) * 2:
@@ -93,7 +85,7 @@ def _classifier(name: str, value: object) -> None:
     if not hasattr(value, "slopes") or not hasattr(value, "logits") or isinstance(value, type):
         raise InputError(
             f"{name} must be a classifier with logits and slopes, such as purification.Linear, got "
-            f"{_shown(value)}"
+            f"{described(value)}"
         )
 
 
@@ -121,10 +113,10 @@ def _check_fit(given: Mapping[str, Any]) -> None:
     if "x" in given:
         x, y = given["x"], given.get("y")
         if not isinstance(x, Tensor) or x.ndim != 2 or not x.is_floating_point():
-            got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else _shown(x)
+            got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else described(x)
             raise InputError(f"x must be samples, (n, d) float, got {got}")
         if not isinstance(y, Tensor) or y.shape != x.shape[:1] or not (y.abs() == 1).all():
-            got = f"a tensor of shape {tuple(y.shape)}" if isinstance(y, Tensor) else _shown(y)
+            got = f"a tensor of shape {tuple(y.shape)}" if isinstance(y, Tensor) else described(y)
             raise InputError(f"y must be a label of -1 or 1 for each of {len(x)} samples, got {got}")
     kinds = {name: _kind(given[name]) for name in ("source", "classifier", "start") if name in given}
     if "x" in given:
@@ -135,11 +127,12 @@ def _check_fit(given: Mapping[str, Any]) -> None:
         raise InputError(f"need one number of dimensions and one precision, got {said}")
 
 
+_check_each = by_name(_CHECKS)
+
+
 def _check(given: Mapping[str, Any]) -> None:
     """Raise InputError for an argument that is not of the kind that its name says."""
-    for name, value in given.items():
-        if name in _CHECKS:
-            _CHECKS[name](name, value)
+    _check_each(given)
     _check_fit(given)
 
 

@@ -39,13 +39,10 @@ from lib.book.figures.purification import (
     by_size,
     change_in_directions,
     features_by_stage,
-    filters_of,
-    image_angles,
-    image_ranks,
-    pictures_of,
     robust_and_radius,
     weights_in_atoms,
 )
+from lib.book.figures.purified import filters_of, image_angles, image_ranks, pictures_of
 from lib.book.figures.selectivity import (
     accuracy_and_selectivity,
     dead_units,

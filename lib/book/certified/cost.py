@@ -1,0 +1,136 @@
+"""What a step of certified training costs: counted, timed where that is published, and in memory."""
+
+from __future__ import annotations
+
+import json
+import weakref
+from collections import Counter
+
+import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
+
+from lib import models
+from lib.base import paths
+from lib.certificates.losses import mixed
+from lib.certificates.relaxation import RULES, half_width, lines
+from lib.papers.singleprop import FASTLIN, IBP
+from lib.papers.singleprop import PGD as ADVERSARIAL
+from lib.training.objective.worst import Worst
+from lib.training.variants import Robust, robust_name, variant
+
+BENCH = ("certified-small", "certified-large")  # cases of the benchmark: a step of IBP over one of SingleProp
+TIMED = "benchmarks/results.json"
+# steps that are counted, and the names of their ways of training
+WAYS = {"plain": "", "singleprop": FASTLIN, "ibp": IBP, "pgd": ADVERSARIAL}
+
+
+def steps(file: str = TIMED) -> list[dict[str, object]]:
+    """Rows of the published benchmark on steps of certified training; none if it was not run."""
+    place = paths.ROOT / file
+    rows = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else []
+    return [one for one in rows if one["name"] in BENCH and one["ratio"] is not None]
+
+
+class _Counted(TorchFunctionMode):
+    """Counts convolutions and linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        self.count += function in (F.conv2d, F.linear)
+        return function(*args, **(kwargs or {}))
+
+
+def _loss(network: torch.nn.Module, how: str) -> Worst:
+    settings = variant(robust_name(how, 2 / 255)).settings
+    assert isinstance(settings, Robust)
+    return Worst(network, {}, settings)
+
+
+def passes(model: str = "cnn-small") -> dict[str, int]:
+    """Linear passes that the loss of a step takes, forward, by method: calls of layers with weights over
+    their number.
+
+    With PGD each is followed by one back.
+    """
+    network, x = models.build(model, 10), torch.full((2, 3, 32, 32), 0.5)
+    layers = sum(isinstance(one, torch.nn.Conv2d | torch.nn.Linear) for one in network.modules())
+    found = {}
+    for name, how in WAYS.items():
+        with _Counted() as counted:
+            if not how:
+                network(x)
+            else:
+                loss = _loss(network, how)
+                counted.count = 0  # of what reading the network took
+                loss.logits(x, torch.zeros(2, dtype=torch.int64))
+        found[name] = round(counted.count / layers)
+    return found
+
+
+def difference(pairs: int = 100_000) -> float:
+    """Largest difference between SingleProp's rules and half the distance of the two lines, on random
+    (z, v).
+    """
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(pairs, generator=generator, dtype=torch.float64)
+    v = torch.rand(pairs, generator=generator, dtype=torch.float64) * 2
+    worst = 0.0
+    for rule in RULES:
+        below, above, offset = lines(z - v, z + v, rule)
+        half = (above * (z + v) + offset - below * (z - v)) / 2
+        worst = max(worst, float((half_width(z, v, rule) - half).abs().max()))
+    return worst
+
+
+class _Held:
+    """A tensor that autograd saves, as long as it does."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor
+
+
+class _Saved:
+    """Bytes of the storages that autograd holds, each once: now, and at most."""
+
+    def __init__(self) -> None:
+        self.times: Counter[int] = Counter()  # tensors held, by the address of their storage
+        self.now = self.most = 0
+
+    def hold(self, tensor: torch.Tensor) -> _Held:
+        held, storage = _Held(tensor), tensor.untyped_storage()
+        place, size = storage.data_ptr(), storage.nbytes()
+        self.now += 0 if self.times[place] else size
+        self.times[place] += 1
+        self.most = max(self.most, self.now)
+        weakref.finalize(held, self._release, place, size)
+        return held
+
+    def _release(self, place: int, size: int) -> None:
+        self.times[place] -= 1
+        self.now -= 0 if self.times[place] else size
+
+
+def _kept(model: str, images: int) -> dict[str, int]:
+    """The most bytes that autograd holds in a step, by method."""
+    network = models.build(model, 10)
+    x, y = torch.full((images, 3, 32, 32), 0.5), torch.zeros(images, dtype=torch.int64)
+    found = {}
+    for name, how in WAYS.items():
+        saved, loss = _Saved(), _loss(network, how) if how else None
+        with torch.autograd.graph.saved_tensors_hooks(saved.hold, lambda held: held.tensor):
+            value = F.cross_entropy(network(x), y) if loss is None else mixed(*loss.logits(x, y)[:2], y, 0.5)
+        found[name] = saved.most
+        del value
+    return found
+
+
+def kept(model: str) -> dict[str, float]:
+    """Memory that the loss of a step keeps for its gradient, by method, in MiB an image: what autograd saves
+    for one image more, so that weights, and their absolute values, do not count.
+    """
+    few, more = (_kept(model, images) for images in (2, 4))
+    return {name: (more[name] - few[name]) / 2 / 2**20 for name in few}

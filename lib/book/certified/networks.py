@@ -1,0 +1,114 @@
+"""Which networks and tables the chapter on certified training shows, and what is missing of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from lib import runs
+from lib.base import paths
+from lib.base.errors import InputError
+from lib.book.chapter import Parameters
+from lib.measurements.certificate import EPSILONS
+from lib.measurements.registry import EPOCH, Asked, file_name
+from lib.papers.singleprop import FASTLIN, IBP, METHODS, method
+from lib.runs import store
+from lib.runs.tables import cached
+from lib.training.training import Training
+from lib.training.variants import variant
+
+# linear bounds take seconds per image without a GPU: a table of their own, at one radius
+LINEAR = {"epsilons": [2 / 255], "limit": 50, "attacked": 50, "linear": 50}
+
+
+def radius(text: object) -> float:
+    """A radius that was written as a fraction or a number, such as "2/255" or "0.01".
+
+    Raises:
+        InputError: For anything that is not a number from 0 to 1.
+    """
+    above, _, below = str(text).partition("/")
+    try:
+        value = float(above) / float(below or 1)
+    except (ValueError, ZeroDivisionError):
+        value = math.nan
+    if isinstance(text, bool) or not 0 <= value <= 1:
+        raise InputError(f"parameter 'epsilon' must be a radius in [0, 1], such as '2/255', got {text!r}")
+    return value
+
+
+def found(measurement: str, trainings: Sequence[Training], **settings: Any) -> pd.DataFrame:
+    """A table over networks: of those that have it where nothing may be made (RUNS_FROZEN=1), else of all."""
+    if runs.frozen():
+        return cached(measurement, list(trainings), **settings)
+    return runs.table(measurement, trainings, **settings)
+
+
+def grid(epsilon: float) -> list[float]:
+    """The radii of the usual table, and one more if it is not among them."""
+    near = any(math.isclose(epsilon, one, rel_tol=1e-6) for one in EPSILONS)
+    return sorted({*EPSILONS, *([] if near else [epsilon])})
+
+
+def settings(epsilon: float) -> dict[str, Any]:
+    """The settings of the table `certificate` that holds a radius; none where the usual one does."""
+    return {} if grid(epsilon) == [*EPSILONS] else {"epsilons": tuple(grid(epsilon))}
+
+
+def wanted(here: Parameters, epsilon: float) -> dict[Asked, list[Training]]:
+    """The tables that the chapter shows at a radius, and of which networks."""
+    certificate = Asked("certificate", tuple(settings(epsilon).items()))
+    return dict.fromkeys((Asked("selectivity"), certificate, Asked("half_width")), here.trainings)
+
+
+def watched(trainings: Sequence[Training]) -> list[Training]:
+    """The networks that are followed through their training: one seed, α = 0, one of each kind of method."""
+    first = min(one.seed for one in trainings)
+    return [
+        one
+        for one in trainings
+        if one.seed == first and one.alpha == 0 and method(one.variant) in ("plain", IBP, FASTLIN)
+    ]
+
+
+def missing(trainings: Sequence[Training]) -> str:
+    """How many of some networks are there, and how to make the others, in words."""
+    lacking = runs.missing(trainings)
+    there = len(trainings) - len(lacking)
+    if not lacking:
+        return f"all {len(trainings)} networks are cached"
+    return (
+        f"{there} of {len(trainings)} networks are cached; the first that is missing is made by "
+        f"`{runs.command(lacking[0])}`"
+    )
+
+
+def labels(trainings: Iterable[Training]) -> str:
+    """The ways of training in words."""
+    names = dict.fromkeys(variant(one.variant).label for one in trainings)
+    return ", ".join(names)
+
+
+def along(trainings: Sequence[Training], epochs: Sequence[int]) -> pd.DataFrame:
+    """The table `half_width` after some epochs; where nothing may be made, of the trainings that have all
+    of them.
+    """
+    if runs.frozen():
+        names = [file_name("half_width", {EPOCH: epoch}) for epoch in epochs]
+        trainings = [
+            one
+            for one in trainings
+            if not runs.missing([one])
+            and all(name in store.Folder(paths.runs() / one.name) for name in names)
+        ]
+    return runs.snapshots("half_width", trainings, epochs=epochs) if trainings else pd.DataFrame()
+
+
+def order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the columns method and place, in the order of METHODS."""
+    places = {name: place for place, name in enumerate(METHODS)}
+    named = rows.assign(method=rows.variant.map(method))
+    return named.assign(place=named.method.map(places)).sort_values(["place", "alpha", "seed"], kind="stable")
