@@ -66,6 +66,17 @@ def named(measurement: str) -> pd.DataFrame:
 angles, low_rank = named("weight_angles"), named("low_rank")
 perturbation, alignment = named("perturbation"), named("alignment")
 rebuilt, pictures = named("reconstruction"), named("pictures")
+
+
+def drawn(table: str, rows: pd.DataFrame) -> tuple[dict, str]:
+    """What a figure of some rows is made from, and its networks in words."""
+    of = set(zip(rows.network, rows.seed, strict=True))
+    some = purified.wanted(here)[Asked(table)]
+    read = here.read(table, of=[one for one in some if (networks[one], one.seed) in of])
+    return read, f"{len(of)} networks ({here.model} on {here.dataset})"
+
+
+# %% tags=["remove-input"]
 trained = full_summary(at_hand(list(networks)), list(networks))
 trained = trained.assign(network=list(networks.values()))
 summary = purification_images.summary(
@@ -125,13 +136,14 @@ def absent(what: str, rows: pd.DataFrame) -> bool:
 if not absent("table of angles", angles):
     kept = angles.groupby("network").angle_reference.mean()
     told = [f"{names[name]} {kept[name]:.2f}" for name in names if name in kept]
+    read, whose = drawn("weight_angles", angles)
     figures.show(
         figures.image_angles(angles),
         name="fig-purification-filters",
         alt=f"""Histograms of θ over filters, to their first weights, to the clean
         network's, and to other filters. Means of the second: {", ".join(told)}.""",
-        read=here.read("weight_angles", of=networks),
-        caption=f"""Filters of all convolutions and seeds together; {shown}). Dotted:
+        read=read,
+        caption=f"""Filters of all convolutions and seeds together; {whose}. Dotted:
         random directions of as many numbers as each filter has, the null. Upright: the
         paper's 0.2 and 0.8.""",
     )
@@ -190,14 +202,15 @@ if not absent("table of pictures", of_kind[looks.FILTER]):
         f"{names[name]} {own.colour.mean():.2f} and {own.strongest.mean():.2f}"
         for name, own in about
     ]
+    read, whose = drawn("pictures", of_kind[looks.FILTER])
     figures.show(
         figures.filters_of(of_kind[looks.FILTER]),
         name="fig-purification-pictures",
         alt=f"""First filters of each network. Mean share of colour, and in the
         strongest cosine: {"; ".join(told)}.""",
-        read=here.read("pictures", of=networks),
+        read=read,
         caption=f"""Filters of the first convolution, each stretched to the whole range,
-        the same one at the same place; seed {first.seed.min()}; {shown}).""",
+        the same one at the same place; seed {first.seed.min()}; {whose}.""",
     )
 
 # %% tags=["hide-input"]
@@ -206,14 +219,15 @@ if not absent("table of pictures", units):
     rows = units.assign(
         row=units.network.map(names), title=units.relu + ", " + units.place.astype(str)
     )
+    read, whose = drawn("pictures", units)
     figures.show(
         figures.pictures_of(rows),
         name="fig-purification-units",
         alt=f"""Images that excite the first units of {units.relu.nunique()} layers
         most, one row for each of {units.network.nunique()} networks.""",
-        read=here.read("pictures", of=networks),
+        read=read,
         caption=f"""Images that excite a unit most, from one start, the same unit below
-        the other (layer and number above); seed {first.seed.min()}; {shown}).""",
+        the other (layer and number above); seed {first.seed.min()}; {whose}.""",
     )
 
 # %% [markdown]
@@ -230,14 +244,15 @@ if not absent("table of ranks", low_rank):
             100 * (rows[it] / rows.images).mean() for it in ("clean", "attacked")
         )
         told.append(f"{names[name]} {clean:.0f} and {attacked:.0f} percent")
+    read, whose = drawn("low_rank", low_rank)
     figures.show(
         figures.image_ranks(low_rank),
         name="fig-purification-ranks",
         alt=f"""Accuracy against the number of directions, unperturbed and under PGD.
         With all: {", ".join(told)}.""",
-        read=here.read("low_rank", of=networks),
+        read=read,
         caption=f"""Means over seeds, the first {low_rank.images.max():,} test images,
-        PGD of 10 steps at 8/255; {shown}).""",
+        PGD of 10 steps at 8/255; {whose}.""",
     )
 
 # %% [markdown]
@@ -265,26 +280,28 @@ if not absent("table of perturbations", perturbation):
         coded[title] = beside(*how).groupby(level="network", sort=False).first()
     figures.show_table(coded.reset_index())
 
+# %% [markdown]
+# *First, the mean share of coefficients under each dictionary. Dimensions: principal components for 95 % of the variance. High: share above a quarter of a cycle a pixel. In
+# brackets, the same of noise.*
+
 # %% tags=["hide-input"]
 noise = of_kind[looks.PERTURBED]
 if not absent("table of pictures", noise):
     clean = of_kind[looks.SEEN]
     clean = clean[clean.network == clean.network.iloc[0]].assign(row="images")
+    read, whose = drawn("pictures", noise)
     noise = noise.assign(row=noise.network.map(names))
     figures.show(
         figures.pictures_of(pd.concat([clean, noise]).assign(title="")),
         name="fig-purification-strip",
         alt=f"""{len(clean)} test images, and below them PGD's perturbations of each
         against {noise.network.nunique()} networks.""",
-        read=here.read("pictures", of=networks),
+        read=read,
         caption=f"""Perturbations of PGD in the L2 ball of one half, {looks.BRIGHTER}
-        times as strong, around grey; seed {first.seed.min()}; {shown}).""",
+        times as strong, around grey; seed {first.seed.min()}; {whose}.""",
     )
 
 # %% [markdown]
-# *First, the mean share of coefficients under each dictionary. Dimensions: principal components for 95 % of the variance. High: share above a quarter of a cycle a pixel. In
-# brackets, the same of noise.*
-#
 # ## Images from few features
 #
 # How many shifted first filters images need, a tenth of their squared length left unexplained, beside as many filters of no network. Where more is left, the filters
@@ -302,7 +319,9 @@ if not absent("table of reconstructions", rebuilt):
         .mean()
         .reset_index()
     )
-    figures.show_table(few.rename(columns={"percent": "% of coefficients"}).round(3))
+    few["percent"] = few.percent.map("{:.1f}".format)
+    few["unexplained"] = few.unexplained.map("{:.2f}".format)
+    figures.show_table(few.rename(columns={"percent": "% of coefficients"}))
 
 # %% [markdown]
 # ## Bridges to selectivity (ours)

@@ -13,7 +13,7 @@
 # - Certified training makes networks for which such proofs succeed. SingleProp {cite}`boopathy2021fast` is a cheap way to train them.
 # - SingleProp's own estimate is no proof, and one unit shows why. The proofs here come from interval bounds and linear bounds.
 #
-# *Run time: seconds from the cache. The CIFAR-10 networks take about five hours of one CPU core to train; on the digits, ten minutes.*
+# *Run time: seconds from the cache. The CIFAR-10 networks take about five hours of one CPU core to train; on the digits, half an hour with all tables.*
 #
 # **Question.** Interval bounds {cite}`gowal2019scalable` carry a lower and an upper end of every unit through the network. If at the end the logit of the right
 # class beats every other one for sure, no attack can change the answer. SingleProp carries the image itself and one half-width instead.
@@ -224,10 +224,15 @@ figures.show_table(
 # %% tags=["hide-input"]
 last = here.trainings[0].settings.epochs
 epochs_seen = [one for one in (0, 1, 2, 4, 8, 16) if one < last] + [last]
-seen = certified.along(certified.watched(here.trainings), epochs_seen)
+followed = certified.watched(here.trainings)
+seen = certified.along(followed, epochs_seen)
 after = units[units.alpha == 0].assign(epoch=0) if len(units) else units
 rows = seen if len(seen) else after
-when = "along training; dashes: later layers" if len(seen) else "after training"
+drawn = followed if len(seen) else [one for one in here.trainings if one.alpha == 0]
+when = f"after training; {here.setting}"
+if len(seen):
+    whose = f"seed {followed[0].seed} ({here.model} on {here.dataset})"
+    when = f"along the training of {whose}"
 
 # %% tags=["hide-input"]
 if len(rows):
@@ -249,13 +254,13 @@ if len(rows):
     figures.show(
         figures.half_widths(rows, panels),
         name="fig-half-widths",
-        read=here.read("half_width"),
+        read=here.read("half_width", of=drawn),
         alt="""Four panels, one colour per training: half the width of interval bounds,
         SingleProp's half-width, the distance of the image from the middle, and the
         share of unstable units, each a mean over a layer.""",
-        caption=f"""Means over units, places and images, {when};
-        {here.setting}. Interval bounds are true, SingleProp's half-width is an
-        estimate around the image. The radius is that of the table, 2/255.""",
+        caption=f"""Means over units, places and images, {when}; dashes are later
+        layers. Interval bounds are true, SingleProp's half-width is an estimate around
+        the image. The radius is that of the table, 2/255.""",
     )
 else:
     figures.show_table(nothing)
