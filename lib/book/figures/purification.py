@@ -18,7 +18,7 @@ from lib.papers.purification import LARGE_ANGLE, SMALL_ANGLE
 
 # Greys for clean training, purple for adversarial training of the same network, green for classifiers that
 # are no network; none of these is an alpha's colour.
-PURPLE, GREEN = "#762a83", "#1b7837"
+PURPLE, GREEN, OLIVE = "#762a83", "#1b7837", "#6b5500"
 _LINES: dict[str, tuple[str, LineStyleType, str]] = {
     "clean": ("0.15", "-", "network, clean"),
     "more clean": ("0.55", "--", "network, clean for longer (control)"),
@@ -27,7 +27,7 @@ _LINES: dict[str, tuple[str, LineStyleType, str]] = {
     "kernel, adversarial": (GREEN, "-", "kernel, adversarial"),
     "linear": ("#8a929e", ":", "linear, clean"),
     "linear, adversarial": ("#8a929e", "-.", "linear, adversarial"),
-    "target rule": ("#6b5500", ":", "the rule of pure features"),
+    "target rule": (OLIVE, ":", "the rule of pure features"),
 }
 _STAGES = {"start": "at the start", "clean": "clean", "more clean": "control", "adversarial": "adversarial"}
 _MEASURES = {

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from lib.book.figures.canvas import WIDEST, canvas, is_narrow, key, picture, redrawn
-from lib.book.figures.purification import GREEN, PURPLE, chance, cosines_below
+from lib.book.figures.purification import GREEN, OLIVE, PURPLE, chance, cosines_below
 from lib.papers.purification import LARGE_ANGLE, SMALL_ANGLE
 from lib.purification import measures
 
@@ -23,7 +23,7 @@ _IMAGES: dict[str, tuple[str, LineStyleType, str]] = {
     "weaker": (PURPLE, "--", "adversarial, L∞ 4/255"),
     "l2": (PURPLE, "-.", "adversarial, L2 0.5"),
     "selective": (GREEN, "-", "α above 0"),
-    "scratch": ("#6b5500", "-", "adversarial from the start"),
+    "scratch": (OLIVE, "-", "adversarial from the start"),
 }
 
 
