@@ -23,8 +23,8 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
-seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
+alphas: list[float] = [-2.0, -1.0, 0.0, 0.2, 0.4, 1.0]  # below 0: less selective
+seeds: list[int] = [3, 4, 5]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %%
@@ -273,8 +273,7 @@ glue("rule", papers.RULE)
 figures.show_ledger(entries, name="fig-verdicts", read=rounds.read(here, entries))
 
 # %% [markdown]
-# In the first round LM-2's statistic compares the two ends. It does not test whether accuracy *survives* low selectivity. So here is what lowering selectivity costs
-# (mean over seeds and 95 % t interval; not judged):
+# What lowering selectivity costs, at each α below 0 (mean over seeds and 95 % t interval; LM-2's low end is one of these):
 
 # %% tags=["hide-input"]
 ends = [(0.0, alpha) for alpha in sorted(here.alphas) if alpha < 0]

@@ -270,10 +270,14 @@ def test_a_chapter_asks_for_tables_of_the_data_sets_size(monkeypatch):
     ]  # fmt: skip
 
 
+def of_tiny_imagenet() -> chapter.Parameters:
+    return chapter.Parameters("tiny-imagenet", "resnet18", (0.0,), (0,), "fast")
+
+
 def test_a_rerun_plans_the_same_tables():
-    every, _ = needs.tables("04-worst-case", "tiny-imagenet")
+    every, _ = needs.tables("04-worst-case", of_tiny_imagenet())
     assert set(every) == {Asked("attack", (("limit", 500),)), Asked("jacobian"), Asked("selectivity")}
-    every, _ = needs.tables("03-average-case", "tiny-imagenet")
+    every, _ = needs.tables("03-average-case", of_tiny_imagenet())
     assert Asked("corruption", (("limit", 1000),)) in every
     assert {Asked("attack"), Asked("transfer")} < set(needs.tables("04-worst-case")[0])
 
@@ -291,5 +295,5 @@ def test_the_sweep_makes_what_chapters_ask_for(sweep):
         wanted = measurements.MEASUREMENTS[name].shown("tiny-imagenet")
         assert measurements.file_name(name, settings) == measurements.file_name(name, wanted), name
     for name in CHAPTERS:
-        every, _ = needs.tables(name, "tiny-imagenet")
+        every, _ = needs.tables(name, of_tiny_imagenet())
         assert {asked.name for asked in every} <= set(made), name

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from lib.base import paths
-from lib.book import notebooks, rounds
+from lib.book import notebooks, parameters, rounds
 
 MOST = 3
 PAGES = [
@@ -161,10 +161,12 @@ def test_figures_and_key_points_say_of_which_round_they_are(name):
         if "figure" in cell.metadata.get("mystnb", {})
     }
     own = {place: said for place, said in figures.items() if "main-text" not in place}
-    assert own and all(said.startswith("First round, seeds 0 to 2. ") for said in own.values()), own
+    seeds = parameters.declared(name)["seeds"].default
+    whose = f"econd round, seeds {seeds[0]} to {seeds[-1]}."
+    assert own and all(said.startswith(f"S{whose} ") for said in own.values()), own
     head = notebook.cells[0].source
     assert "second round's (seeds 3 to 7" in head
-    assert "The figures below show the networks of the first round, seeds 0 to 2." in head
+    assert f"The figures below show the networks of the s{whose}" in head
 
 
 def test_networks_of_a_page_are_named_by_their_round():

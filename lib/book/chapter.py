@@ -18,6 +18,9 @@ from lib.base.text import MOST, in_words, parsed
 from lib.base.text import number as text_number
 from lib.book import filled
 from lib.book.own import added, ask
+from lib.measurements import Asked
+from lib.papers import second_round
+from lib.papers.rules import rules
 from lib.runs import provenance, simulations
 from lib.runs.tables import cached
 from lib.training import variants
@@ -93,24 +96,51 @@ class Parameters:
         """What a figure of the chapter is made from, for `figures.show`.
 
         Args:
-            tables: Names of the measurements whose tables it shows.
+            tables: Names of the measurements whose tables it shows, as `table` takes them.
             of: Networks it shows, if not all of the chapter's.
 
         Raises:
             InputError: For an unknown measurement.
         """
-        return provenance.of(self.trainings if of is None else of, tables)
+        found = self.trainings if of is None else of
+        return provenance.of(found, [*map(self._name, tables)])
+
+    @property
+    def is_second_round(self) -> bool:
+        """Whether these are networks of the second round, whose tables are of as many images as its rules
+        say.
+        """
+        asked = rules()
+        is_kind = asked.are_about(self.dataset, self.model, self.recipe) and not self.variants
+        return is_kind and set(self.seeds) <= set(asked.seeds)
+
+    def _name(self, measurement: str) -> str:
+        return second_round.BY_IMAGE.get(measurement, measurement) if self.is_second_round else measurement
+
+    def asked(self, measurement: str) -> Asked:
+        """The table of a measurement that the chapter shows: of as many images as the data set's networks are
+        shown on, or as the second round's rules say. Of attacks, corruptions and transferred attacks the
+        second round has the table that keeps every image, which stands in for the one that counts them.
+        """
+        name = self._name(measurement)
+        settings = dict(measurements.MEASUREMENTS[name].shown(self.dataset))
+        if self.is_second_round:
+            settings |= second_round.SETTINGS.get(name, {})
+        hashable = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()
+        }
+        return Asked(name, tuple(hashable.items()))
 
     def table(self, measurement: str) -> pd.DataFrame:
-        """Tidy table of a measurement over the chapter's networks, of as many images as the data set's
-        networks are shown on. What is missing is made, unless it is of `ONLY_CACHED`.
+        """Tidy table over the chapter's networks, the one that `asked` names. What is missing is made, unless
+        it is of `ONLY_CACHED`.
 
         Returns:
             The table; empty where it is only shown if it is cached, and is not.
         """
-        settings: dict[str, Any] = measurements.MEASUREMENTS[measurement].shown(self.dataset)
+        asked = self.asked(measurement)
         read = cached if measurement in ONLY_CACHED.get(self.dataset, ()) else runs.table
-        return read(measurement, self.trainings, **settings)
+        return read(asked.name, self.trainings, **dict(asked.settings))
 
     @property
     def with_variants(self) -> Parameters:

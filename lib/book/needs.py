@@ -30,13 +30,13 @@ OWN: dict[str, Callable[[Parameters, Mapping[str, Any]], Mapping[Asked, Sequence
 CALLS: tuple[str, ...] = ("here.table", "runs.table", "runs.summary")
 
 
-def tables(chapter: str, dataset: str = "") -> tuple[list[Asked], list[Asked]]:
+def tables(chapter: str, here: Parameters | None = None) -> tuple[list[Asked], list[Asked]]:
     """The tables that a chapter makes where they are missing, from its source: its calls of `here.table`,
     `runs.table` and `runs.summary`. What it shows only where it is cached is not among them.
 
     Args:
         chapter: Full name of the chapter.
-        dataset: That of its networks, by which `here.table` chooses its settings.
+        here: Parameters of its grid, by which `here.table` chooses; None for the measurements' own settings.
 
     Returns:
         Those of all its networks, and those of one network that it picks as an example.
@@ -56,9 +56,9 @@ def tables(chapter: str, dataset: str = "") -> tuple[list[Asked], list[Asked]]:
             continue
         if ast.unparse(node.func) == "here.table":
             every |= dict.fromkeys(
-                Asked(name, tuple(measurements.MEASUREMENTS[name].shown(dataset).items()))
+                here.asked(name) if here else Asked(name)
                 for name in _named(node.args[0], looped)
-                if name not in ONLY_CACHED.get(dataset, ())
+                if not here or name not in ONLY_CACHED.get(here.dataset, ())
             )
             continue
         if ast.unparse(node.func) == "runs.summary":
@@ -200,7 +200,10 @@ def _count(number: int, what: str) -> str:
 
 
 def plan(
-    chapter: str, networks: Sequence[Training], shown: Mapping[Asked, Sequence[Training]] | None = None
+    chapter: str,
+    networks: Sequence[Training],
+    shown: Mapping[Asked, Sequence[Training]] | None = None,
+    here: Parameters | None = None,
 ) -> Plan:
     """Compare what a chapter needs with the store. Every file of cached runs is verified, nothing is made.
 
@@ -208,13 +211,14 @@ def plan(
         chapter: Full name of the chapter.
         networks: All that it shows.
         shown: Result of `own`.
+        here: Parameters of its grid, as of `tables`.
 
     Raises:
         InputError: For a damaged run, and for data that are needed and missing.
     """
     missing = tuple(runs.missing(networks))
     cached = [one for one in networks if one not in missing]
-    every, examples = tables(chapter, networks[0].dataset if networks else "") if shown is None else ([], [])
+    every, examples = tables(chapter, here) if shown is None else ([], [])
     shown = dict.fromkeys(every, networks) if shown is None else shown
     wanted = [(one, asked) for one in networks for asked, some in shown.items() if one in some]
     examples = [asked for asked in examples if not any(_has(one, asked) for one in cached)]

@@ -100,7 +100,7 @@ def _of_networks(
     its_own = needs.own(name, here, given)
     grid = needs.networks(name, here, its_own)
     with progress.working("comparing with the cached runs, and this machine with theirs", log=False):
-        planned = needs.plan(name, grid, its_own)
+        planned = needs.plan(name, grid, its_own, here)
     before = {training: tables(training) for training in grid}
     say(
         f"{name}: {len(grid)} networks ({here.model} on {here.dataset}, {here.recipe} recipe), "

@@ -14,12 +14,12 @@ from lib import papers, runs
 from lib.base import text
 from lib.book import own
 from lib.book.chapter import Parameters
-from lib.measurements import per_image_summary
+from lib.measurements import MEASUREMENTS, per_image_summary
 from lib.measurements.gradient import with_gradients
 from lib.measurements.jacobian import with_jacobian
 from lib.measurements.layers import with_dimensions
 from lib.papers import first_round, ledger, second_round
-from lib.papers.rules import Rules, rules
+from lib.papers.rules import rules
 from lib.papers.second_round import Right
 from lib.papers.second_statistics import FGSM, STATISTICS
 from lib.papers.statistics import LEAST_SEEDS
@@ -34,20 +34,28 @@ class Table:
 
     Attributes:
         measurement: Name of the measurement.
-        settings: Those that the rules name and that are not the measurement's own.
         add: Adds the columns to a summary, from the measurement's table.
         columns: Those that statistics of the second round read.
         right: From the table, {column: {(seed, α): (images,) which are right, or in which share of the
             rows}}, where that is kept image by image.
-        first: Measurements that the first round read in its place.
+        first: Measurements that the first round read in its place; itself where there are none.
     """
 
     measurement: str
-    settings: dict[str, object]
     add: Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
     columns: tuple[str, ...]
     right: Callable[[pd.DataFrame], Right] = lambda table: {}
     first: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """Those that the rules name and that are not the measurement's own."""
+        return second_round.SETTINGS.get(self.measurement, {})
+
+    @property
+    def before(self) -> tuple[str, ...]:
+        """Measurements that the first round read."""
+        return self.first or (self.measurement,)
 
 
 # accuracies of the figure that opens the book
@@ -69,7 +77,6 @@ def _corrupted(table: pd.DataFrame) -> Right:
 TABLES = (
     Table(
         "image_attack",
-        {},
         per_image_summary.with_image_attack,
         ATTACKED,
         _attacked,
@@ -77,25 +84,21 @@ TABLES = (
     ),
     Table(
         "image_corruption",
-        {},
         per_image_summary.with_image_corruption,
         ("corrupted_accuracy", "relative_accuracy"),
         _corrupted,
         ("corruption",),
     ),
-    # of the three sources that the rule names, the two whose weights were kept; see lib.papers.ledger
     Table(
         "image_transfer",
-        {"sources": [0, 1]},
         per_image_summary.with_image_transfer,
         ("transfer_accuracy",),
         first=("transfer",),
     ),
-    Table("jacobian", {"limit": 2000}, with_jacobian, ("log_jacobian",)),
-    Table("gradient", {"limit": 300}, with_gradients, ("cv_samples", "cv_units")),
+    Table("jacobian", with_jacobian, ("log_jacobian",)),
+    Table("gradient", with_gradients, ("cv_samples", "cv_units")),
     Table(
         "dimensionality",
-        {},
         with_dimensions,
         (
             "dimension_clean",
@@ -113,6 +116,26 @@ def sample() -> Parameters:
     """The second round's networks over α."""
     asked = rules()
     return Parameters(asked.dataset, asked.model, asked.alphas, asked.seeds, asked.recipe)
+
+
+def first_sample() -> Parameters:
+    """The first round's networks over α."""
+    asked = rules()
+    return Parameters(asked.dataset, asked.model, first_round.ALPHAS, first_round.SEEDS, asked.recipe)
+
+
+def before(columns: Collection[str]) -> pd.DataFrame:
+    """The first round's networks with what is cached of the tables that it had for some columns of the
+    second's statistics, one row each. Nothing is made.
+    """
+    asked = first_sample()
+    summary = at_hand(asked.trainings)
+    shown = [name for table in TABLES if set(table.columns) & set(columns) for name in table.before]
+    for name in dict.fromkeys(shown):
+        one = MEASUREMENTS[name]
+        found = cached(name, asked.trainings, **one.shown(asked.dataset))
+        summary = one.columns(summary, found) if one.columns else summary
+    return summary
 
 
 def networks(columns: Collection[str]) -> tuple[pd.DataFrame, Right]:
@@ -150,7 +173,7 @@ def opening(here: Parameters, summary: pd.DataFrame) -> tuple[pd.DataFrame, Para
         has added an α, which the second round's do not have.
     """
     asked = rules()
-    if is_about(here, asked) and not any(map(own.is_own, here.alphas)):
+    if asked.are_about(here.dataset, here.model, here.recipe) and not any(map(own.is_own, here.alphas)):
         found, _ = networks(OPENING)
         found = found.dropna(subset=[name for name in OPENING if name in found])
         counts = found.groupby("seed").size()
@@ -198,15 +221,10 @@ def whose(here: Parameters) -> str:
     listed = f"{seeds[0]} to {seeds[-1]}" if run else ", ".join(map(str, seeds))
     told = f"seed{'s' if len(seeds) > 1 else ''} {listed}"
     asked = rules()
-    if not is_about(here, asked):
+    if not asked.are_about(here.dataset, here.model, here.recipe):
         return told.capitalize()
     kinds = {"Second" if seed in asked.seeds else "First" for seed in seeds}
     return f"{kinds.pop()} round, {told}" if len(kinds) == 1 else f"Both rounds, {told}"
-
-
-def is_about(here: Parameters, asked: Rules) -> bool:
-    """Whether the networks of a chapter are of the kind that the second round is about."""
-    return (here.dataset, here.model, here.recipe) == (asked.dataset, asked.model, asked.recipe)
 
 
 def entries(
@@ -220,15 +238,19 @@ def entries(
 
     Args:
         here: Parameters of a chapter; where its networks are of another kind, the second round says nothing.
-        alphas: The chapter's plain networks over α, on which the first round's rule decides.
+        alphas: The chapter's plain networks over α, on which the first round's rule decides; where they are
+            of the second round, it decides on those of the first.
         variants: Its networks trained in other ways.
         only: Ids of the claims that are wanted; all if there are none.
     """
     asked = rules()
     wanted = [rule.id for rule in asked.claims if not only or rule.id in only]
-    if is_about(here, asked):
-        parts = [how for name in wanted for how in STATISTICS[name].values()]
-        summary, right = networks({column for how in parts for column in how.reads})
+    parts = [how for name in wanted for how in STATISTICS[name].values()]
+    columns = {column for how in parts for column in how.reads}
+    if here.is_second_round:
+        alphas = before(columns)
+    if asked.are_about(here.dataset, here.model, here.recipe):
+        summary, right = networks(columns)
         others = varied() if any(how.varied for how in parts) else None
         second = [second_round.decide(name, summary, others, right) for name in wanted]
     else:
@@ -252,7 +274,7 @@ def read(here: Parameters, shown: Iterable[ledger.Entry]) -> Mapping[Training, t
         if set(table.columns) & columns:
             tables |= {table.measurement, *table.first}
     asked = sample()
-    grids = [here, asked]
+    grids = [here, asked, *([first_sample()] if here.is_second_round else [])]
     if any(how.varied for how in parts):
         grids += [here.with_variants, replace(asked, seeds=rules().claim("LM-6").seeds).with_variants]
     return provenance.of((one for grid in grids for one in grid.trainings), tables)

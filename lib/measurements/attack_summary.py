@@ -49,9 +49,9 @@ def by_strength(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def curve(rows: pd.DataFrame, attack: str) -> pd.DataFrame:
-    """Rows of one attack, with the clean images as strength 0."""
-    clean = rows[rows.attack == CLEAN]
+    """Rows of one attack, with the clean images as strength 0: as many of them as were attacked."""
     own = rows[rows.attack == attack]
+    clean = rows[(rows.attack == CLEAN) & rows.images.isin(own.images)]
     return pd.concat([clean.assign(attack=attack), own], ignore_index=True)
 
 

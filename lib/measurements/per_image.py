@@ -94,6 +94,24 @@ def accuracy(table: pd.DataFrame) -> pd.Series:
     )
 
 
+def first(table: pd.DataFrame, images: int) -> pd.DataFrame:
+    """The same rows about the first images of the split alone.
+
+    Args:
+        images: How many; a row of fewer images is left out.
+    """
+    some = table[table.images >= images]
+    cut = [
+        {
+            "images": images,
+            "right": np.packbits(unpacked(one)[:images]).tobytes(),
+            "labels": one["labels"][:images],
+        }
+        for one in some.to_dict("records")
+    ]
+    return some.assign(**pd.DataFrame(cut, index=some.index)) if cut else some
+
+
 def by_class(table: pd.DataFrame) -> pd.DataFrame:
     """Count right images by class.
 

@@ -5,12 +5,35 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lib.measurements.attack import FGSM_EPSILONS
+from lib.measurements.attack import CLEAN, FGSM_EPSILONS
 from lib.measurements.attack_summary import BALL_COLUMNS, at_epsilon
 from lib.measurements.corruption import with_corrupted
-from lib.measurements.per_image import CURVE, STEPS, accuracy, by_class, unpacked
+from lib.measurements.per_image import CURVE, STEPS, accuracy, by_class, first, unpacked
 from lib.measurements.strengths import strengths_for
 from lib.training.training import LABELS
+
+
+def by_strength(table: pd.DataFrame) -> pd.DataFrame:
+    """Accuracies of an `image_attack` table: its rows with the column accuracy, in place of those of single
+    images but for their number.
+
+    FGSM is of more images than PGD. So there is one row of the clean images for each number of images, which
+    is what an attack of so many is compared with.
+    """
+    clean = table[table.attack == CLEAN]
+    counts = sorted(set(table.images))
+    rows = pd.concat([*(first(clean, count) for count in counts), table[table.attack != CLEAN]])
+    rows = rows.assign(accuracy=accuracy(rows)).reset_index(drop=True)
+    return rows.drop(columns=["right", "labels", "classes"])
+
+
+def transferred(table: pd.DataFrame) -> pd.DataFrame:
+    """Average an `image_transfer` table over sources: one row per network, attack and epsilon, with
+    `accuracy` and `sources`, their number.
+    """
+    rows = table.assign(accuracy=accuracy(table))
+    groups = rows.groupby([*LABELS, "attack", "epsilon"], sort=False).accuracy
+    return groups.mean().to_frame().assign(sources=groups.size()).reset_index()
 
 
 def attacked(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -37,10 +60,16 @@ def with_image_attack(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFram
         - `ball_cross_entropy, ball_margin, ball_temperature`: Accuracies under PGD in the ball of the data
           set's reference radius, for each loss.
         - `ball_worst`: The lowest of these three.
+        - `attacked_clean`: Accuracy on the images of PGD, unattacked.
+        - `relative_worst`: ball_worst divided by attacked_clean.
     """
-    parts = attacked(table.assign(accuracy=accuracy(table)))
+    rows = by_strength(table)
+    parts = attacked(rows)
+    clean = rows[(rows.attack == CLEAN) & rows.images.isin(parts["pgd_accuracy"].images)]
+    parts["attacked_clean"] = clean
     facts = pd.DataFrame({name: part.set_index(LABELS).accuracy for name, part in parts.items()})
     facts["ball_worst"] = facts[[*BALL_COLUMNS.values()]].min(axis=1)
+    facts["relative_worst"] = facts.ball_worst / facts.attacked_clean.where(facts.attacked_clean > 0)
     return summary.merge(facts.reset_index(), on=LABELS, how="left")
 
 
@@ -53,9 +82,9 @@ def with_image_transfer(summary: pd.DataFrame, table: pd.DataFrame) -> pd.DataFr
     """Add `transfer_accuracy` to a summary of networks: accuracy on PGD images made against others, mean over
     the sources that an `image_transfer` table has.
     """
-    rows = table[table.attack == "ball-cross-entropy"]
-    means = rows.assign(transfer_accuracy=accuracy(rows)).groupby(LABELS, sort=False).transfer_accuracy.mean()
-    return summary.merge(means.reset_index(), on=LABELS, how="left")
+    rows = transferred(table[table.attack == "ball-cross-entropy"])
+    means = rows.rename(columns={"accuracy": "transfer_accuracy"})[[*LABELS, "transfer_accuracy"]]
+    return summary.merge(means, on=LABELS, how="left")
 
 
 def shares(table: pd.DataFrame) -> dict[tuple[int, float], np.ndarray]:

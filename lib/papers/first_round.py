@@ -16,6 +16,10 @@ from lib.papers.first_statistics import LEAST_STRENGTHS
 from lib.papers.selectivity import CLAIMS
 from lib.papers.statistics import LEVEL, benjamini_yekutieli, p_value, t_interval
 
+# the networks on which its rule decides; of the same kind as the second round's
+ALPHAS = (-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0)
+SEEDS = (0, 1, 2)
+
 
 @dataclass(frozen=True)
 class Part:

@@ -67,6 +67,10 @@ class Rules:
     images: Mapping[str, int]
     claims: tuple[Rule, ...]
 
+    def are_about(self, dataset: str, model: str, recipe: str) -> bool:
+        """Whether networks of that kind are what the rules are about."""
+        return (dataset, model, recipe) == (self.dataset, self.model, self.recipe)
+
     def claim(self, identifier: str) -> Rule:
         """The rule of a claim by its id."""
         return next(one for one in self.claims if one.id == identifier)

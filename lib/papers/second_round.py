@@ -30,6 +30,15 @@ from lib.papers.statistics import (
 
 VERDICTS = ("reproduced", "contradicted", "no effect", "split", "undecided", "not tested")
 NAN = float("nan")
+# settings of the tables that decide, where they are not the measurement's own; of LM-9's sources the two
+# whose weights were kept, see lib.papers.ledger
+SETTINGS: Mapping[str, Mapping[str, object]] = {
+    "image_transfer": {"sources": [0, 1]},
+    "jacobian": {"limit": 2000},
+    "gradient": {"limit": 300},
+}
+# measurements of which the second round keeps every single image, in a table of another name
+BY_IMAGE = {"attack": "image_attack", "corruption": "image_corruption", "transfer": "image_transfer"}
 # {column: {(seed, alpha): (images,) which are right, bool; or in which share of several rows}}
 Right = Mapping[str, Mapping[tuple[int, float], NDArray[Any]]]
 

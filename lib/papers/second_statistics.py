@@ -44,7 +44,8 @@ COLUMNS = {
     "live_selectivity": "mean class selectivity without dead units (where ways of training are compared)",
     "strength": "strength of the attack a network was trained on, 0 for plain training (likewise)",
 }
-FGSM = "fgsm_accuracy_0.004"
+FGSM_EPSILON, TRANSFER_EPSILON = 0.004, 4 / 255  # strengths at which LM-7 and LM-9 are decided
+FGSM = f"fgsm_accuracy_{FGSM_EPSILON:.4g}"
 CORRUPTIONS = 19  # of CIFAR-10-C
 LEAST_STRENGTHS = 2  # of adversarial training: a single one does not show how selectivity follows strength
 
