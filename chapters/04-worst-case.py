@@ -279,7 +279,7 @@ if len(theirs):
         {percent.transfer_accuracy[high]:.1f} at {high:g}.""",
         caption=f"""{whose}. Accuracy on images that {BALL_STEPS} steps of PGD make in
         balls against α = 0 networks of other seeds, mean over those
-        networks: {int(theirs.sources.min())} to {int(theirs.sources.max())} for each;
+        networks: {prose.between(theirs.sources)} for each;
         {networks}{more}, a point each, lines through the means over seeds. The paper
         has such a control in its appendix (recalled).""",
     )
@@ -352,10 +352,9 @@ if images_autoattack:
     kept, clean = 100 * under.mean().loc[middle]
     glue(
         "autoattack",
-        f"AutoAttack, on the first {images_autoattack:,} images of "
-        f"{rounds.whose(tried.of).lower()}, leaves "
-        f"{prose.number(kept, '.1f')} % of {prose.number(clean, '.1f')} % at α = "
-        f"{prose.number(middle, 'g')}",
+        f"AutoAttack leaves {prose.number(kept, '.1f')} % of {prose.number(clean, '.1f')} "
+        f"% at α = {prose.number(middle, 'g')} ({rounds.whose(tried.of).lower()}; "
+        f"the first {images_autoattack:,} images)",
     )
 else:
     glue("autoattack", "AutoAttack has not been run on these networks")

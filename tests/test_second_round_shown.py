@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from lib import runs
-from lib.book import attacked, parameters, rounds
+from lib.book import attacked, parameters, prose, rounds
 from lib.book.chapter import Parameters
+from lib.book.figures import transferred_and_alpha
 from lib.measurements import attack_summary, file_name, masking, per_image, transfer
 from lib.measurements.attack import CLEAN
 from lib.measurements.strengths import strengths_for
@@ -206,3 +207,19 @@ def test_the_first_rounds_verdicts_are_its_networks_whatever_a_chapter_shows():
             ]
             assert any(part.seeds == 3 for part in other.first)
             assert one.verdict.verdict == other.verdict.verdict
+
+
+def test_counts_are_a_range_where_they_differ():
+    assert prose.between(pd.Series([2, 2])) == "2" and prose.between(pd.Series([3, 1, 2])) == "1 to 3"
+
+
+@pytest.mark.parametrize("radii", [(4 / 255,), (1 / 255, 4 / 255)])
+def test_an_axis_ends_above_what_it_shows(radii):
+    rows = pd.DataFrame([
+        {"alpha": alpha, "seed": seed, "epsilon": epsilon, "accuracy": 0.1 + 0.01 * seed}
+        for alpha in (-1.0, 0.0)
+        for seed in range(3)
+        for epsilon in radii
+    ])
+    tops = [axes.get_ylim()[1] for axes in transferred_and_alpha(rows).axes]
+    assert tops == pytest.approx([14.4] if len(radii) == 1 else [100.0, 100.0])

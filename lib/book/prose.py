@@ -50,6 +50,12 @@ def machines(summary: pd.DataFrame) -> str:
     return text_machines(summary.device.dropna())
 
 
+def between(counts: pd.Series) -> str:
+    """Whole numbers in words: "2", or "2 to 3" where they differ."""
+    least, most = int(counts.min()), int(counts.max())
+    return f"{least}" if least == most else f"{least} to {most}"
+
+
 def rising(values: pd.Series) -> str:
     """Whether values rise from each to the next, in words."""
     if len(values) < 2:

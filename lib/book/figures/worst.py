@@ -109,6 +109,11 @@ def jacobian_and_alpha(summary: pd.DataFrame) -> Figure:
     return figure
 
 
+def _above(shares: pd.Series) -> float:
+    """Upper end of an axis in percent that leaves some room above the highest of some shares."""
+    return min(100.0, 120 * max(shares.max(), 0.05))
+
+
 @redrawn
 def transferred_and_alpha(rows: pd.DataFrame) -> Figure:
     """Transfer accuracy against alpha, on images crafted on alpha = 0 networks, one panel per radius.
@@ -116,22 +121,30 @@ def transferred_and_alpha(rows: pd.DataFrame) -> Figure:
     The rows are those of one attack in `robustness.transferred`.
     """
     radii = list(rows.groupby("epsilon"))
+    alone = len(radii) == 1
     figure, panels = canvas(
-        len(radii), columns=3, narrow=1, width=WIDEST, height=2.4, narrow_height=1.9, sharex=True, sharey=True
+        len(radii),
+        columns=3,
+        width=6.4 if alone else WIDEST,
+        height=3.6 if alone else 2.4,
+        narrow_height=2.6 if alone else 1.9,
+        sharex=True,
+        sharey=True,
     )
     for axes, (epsilon, networks) in zip(panels, radii, strict=True):
         against_alpha(axes, networks.assign(percent=100 * networks.accuracy), "percent", label="")
         axes.set(title=f"radius {255 * epsilon:.3g}/255", xlabel="")
-    panels[0].set_ylim(0, 100)
+    panels[0].set_ylim(0, _above(rows.accuracy) if alone else 100)
     figure.supxlabel(ALPHA_LABEL, fontsize="medium")
-    figure.supylabel("accuracy on others' adversarial images (%)", fontsize="medium")
+    figure.supylabel("accuracy on others' images (%)", fontsize="medium")
     return figure
 
 
 @redrawn
 def survival(summary: pd.DataFrame, attacks: dict[str, str], doubtful: dict[str, pd.Series]) -> Figure:
     """Accuracy under several attacks of one radius against alpha, one panel per attack, with accuracy on the
-    same images unattacked as short strokes; and below it, the one divided by the other.
+    same images unattacked as short strokes; and below it, the one divided by the other, on an axis of its
+    own.
 
     Args:
         attacks: {column: name of the attack}.
@@ -150,8 +163,13 @@ def survival(summary: pd.DataFrame, attacks: dict[str, str], doubtful: dict[str,
     pairs = zip(panels[::2], panels[1::2], strict=True)
     if not is_narrow():
         pairs = zip(panels[: len(attacks)], panels[len(attacks) :], strict=True)
+    bases = {
+        column: "autoattack_clean" if column == "autoattack_accuracy" else "attacked_clean"
+        for column in attacks
+    }
+    highest = _above(pd.concat([summary[column] / summary[base] for column, base in bases.items()]))
     for (column, name), (above, below) in zip(attacks.items(), pairs, strict=True):
-        unattacked = "autoattack_clean" if column == "autoattack_accuracy" else "attacked_clean"
+        unattacked = bases[column]
         rows = summary.assign(
             clean=100 * summary[unattacked],
             accuracy=100 * summary[column],
@@ -168,9 +186,9 @@ def survival(summary: pd.DataFrame, attacks: dict[str, str], doubtful: dict[str,
             markersize=9,
             linestyle="",
         )
-        for axes, y in ((above, "accuracy"), (below, "share")):
+        for axes, y, top in ((above, "accuracy", 100.0), (below, "share", highest)):
             against_alpha(axes, rows, y, label="", hollow=rows.hollow)
-            axes.set(xlabel="", ylim=(0, 100))
+            axes.set(xlabel="", ylim=(0, top))
             axes.set_title(name, fontsize="medium")
         above.set_ylabel("accuracy (%)", fontsize="medium")
         below.set_ylabel("of unattacked (%)", fontsize="medium")
