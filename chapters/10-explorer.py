@@ -15,26 +15,31 @@
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
-seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
+alphas: list[float] = [-2.0, -1.0, 0.0, 0.2, 0.4, 1.0]  # below 0: less selective
+seeds: list[int] = [3, 4, 5]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %% tags=["hide-input"]
 from lib import runs
-from lib.book import chapter, figures
+from lib.book import chapter, figures, rounds
 
 here = chapter.parameters(globals())
 from lib.book.prose import glue
-from lib.runs.tables import cached, full_summary
+from lib.runs.tables import cached
 
 figures.setup()
-summary = full_summary(runs.summary(here.trainings), here.trainings)
+summary = rounds.with_all(here, runs.summary(here.trainings))
 dimensionality = cached("dimensionality", here.trainings)
 shown = figures.explored(
     summary, runs.table("selectivity", here.trainings), dimensionality
 )
 count = {one["name"]: sum(one["networks"]) for one in shown["measures"]}
+whose = rounds.whose(here)
 networks = f"{len(summary)} networks ({here.setting})"
+is_checked = "ball_worst_doubtful" in summary
+failed = "checks say that all three attacks may have failed"
+hollow = f"; hollow: {failed} on one of the networks" if is_checked else ""
+glue("hollow", hollow)
 glue("networks", networks)
 counts = (
     f"{count['corrupted']} of them tested on corrupted images, "
@@ -52,8 +57,9 @@ figures.show_interactive(shown)
 
 # %% [markdown]
 # Dimensionality is the number of principal components that hold 95 % of the variance, over the number of units; of clean activations, and of what corruptions or
-# PGD change in them, on the same images. In the table it is the mean over the early layers. Accuracy under attack is the lowest of those under three attacks;
-# hollow where for one of the networks checks say that all three may have failed ({doc}`04-worst-case`).
+# PGD change in them, on the same images. In the table it is the mean over the early layers. Accuracy under attack is the lowest of those under three
+# attacks{glue:text}`hollow`. {doc}`04-worst-case` says how the attacks were checked.
+#
 # Selectivity is that of all units, dead ones counting as 0. Values are means over the networks that have the measurement.
 #
 # ## The same on paper
@@ -92,11 +98,10 @@ figures.show(
     alt=f"""Three panels: three accuracies against α, selectivity by layer and
     dimensionality by layer, one line per α. At the lowest α, {means.index[0]:g}, and at
     the highest, {means.index[-1]:g}: {told}.{unmeasured}""",
-    caption=f"""What the slider shows, for all α at once: accuracy on clean images, on
-    corrupted ones and under the strongest of three attacks (one point per network,
-    lines through means; hollow: checks say that all three attacks may have failed on
-    this network); selectivity and dimensionality of each ReLU layer (means over seeds).
-    {networks}, {counts}.""",
+    caption=f"""{whose}. What the slider shows, for all α at once: accuracy on clean
+    images, on corrupted ones and under the strongest of three attacks (one point per
+    network, lines through means{hollow}); selectivity and dimensionality of each ReLU
+    layer (means over seeds). {networks}, {counts}.""",
 )
 
 # %% [markdown]

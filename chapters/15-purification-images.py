@@ -150,17 +150,24 @@ if not absent("table of angles", angles):
 
 # %% tags=["hide-input"]
 if len(angles):
-    parts = angles[angles.network.isin(purified.WAYS)]
+    parts = angles[angles.network.isin([*purified.WAYS, *purified.HIGH])]
     wide = parts.pivot_table(
         index=["place", "convolution", "inputs"],
         columns="network",
         values="angle_reference",
     ).reset_index()
+    foreign = {
+        "angle_independent": "another seed",
+        "nearest_independent": "its nearest",
+    }
+    plain = angles[angles.network == "parent"].groupby("place")[[*foreign]].mean()
+    wide = wide.merge(plain.rename(columns=foreign).reset_index(), how="left")
     wide["random"] = [f"{chance_angle(int(size)):.3f}" for size in wide.inputs]
     figures.show_table(wide.drop(columns="place").rename(columns=names).round(3))
 
 # %% [markdown]
-# *Mean θ(w, w′) by convolution; "random" is what random directions of as many numbers have.*
+# *Mean θ(w, w′) by convolution. Beside it, of the plain network: θ to the filter at the same place of the network of another seed, and to the nearest filter of its layer.
+# "Random" is what random directions of as many numbers have.*
 #
 # Below is the paper's own network (it calls it AlexNet, l2): percent of filters by θ, read off its figure 2 to about one and a half points. There, θ(w, w′) centres on 0.7 to 0.8, below the 0.8 that its readers note as the claim:
 

@@ -44,7 +44,7 @@ def test_networks_of_purification_are_in_its_plan(monkeypatch):
     networks = needs.networks(name, here, shown)
     asked = re.findall(r"named\(\"(\w+)\"", names.sources()[name].read_text())
     assert sorted(one.name for one in shown) == sorted({*asked, "selectivity"})
-    assert len(networks) == 14 and {one.seed for one in networks} == {0, 9}
+    assert len(networks) == 18 and {one.seed for one in networks} == {0, 9}
     assert {one.start.seed for one in networks if one.start} == {0, 9}
     plan = needs.plan(name, networks, shown)
     # the others are published; with these, the networks that theirs are compared with

@@ -62,17 +62,33 @@ def test_which_networks_a_table_needs():
 
 def test_angles_of_filters(images):
     first = models.build("resnet8", 10, seed=derived_seed(0, "weights"))
-    found = made("weight_angles", first.eval(), images, {PARENT: built(3)})
+    other, stranger = replace(PARENT, seed=1), built(4)
+    found = made("weight_angles", first.eval(), images, {PARENT: built(3), other: stranger})
     np.testing.assert_allclose(found.angle_start, 1, atol=1e-6)  # its own first weights
     assert len(found) == 8 * 3 + 16 * 2 + 32 * 2 and set(found.inputs) == {27, 72, 144, 288}
     wide = found[found.inputs == 288]
     assert wide.angle_reference.mean() == pytest.approx(0.047, abs=0.02)  # chance
     assert wide.angle_others.mean() == pytest.approx(0.047, abs=0.01)
-    other = made("weight_angles", built(3), images, {CHILD: built(3)})
-    np.testing.assert_allclose(other.angle_reference, 1, atol=1e-6)
-    assert other.angle_start.mean() < 0.2
+    # with filters that have nothing in common, the same place is chance; the nearest of 32 is not
+    assert wide.angle_independent.mean() == pytest.approx(0.047, abs=0.02)
+    assert (found.nearest_independent >= found.angle_independent - 1e-6).all()
+    assert 0.08 < wide.nearest_independent.mean() < 0.2
+    same = made("weight_angles", built(3), images, {CHILD: built(3), other: built(3)})
+    for column in ("angle_reference", "angle_independent", "nearest_independent"):
+        np.testing.assert_allclose(same[column], 1, atol=1e-6)
+    assert same.angle_start.mean() < 0.2
     with pytest.raises(InputError, match="different architectures"):
-        made("weight_angles", models.build("resnet20", 10), images, {PARENT: built(0)})
+        made("weight_angles", models.build("resnet20", 10), images, {PARENT: built(0), other: stranger})
+
+
+def test_the_network_of_another_seed_has_nothing_in_common():
+    for one in (PARENT, CHILD, ADVERSARIAL, replace(PARENT, variant="pgd-4", epochs=8, alpha=1.0)):
+        assert tables.independent(one) == replace(PARENT, seed=1)
+        assert tables.reference_and_independent(one, {}) == [tables.reference(one), replace(PARENT, seed=1)]
+    for seed in (1, 2, 7):
+        assert tables.independent(replace(PARENT, seed=seed)) == PARENT
+    of_another = replace(PARENT, seed=5)
+    assert tables.independent(replace(CHILD, seed=9, start=of_another)) == PARENT
 
 
 def test_accuracy_by_rank(images):
@@ -163,7 +179,7 @@ class Here:
 def test_the_networks_of_the_chapter():
     """α = 0 took the control's place, and two values of α were one network of the first."""
     usual = purified.networks(Here())
-    assert len(usual) == 14 and set(usual.values()) == set(purified.names(Here()))
+    assert len(usual) == 18 and set(usual.values()) == set(purified.names(Here()))
     assert usual[PARENT] == "parent" and usual[CHILD] == "control" and usual[ADVERSARIAL] == "adversarial"
     more = Here(alphas=(-1.0, 0.0, 0.4, 1.0))
     found = purified.networks(more)
@@ -185,7 +201,15 @@ def test_filters_are_counted_as_the_paper_counts_them():
 
 
 @pytest.mark.parametrize(
-    "name", ["purification", "purification-scratch", "purification-alpha", "digits-purification"]
+    "name",
+    [
+        "purification",
+        "purification-scratch",
+        "purification-alpha",
+        "purification-rate",
+        "digits-purification",
+        "digits-purification-rate",
+    ],
 )
 def test_the_sweeps_name_networks_and_their_parents(name):
     found = sweeps.read(paths.ROOT / "sweeps" / f"{name}.yml")

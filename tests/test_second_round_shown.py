@@ -18,7 +18,14 @@ from lib.runs.tables import at_hand, full_summary
 from lib.training.training import LABELS
 
 NETWORK = dict(zip(LABELS, ("cifar10", "resnet20", 0.0, 3, "fast", "plain", 16), strict=True))
-CHAPTERS = ("02-approach", "03-average-case", "04-worst-case", "05-gradients", "06-dimensionality")
+CHAPTERS = (
+    "02-approach",
+    "03-average-case",
+    "04-worst-case",
+    "05-gradients",
+    "06-dimensionality",
+    "10-explorer",
+)
 
 
 def kept(right, **facts):
@@ -176,6 +183,23 @@ def test_a_chapter_and_the_ledger_read_the_same_numbers(shown):
     assert found.confidence.tolist() == pytest.approx(
         steep.groupby("alpha").confidence.mean().loc[found.alpha].tolist()
     )
+
+
+def test_a_summary_of_every_table_is_that_of_the_round(shown, monkeypatch):
+    here, _, _, found, _ = shown
+    plain = runs.summary(here.trainings)
+    every = rounds.with_all(here, plain)
+    for column in ("ball_worst", "corrupted_accuracy", "log_jacobian", "transfer_accuracy", FGSM):
+        assert every[column].tolist() == pytest.approx(found[column].tolist())
+    assert every.dimension_same.notna().all() and every.cv_samples.notna().all()
+    one = grid((0,), alphas=(0.0, 2.0))
+    summary = runs.summary(one.trainings)
+    pd.testing.assert_frame_equal(rounds.with_all(one, summary), full_summary(summary, one.trainings))
+    monkeypatch.setattr(rounds, "cached", lambda *_, **__: pd.DataFrame())
+    none = rounds.with_all(here, plain)
+    assert len(none) == len(plain)
+    for column in ("ball_worst", "corrupted_accuracy", "log_jacobian", "dimension_same", "cv_samples"):
+        assert none[column].isna().all()
 
 
 def test_attacks_were_checked_on_the_first_rounds_networks(shown):

@@ -126,11 +126,12 @@ def test_a_grid_has_the_names_of_runs_made_one_by_one(write):
 
 
 COUNTS = {
-    "digits": 21, "cifar10": 21, "cifar10-paper": 55, "tiny-imagenet-resnet18": 33,
+    "digits": 24, "cifar10": 21, "cifar10-paper": 55, "tiny-imagenet-resnet18": 33,
     "tiny-imagenet-resnet18-fast": 10, "tiny-imagenet-resnet18-first": 3,
     "digits-augmix-pgd": 15, "cifar10-augmix-pgd": 15, "cifar10-augmix-pgd-paper": 15,
     "cifar10-second-round": 30, "cifar10-recipe-check": 9, "cifar10-recipe-check-batch": 2, "classwise": 12,
     "purification": 16, "purification-scratch": 3, "purification-alpha": 2, "digits-purification": 12,
+    "purification-rate": 4, "digits-purification-rate": 6,
     "singleprop": 15, "singleprop-8": 4, "singleprop-alpha": 10, "singleprop-adaptive": 6, "digits-singleprop": 15,
 }  # fmt: skip
 

@@ -14,6 +14,8 @@ from lib.training.training import Training
 
 # What goes on from a plain network, by the name that the rules have for it.
 WAYS = {"control": "plain", "adversarial": PURIFIED, "weaker": "pgd-3-linf-4", "l2": "l2-pgd-3-0.5"}
+# The same at three times the rate: how much of a change is the rate's.
+HIGH = {"control_high": "plain", "adversarial_high": PURIFIED}
 _NAMES = {
     "parent": "plain",
     "control": "control",
@@ -21,6 +23,8 @@ _NAMES = {
     "weaker": "L∞ 4/255",
     "l2": "L2 0.5",
     "scratch": "L∞ 8/255 from the start",
+    "control_high": "control, rate × 3",
+    "adversarial_high": "L∞ 8/255, rate × 3",
 }
 
 
@@ -30,8 +34,9 @@ def _of_alpha(alpha: float) -> str:
 
 
 def networks(here: Parameters) -> dict[Training, str]:
-    """The plain networks of a chapter's seeds, all that goes on from them, and what is trained on perturbed
-    images from the same first weights; by what each is called in the rules. α = 0 is the control.
+    """The plain networks of a chapter's seeds, all that goes on from them, some of it at a higher rate too,
+    and what is trained on perturbed images from the same first weights; by what each is called in the rules.
+    α = 0 is the control.
     """
     found: dict[Training, str] = {}
     parents = runs.grid(
@@ -42,6 +47,9 @@ def networks(here: Parameters) -> dict[Training, str]:
         found[parent] = "parent"
         found |= {replace(further, variant=variant): name for name, variant in WAYS.items()}
         found |= {replace(further, alpha=alpha): _of_alpha(alpha) for alpha in here.alphas if alpha}
+    for parent in parents:
+        further = replace(parent, recipe="tune-high", start=parent)
+        found |= {replace(further, variant=variant): name for name, variant in HIGH.items()}
     for parent in parents:
         found[replace(parent, variant=PURIFIED, epochs=parent.settings.epochs // 2)] = "scratch"
     return found

@@ -24,7 +24,7 @@ from lib.papers.second_round import Right
 from lib.papers.second_statistics import FGSM, STATISTICS
 from lib.papers.statistics import LEAST_SEEDS
 from lib.runs import provenance
-from lib.runs.tables import at_hand, cached
+from lib.runs.tables import at_hand, cached, full_summary
 from lib.training.training import Training
 
 
@@ -158,6 +158,21 @@ def networks(columns: Collection[str]) -> tuple[pd.DataFrame, Right]:
                 summary = table.add(summary, found)
                 right |= table.right(found)
     return summary, right
+
+
+def with_all(here: Parameters, summary: pd.DataFrame) -> pd.DataFrame:
+    """A summary of a chapter's networks with the columns of every table of theirs that is cached, those of
+    single images in place of counts where the networks are of the second round.
+    """
+    if not here.is_second_round:
+        return full_summary(summary, here.trainings)
+    for table in TABLES:
+        found = cached(table.measurement, here.trainings, **table.settings)
+        # tables of single images have no columns of none
+        has_some = len(found) or MEASUREMENTS[table.measurement].columns
+        lacking = dict.fromkeys(table.columns, float("nan"))
+        summary = table.add(summary, found) if has_some else summary.assign(**lacking)
+    return summary
 
 
 def opening(here: Parameters, summary: pd.DataFrame) -> tuple[pd.DataFrame, Parameters]:

@@ -192,9 +192,10 @@ MEASUREMENTS = {
     ),
     "weight_angles": Measurement(
         purification.weight_angles,
-        "angles of every filter to its first weights, to those before this training, and to the others",
+        "angles of every filter to its first weights, to those before this training, to those of another "
+        "seed, and to the others",
         purification.WEIGHT_ANGLES_TABLE,
-        sources=purification.references,
+        sources=purification.reference_and_independent,
         about=("convolution", "filter"),
     ),
     "low_rank": Measurement(

@@ -19,9 +19,11 @@ from lib.measurements.purification.looks import (
 )
 from lib.measurements.purification.networks import (
     PURIFIED,
+    independent,
     purified,
     purified_and_reference,
     reference,
+    reference_and_independent,
     references,
 )
 from lib.measurements.purification.weight_changes import (
@@ -48,6 +50,7 @@ __all__ = [
     "SEEN",
     "WEIGHT_ANGLES_TABLE",
     "alignment",
+    "independent",
     "look",
     "low_rank",
     "low_rank_cells",
@@ -56,6 +59,7 @@ __all__ = [
     "purified_and_reference",
     "reconstruction",
     "reference",
+    "reference_and_independent",
     "references",
     "weight_angles",
 ]

@@ -34,9 +34,28 @@ def purified(training: Training, variant: str) -> Training:
     return replace(parent, recipe="tune", variant=variant, start=parent)
 
 
+def root(training: Training) -> Training:
+    """The training whose seed drew the first weights."""
+    return root(training.start) if training.start else training
+
+
+def independent(training: Training) -> Training:
+    """A plain network with α = 0 that has nothing in common with a training but its kind: that of another
+    seed, 1 for a network of seed 0 and 0 for all others.
+    """
+    first = root(training)
+    plain = replace(first, variant="plain", alpha=0.0, epochs=None, without=())
+    return replace(plain, seed=0 if first.seed else 1)
+
+
 def references(training: Training, settings: Mapping[str, Any]) -> list[Training]:
-    """Sources of `weight_angles` and `low_rank`."""
+    """Sources of `low_rank`."""
     return [reference(training)]
+
+
+def reference_and_independent(training: Training, settings: Mapping[str, Any]) -> list[Training]:
+    """Sources of `weight_angles`, the reference first."""
+    return [reference(training), independent(training)]
 
 
 def purified_and_reference(training: Training, settings: Mapping[str, Any]) -> list[Training]:

@@ -15,7 +15,7 @@ from lib.attacks import ascent
 from lib.base.seeds import derived_seed
 from lib.data.images import Images
 from lib.measurements.measurement import COUNT, FLOAT, PLACE, SHARE, TEXT, Cells
-from lib.measurements.purification.networks import BATCH, Networks
+from lib.measurements.purification.networks import BATCH, Networks, root
 from lib.purification import measures, weights
 from lib.training.training import Training
 
@@ -26,6 +26,8 @@ WEIGHT_ANGLES_TABLE = {
     "inputs": PLACE,
     "angle_start": SHARE,
     "angle_reference": SHARE,
+    "angle_independent": SHARE,
+    "nearest_independent": SHARE,
     "angle_others": SHARE,
 }
 LOW_RANK_TABLE = {"rank": COUNT, "images": COUNT, "clean": COUNT, "attacked": COUNT, "energy": SHARE}
@@ -50,20 +52,22 @@ def weight_angles(network: nn.Module, images: Images, *, sources: Networks) -> p
     Returns:
         A table with the columns convolution, place (from the input, from 1), filter, inputs (numbers of a
         filter, in whose dimension random directions give the null), angle_start (theta to the filter's first
-        weights), angle_reference (to the reference's) and angle_others (mean theta to the layer's other
-        filters).
+        weights), angle_reference (to the reference's), angle_independent (to those at the same place in the
+        network of another seed), nearest_independent (to the nearest of that layer) and angle_others (mean
+        theta to the layer's other filters).
     """
-    training, other = _only(sources)
+    (training, other), (_, stranger) = sources.items()
     first = models.build(
-        training.model, len(images.classes), seed=derived_seed(_root(training).seed, "weights")
+        training.model, len(images.classes), seed=derived_seed(root(training).seed, "weights")
     )
     tables = []
-    ways = zip(weights.paired(first, network), weights.paired(other, network), strict=True)
-    for place, ((name, start, rows), (_, before, _)) in enumerate(ways, start=1):
-        rows = rows.cpu()
+    ways = zip(*(weights.paired(one, network) for one in (first, other, stranger)), strict=True)
+    for place, ((name, start, rows), (_, before, _), (_, foreign, _)) in enumerate(ways, start=1):
+        rows, foreign = rows.cpu(), foreign.cpu()
         n = len(rows)
         unit = F.normalize(rows.double(), dim=1)
         pairs = (unit @ unit.T).abs().fill_diagonal_(0)
+        strange = (unit @ F.normalize(foreign.double(), dim=1).T).abs().clamp(max=1)
         facts = {
             "convolution": name,
             "place": place,
@@ -71,15 +75,12 @@ def weight_angles(network: nn.Module, images: Images, *, sources: Networks) -> p
             "inputs": rows.shape[1],
             "angle_start": measures.angle(start, rows),
             "angle_reference": measures.angle(before.cpu(), rows),
+            "angle_independent": measures.angle(foreign, rows),
+            "nearest_independent": strange.amax(1).where(rows.any(1), float("nan")),
             "angle_others": pairs.sum(1) / (n - 1) if n > 1 else torch.full((n,), float("nan")),
         }
         tables.append(pd.DataFrame(facts))
     return pd.concat(tables, ignore_index=True)
-
-
-def _root(training: Training) -> Training:
-    """The training whose seed drew the first weights."""
-    return _root(training.start) if training.start else training
 
 
 def low_rank(
