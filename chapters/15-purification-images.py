@@ -19,8 +19,8 @@
 # | **the change** | few directions of each matrix carry it and its robustness | many |
 # | **perturbations** | fewer coefficients, dimensions and high frequencies than on the clean network | as noise-like as before |
 #
-# *Run time: seconds from the cache. A rerun makes what is missing, on digits in some twenty minutes on one CPU core, on CIFAR-10 in about six hours on two (estimated). So do
-# `python -m lib sweep sweeps/purification.yml`, `purification-alpha.yml` for those with α above 0, and
+# *Run time: seconds from the cache. A rerun makes what is missing, on digits in half an hour on one CPU core, on CIFAR-10 in about seven hours on two (estimated). So do
+# `python -m lib sweep sweeps/purification.yml`, `purification-alpha.yml` for those with α above 0, `purification-rate.yml` for those at three times the rate, and
 # `purification-scratch.yml` for those trained on perturbed images from the start.*
 
 # %% tags=["parameters"]
@@ -130,7 +130,8 @@ def absent(what: str, rows: pd.DataFrame) -> bool:
 #
 # ## Directions of filters
 #
-# θ is the absolute cosine between a filter before and after. A high θ(w, w′) alone says nothing: whatever goes on at a small rate keeps its directions. The control says how much of it.
+# θ is the absolute cosine between a filter before and after. A high θ(w, w′) alone says nothing: whatever goes on at a small rate keeps its directions. The control says how much of
+# it, the same at three times the rate how much the rate decides, and a network of another seed what is kept by chance.
 
 # %% tags=["hide-input"]
 if not absent("table of angles", angles):
