@@ -352,9 +352,9 @@ if images_autoattack:
     kept, clean = 100 * under.mean().loc[middle]
     glue(
         "autoattack",
-        f"AutoAttack leaves {prose.number(kept, '.1f')} % of {prose.number(clean, '.1f')} "
-        f"% at α = {prose.number(middle, 'g')} ({rounds.whose(tried.of).lower()}; "
-        f"the first {images_autoattack:,} images)",
+        f"AutoAttack leaves {prose.number(kept, '.1f')} % of "
+        f"{prose.number(clean, '.1f')} % at α = {prose.number(middle, 'g')} "
+        f"({rounds.whose(tried.of).lower()}; the first {images_autoattack:,} images)",
     )
 else:
     glue("autoattack", "AutoAttack has not been run on these networks")

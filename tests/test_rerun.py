@@ -56,7 +56,7 @@ def test_new_alpha_is_trained_once(store, tmp_path, monkeypatch):
     assert 0.7 in alphas and -2.0 in alphas and name == "02-approach"
     assert (
         "Parameters: dataset **`digits`**; model `resnet8`; alphas −2, −1, 0, 0.2, 0.4, **0.7**, 1; "
-        "seeds 0; recipe `fast`.\n" in head
+        "seeds **0**; recipe `fast`.\n" in head
     )
     assert "1 was made now" in head and re.search(
         r'\| <span id="run-\w+">`alpha0.7-seed0-fast-\w+`</span> \| \*\*0.7\*\* \| 0 \| made now \|', head
