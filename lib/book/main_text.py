@@ -12,8 +12,7 @@ import pandas as pd
 from lib import measurements, runs
 from lib.base import paths
 from lib.base.text import number
-from lib.measurements import per_image
-from lib.measurements.attack import CLEAN
+from lib.measurements import per_image_summary
 from lib.measurements.attack_summary import by_strength, curve
 from lib.runs import store
 from lib.runs.run import config
@@ -64,16 +63,13 @@ def fgsm(networks: list[Training]) -> pd.DataFrame:
         One row per network and strength with the labels of trainings, epsilon, accuracy and images; empty if
         none is cached.
     """
-    found = table("image_attack", networks)
-    if len(found):
-        rows = found[found.attack.isin([CLEAN, "fgsm"])]
-        rows = rows.assign(accuracy=per_image.accuracy(rows))
-    else:
-        found = table("attack", networks)
-        if found.empty:
-            return pd.DataFrame(columns=[*LABELS, "epsilon", "accuracy", "images"])
-        rows = curve(by_strength(found), "fgsm")
-    return rows.assign(epsilon=rows.epsilon.fillna(0))[[*LABELS, "epsilon", "accuracy", "images"]]
+    ways = {"image_attack": per_image_summary.by_strength, "attack": by_strength}
+    for name, read in ways.items():
+        found = table(name, networks)
+        if len(found):
+            rows = curve(read(found), "fgsm")
+            return rows.assign(epsilon=rows.epsilon.fillna(0))[[*LABELS, "epsilon", "accuracy", "images"]]
+    return pd.DataFrame(columns=[*LABELS, "epsilon", "accuracy", "images"])
 
 
 def sentence(found: pd.DataFrame) -> str:
