@@ -38,9 +38,10 @@ torch.set_num_threads(1)  # for the case that something imported torch before th
 
 EPOCHS = 2  # enough to be better than chance, and to be interrupted in between
 
-# The files that take longest: they begin first, so that no worker is left alone with one at the end.
+# The files that take longest: they begin first, so that no worker is left alone with one at the end. Of the two that
+# need the built book the second comes later, so that no worker waits while another builds it.
 LONGEST = (
-    "test_site", "test_chapters", "test_rerun_page", "test_cluster", "test_sweep_killed", "test_robust",
+    "test_site", "test_cluster", "test_rerun_page", "test_chapters", "test_sweep_killed", "test_robust",
     "test_flips", "test_rerun",
 )  # fmt: skip
 SLOW_FIXTURES = frozenset({"built", "chromium"})  # a test that asks for one of them is slow
