@@ -51,6 +51,28 @@ def test_each_sentence_says_what_its_interval_says(kind):
             assert said.clear == (kind != "undecided")
 
 
+def test_no_effect_is_told_with_the_size_below_which_there_is_none():
+    for entry in entries("undecided"):
+        rows = [
+            dataclasses.replace(row, part=dataclasses.replace(row.part, verdict="no effect"))
+            for row in entry.rows
+        ]
+        for row in rows:
+            words = findings.WORDS.get(entry.claim.id, {}).get(row.part.rule.name)
+            if words is None or row.part.rule.delta is None:
+                continue  # without such a size there is no such verdict
+            said = findings.finding(row, entry.claim.id)
+            assert said.clear and f"than {row.part.rule.delta:g}{words.unit}" in said.sentence
+            assert said.size in said.sentence and said.size[0] in "+−" and "not clear" not in said.sentence
+    (claim,) = [one for one in entries("undecided") if one.claim.id == "LM-8"]
+    small = dataclasses.replace(
+        claim.rows[0], part=dataclasses.replace(claim.rows[0].part, verdict="no effect")
+    )
+    said = findings.sentences(dataclasses.replace(claim, rows=(small, claim.rows[1])))
+    assert said.startswith("Lowering selectivity changes accuracy under PGD by less than 0.5 points: ")
+    assert ". Raising selectivity does not clearly change accuracy under PGD: " in said
+
+
 def test_a_fall_that_speaks_for_the_paper_is_told_as_the_change_of_the_quantity():
     """LM-8 counts what lowering selectivity costs; told is how accuracy changes."""
     (entry,) = [one for one in entries("undecided") if one.claim.id == "LM-8"]

@@ -1,5 +1,5 @@
-"""What was found, in sentences: for each part of a claim, the words for a rise, a fall and neither, and the
-numbers of the round that decides.
+"""What was found, in sentences: for each part of a claim, the words for a rise, a fall, no effect and none of
+these, and the numbers of the round that decides.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ class Words:
         unit: Unit of the size, with a blank or sign before it.
         turned: Whether that sign is the opposite of the number's, since the quantity falls where the number
             is above 0.
+        small: Where the verdict is that there is no effect, with `{delta}` for the size below which an effect
+            counts as none; "" for parts that have no such size.
         cause, quantity: What is changed and what that changes, where two causes of one quantity may be told
             in one sentence.
     """
@@ -33,6 +35,7 @@ class Words:
     neither: str
     unit: str = ""
     turned: bool = False
+    small: str = ""
     cause: str = ""
     quantity: str = ""
 
@@ -50,6 +53,7 @@ def _effect(cause: str, what: str, *, rises: bool, unit: str = " points") -> Wor
         f"{cause} does not clearly change {what}: {{size}}",
         unit,
         not rises,
+        f"{cause} changes {what} by less than {{delta}}: {{size}}",
         cause,
         what,
     )
@@ -102,6 +106,8 @@ WORDS: dict[str, dict[str, Words]] = {
             "below a half",
             "whether accuracy rises on most corruptions when selectivity is lowered is not clear: the share "
             "less a half is {size}",
+            small="accuracy rises on about half of the corruptions when selectivity is lowered: the share "
+            "less a half, {size}, is smaller than {delta}",
         )
     },
     "LM-5": {
@@ -121,6 +127,8 @@ WORDS: dict[str, dict[str, Words]] = {
             "whether networks of high selectivity withstand images made against others better is not clear: "
             "{size}",
             " points",
+            small="networks of high and of low selectivity withstand images made against others alike, to "
+            "less than {delta}: {size}",
         )
     },
     "LM-10": _both("the Jacobian's norm", falls=True, unit=" in log10"),
@@ -142,6 +150,8 @@ WORDS: dict[str, dict[str, Words]] = {
             "an attack's change has fewer dimensions than that of corruptions, by {size}",
             "whether an attack's change has more dimensions than that of corruptions is not clear: {size}",
             _UNITS,
+            small="an attack's change and that of corruptions have as many dimensions, to less than {delta}: "
+            "{size}",
         )
     },
     "LM-18": {
@@ -153,6 +163,8 @@ WORDS: dict[str, dict[str, Words]] = {
                 f"whether, by TwoNN, the change that {makes} has more dimensions than the activations is not "
                 "clear: {size}",
                 _TWONN,
+                small=f"by TwoNN the change that {makes} has as many dimensions as the activations, to less "
+                "than {delta}: {size}",
             )
             for name, makes in (("corruptions", "corruptions make"), ("PGD", "PGD makes"))
         },
@@ -163,6 +175,7 @@ WORDS: dict[str, dict[str, Words]] = {
             "α = 1 takes away {size} of dead units",
             "whether α = 1 adds dead units is not clear: {size}",
             " points",
+            small="α = 1 changes dead units by less than {delta}: {size}",
         )
     },
     "LM-X2": _both(
@@ -178,7 +191,7 @@ class Finding:
     Attributes:
         sentence: Words without a capital or a full stop.
         round: "second" or "first": the round whose numbers these are.
-        clear: Whether the interval leaves out 0.
+        clear: Whether the interval leaves out 0, or is so close to it that there is no effect.
         words, size: What the sentence is made of.
     """
 
@@ -214,14 +227,18 @@ def finding(row: Row, claim: str) -> Finding | None:
     if math.isnan(numbers.low):
         return None
     clear, form = True, words.neither
-    if numbers.low > 0:
+    is_small = which == "second" and row.part.verdict == "no effect"
+    if is_small:
+        form = words.small
+    elif numbers.low > 0:
         form = words.up
     elif numbers.high < 0:
         form = words.down
     else:
         clear = False
-    size = _size(words, numbers.estimate, numbers.low, numbers.high, signed=not clear)
-    return Finding(form.format(size=size), which, clear, words, size)
+    size = _size(words, numbers.estimate, numbers.low, numbers.high, signed=is_small or not clear)
+    delta = f"{number(row.part.rule.delta or 0.0, 'g')}{words.unit}"
+    return Finding(form.format(size=size, delta=delta), which, clear, words, size)
 
 
 def findings(entry: Entry) -> list[Finding]:
