@@ -51,6 +51,18 @@ def test_each_sentence_says_what_its_interval_says(kind):
             assert said.clear == (kind != "undecided")
 
 
+def test_what_is_not_clear_has_a_size_or_none_at_all():
+    """In the sentence that opens the book there are so many numbers as are clear."""
+    unclear = {one.claim.id: one for one in entries("undecided")}
+    clear = {one.claim.id: one for one in entries("reproduced")}
+    for name in unclear:
+        assert not re.search(r"\d to|\d\)", findings.sentences(unclear[name], sizes=False)), name
+    mixed = dataclasses.replace(unclear["LM-3"], rows=(clear["LM-3"].rows[0], *unclear["LM-3"].rows[1:]))
+    said = findings.sentences(mixed, sizes=False)
+    assert said.endswith(". Raising selectivity does not clearly change accuracy on corrupted images.")
+    assert said.count("(") == 1
+
+
 def test_no_effect_is_told_with_the_size_below_which_there_is_none():
     for entry in entries("undecided"):
         rows = [

@@ -283,12 +283,14 @@ def sentences(entry: Entry, *, sizes: bool = True) -> str:
     """The findings of a claim as sentences; "" where there are none.
 
     Args:
-        sizes: Whether two that are not clear, told in one sentence, have their sizes.
+        sizes: Whether those that are not clear have their sizes, which stand behind a colon.
     """
     said: list[str] = []
     left = findings(entry)
     while left:
         one = left.pop(0)
-        alike = left and _alike(one, left[0])
-        said.append(_neither(one, left.pop(0), sizes=sizes) if alike else one.sentence)
+        if left and _alike(one, left[0]):
+            said.append(_neither(one, left.pop(0), sizes=sizes))
+        else:
+            said.append(one.sentence if sizes or one.clear else one.sentence.partition(": ")[0])
     return " ".join(f"{capital(one)}." for one in said)
