@@ -143,11 +143,14 @@ def counted(entries: Sequence[Entry]) -> str:
 
 
 def sentences(entries: Sequence[Entry]) -> str:
-    """The sentences that open the book, as Markdown: what was found in the worst and in the average case."""
+    """The sentences that open the book, as Markdown: what was found in the worst and in the average case, and
+    in a paragraph of its own how sure that is.
+    """
     by_id = {one.claim.id: one for one in entries}
     # sizes that are not clear stand in the ledger below
     said = [findings.sentences(by_id[name], sizes=False) for name in (next(iter(WORST)), AVERAGE)]
-    return " ".join([f"**{lead(entries)}**", *filter(None, [*said, INTERVALS, so_far(entries)])])
+    found = " ".join([f"**{lead(entries)}**", *filter(None, said)])
+    return f"{found}\n\n{INTERVALS} {so_far(entries)}".rstrip()
 
 
 def spread(summary: pd.DataFrame) -> str:
