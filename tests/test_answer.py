@@ -59,7 +59,7 @@ def test_what_is_not_clear_has_a_size_or_none_at_all():
         assert not re.search(r"\d to|\d\)", findings.sentences(unclear[name], sizes=False)), name
     mixed = dataclasses.replace(unclear["LM-3"], rows=(clear["LM-3"].rows[0], *unclear["LM-3"].rows[1:]))
     said = findings.sentences(mixed, sizes=False)
-    assert said.endswith(". Raising selectivity does not clearly change accuracy on corrupted images.")
+    assert said.endswith(". Raising selectivity does not clearly change it.")
     assert said.count("(") == 1
 
 
@@ -82,7 +82,7 @@ def test_no_effect_is_told_with_the_size_below_which_there_is_none():
     )
     said = findings.sentences(dataclasses.replace(claim, rows=(small, claim.rows[1])))
     assert said.startswith("Lowering selectivity changes accuracy under PGD by less than 0.5 points: ")
-    assert ". Raising selectivity does not clearly change accuracy under PGD: " in said
+    assert ". Raising selectivity does not clearly change it: " in said
 
 
 def test_a_fall_that_speaks_for_the_paper_is_told_as_the_change_of_the_quantity():
@@ -99,7 +99,8 @@ def test_a_fall_that_speaks_for_the_paper_is_told_as_the_change_of_the_quantity(
 def test_verbs_have_directions_and_intervals_are_sorted():
     said = {one.claim.id: findings.sentences(one) for one in entries("reproduced")}
     assert said["LM-3"].startswith("Lowering selectivity raises accuracy on corrupted images by ")
-    assert "Raising selectivity lowers accuracy on corrupted images by " in said["LM-3"]
+    assert "). Raising selectivity lowers it by " in said["LM-3"]
+    assert said["LM-16"].count("that corruptions make") == said["LM-16"].count("that attacks make") == 1
     assert said["LM-7"].startswith("Lowering selectivity lowers accuracy under FGSM by ")
     said = {one.claim.id: findings.sentences(one) for one in entries("contradicted")}
     assert said["LM-3"].startswith("Lowering selectivity lowers accuracy on corrupted images by ")

@@ -286,11 +286,15 @@ def sentences(entry: Entry, *, sizes: bool = True) -> str:
         sizes: Whether those that are not clear have their sizes, which stand behind a colon.
     """
     said: list[str] = []
-    left = findings(entry)
+    left, before = findings(entry), ""
     while left:
         one = left.pop(0)
         if left and _alike(one, left[0]):
             said.append(_neither(one, left.pop(0), sizes=sizes))
-        else:
-            said.append(one.sentence if sizes or one.clear else one.sentence.partition(": ")[0])
+            continue
+        told = one.sentence if sizes or one.clear else one.sentence.partition(": ")[0]
+        quantity = one.words.quantity
+        # the second of two sentences on one quantity does not name it again
+        said.append(told.replace(quantity, "it", 1) if quantity and quantity == before else told)
+        before = quantity
     return " ".join(f"{capital(one)}." for one in said)
