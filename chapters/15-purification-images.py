@@ -135,11 +135,12 @@ def absent(what: str, rows: pd.DataFrame) -> bool:
 
 # %% tags=["hide-input"]
 if not absent("table of angles", angles):
-    kept = angles.groupby("network").angle_reference.mean()
+    usual = angles[~angles.network.isin(purified.HIGH)]
+    kept = usual.groupby("network").angle_reference.mean()
     told = [f"{names[name]} {kept[name]:.2f}" for name in names if name in kept]
-    read, whose = drawn("weight_angles", angles)
+    read, whose = drawn("weight_angles", usual)
     figures.show(
-        figures.image_angles(angles),
+        figures.image_angles(usual),
         name="fig-purification-filters",
         alt=f"""Histograms of θ over filters, to their first weights, to the clean
         network's, and to other filters. Means of the second: {", ".join(told)}.""",
