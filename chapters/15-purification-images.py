@@ -152,24 +152,32 @@ if not absent("table of angles", angles):
 
 # %% tags=["hide-input"]
 if len(angles):
-    parts = angles[angles.network.isin([*purified.WAYS, *purified.HIGH])]
-    wide = parts.pivot_table(
-        index=["place", "convolution", "inputs"],
-        columns="network",
-        values="angle_reference",
-    ).reset_index()
-    foreign = {
-        "angle_independent": "another seed",
-        "nearest_independent": "its nearest",
-    }
-    plain = angles[angles.network == "parent"].groupby("place")[[*foreign]].mean()
-    wide = wide.merge(plain.rename(columns=foreign).reset_index(), how="left")
-    wide["random"] = [f"{chance_angle(int(size)):.3f}" for size in wide.inputs]
-    figures.show_table(wide.drop(columns="place").rename(columns=names).round(3))
+    by = ["place", "convolution", "inputs"]
+    wide = angles.pivot_table(index=by, columns="network", values="angle_reference")
+    wide = wide.reindex(columns=[*purified.WAYS, *purified.HIGH]).reset_index()
+    plain = angles[angles.network == "parent"].groupby("place")
+    wide["another seed"] = wide.place.map(plain.angle_independent.mean())
+    wide["its nearest"] = wide.place.map(plain.nearest_independent.mean())
+    wide["random"] = [chance_angle(int(size)) for size in wide.inputs]
+    wide = wide.dropna(axis="columns", how="all")  # of networks that are not here
+    theta = wide.columns.difference(by)
+    wide[theta] = wide[theta].map("{:.3f}".format)
+    usual = ["convolution", "inputs", *purified.WAYS, "random"]
+    figures.show_table(wide.filter(usual).rename(columns=names))
 
 # %% [markdown]
-# *Mean θ(w, w′) by convolution. Beside it, of the plain network: θ to the filter at the same place of the network of another seed, and to the nearest filter of its layer.
-# "Random" is what random directions of as many numbers have.*
+# *Mean θ(w, w′) by convolution; "random" is what random directions of as many numbers have.*
+#
+# The two further controls: the rate, and the network of another seed.
+
+# %% tags=["hide-input"]
+if len(angles):
+    pairs = ["control", "control_high", "adversarial", "adversarial_high"]
+    controls = ["convolution", *pairs, "another seed", "its nearest"]
+    figures.show_table(wide.filter(controls).rename(columns=names))
+
+# %% [markdown]
+# *Last two columns: θ of the plain network's filters to that at the same place of the network of another seed, and to the nearest of its layer.*
 #
 # Below is the paper's own network (it calls it AlexNet, l2): percent of filters by θ, read off its figure 2 to about one and a half points. There, θ(w, w′) centres on 0.7 to 0.8, below the 0.8 that its readers note as the claim:
 
