@@ -90,7 +90,7 @@ figures.show_ledger(entries, name="fig-ledger", read=rounds.read(here, entries))
 # ## How the second round decides
 #
 # Its rules were written on {glue:text}`dated`, when the first round had been looked at in every way and no network of a later seed existed
-# (`lib/papers/rules-second-round.md`, with the reasons; the same as data in `lib/papers/rules_second_round.toml`). {glue:text}`second` of its networks are here.
+# (`lib/papers/rules-second-round.md`, with the reasons; the same as data in `lib/papers/rules_second_round.toml`). Of its networks {glue:text}`second` are here.
 #
 # - *Lowering* is α = {glue:text}`lowering`, *raising* is {glue:text}`raising`: all of them cost little clean accuracy. For each seed, a line is fitted to the three
 #   networks against their mean selectivity; its change over that distance is the seed's number.

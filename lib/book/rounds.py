@@ -296,7 +296,7 @@ def read(here: Parameters, shown: Iterable[ledger.Entry]) -> Mapping[Training, t
 
 
 def seeds_at_hand() -> str:
-    """How many of the second round's networks are cached, in words."""
+    """How many of the second round's networks are cached, in words: "24 of 30", or "all 30"."""
     trainings = sample().trainings
     there = len(trainings) - len(runs.missing(trainings))
-    return f"{there} of {len(trainings)}"
+    return f"all {there}" if there == len(trainings) else f"{there} of {len(trainings)}"
