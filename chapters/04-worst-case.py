@@ -23,7 +23,7 @@
 #
 # The paper says that it helps {glue:md}`established`: clean accuracy falls as α rises, and under FGSM that ordering turns around.
 #
-# *Run time: seconds from the cache. A CIFAR-10 network not attacked yet takes about five minutes on one CPU core, one not trained yet its training too.*
+# *Run time: seconds from the cache. A CIFAR-10 network not attacked yet takes about eight minutes on one CPU core, one not trained yet its training too.*
 
 # %% tags=["parameters"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
@@ -47,7 +47,6 @@ from lib.measurements.attack import BALL_STEPS, BUDGET, IN_BALLS, TEMPERATURE
 from lib.measurements.attack_summary import BALL_COLUMNS, curve
 from lib.measurements.strengths import strengths_for
 from lib.papers.resnet18 import FGSM
-from lib.runs.tables import cached
 from lib.training.training import LABELS
 
 NEXT_TO_NOTHING = 0.02  # share of the images
@@ -462,10 +461,9 @@ told = [
     f"{worst:.1f} and {average:.1f} percent at α = {prose.number(alpha, 'g')}"
     for alpha, average, worst in (100 * pairs).itertuples()
 ]
-kind = here.asked("corruption")
 
 # %% tags=["hide-input"]
-corrupted = attacked.counted(cached(kind.name, here.trainings, **dict(kind.settings)))
+corrupted = attacked.counted(here.kept("corruption"))
 tested = (
     f"{corrupted.groupby([*LABELS, 'corruption', 'severity']).images.sum().max():,}"
     if len(corrupted)

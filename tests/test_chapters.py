@@ -24,7 +24,19 @@ from warm import run as run_warm
 from lib import runs
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.book import builder, chapter, filled, notebooks, page_source, prose, single, site, sources, tables
+from lib.book import (
+    builder,
+    chapter,
+    filled,
+    grid,
+    notebooks,
+    page_source,
+    prose,
+    single,
+    site,
+    sources,
+    tables,
+)
 from lib.runs.tables import at_hand
 
 NAMES = list(notebooks.sources())
@@ -344,7 +356,7 @@ def test_bad_parameters_name_the_value(case):
         chapter.parameters(GOOD | {"__annotations__": dict.fromkeys(GOOD, str)} | given)
 
 
-VARIED = GOOD | {"alphas": [0.0], "epochs": 0, "variants": list(chapter.VARIANTS)}
+VARIED = GOOD | {"alphas": [0.0], "epochs": 0, "variants": list(grid.VARIANTS)}
 BAD_VARIED = {
     "a typo": ({"variants": ["plain", "augmx"]}, "unknown variant 'augmx'; known: plain, augmix, pgd-K"),
     "no number": ({"variants": ["plain", "pgd"]}, "unknown variant 'pgd'"),
@@ -443,9 +455,7 @@ def test_chapters_without_variants_are_as_before_and_lead_to_those_of_the_chapte
     assert {(one.variant, one.epochs) for one in here.trainings} == {("plain", None)}
     assert here.setting == "resnet8 on digits, fast recipe, 1 seed for each α"
     assert here.with_variants == varied()
-    assert notebooks.declared("11-other-way-round")["variants"] == str(list(chapter.VARIANTS)).replace(
-        "'", '"'
-    )
+    assert notebooks.declared("11-other-way-round")["variants"] == str(list(grid.VARIANTS)).replace("'", '"')
 
 
 def test_execute_refuses_an_unknown_parameter_before_it_starts():

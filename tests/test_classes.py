@@ -7,8 +7,8 @@ import torch
 
 from lib.base.errors import InputError
 from lib.book import classes, figures
-from lib.book.chapter import Parameters
 from lib.book.figures import canvas
+from lib.book.grid import Parameters
 from lib.data.images import Images
 from lib.measurements import logits
 from lib.papers import classwise, classwise_statistics

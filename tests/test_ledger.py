@@ -13,9 +13,9 @@ from matplotlib.colors import to_rgb
 from lib import measurements, papers
 from lib.base import paths
 from lib.book import browser, rounds
-from lib.book.chapter import Parameters
 from lib.book.figures import forest, style
 from lib.book.figures import ledger as figure
+from lib.book.grid import Parameters
 from lib.corruptions import NAMES
 from lib.measurements.attack import FGSM_EPSILONS, IN_BALLS
 from lib.papers import first_round, ledger, second_round

@@ -11,7 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from lib import measurements, runs
-from lib.book import chapter, main_text, needs, notebooks
+from lib.book import grid as grid_of
+from lib.book import main_text, needs, notebooks
 from lib.book.figures import accuracy_by_strength, main_text_corrupted, main_text_selectivity
 from lib.measurements import Asked
 from lib.papers.resnet18 import CORRUPTED, FGSM, RESNET18_TINY_IMAGENET
@@ -60,7 +61,7 @@ def stood_in(monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")
     monkeypatch.setattr(runs, "table", stand_in)
     monkeypatch.setattr(runs, "summary", summary_of)
-    for module in (tables, chapter, main_text):
+    for module in (tables, grid_of, main_text):
         monkeypatch.setattr(module, "cached", stand_in)
     monkeypatch.setattr(main_text, "at_hand", summary_of)
     monkeypatch.setattr(tables, "check_images", lambda *_, **__: None)
@@ -259,9 +260,9 @@ def test_networks_of_the_recipe_with_most_are_shown(tmp_path, monkeypatch):
 def test_a_chapter_asks_for_tables_of_the_data_sets_size(monkeypatch):
     asked = []
     monkeypatch.setattr(runs, "table", lambda name, trainings, **settings: asked.append((name, settings)))
-    monkeypatch.setattr(chapter, "cached", lambda name, trainings, **settings: asked.append((name, "cached")))
+    monkeypatch.setattr(grid_of, "cached", lambda name, trainings, **settings: asked.append((name, "cached")))
     for dataset, model in (("tiny-imagenet", "resnet18"), ("cifar10", "resnet20")):
-        here = chapter.Parameters(dataset, model, (0.0,), (0,), "paper")
+        here = grid_of.Parameters(dataset, model, (0.0,), (0,), "paper")
         for name in ("corruption", "attack", "transfer", "gradient"):
             here.table(name)
     assert asked == [
@@ -270,8 +271,8 @@ def test_a_chapter_asks_for_tables_of_the_data_sets_size(monkeypatch):
     ]  # fmt: skip
 
 
-def of_tiny_imagenet() -> chapter.Parameters:
-    return chapter.Parameters("tiny-imagenet", "resnet18", (0.0,), (0,), "fast")
+def of_tiny_imagenet() -> grid_of.Parameters:
+    return grid_of.Parameters("tiny-imagenet", "resnet18", (0.0,), (0,), "fast")
 
 
 def test_a_rerun_plans_the_same_tables():

@@ -7,7 +7,7 @@ import pytest
 
 from lib import runs
 from lib.book import names, needs
-from lib.book.chapter import Parameters
+from lib.book.grid import Parameters
 from lib.measurements import MEASUREMENTS, Asked, file_name
 from lib.measurements.certificate import EPSILONS
 from lib.runs import durations

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from lib.book import chapter, names, notebooks, own
+from lib.book import grid, names, notebooks, own
 from lib.book.figures import canvas, colours, curves, keys
 
 BOOK = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]
@@ -36,7 +36,7 @@ def test_without_a_default_none_is_an_own_one(cell):
 
 def test_one_has_a_colour_that_no_other_has():
     others = [colours.alpha_colour(alpha) for alpha in (*BOOK, 0.7, 0.1)]
-    others += [(*colours.variant_colour(name), 1) for name in chapter.VARIANTS]
+    others += [(*colours.variant_colour(name), 1) for name in grid.VARIANTS]
     own.ask([0.7])
     mine = colours.alpha_colour(0.7)
     assert own.is_own(0.7) and not own.is_own(0.4) and own.colour(0.4) is None

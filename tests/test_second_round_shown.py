@@ -6,8 +6,8 @@ import pytest
 
 from lib import runs
 from lib.book import attacked, parameters, prose, rounds
-from lib.book.chapter import Parameters
 from lib.book.figures import transferred_and_alpha
+from lib.book.grid import Parameters
 from lib.measurements import attack_summary, file_name, masking, per_image, transfer
 from lib.measurements.attack import CLEAN
 from lib.measurements.strengths import strengths_for

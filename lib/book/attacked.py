@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from lib import measurements
 from lib.book import rounds
-from lib.book.chapter import Parameters
+from lib.book.grid import Parameters
 from lib.measurements import attack_summary, masking, per_image_summary, transfer
 from lib.measurements.autoattack import with_autoattack
 from lib.measurements.corruption import with_corrupted
@@ -18,7 +17,7 @@ from lib.measurements.jacobian import with_jacobian
 from lib.measurements.per_image import by_class
 from lib.measurements.strengths import Strengths, strengths_for
 from lib.papers.second_statistics import FGSM, FGSM_EPSILON, TRANSFER_EPSILON
-from lib.runs.tables import cached, full_summary
+from lib.runs.tables import full_summary
 from lib.training.training import LABELS
 
 
@@ -72,9 +71,7 @@ def summary(
         return full_summary(found, here.trainings)
     found = per_image_summary.with_image_attack(found, attack)
     found = per_image_summary.with_image_transfer(found.assign(fgsm_accuracy=found[FGSM]), sent)
-    corrupted = here.asked("corruption")
-    table = cached(corrupted.name, here.trainings, **dict(corrupted.settings))
-    found = with_autoattack(with_corrupted(found, counted(table)), pd.DataFrame())
+    found = with_autoattack(with_corrupted(found, counted(here.kept("corruption"))), pd.DataFrame())
     sure = steep.groupby(LABELS, sort=False).confidence.mean()
     return with_jacobian(found.merge(sure.reset_index(), on=LABELS, how="left"), steep)
 
@@ -115,11 +112,8 @@ def checked(here: Parameters, shown: pd.DataFrame, attack: pd.DataFrame, sent: p
         sent: Its table of transferred attacks, which may be empty.
     """
     of = rounds.first_sample() if here.is_second_round else here
-    found = {
-        name: cached(name, of.trainings, **measurements.MEASUREMENTS[name].shown(of.dataset))
-        for name in ("autoattack", *(("attack", "transfer") if here.is_second_round else ()))
-    }
     if here.is_second_round:
-        attack, sent = found["attack"], found["transfer"]
+        attack, sent = of.kept("attack"), of.kept("transfer")
         shown = rounds.before({"pgd_accuracy", "corrupted_accuracy"})
-    return Checked(of, shown, masking.checked(attack, sent, found["autoattack"]), found["autoattack"])
+    autoattack = of.kept("autoattack")
+    return Checked(of, shown, masking.checked(attack, sent, autoattack), autoattack)

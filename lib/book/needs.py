@@ -14,7 +14,7 @@ from lib import measurements, runs
 from lib.base import paths
 from lib.base.text import duration
 from lib.book import certified, making, names, purified
-from lib.book.chapter import ONLY_CACHED, Parameters
+from lib.book.grid import ONLY_CACHED, Parameters
 from lib.measurements import Asked
 from lib.runs import durations, provenance, store, threads
 from lib.training.engine import best_engine

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lib import runs
 from lib.base.text import number
-from lib.book.chapter import Parameters
+from lib.book.grid import Parameters
 from lib.measurements import Asked
 from lib.measurements.purification import PURIFIED
 from lib.papers.purification_images import SELECTIVE

@@ -13,7 +13,7 @@ import pandas as pd
 from lib import papers, runs
 from lib.base import text
 from lib.book import own
-from lib.book.chapter import Parameters
+from lib.book.grid import Parameters
 from lib.measurements import MEASUREMENTS, per_image_summary
 from lib.measurements.gradient import with_gradients
 from lib.measurements.jacobian import with_jacobian
@@ -112,6 +112,11 @@ TABLES = (
 )
 
 
+def _read_for(columns: Collection[str]) -> list[Table]:
+    """The tables that some columns come from."""
+    return [table for table in TABLES if set(table.columns) & set(columns)]
+
+
 def sample() -> Parameters:
     """The second round's networks over α."""
     asked = rules()
@@ -130,11 +135,9 @@ def before(columns: Collection[str]) -> pd.DataFrame:
     """
     asked = first_sample()
     summary = at_hand(asked.trainings)
-    shown = [name for table in TABLES if set(table.columns) & set(columns) for name in table.before]
-    for name in dict.fromkeys(shown):
-        one = MEASUREMENTS[name]
-        found = cached(name, asked.trainings, **one.shown(asked.dataset))
-        summary = one.columns(summary, found) if one.columns else summary
+    for name in dict.fromkeys(name for table in _read_for(columns) for name in table.before):
+        if add := MEASUREMENTS[name].columns:
+            summary = add(summary, asked.kept(name))
     return summary
 
 
@@ -151,12 +154,11 @@ def networks(columns: Collection[str]) -> tuple[pd.DataFrame, Right]:
     trainings = sample().trainings
     right: dict[str, Mapping[tuple[int, float], Any]] = {}
     summary = at_hand(trainings)
-    for table in TABLES:
-        if set(table.columns) & set(columns):
-            found = cached(table.measurement, trainings, **table.settings)
-            if len(found):  # columns of a table that is not there are not added, and so not measured
-                summary = table.add(summary, found)
-                right |= table.right(found)
+    for table in _read_for(columns):
+        found = cached(table.measurement, trainings, **table.settings)
+        if len(found):  # columns of a table that is not there are not added, and so not measured
+            summary = table.add(summary, found)
+            right |= table.right(found)
     return summary, right
 
 
@@ -205,7 +207,7 @@ def read_opening(of: Parameters) -> Mapping[Training, tuple[str, ...]]:
     Args:
         of: Parameters of its networks.
     """
-    shown = [table for table in TABLES if set(table.columns) & set(OPENING)]
+    shown = _read_for(OPENING)
     return of.read("selectivity", *(name for table in shown for name in (table.measurement, *table.first)))
 
 
@@ -285,9 +287,8 @@ def read(here: Parameters, shown: Iterable[ledger.Entry]) -> Mapping[Training, t
     parts = [how for one in shown for how in STATISTICS.get(one.claim.id, {}).values()]
     columns = {column for how in parts for column in how.reads}
     tables = {"selectivity"}
-    for table in TABLES:
-        if set(table.columns) & columns:
-            tables |= {table.measurement, *table.first}
+    for table in _read_for(columns):
+        tables |= {table.measurement, *table.first}
     asked = sample()
     grids = [here, asked, *([first_sample()] if here.is_second_round else [])]
     if any(how.varied for how in parts):

@@ -11,7 +11,7 @@ import pandas as pd
 from lib import runs
 from lib.base import paths
 from lib.base.errors import InputError
-from lib.book.chapter import Parameters
+from lib.book.grid import Parameters
 from lib.measurements.certificate import EPSILONS
 from lib.measurements.registry import EPOCH, Asked, file_name
 from lib.papers.singleprop import FASTLIN, IBP, METHODS, method

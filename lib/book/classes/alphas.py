@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from lib.book.chapter import Parameters
 from lib.book.classes.rows import matched
+from lib.book.grid import Parameters
 from lib.measurements.attack import CLEAN
 from lib.measurements.strengths import strengths_for
 from lib.papers.class_accuracies import spread

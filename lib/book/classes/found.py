@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lib import runs
-from lib.book.chapter import Parameters
 from lib.book.classes.networks import control, logits_of, robust
 from lib.book.classes.rows import biased, by_class, matched, returning
+from lib.book.grid import Parameters
 from lib.measurements import logits
 from lib.papers import classwise
 from lib.runs.tables import cached

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lib import runs
-from lib.book.chapter import Parameters
+from lib.book.grid import Parameters
 from lib.runs import store
 from lib.runs.run import WEIGHTS, folder
 from lib.runs.tables import cached

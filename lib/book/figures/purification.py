@@ -1,4 +1,4 @@
-"""Figures of feature purification: the theorem's world, and the weights of image networks."""
+"""Figures of feature purification in the theorem's world, and what those of image networks share."""
 
 from __future__ import annotations
 
