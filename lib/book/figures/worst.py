@@ -169,11 +169,10 @@ def survival(summary: pd.DataFrame, attacks: dict[str, str], doubtful: dict[str,
     }
     highest = _above(pd.concat([summary[column] / summary[base] for column, base in bases.items()]))
     for (column, name), (above, below) in zip(attacks.items(), pairs, strict=True):
-        unattacked = bases[column]
         rows = summary.assign(
-            clean=100 * summary[unattacked],
+            clean=100 * summary[bases[column]],
             accuracy=100 * summary[column],
-            share=100 * summary[column] / summary[unattacked],
+            share=100 * summary[column] / summary[bases[column]],
             hollow=doubtful[column].to_numpy(),
         )
         rows = rows[rows.accuracy.notna()]

@@ -1,5 +1,5 @@
-"""The other networks that tables of purification need: the one that a training started from, and the one that
-was trained on perturbed images from there.
+"""The other networks that tables of purification need: the one that a training started from, the one that was
+trained on perturbed images from there, and one of another seed.
 """
 
 from __future__ import annotations
