@@ -463,7 +463,7 @@ told = [
 ]
 
 # %% tags=["hide-input"]
-corrupted = attacked.counted(here.kept("corruption"))
+corrupted = attacked.counted(here.cached_table("corruption"))
 tested = (
     f"{corrupted.groupby([*LABELS, 'corruption', 'severity']).images.sum().max():,}"
     if len(corrupted)

@@ -71,7 +71,7 @@ def summary(
         return full_summary(found, here.trainings)
     found = per_image_summary.with_image_attack(found, attack)
     found = per_image_summary.with_image_transfer(found.assign(fgsm_accuracy=found[FGSM]), sent)
-    found = with_autoattack(with_corrupted(found, counted(here.kept("corruption"))), pd.DataFrame())
+    found = with_autoattack(with_corrupted(found, counted(here.cached_table("corruption"))), pd.DataFrame())
     sure = steep.groupby(LABELS, sort=False).confidence.mean()
     return with_jacobian(found.merge(sure.reset_index(), on=LABELS, how="left"), steep)
 
@@ -113,7 +113,7 @@ def checked(here: Parameters, shown: pd.DataFrame, attack: pd.DataFrame, sent: p
     """
     of = rounds.first_sample() if here.is_second_round else here
     if here.is_second_round:
-        attack, sent = of.kept("attack"), of.kept("transfer")
+        attack, sent = of.cached_table("attack"), of.cached_table("transfer")
         shown = rounds.before({"pgd_accuracy", "corrupted_accuracy"})
-    autoattack = of.kept("autoattack")
+    autoattack = of.cached_table("autoattack")
     return Checked(of, shown, masking.checked(attack, sent, autoattack), autoattack)

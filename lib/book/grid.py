@@ -122,7 +122,7 @@ class Parameters:
         }
         return Asked(name, tuple(hashable.items()))
 
-    def kept(self, measurement: str) -> pd.DataFrame:
+    def cached_table(self, measurement: str) -> pd.DataFrame:
         """The table that `asked` names, of those of the chapter's networks for which it is cached; empty if
         there are none. Nothing is made.
         """
@@ -137,7 +137,7 @@ class Parameters:
             The table; empty where it is only shown if it is cached, and is not.
         """
         if measurement in ONLY_CACHED.get(self.dataset, ()):
-            return self.kept(measurement)
+            return self.cached_table(measurement)
         asked = self.asked(measurement)
         return runs.table(asked.name, self.trainings, **dict(asked.settings))
 

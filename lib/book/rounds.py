@@ -137,7 +137,7 @@ def before(columns: Collection[str]) -> pd.DataFrame:
     summary = at_hand(asked.trainings)
     for name in dict.fromkeys(name for table in _read_for(columns) for name in table.before):
         if add := MEASUREMENTS[name].columns:
-            summary = add(summary, asked.kept(name))
+            summary = add(summary, asked.cached_table(name))
     return summary
 
 
