@@ -42,8 +42,8 @@
 # %% tags=["parameters", "remove-input"]
 dataset: str = "cifar10"  # cifar10, digits or tiny-imagenet
 model: str = "usual"  # the data set's usual network (resnet20 for cifar10), or a name
-alphas: list[float] = [-2.0, -1.0, -0.4, 0.0, 0.4, 1.0, 2.0]  # below 0: less selective
-seeds: list[int] = [0, 1, 2]  # one network for each alpha and seed
+alphas: list[float] = [-2.0, -1.0, 0.0, 0.2, 0.4, 1.0]  # below 0: less selective
+seeds: list[int] = [3, 4, 5, 6, 7]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %% tags=["remove-input"]

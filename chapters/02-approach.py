@@ -193,7 +193,7 @@ glue("dead-most", f"{percent.max():.1f} %")
 glue("dead-most-alpha", prose.number(percent.idxmax(), "g"))
 
 # %% [markdown]
-# Dead units are most at α = {glue:text}`dead-most-alpha`: {glue:text}`dead-most` of all. At α = {glue:text}`low-alpha` it is {glue:text}`dead-low`. A dead unit counts as 0
+# Most units are dead at α = {glue:text}`dead-most-alpha`: {glue:text}`dead-most` of all. At α = {glue:text}`low-alpha` it is {glue:text}`dead-low`. A dead unit counts as 0
 # in the mean index, so dead units pull the mean *down* where α pushes it up. That is why both versions are shown.
 #
 # ## The price in clean accuracy

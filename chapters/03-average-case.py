@@ -188,7 +188,7 @@ figures.show_table(
 #
 # ## The main text's own network
 #
-# The paper's figure 1 is of ResNet18 on Tiny ImageNet. Two numbers of it are known. {glue:text}`main-text` No claim is judged on these.
+# The paper's figure 1 is of ResNet18 on Tiny ImageNet. Two numbers of it are recalled {glue:md}`recalled`. {glue:text}`main-text` No claim is judged on these.
 
 # %% tags=["hide-input"]
 large = main_text.trainings()

@@ -3,9 +3,10 @@
 #
 # **What was found**
 #
-# - None of the networks shown below is robust. Under the strongest PGD in a ball {glue:text}`nothing` still classified correctly, by any network that keeps its clean
-#   accuracy. The rest of this page compares networks at smaller strengths, where something is left.
+# - None of the networks shown below is robust. Under the strongest PGD in a ball {glue:text}`nothing` still classified correctly, in the mean over seeds, at any α that
+#   keeps clean accuracy. The rest of this page compares networks at smaller strengths, where something is left.
 # {glue:md}`found`
+# - {glue:text}`scaled`
 #
 # {glue:text}`whence`
 #
@@ -33,6 +34,7 @@ seeds: list[int] = [3, 4, 5, 6, 7]  # one network for each alpha and seed
 recipe: str = "fast"  # fast or paper
 
 # %%
+import numpy as np
 import pandas as pd
 
 from lib import papers, runs
@@ -103,6 +105,7 @@ glue("whence", answer.whence(entries, whose))
 glue("networks", networks + more)
 glue("devices", prose.machines(summary))
 glue("checked", f"{len(tried.summary)} networks ({rounds.whose(tried.of).lower()})")
+glue("whose-checked", rounds.whose(tried.of).lower())
 trained = (
     " They were trained as those above, from other seeds; of those above, tables hold "
     "which images are right, and not what the checks read."
@@ -225,8 +228,8 @@ figures.show_table(
 )
 
 # %% [markdown]
-# *Change of accuracy in points, mean over seeds and 95 % t interval. All networks saw the same images, so that the intervals do not include what other test images
-# would change.*
+# *Change of accuracy in points between two α, mean over seeds and 95 % t interval. Verdicts are about a line through three α, so that their numbers differ a little.
+# All networks saw the same images, so that the intervals do not include what other test images would change.*
 #
 # ## How far an image's logits can be moved
 #
@@ -255,6 +258,33 @@ figures.show(
 )
 
 # %% [markdown]
+# Is it the scale of the logits alone? The changes of both:
+
+# %% tags=["hide-input"]
+NORMS = {"log_jacobian": "the norm", "log_relative": "over the logits' spread"}
+sides = [(low_spared, middle), (middle, high_spared)]
+logs = summary.assign(log_relative=np.log10(summary.relative_jacobian))
+long = logs.melt(["alpha", "seed"], list(NORMS), "measure", "log10")
+shown = tables.changes(long, "measure", "log10", sides, shown=tables.as_percent)
+figures.show_table(
+    shown.assign(measure=shown.measure.map(NORMS)).rename(
+        columns={"measure": "change, %"}
+    )
+)
+over_spread = logs.pivot(index="seed", columns="alpha", values="log_relative")
+clear = [tables.is_clear(over_spread[to] - over_spread[start]) for start, to in sides]
+neither = (
+    "Divided by the spread of the logits, neither change of the norm is clear: LM-10 "
+)
+kept = "Divided by the spread of the logits, the norm changes clearly "
+where = "on both sides" if all(clear) else "on one side alone"
+scaled = neither + "may be one of scale." if not any(clear) else f"{kept}{where}."
+glue("scaled", scaled)
+
+# %% [markdown]
+# *Mean over seeds and 95 % t interval, of the logarithm: of the norm image by image, over the spread of the mean over images.* Where the second row is not
+# clear, LM-10 may be one of scale.
+#
 # Nothing passes through units that never fire. On the whole test set these are {glue:text}`low-dead` % of all units at α = {glue:text}`low`, {glue:text}`middle-dead` %
 # at α = {glue:text}`middle` and {glue:text}`high-dead` % at α = {glue:text}`high`.
 #
@@ -351,8 +381,8 @@ if images_autoattack:
     kept, clean = 100 * under.mean().loc[middle]
     glue(
         "autoattack",
-        f"AutoAttack leaves {prose.number(kept, '.1f')} % of "
-        f"{prose.number(clean, '.1f')} % at α = {prose.number(middle, 'g')} "
+        f"At α = {prose.number(middle, 'g')}, {prose.number(clean, '.1f')} % are right "
+        f"unattacked, and {prose.number(kept, '.1f')} % under AutoAttack "
         f"({rounds.whose(tried.of).lower()}; the first {images_autoattack:,} images)",
     )
 else:
@@ -415,13 +445,13 @@ for name, value in (
 # %% [markdown]
 # {glue:text}`autoattack`.
 #
-# **Did the cross-entropy mislead?** PGD on it leaves more accuracy than the stronger of the other two losses, in points {glue:text}`beyond`. At 0 or
-# below, the gradient of the cross-entropy was no obstacle. Above, part of what survives it is not robustness.
+# **Did the cross-entropy mislead?** PGD on it leaves more accuracy than the stronger of the other two losses, in points {glue:text}`beyond`. Where that difference is 0
+# or less, its gradient was no obstacle. Where it is more, part of what survives PGD on the cross-entropy is not robustness.
 #
 # **How sure are the networks?** The probability (softmax) of the class that a network answers, averaged over the same
 # images unattacked, goes {glue:text}`sure`.
 #
-# **How strong are these attacks?** On {glue:text}`checked`: of the images that a network with α = {glue:text}`middle` classifies correctly, the strongest of these
+# **How strong are these attacks?** Of the images that networks with α = {glue:text}`middle` classify correctly ({glue:text}`whose-checked`), the strongest of these
 # attacks leaves {glue:text}`relative-three` %, AutoAttack {glue:text}`relative-auto` % (of fewer images).
 #
 # **Does the ordering survive?** The question is whether accuracy rises from low α to 0, and from 0 to high α. The row LM-X2 of the ledger below answers it. By the

@@ -95,7 +95,7 @@ figures.show_table(papers.written())
 #
 # ## What to read with care
 #
-# Some verdicts say less than they seem to, or can come about for another reason:
+# Some verdicts say less than they seem to, or can come about for another reason. Those of the second round are the book's:
 
 # %% tags=["hide-input"]
 figures.show_table(papers.cautions())

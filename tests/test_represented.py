@@ -11,6 +11,7 @@ import torch
 
 from lib import attacks, corruptions, measurements, models, papers, runs
 from lib.base.errors import InputError
+from lib.base.text import number
 from lib.book import tables
 from lib.data.images import Images
 from lib.dimensionality import twonn
@@ -21,6 +22,7 @@ from lib.measurements.gradient import variability, with_gradients
 from lib.measurements.layers import CHANGES, dimensions, over_live_units, with_dimensions
 from lib.measurements.measurement import is_early
 from lib.papers import first_round, first_statistics
+from lib.papers.statistics import t_interval
 from lib.runs.tables import _label
 from lib.training.training import LABELS, Training
 
@@ -564,7 +566,7 @@ def test_dimensions_average_over_cells_and_count_units():
     )
 
 
-def test_changes_are_compared_at_each_share_of_the_variance():
+def test_changes_are_compared_in_each_way_of_counting():
     shares = {"attack": lambda alpha: 0.3, "corruption": lambda alpha: 0.5 + alpha / 10}
     rows = [
         (alpha, seed, change, of(alpha) + seed / 100)
@@ -575,12 +577,31 @@ def test_changes_are_compared_at_each_share_of_the_variance():
     changes = pd.DataFrame(rows, columns=["alpha", "seed", "change", "per_unit_90"]).assign(
         per_unit_95=lambda found: found.per_unit_90 / 2
     )
-    table = tables.by_share(changes, [-1.0, 0.0, 0.0, 7.0], shares=(90, 95))
+    ways = {"90 %": "per_unit_90", "95 %": "per_unit_95"}
+    table = tables.by_counting(changes, [-1.0, 0.0, 0.0, 7.0], ways, [-1.0, 0.0, 7.0])
     assert table.to_dict("list") == {
-        "variance, %": ["90", "95"],
+        "": ["90 %", "95 %"],
         "at −1": ["−10.0 (−10.0 to −10.0)", "−5.0 (−5.0 to −5.0)"],
         "at 0": ["−20.0 (−20.0 to −20.0)", "−10.0 (−10.0 to −10.0)"],
+        "mean of 2 α": ["−15.0 (−15.0 to −15.0)", "−7.5 (−7.5 to −7.5)"],
     }
+
+
+def test_a_difference_of_logarithms_is_told_as_a_change_in_percent():
+    values = pd.Series([0.0, 0.1, 0.2])
+    low, high = t_interval(values)
+    assert tables.estimate(values, "+.1f", tables.as_percent) == (
+        f"{number(100 * (10**0.1 - 1), '+.1f')} "
+        f"({number(100 * (10**low - 1), '+.1f')} to {number(100 * (10**high - 1), '+.1f')})"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "clear"),
+    [([1.0, 1.1, 1.2], True), ([-1.0, -1.1, -1.2], True), ([-1.0, 0.0, 1.0], False), ([1.0, 1.1], False)],
+)
+def test_a_change_is_clear_where_its_interval_leaves_out_0(values, clear):
+    assert tables.is_clear(pd.Series(values)) is clear
 
 
 def test_components_over_live_units():

@@ -13,7 +13,7 @@ from lib.book.figures.ledger import chip
 from lib.measurements import MEASUREMENTS
 from lib.measurements.attack import CURVES
 from lib.measurements.strengths import strengths_for
-from lib.papers import findings, first_statistics, ledger
+from lib.papers import findings, first_statistics, ledger, second_round
 from lib.papers.claim import LEAST_SEEDS
 from lib.papers.ledger import Entry
 from lib.papers.rules import rules
@@ -21,6 +21,7 @@ from lib.papers.second_statistics import FGSM
 
 # the claims that the paper's title is about: what helps on average, and what helps at worst
 AVERAGE, WORST = "LM-3", {"LM-7": "FGSM", "LM-8": "PGD"}
+SURVIVES = "LM-X2"  # whether that is so under attacks that do not depend on how sure a network is
 OPEN = ("undecided", "inconclusive", "not tested")  # told last
 INTERVALS = "In brackets: 95 % intervals over seeds."
 MOST_PARTS = 3  # that are told in one paragraph
@@ -50,12 +51,23 @@ def key_points(entries: Sequence[Entry]) -> str:
         found = findings.findings(one)
         if len(found) > MOST_PARTS:
             each = [f"  - {findings.capital(part.sentence)}." for part in found]
-            items += [f"- The claim is that {one.claim.statement}. Part by part: {mark}", *each]
+            items += [f"- {_how_many(found)} The claim is that {one.statement}. {mark}", *each]
         elif found:
             items.append(f"- {findings.sentences(one)} {mark}")
         else:
             items.append(f"- {unmeasured(one)} {mark}")
     return "\n".join(items)
+
+
+_COUNTS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def _how_many(found: Sequence[findings.Finding]) -> str:
+    """How many parts of a claim speak for it, and how many against it, as a sentence."""
+    yes, no = (sum(one.speaks == sign for one in found) for sign in (1, -1))
+    against = f", {_COUNTS[no]} against it" if no else ""
+    verb = "speaks" if yes == 1 else "speak"
+    return f"{_COUNTS[yes].capitalize()} of {_COUNTS[len(found)]} parts {verb} for the claim{against}."
 
 
 def unmeasured(entry: Entry) -> str:
@@ -94,6 +106,7 @@ def lead(entries: Sequence[Entry]) -> str:
     """Whether the trade-off that the paper's title is about was found, in one sentence or two."""
     verdicts = {one.claim.id: findings.decides(one)[1] for one in entries}
     average = verdicts[AVERAGE] == "reproduced"
+    one_side = _one_side(next(one for one in entries if one.claim.id == AVERAGE))
     worst = [attack for name, attack in WORST.items() if verdicts[name] == "reproduced"]
     others = [attack for attack in WORST.values() if attack not in worst]
     sides = rules().sides
@@ -107,10 +120,74 @@ def lead(entries: Sequence[Entry]) -> str:
     if average:
         half = f"Half of the paper's trade-off shows on our networks: {between}, {corrupted}."
         return f"{half} The other half, higher accuracy under attack, does not clearly show."
+    if worst and one_side:
+        shows, does_not = one_side
+        return (
+            f"Part of the paper's trade-off shows on our networks: {between}, {attacked}, and {shows}. "
+            f"That {does_not} does not clearly show."
+        )
     if worst:
         half = f"Half of the paper's trade-off shows on our networks: {between}, {attacked}."
         return f"{half} The other half, lower accuracy on corrupted images, does not clearly show."
     return "The paper's trade-off between average and worst case does not clearly show on our networks."
+
+
+def _one_side(average: Entry) -> tuple[str, str] | None:
+    """What the one side of two that is reproduced says of accuracy on corrupted images, and what the other
+    would say; None where both or none is.
+    """
+    says = {
+        "lowering": "lowering selectivity raises accuracy on corrupted images",
+        "raising": "raising selectivity lowers accuracy on corrupted images",
+    }
+    if findings.decides(average)[0] != "second":
+        return None
+    clear = {row.part.rule.name: row.part.verdict == "reproduced" for row in average.rows}
+    if sorted(clear.values()) != [False, True]:
+        return None
+    yes, no = sorted(clear, key=lambda name: not clear[name])
+    return says[yes], says[no].replace("accuracy on corrupted images", "it")
+
+
+_DONE = {"lowering": "lowered", "raising": "raised"}
+
+
+def how_sure(entries: Sequence[Entry]) -> str:
+    """What is left of the answer under stronger attacks, and when all claims are asked together, in some
+    sentences; "" where the second round says nothing on either.
+    """
+    by_id, said = {one.claim.id: one for one in entries}, []
+    strongest = {
+        row.part.rule.name.removeprefix("strongest of three, "): row.part
+        for row in (by_id[SURVIVES].rows if SURVIVES in by_id else ())
+        if row.part.rule.name.startswith("strongest of three, ") and row.part.seeds >= LEAST_SEEDS
+    }
+    if strongest:
+        clear = [side for side, part in strongest.items() if part.verdict == "reproduced"]
+        turned = [side for side, part in strongest.items() if part.verdict == "contradicted"]
+        if turned:
+            told = f"the effect is the opposite where selectivity is {_and([_DONE[one] for one in turned])}"
+        elif len(clear) == len(strongest):
+            told = "the effects are clear too"
+        else:
+            told = "neither effect is clear"
+            if clear:
+                told = f"the effect is clear only where selectivity is {_and([_DONE[one] for one in clear])}"
+        said.append(f"Under the strongest of three attacks in a ball, {told}.")
+    asked = second_round.together([one.verdict for one in entries])
+    lost = second_round.lost(asked, "by")
+    which = [f"that under {attack}" for name, attack in WORST.items() if name in lost]
+    which += ["that on corrupted images"] * (AVERAGE in lost)
+    if which:
+        said.append(
+            f"Corrected for asking {asked.p.notna().sum()} questions together, by the stricter of two ways, "
+            f"{_and(which)} {'is' if len(which) == 1 else 'are'} not left."
+        )
+    return " ".join(said)
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def so_far(entries: Sequence[Entry]) -> str:
@@ -134,11 +211,29 @@ def counted(entries: Sequence[Entry]) -> str:
     which = "second" if is_second else "first"
     verdicts = [one.verdict.verdict if is_second else one.first_verdict for one in asked]
     yes = verdicts.count("reproduced")
-    no = sum(verdict not in ("reproduced", *OPEN) for verdict in verdicts)
-    return (
+    against = [one for one, verdict in zip(asked, verdicts, strict=True) if verdict not in _SILENT]
+    said = (
         f"By the {which} round's rules, of the paper's {len(asked)} claims {yes or 'none'} "
-        f"{'is' if yes < 2 else 'are'} reproduced and {no or 'none'} {'is' if no < 2 else 'are'} not, in "
-        "whole or in part. The others are open or not tested."
+        f"{'is' if yes < 2 else 'are'} reproduced and {len(against) or 'none'} "
+        f"{'is' if len(against) < 2 else 'are'} not{_in_part(against) if is_second else ''}."
+    )
+    stand = [f"{one.claim.id}, {one.first_verdict}" for one in asked if is_second and one.first_stands]
+    if stand:
+        said += f" The first round's verdict on {_and(stand)}, stands."
+    return f"{said} The others are open or not tested."
+
+
+_SILENT = ("reproduced", *OPEN)
+
+
+def _in_part(against: Sequence[Entry]) -> str:
+    """Which claims of the second round speak against the paper, and whether some of their parts do not."""
+    if not against:
+        return ""
+    names = _and([one.claim.id for one in against])
+    partly = all(any(row.part.verdict in _SILENT for row in one.rows) for one in against)
+    return (
+        f" ({names}{', each in a part' if partly and len(against) > 1 else ', in a part' if partly else ''})"
     )
 
 
@@ -150,7 +245,7 @@ def sentences(entries: Sequence[Entry]) -> str:
     # sizes that are not clear stand in the ledger below
     said = [findings.sentences(by_id[name], sizes=False) for name in (next(iter(WORST)), AVERAGE)]
     found = " ".join([f"**{lead(entries)}**", *filter(None, said)])
-    return f"{found}\n\n{INTERVALS} {so_far(entries)}".rstrip()
+    return f"{found}\n\n{' '.join(filter(None, (how_sure(entries), INTERVALS, so_far(entries))))}"
 
 
 def spread(summary: pd.DataFrame) -> str:
@@ -204,10 +299,10 @@ def opening(summary: pd.DataFrame) -> tuple[tuple[Line, ...], str, str]:
     names = ("image_corruption", "image_attack") if second else ("corruption", "attack")
     sizes = [f"{MEASUREMENTS[name].settings['limit']:,}" for name in names]
     hollow = summary.get("pgd_accuracy_doubtful")
+    wide = "Clean accuracy and that under FGSM are" if second else "Clean accuracy is"
     caption = (
-        f"Clean accuracy on all test images; with corruptions on the first {sizes[0]}; under attack on the "
-        f"first {sizes[1]}, PGD in steps of {CURVES[at.curve].step_size:g}. One point per network, lines: "
-        "means."
+        f"{wide} of all test images; with corruptions of the first {sizes[0]}; under PGD, in steps of "
+        f"{CURVES[at.curve].step_size:g}, of the first {sizes[1]}. One point per network, lines: means."
         + (
             " Hollow: a check says that PGD may have failed there."
             if hollow is not None and hollow.any()
@@ -267,5 +362,19 @@ def conclusion(entries: Sequence[Entry]) -> str:
             told[name] = no
         else:
             told[name] = neither
-    found = " ".join([told["LM-1"], lead(entries), told["LM-15"], told["LM-17"]])
-    return f"{found} {so_far(entries)}".rstrip() + f"\n\n{counted(entries)}"
+    said = [told["LM-1"], lead(entries), _against_it(entries), told["LM-15"], told["LM-17"]]
+    found = " ".join(filter(None, [*said, so_far(entries)]))
+    return f"{found}\n\n{counted(entries)}"
+
+
+def _against_it(entries: Sequence[Entry]) -> str:
+    """What speaks against the claims that the second round contradicts, in a sentence; "" for none."""
+    by_cause: dict[str, list[str]] = {}
+    for one in entries:
+        for row in one.rows if one.verdict.verdict == "contradicted" else ():
+            words = findings.WORDS.get(one.claim.id, {}).get(row.part.rule.name)
+            if words and row.part.verdict == "contradicted":
+                told = words.down.replace(" by {size}", "").removeprefix(words.cause).strip()
+                by_cause.setdefault(words.cause, []).append(told)
+    said = [f"{cause} {_and(found)}".strip() for cause, found in by_cause.items()]
+    return f"Against the paper, {'; '.join(said)}." if said else ""

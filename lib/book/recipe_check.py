@@ -19,7 +19,7 @@ EFFECTS = {
     "selectivity": ("mean_selectivity", 1.0, "+.3f"),
     "clean, points": ("clean_accuracy", 100.0, "+.1f"),
     "corrupted, points": ("corrupted_accuracy", 100.0, "+.1f"),
-    "FGSM, points": ("fgsm_accuracy", 100.0, "+.1f"),
+    "FGSM (ε = 0.002), points": ("fgsm_accuracy", 100.0, "+.1f"),
 }
 
 

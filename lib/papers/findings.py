@@ -5,7 +5,7 @@ these, and the numbers of the round that decides.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lib.base.text import number
 from lib.papers import first_round, second_round
@@ -28,6 +28,9 @@ class Words:
             counts as none; "" for parts that have no such size.
         cause, quantity: What is changed and what that changes, where two causes of one quantity may be told
             in one sentence.
+        level: (offset, factor), where readers are told a level in place of the number: offset + factor ·
+            number.
+        log10: Whether the number is a difference of logarithms, which is told as a change in percent.
     """
 
     up: str
@@ -38,6 +41,8 @@ class Words:
     small: str = ""
     cause: str = ""
     quantity: str = ""
+    level: tuple[float, float] | None = None
+    log10: bool = False
 
 
 def _effect(cause: str, what: str, *, rises: bool, unit: str = " points") -> Words:
@@ -85,11 +90,11 @@ WORDS: dict[str, dict[str, Words]] = {
     },
     "LM-2": {
         "low end": Words(
-            "at α = −1 less than a point of clean accuracy is lost, with {size} to spare",
-            "at α = −1 more than a point of clean accuracy is lost, by {size}",
-            "whether α = −1 costs more than a point of clean accuracy is not clear: {size} are left of "
-            "that point",
+            "α = −1 costs less than a point of clean accuracy: {size}",
+            "α = −1 costs more than a point of clean accuracy: {size}",
+            "whether α = −1 costs more than a point of clean accuracy is not clear: it costs {size}",
             " points",
+            level=(1.0, -1.0),
         ),
         "high end": Words(
             "α = 1 costs {size} of clean accuracy",
@@ -101,13 +106,14 @@ WORDS: dict[str, dict[str, Words]] = {
     "LM-3": _both("accuracy on corrupted images", falls=True),
     "LM-4": {
         "lowering": Words(
-            "accuracy rises on most corruptions when selectivity is lowered: on a share {size} above a half",
-            "accuracy falls on most corruptions when selectivity is lowered: it rises on a share {size} "
-            "below a half",
-            "whether accuracy rises on most corruptions when selectivity is lowered is not clear: the share "
-            "less a half is {size}",
-            small="accuracy rises on about half of the corruptions when selectivity is lowered: the share "
-            "less a half, {size}, is smaller than {delta}",
+            "accuracy rises on most corruptions when selectivity is lowered: on {size} of them",
+            "accuracy falls on most corruptions when selectivity is lowered: it rises on {size} of them",
+            "whether accuracy rises on most corruptions when selectivity is lowered is not clear: it does on "
+            "{size} of them",
+            " %",
+            small="accuracy rises on about half of the corruptions when selectivity is lowered, to less than "
+            "{delta}: on {size} of them",
+            level=(50.0, 100.0),
         )
     },
     "LM-5": {
@@ -131,7 +137,10 @@ WORDS: dict[str, dict[str, Words]] = {
             "less than {delta}: {size}",
         )
     },
-    "LM-10": _both("the Jacobian's norm", falls=True, unit=" in log10"),
+    "LM-10": {
+        side: replace(words, log10=True)
+        for side, words in _both("the Jacobian's norm", falls=True, unit=" %").items()
+    },
     "LM-12": {
         "strength": _effect(
             "each stronger step of adversarial training", "mean selectivity", rises=True, unit=""
@@ -193,6 +202,7 @@ class Finding:
         round: "second" or "first": the round whose numbers these are.
         clear: Whether the interval leaves out 0, or is so close to it that there is no effect.
         words, size: What the sentence is made of.
+        speaks: 1 for the claim, -1 against it, 0 where that is open.
     """
 
     sentence: str
@@ -200,14 +210,28 @@ class Finding:
     clear: bool
     words: Words
     size: str
+    speaks: int
 
 
 def _size(words: Words, middle: float, low: float, high: float, *, signed: bool) -> str:
     """Size of a change with its interval in words: without a sign where the verb says the direction."""
+    if words.level:
+        offset, factor = words.level
+        low, middle, high = sorted(offset + factor * one for one in (low, middle, high))
+        return f"{number(middle, '.2g')}{words.unit} ({number(low, '.2g')} to {number(high, '.2g')})"
     if (signed and words.turned) or (not signed and middle < 0):
         middle, low, high = -middle, -high, -low
+    if words.log10:
+        low, middle, high = (100 * (10**one - 1) for one in (low, middle, high))
     form = "+.2g" if signed else ".2g"
     return f"{number(middle, form)}{words.unit} ({number(low, form)} to {number(high, form)})"
+
+
+def _told(words: Words, delta: float) -> float:
+    """The size below which an effect counts as none, in the unit that readers are told."""
+    if words.log10:
+        return 100 * (10**delta - 1)
+    return delta * abs(words.level[1]) if words.level else delta
 
 
 def finding(row: Row, claim: str) -> Finding | None:
@@ -237,8 +261,9 @@ def finding(row: Row, claim: str) -> Finding | None:
     else:
         clear = False
     size = _size(words, numbers.estimate, numbers.low, numbers.high, signed=is_small or not clear)
-    delta = f"{number(row.part.rule.delta or 0.0, 'g')}{words.unit}"
-    return Finding(form.format(size=size, delta=delta), which, clear, words, size)
+    delta = f"{number(_told(words, row.part.rule.delta or 0.0), '.3g')}{words.unit}"
+    speaks = 0 if not clear else 1 if form == words.up else -1
+    return Finding(form.format(size=size, delta=delta), which, clear, words, size, speaks)
 
 
 def findings(entry: Entry) -> list[Finding]:

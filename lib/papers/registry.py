@@ -6,6 +6,7 @@ import pandas as pd
 
 from lib.papers import classwise, purification, purification_images, singleprop
 from lib.papers.claim import Claim
+from lib.papers.ledger import CAUTIONS
 from lib.papers.selectivity import CLAIMS, SURVIVES
 
 
@@ -28,7 +29,9 @@ def written() -> pd.DataFrame:
 
 
 def cautions() -> pd.DataFrame:
-    """One row per claim with a caution: id, and what a verdict on the claim does not say."""
-    return pd.DataFrame([
-        {"id": one.id, "to be read with care": one.caution} for one in CLAIMS if one.caution
-    ])
+    """One row per claim and round with a caution: id, round, and what a verdict on the claim does not say."""
+    second = [{"": name, "round": "second", "to be read with care": said} for name, said in CAUTIONS.items()]
+    first = [
+        {"": one.id, "round": "first", "to be read with care": one.caution} for one in CLAIMS if one.caution
+    ]
+    return pd.DataFrame(second + first)

@@ -263,5 +263,18 @@ def standing(asked: pd.DataFrame, correction: str) -> int:
         asked: Result of `together`.
         correction: "bh" or "by".
     """
-    decided = asked.verdict.isin(["reproduced", "contradicted"])
-    return int((decided & (asked[correction] < LEVEL)).sum())
+    return int((_decided(asked) & (asked[correction] < LEVEL)).sum())
+
+
+def lost(asked: pd.DataFrame, correction: str) -> list[str]:
+    """Ids of the claims whose verdict *reproduced* or *contradicted* is not left then.
+
+    Args:
+        asked: Result of `together`.
+        correction: "bh" or "by".
+    """
+    return list(asked.id[_decided(asked) & ~(asked[correction] < LEVEL)])
+
+
+def _decided(asked: pd.DataFrame) -> pd.Series:
+    return asked.verdict.isin(["reproduced", "contradicted"])

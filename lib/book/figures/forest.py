@@ -149,7 +149,7 @@ class _Canvas:
             if one.verdict.standing:
                 where = layout.chip - 1.2
                 self.text(where, one.verdict.standing, right=True, color=NEUTRAL, fontsize=layout.size - 1)
-        for line in textwrap.wrap(f"{one.claim.id}  {one.claim.statement}", layout.letters):
+        for line in textwrap.wrap(f"{one.claim.id}  {one.statement}", layout.letters):
             self.text(0.05, line, weight="bold")
             self.down += layout.line
         if not layout.beside:

@@ -191,9 +191,9 @@ def _behind(one: Entry) -> str:
             f"{escape(first_round.describe(first)).rstrip('.')}. Its statistic: "
             f"{escape(first.claim.rule) or 'none'}.</p>"
         )
-    for care in (one.caution, one.claim.caution):
+    for which, care in (("second", one.caution), ("first", one.claim.caution)):
         if care:
-            said.append(f"<p>To be read with care: {escape(care)}.</p>")
+            said.append(f"<p>To be read with care, {which} round: {escape(care)}.</p>")
     if verdict.rule.parts:
         dates = f"Rule of the second round: {rules().written}."
         dates += f" Of the first: {one.claim.written}." if one.claim.written else ""
@@ -209,13 +209,14 @@ def _entry(one: Entry, axes: Axis | None) -> str:
     # the key says that such verdicts are provisional: once, since the word would cost a line in many rows
     seeds = one.verdict.standing.removeprefix("provisional: ")
     standing = f'<span class="standing">{escape(seeds)}</span>' if seeds else ""
+    stands = ", which stands" if one.first_stands else ""
     chips = (
         f'<span class="chips">{chip(one.verdict.verdict)}{standing}'
-        f'<span class="chip first">first round: {escape(one.first_verdict)}</span></span>'
+        f'<span class="chip first">first round: {escape(one.first_verdict)}{stands}</span></span>'
     )
     head = (
         f'<span class="head"><span class="id">{escape(one.claim.id)}</span>'
-        f'<span class="statement">{escape(one.claim.statement)}</span>{chips}</span>'
+        f'<span class="statement">{escape(one.statement)}</span>{chips}</span>'
     )
     rows = "".join(_row(row, axes) for row in one.rows) if axes else ""
     behind = _behind(one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
@@ -11,8 +11,21 @@ from lib.papers.claim import LEAST_SEEDS
 from lib.papers.statistics import t_interval
 
 
-def estimate(values: pd.Series, form: str) -> str:
+def as_percent(log10: float) -> float:
+    """A difference of logarithms as a change in percent.
+
+    Example:
+        >>> as_percent(1.0), as_percent(0.0)
+        (900.0, 0.0)
+    """
+    return 100 * (10**log10 - 1)
+
+
+def estimate(values: pd.Series, form: str, shown: Callable[[float], float] = float) -> str:
     """Mean over seeds, and its 95 % t interval in brackets where there are seeds enough for one.
+
+    Args:
+        shown: Rising function by which the mean and both ends are turned into what readers see.
 
     Example:
         >>> estimate(pd.Series([1.0, 2.0, 3.0]), ".1f")
@@ -21,11 +34,20 @@ def estimate(values: pd.Series, form: str) -> str:
     values = values.dropna()
     if values.empty:
         return "not measured"
-    words = number(values.mean(), form)
+    words = number(shown(values.mean()), form)
     if len(values) >= LEAST_SEEDS:
         low, high = t_interval(values)
-        words += f" ({number(low, form)} to {number(high, form)})"
+        words += f" ({number(shown(low), form)} to {number(shown(high), form)})"
     return words
+
+
+def is_clear(values: pd.Series) -> bool:
+    """Whether the 95 % t interval of a mean over seeds leaves out 0; False with too few seeds for one."""
+    values = values.dropna()
+    if len(values) < LEAST_SEEDS:
+        return False
+    low, high = t_interval(values)
+    return not low <= 0 <= high
 
 
 def changes(
@@ -36,6 +58,7 @@ def changes(
     *,
     scale: float = 1.0,
     form: str = "+.1f",
+    shown: Callable[[float], float] = float,
 ) -> pd.DataFrame:
     """One row per value of `by`, in the order of the table: the change of a column from one α to another,
     paired by seed, as mean and interval.
@@ -45,6 +68,7 @@ def changes(
             `by`, their mean is taken.
         pairs: Pairs of α (from, to); a pair with an α that is not in the table, such as NaN, is skipped.
         scale: Factor by which the numbers are multiplied.
+        shown: As in `estimate`.
     """
     found = rows.groupby([by, "seed", "alpha"], sort=False)[column].mean().mul(scale).unstack("alpha")
     there = [
@@ -54,26 +78,33 @@ def changes(
     ]
     moved = {f"from {number(one)} to {number(other)}": found[other] - found[one] for one, other in there}
     return pd.DataFrame([
-        {by: value} | {name: estimate(change.xs(value), form) for name, change in moved.items()}
+        {by: value} | {name: estimate(change.xs(value), form, shown) for name, change in moved.items()}
         for value in rows[by].unique()
     ])
 
 
-def by_share(changes: pd.DataFrame, alphas: Iterable[float], *, shares: Iterable[int]) -> pd.DataFrame:
-    """One row per share of the variance, one column per α: dimensions of the change by an attack minus those
-    of the change by corruptions, in percent of units.
+def by_counting(
+    changes: pd.DataFrame, alphas: Iterable[float], ways: Mapping[str, str], over: Iterable[float]
+) -> pd.DataFrame:
+    """One row per way of counting dimensions, one column per α and one for the mean over several: dimensions
+    of the change by an attack minus those of the change by corruptions, in percent of units.
 
     Args:
         changes: Rows of `layers.dimensions`, of the layers that are averaged over.
         alphas: Values of α; those that are not in the table are skipped.
+        ways: {words: column with a share of the units}.
+        over: Values of α of the mean, likewise.
     """
     rows = []
-    for share in shares:
-        wide = changes.groupby(["alpha", "seed", "change"])[f"per_unit_{share}"].mean().unstack("change")
+    for words, column in ways.items():
+        wide = changes.groupby(["alpha", "seed", "change"])[column].mean().unstack("change")
         gap = 100 * (wide.attack - wide.corruption)
         there = [alpha for alpha in dict.fromkeys(alphas) if alpha in gap.index]
+        some = [alpha for alpha in dict.fromkeys(over) if alpha in gap.index]
+        mean = gap[gap.index.get_level_values("alpha").isin(some)].groupby("seed").mean()
         rows.append(
-            {"variance, %": f"{share}"}
+            {"": words}
             | {f"at {number(alpha)}": estimate(gap[alpha], "+.1f") for alpha in there}
+            | {f"mean of {len(some)} α": estimate(mean, "+.1f")}
         )
     return pd.DataFrame(rows)
