@@ -149,14 +149,13 @@ for kind, column in (("firing", "cv_firing"), ("samples", "cv_samples")):
     there = means[column].get(high_spared, float("nan"))
     moved[kind] = there - means[column].get(middle, float("nan"))
     glue(f"{kind}-spared", prose.number(moved[kind], "+.2f"))
+less = abs(moved["firing"]) < abs(moved["samples"])
+start = "Part of LM-13's rise is" if less else "LM-13's rise is not"
 glue(
     "control",
-    f"Part of LM-13's rise is that units fire on fewer images: over those on which a unit "
-    f"fires, the change from α = {prose.number(middle, 'g')} to "
-    f"{prose.number(high_spared, 'g')} is {prose.number(moved['firing'], '+.2f')}."
-    if abs(moved["firing"]) < abs(moved["samples"])
-    else "LM-13's rise is not that units fire on fewer images: over those on which a unit "
-    f"fires, the change is {prose.number(moved['firing'], '+.2f')}.",
+    f"{start} that units fire on fewer images: over those on which a unit fires, "
+    f"the change from α = {prose.number(middle, 'g')} to "
+    f"{prose.number(high_spared, 'g')} is {prose.number(moved['firing'], '+.2f')}.",
 )
 spared = means.cv_units.loc[low_spared:high_spared]
 lowest = prose.number(spared.idxmin(), "g")

@@ -174,6 +174,8 @@ shown = tables.changes(
     scale=100,
 )
 figures.show_table(shown.rename(columns={"where": "clean activations"}))
+
+# %% tags=["hide-input"]
 live = first.groupby(["seed", "alpha"])[["per_unit_95", "per_live_95"]].mean().mul(100)
 live = live.unstack("alpha").swaplevel(axis=1)
 fall = [

@@ -11,8 +11,12 @@
 # ## Method
 #
 # No code was published, so all of it is written anew: regulariser, corruptions, attacks, gradients, dimensions. Verdicts come from a second round, of fresh seeds, by
-# rules that were written before any of its networks existed. Its α are {glue:text}`alphas-second`, with seeds {glue:text}`seeds-second`;
-# {glue:text}`second` networks are here. A first round explored: {glue:text}`networks`.
+# rules that were written before any of its networks existed. A first round explored.
+#
+# | | networks | α | seeds |
+# |---|---|---|---|
+# | second round | {glue:text}`second` | {glue:text}`alphas-second` | {glue:text}`seeds-second` |
+# | this page's | {glue:text}`networks` | {glue:text}`alphas` | {glue:text}`seeds` |
 #
 # ## Results
 #
@@ -44,12 +48,16 @@ glue("answer", answer.sentences(entries))
 glue("counted", answer.counted(entries))
 numbered = sum(one.claim.id.removeprefix("LM-").isdigit() for one in entries)
 glue("claims", f"{numbered}")
+glue("alphas", ", ".join(prose.number(alpha, "g") for alpha in here.alphas))
+glue("seeds", ", ".join(map(str, here.seeds)))
 glue("alphas-second", ", ".join(prose.number(alpha, "g") for alpha in asked.alphas))
 glue("seeds-second", f"{asked.seeds[0]} to {asked.seeds[-1]}")
 open_ = sum(one.verdict.verdict == "undecided" for one in entries)
 glue("open", f"{open_}")
 glue("networks", f"{len(summary)} networks ({here.setting})")
 glue("second", rounds.seeds_at_hand())
+
+# %% tags=["remove-input"]
 training, measuring = durations.training(), durations.measuring()
 glue("trained", f"{int(training.networks.sum())}")
 glue("hours-training", f"{(training.networks * training.seconds).sum() / 3600:.0f}")
