@@ -63,6 +63,7 @@ from lib.measurements.certificate import shares
 
 figures.setup()
 radius = certified.radius(epsilon)
+certified.one_radius(here)
 usual = certified.settings(radius)
 proofs = certified.found("certificate", here.trainings, **usual)
 units, selective = (

@@ -947,7 +947,7 @@ def test_hooks_that_change_the_logits_are_noticed():
     network = drawn("residual", 0)
     certificates.interval_bounds(network, images(2), 0.1)
     hook = network.relu1.register_forward_hook(lambda module, inputs, output: output + 0.1)
-    with pytest.raises(InputError, match="other logits than its layers say"):
+    with pytest.raises(InputError, match="has forward hooks, which may change what it puts out"):
         certificates.interval_bounds(network, images(2), 0.1)
     hook.remove()
     with models.spatial_means(network):  # these change nothing
@@ -1283,3 +1283,68 @@ def test_training_certifies_digits(name, digits):
 def test_doctests():
     assert doctest.testmod(reading).failed == 0 and doctest.testmod(verify).failed == 0
     assert doctest.testmod(losses).failed == 0
+
+
+# ---- what no bound is of -----------------------------------------------------------------------------------
+
+
+def two_layers() -> nn.Sequential:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(1, 2, bias=False), nn.ReLU(), nn.Linear(2, 2, bias=False))
+    with torch.no_grad():
+        network[1].weight.copy_(torch.tensor([[2.0], [1.2]]))
+        network[3].weight.copy_(torch.eye(2))
+    return network.eval()
+
+
+def capped(module, taken, out):
+    """Changes what a ReLU puts out on bright images alone: the first ones of a call may not show it."""
+    return out.minimum(torch.tensor([0.9, 9.0]))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda n: n[2].register_forward_hook(capped), "layer '2' of the network, ReLU, has forward hooks"),
+        (lambda n: n.register_forward_pre_hook(lambda module, taken: taken), "the network has forward hooks"),
+        (lambda n: setattr(n[2], "forward", lambda x: x), "forward of the layer '2' .* was replaced"),
+        (lambda n: n.half(), "'1.weight' of the network is torch.float16"),
+        (lambda n: n[3].bfloat16(), "'3.weight' of the network is torch.bfloat16"),
+        (lambda n: n.to("meta"), "'1.weight' of the network has no numbers yet"),
+        (lambda n: n.append(nn.LazyLinear(2)), "'4.weight' of the network has no numbers yet"),
+    ],
+)
+def test_a_network_that_may_do_something_else_is_refused(change, words):
+    network, x, label = two_layers(), torch.full((1, 1, 1, 1), 0.4), torch.tensor([0])
+    assert certificates.certified(network, x, label, 0.39, "fastlin").all()  # capped, 0.785 is of class 1
+    change(network)
+    for call in (
+        lambda: certificates.certified(network, x, label, 0.39, "fastlin"),
+        lambda: certificates.interval_bounds(network, x, 0.1),
+        lambda: certificates.singleprop(network, x, 0.1, "zero"),
+    ):
+        with pytest.raises(InputError, match=words) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_is_certified_where_the_distance_of_the_ends_leaves_the_range(method):
+    """Both ends are numbers and their distance is none: a chord of 0 would lie below the ReLU."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(2, 1), nn.ReLU(), nn.Linear(1, 2)).eval()
+    with torch.no_grad():
+        network[1].weight.copy_(torch.tensor([[1.70139e38, -1.70139e38]]))
+        network[1].bias.zero_()
+        network[3].weight.copy_(torch.tensor([[0.0], [1e-38]]))
+        network[3].bias.copy_(torch.tensor([1.0, 0.0]))
+    x = torch.full((1, 1, 1, 2), 0.5)
+    assert network(torch.tensor([[[[1.0, 0.0]]]])).argmax() == 1  # inside the box
+    assert not certificates.certified(network, x, torch.tensor([0]), 0.5, method).any()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_line_above_is_above_where_the_chord_cannot_be_computed(rule):
+    low, high = torch.tensor([-3e38, -1.0]), torch.tensor([3e38, 1.0])
+    found = lines(low, high, rule)
+    for x in (low, high, torch.zeros(2), 0.5 * high):
+        assert (found.above * x + found.offset >= x.relu()).all()
+        assert (found.below * x <= x.relu()).all()

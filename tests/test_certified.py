@@ -11,6 +11,7 @@ from lib import data, measurements, runs, sweeps
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.book import certified, figures
+from lib.book.grid import Parameters
 from lib.measurements import per_image
 from lib.measurements.certificate import EPSILONS, shares
 from lib.papers import singleprop
@@ -265,3 +266,32 @@ def test_order():
     rows = certified.order(pd.DataFrame({"variant": list(WAYS[::-1]), "alpha": 0.0, "seed": 0}))
     assert rows.variant.tolist() == list(WAYS)
     assert runs.frozen() in (True, False) and certified.labels([training("ibp-2")]) == "IBP, ε = 2/255"
+
+
+def test_a_method_in_two_balls_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    mixed = ("plain", "ibp-2", "singleprop-fastlin-2", "ibp-8")
+    here = Parameters("digits", "cnn-small", (0.0,), (0,), "certified", variants=mixed)
+    for ask in (certified.one_radius, lambda here: certified.wanted(here, RADIUS)):
+        with pytest.raises(
+            InputError, match="has ibp-2 and ibp-8, and claims compare networks of one radius"
+        ):
+            ask(here)
+    alike = replace(here, variants=("plain", "ibp-2", "ibp-2-ada", "augmix", "pgd-1"))
+    assert certified.one_radius(alike) is alike
+
+
+@pytest.mark.parametrize("way", ["ibp-256", "ibp-999", "singleprop-zero-300.5", "adversarial-255.1"])
+def test_a_radius_beyond_all_pixels_is_refused(way):
+    with pytest.raises(
+        InputError, match=r"has the radius [\d.]+/255, and pixels lie in \[0, 1\]: at most 255"
+    ):
+        training(way)
+    assert training("ibp-255").variant_settings.epsilon == 1
+
+
+@pytest.mark.parametrize("way", ["pgd-3-linf-300.5", "trades-6-3-linf-256", "weighted-3-linf-256"])
+def test_so_it_is_in_other_ways_of_training(way):
+    with pytest.raises(InputError, match="at most 255"):
+        Training("digits", "resnet8", variant=way)
+    assert Training("digits", "resnet8", variant="l2-pgd-3-2").variant_settings.epsilon == 2

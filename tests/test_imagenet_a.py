@@ -135,6 +135,11 @@ def test_accuracy_over_all_logits_and_among_the_shared_classes(folder):
 
 def test_an_untrained_network_is_measured_and_its_table_is_valid(folder, monkeypatch):
     monkeypatch.setattr(loader, "SHARED", len(HERE))
+    with pytest.raises(
+        InputError, match="holds 4 photographs of the classes shared .* not 2,957; get it again"
+    ):
+        loader.imagenet_a(TINY_IMAGENET_CLASSES, 64)
+    monkeypatch.setattr(loader, "PHOTOGRAPHS", 4)
     torch.manual_seed(0)
     network = models.build("resnet8", 200).eval()
     table = MEASUREMENTS["imagenet_a"].function(network, blank(TINY_IMAGENET_CLASSES))

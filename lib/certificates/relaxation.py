@@ -48,8 +48,10 @@ def lines(lower: Tensor, upper: Tensor, rule: str) -> Lines:
     dead = upper <= 0
     active = (lower >= 0) & ~dead
     stable = active | dead
-    chord = upper / (upper - lower).masked_fill(stable, 1)
-    offset = (-lower * chord).masked_fill(stable, 0)
+    width = (upper - lower).masked_fill(stable, 1)
+    chord = upper / width
+    # where the distance of the ends leaves the range, a chord of 0 would be no line above
+    offset = (-lower * chord).masked_fill(width.isinf(), torch.inf).masked_fill(stable, 0)
     above = chord.masked_fill(active, 1).masked_fill(dead, 0)
     if rule == "zero":
         below = active.to(lower.dtype)

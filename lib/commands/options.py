@@ -17,7 +17,7 @@ Dataset = Annotated[str, typer.Option(help="digits, cifar10 or tiny-imagenet")]
 Model = Annotated[
     str,
     typer.Option(
-        help="resnet8, resnet20, resnet18, resnet50 or alexnet; by default the data set's usual one"
+        help=f"{', '.join(names.models()[:-1])} or {names.models()[-1]}; by default the data set's usual one"
     ),
 ]
 Alphas = Annotated[

@@ -33,7 +33,10 @@ def rerun(
     ] = NOTHING,
     recipe: Annotated[
         str,
-        typer.Option(help="paper, or fast: shorter, for machines without a GPU; by default the chapter's"),
+        typer.Option(
+            help="paper; fast: shorter, for machines without a GPU; certified: of the chapter on "
+            "certificates; by default the chapter's"
+        ),
     ] = "",
     sets: Annotated[
         list[str],

@@ -102,9 +102,11 @@ def _load(name: str, split: str, root: Path) -> Images:
     except UnfitData as error:
         raise InputError(f"{error}; get it again: {DATASETS[name][2]} (after deleting {where})") from error
     places = ", ".join(tried)
+    packed = root / f"{name}-packed" / "unpack.py"
+    how = f"python {packed} {root}, which needs imagecodecs" if packed.is_file() else DATASETS[name][2]
     raise InputError(
         f"data set {name!r} ({split}) not found: looked for {places}; if it lies elsewhere, set DATA_DIR to "
-        f"the folder that holds it; to get it: {DATASETS[name][2]}"
+        f"the folder that holds it; to get it: {how}"
     )
 
 

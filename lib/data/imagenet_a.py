@@ -22,6 +22,7 @@ from lib.data.tiny_imagenet import TINY_IMAGENET_CLASSES
 
 SOURCE = "https://people.eecs.berkeley.edu/~hendrycks/imagenet-a.tar"
 SHARED = 74  # of its 200 classes are classes of Tiny ImageNet
+PHOTOGRAPHS = 2957  # are of these
 LARGEST = 2**26  # bytes of a photograph's file
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -86,6 +87,11 @@ def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
         if not pictures:
             raise UnfitData(f"{folder / name} holds no photograph")
         found += [(file, classes.index(name)) for file in pictures]
+    if classes == TINY_IMAGENET_CLASSES and len(found) != PHOTOGRAPHS:
+        raise UnfitData(
+            f"{folder} holds {len(found):,} photographs of the classes shared with Tiny ImageNet, "
+            f"not {PHOTOGRAPHS:,}"
+        )
     return found
 
 

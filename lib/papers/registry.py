@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import pandas as pd
 
+from lib.base.errors import unknown
 from lib.papers import classwise, purification, purification_images, singleprop
 from lib.papers.claim import Claim
-from lib.papers.ledger import CAUTIONS
+from lib.papers.ledger import CAUTIONS, OURS
 from lib.papers.selectivity import CLAIMS, SURVIVES
 
 
 def claim(identifier: str) -> Claim:
-    """A claim by its id, of any paper."""
+    """A claim by its id, of any paper.
+
+    Raises:
+        InputError: For an id that no claim has.
+    """
     companions = (purification, purification_images, classwise, singleprop)
-    every = (*CLAIMS, *(one for paper in companions for one in paper.CLAIMS))
-    return next(one for one in every if one.id == identifier)
+    every = (*CLAIMS, OURS, *(one for paper in companions for one in paper.CLAIMS))
+    by_id = {one.id: one for one in every}
+    if identifier not in by_id:
+        raise unknown("claim", identifier, by_id)
+    return by_id[identifier]
 
 
 def written() -> pd.DataFrame:

@@ -17,7 +17,7 @@ from lib.base.errors import InputError, unknown
 from lib.base.fingerprint import exempt
 from lib.training.datasets import AUGMENTATIONS, Augmentation
 from lib.training.recipe import RECIPES, AdamRecipe, Recipe
-from lib.training.variants import Robust, Settings, variant
+from lib.training.variants import AdversarialL2, Robust, Settings, variant
 
 MOST_SEED = 10**18 - 1  # it stands in a folder's name, which has at most 255 bytes
 MOST_EPOCHS = 10**6  # more would not end in a lifetime
@@ -69,6 +69,7 @@ class Training:
                 f"{', '.join(having) or 'none'}"
             )
         way = variant(self.variant, self.recipe)
+        _check_radius(self.variant, way.settings)
         if isinstance(way.settings, Robust) and not isinstance(self.settings, AdamRecipe):
             raise InputError(
                 f"variant {self.variant!r} belongs to the recipe 'certified', whose optimiser and "
@@ -157,6 +158,14 @@ def _check_whole(name: str, value: object, least: int, most: int) -> None:
         raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
     if value > most:
         raise InputError(f"{name} must be a whole number of at most {most:,}, got {value!r}")
+
+
+def _check_radius(name: str, settings: Settings) -> None:
+    epsilon = getattr(settings, "epsilon", 0.0)
+    if epsilon > 1 and not isinstance(settings, AdversarialL2):
+        raise InputError(
+            f"variant {name!r} has the radius {255 * epsilon:g}/255, and pixels lie in [0, 1]: at most 255"
+        )
 
 
 def _check_parent(parent: object, child: Training) -> None:

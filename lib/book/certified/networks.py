@@ -58,8 +58,28 @@ def settings(epsilon: float) -> dict[str, Any]:
     return {} if grid(epsilon) == [*EPSILONS] else {"epsilons": tuple(grid(epsilon))}
 
 
+def one_radius(here: Parameters) -> Parameters:
+    """The parameters, once they name one radius for each method.
+
+    Raises:
+        InputError: For a method that is asked for in several balls, which no claim compares; before anything
+            is trained.
+    """
+    by_method: dict[str, str] = {}
+    for name in here.variants:
+        kind = method(name)
+        first = by_method.setdefault(kind, name)
+        if kind and first != name:
+            raise InputError(
+                f"parameter 'variants' has {first} and {name}, and claims compare networks of one radius: "
+                "rerun the chapter once for each"
+            )
+    return here
+
+
 def wanted(here: Parameters, epsilon: float) -> dict[Asked, list[Training]]:
     """The tables that the chapter shows at a radius, and of which networks."""
+    one_radius(here)
     certificate = Asked("certificate", tuple(settings(epsilon).items()))
     return dict.fromkeys((Asked("selectivity"), certificate, Asked("half_width")), here.trainings)
 
