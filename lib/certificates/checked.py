@@ -11,10 +11,9 @@ from torch import nn
 from lib.base.arguments import checking
 from lib.base.errors import InputError
 from lib.certificates import verify
-from lib.models import activations
 from lib.models.taken import check_in_memory, taking
 
-# of these, those of `lib.models.activations` look at activations and change nothing
+_LOOKING = "lib.models.activations"  # whose hooks look at activations and change nothing
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 _PRECISIONS = (torch.float32, torch.float64)
 
@@ -36,7 +35,7 @@ def _check_network(network: nn.Module) -> None:
     for name, module in network.named_modules():
         which = f"the layer {name!r} of the network, {type(module).__name__}," if name else "the network"
         hooks = [hook for kind in _HOOKS for hook in getattr(module, kind).values()]
-        if any(getattr(hook, "__module__", "") != activations.__name__ for hook in hooks):
+        if any(getattr(hook, "__module__", "") != _LOOKING for hook in hooks):
             raise InputError(
                 f"{which} has forward hooks, which may change what it puts out; it has no bounds"
             )

@@ -77,10 +77,11 @@ def summary(
             if len(rows):
                 found[f"{column}_{name}"] = value(rows).groupby(rows.seed).mean()
 
-    add("share_start", angles, lambda t: (t.angle_start <= SMALL_ANGLE).astype(float))
-    add("share_kept", angles, lambda t: (t.angle_reference >= LARGE_ANGLE).astype(float))
+    add("share_start", angles, lambda t: _share(t.angle_start, t.angle_start <= SMALL_ANGLE))
+    add("share_kept", angles, lambda t: _share(t.angle_reference, t.angle_reference >= LARGE_ANGLE))
     add("kept", angles, lambda t: t.angle_reference)
-    add("pairs", angles, lambda t: t.angle_others)
+    # a filter that is 0 has no angle, neither to its start nor to others
+    add("pairs", angles, lambda t: t.angle_others.where(t.angle_start.notna()))
     if len(low_rank):
         add("energy_1", low_rank[low_rank["rank"] == 1], lambda t: t.energy)
         add("attacked_0", low_rank[low_rank["rank"] == 0], lambda t: t.attacked / t.images)
@@ -102,6 +103,11 @@ def summary(
         if column in networks:
             add(column, networks.dropna(subset=[column]), lambda t, column=column: t[column])  # type: ignore[misc]
     return pd.DataFrame(found).rename_axis("seed").reset_index()
+
+
+def _share(angles: pd.Series, holds: pd.Series) -> pd.Series:
+    """1 for a filter of which something holds, 0 for others, NaN for those without an angle."""
+    return holds.astype(float).where(angles.notna())
 
 
 def by_tenths(angles: pd.DataFrame) -> pd.DataFrame:
@@ -129,7 +135,7 @@ def by_tenths(angles: pd.DataFrame) -> pd.DataFrame:
                 "layer": layer,
                 "near": 100 * (start <= 0.1).mean(),
                 "next": 100 * ((start > 0.1) & (start <= 0.2)).mean(),
-                "pairs": 100 * (before.angle_others.dropna() <= 0.1).mean(),
+                "pairs": 100 * (before.angle_others[before.angle_start.notna()].dropna() <= 0.1).mean(),
             }
             | {
                 column: 100 * ((theta > low) & (theta <= low + 0.1 + 1e-9)).mean()
