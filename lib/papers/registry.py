@@ -19,7 +19,7 @@ def claim(identifier: str) -> Claim:
     """
     companions = (purification, purification_images, classwise, singleprop)
     every = (*CLAIMS, OURS, *(one for paper in companions for one in paper.CLAIMS))
-    by_id = {one.id: one for one in every}
+    by_id = {one.id: one for one in reversed(every)}  # of two with one id, the first
     if identifier not in by_id:
         raise unknown("claim", identifier, by_id)
     return by_id[identifier]
