@@ -116,7 +116,7 @@ def test_the_control_has_the_same_mean():
         for name, count in zip("ab", correct, strict=True):
             rows.append(
                 labels(Training("digits", "resnet8", recipe="fast"))
-                | {"attack": "ball-cross-entropy" if epsilon else "clean", "epsilon": epsilon}
+                | {"epsilon": epsilon}
                 | {"class": name, "images": 10, "correct": count}
             )
     found = classes.matched(pd.DataFrame(rows), {0: 30.0})

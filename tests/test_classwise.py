@@ -184,3 +184,25 @@ def test_the_measurement_has_what_the_rules_ask_for():
     assert {classwise.STRONG, classwise.COLD, 1.0} <= set(logits.INVERSE_TEMPERATURES)
     names = {one.attack for one in logits._attacks()}
     assert {name for name, _ in classwise.METHODS} <= names
+
+
+def test_a_pattern_that_every_seed_has_anew_is_not_consistent():
+    """Alike under every attack and training of a seed, and another one in the next."""
+    orders = [LEVELS, LEVELS[::-1], np.roll(LEVELS, 5)]
+    trades = {"variant": "trades-6-3-linf-8"}
+    per_seed = [
+        part
+        for seed, order in enumerate(orders)
+        for part in (
+            rows("pgd", order, seeds=(seed,)),
+            rows("fgsm", order + 2, seeds=(seed,)),
+            rows("pgd", order + 1, seeds=(seed,), **trades),
+            rows("fgsm", order, seeds=(seed,), **trades),
+        )
+    ]
+    verdict = classwise.decide(BY_ID["CW-2"], pd.concat(per_seed))
+    assert verdict.verdict != "reproduced"
+    parts = {part.name: part.estimate for part in verdict.parts}
+    assert parts["attacks"] == parts["trainings"] == pytest.approx(0.5) and parts["seeds"] < 0
+    alone = classwise.decide(BY_ID["CW-2"], pd.concat(per_seed[:4]))
+    assert "seeds" not in {part.name for part in alone.parts}

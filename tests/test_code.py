@@ -518,6 +518,7 @@ ALL_ATTACKS = {
         "autoattack",
         "logits",
         "logit_bias",
+        "pgd_radii",
     )
     for model in MODELS
 }
@@ -561,6 +562,7 @@ ALL_PGD = tables(
     "image_transfer",
     "logits",
     "logit_bias",
+    "pgd_radii",
     "low_rank",
     "perturbation",
     "pictures",

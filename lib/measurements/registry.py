@@ -38,6 +38,7 @@ from lib.measurements.layers import with_dimensions
 from lib.measurements.logit_bias import LOGIT_BIAS_TABLE, logit_bias
 from lib.measurements.logits import LOGITS_TABLE, logits
 from lib.measurements.measurement import UNITS, Measurement
+from lib.measurements.pgd_radii import PGD_RADII_TABLE, RADII, pgd_radii
 from lib.measurements.selectivity import CLASS_MEANS_TABLE, SELECTIVITY_TABLE, class_means, selectivity
 from lib.measurements.strengths import strengths_for
 from lib.measurements.transfer import (
@@ -157,6 +158,13 @@ MEASUREMENTS = {
         LOGIT_BIAS_TABLE,
         {"limit": 2000, "epsilon": 8 / 255, "steps": 20, "seed": 0},
         about=("half", "tuned", "attack"),
+    ),
+    "pgd_radii": Measurement(
+        pgd_radii,
+        "right answers by class under PGD as in `logits`, at several radii; on the first `limit` images",
+        PGD_RADII_TABLE,
+        {"limit": 2000, "epsilons": list(RADII), "steps": 20, "seed": 0},
+        about=("epsilon",),
     ),
     "imagenet_a": Measurement(
         imagenet_a,

@@ -108,15 +108,16 @@ def _mean_correlation(vectors: Iterable[pd.Series]) -> float:
 
 
 def consistent(table: pd.DataFrame) -> pd.DataFrame:
-    """CW-2: mean rank correlation of class vectors between attacks and between trainings, minus
-    CONSISTENT.
+    """CW-2: mean rank correlation of class vectors between attacks, between trainings and, with those of the
+    other seeds, between seeds, minus CONSISTENT.
     """
     ways = sorted(set(table[table.variant.str.fullmatch(WHOLE)].variant))
     found = {
         (way, method): wide(table, way.replace(".", r"\."), *method) for way in ways for method in METHODS
     }
     control, rows = wide(table, "plain", MATCHED), {}
-    for seed in sorted({seed for one in found.values() for seed in one.index}):
+    seeds = sorted({seed for one in found.values() for seed in one.index})
+    for seed in seeds:
         own = {key: one.loc[seed].dropna() for key, one in found.items() if seed in one.index}
         between = [
             _mean_correlation([own[way, method] for method in METHODS if (way, method) in own])
@@ -131,6 +132,15 @@ def consistent(table: pd.DataFrame) -> pd.DataFrame:
             "attacks": _mean(between) - CONSISTENT,
             "trainings": _mean(across) - CONSISTENT,
         }
+        if len(seeds) > 1:
+            alike = [
+                _mean_correlation([own[key], one.loc[other].dropna()])
+                for key, one in found.items()
+                if key in own
+                for other in one.index
+                if other != seed
+            ]
+            rows[seed]["seeds"] = _mean(alike) - CONSISTENT
     return pd.DataFrame.from_dict(rows, orient="index").dropna()
 
 

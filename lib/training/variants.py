@@ -72,7 +72,7 @@ class Trades:
 @dataclass(frozen=True)
 class Weighted:
     """Adversarial training in which class k counts 1 + `weight` times its error, from 0 to 1, on the
-    adversarial images of the epoch so far. The formula is ours.
+    adversarial images of the epoch before. The formula is ours.
     """
 
     steps: int

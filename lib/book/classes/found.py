@@ -42,7 +42,7 @@ def gathered(here: Parameters) -> Found:
     if len(rows):
         pgd = rows[(rows.attack == logits.PGD) & rows.variant.str.fullmatch(classwise.IN_BALL)]
         means = pgd[pgd["images"] > 0].groupby("seed").accuracy.mean().to_dict()
-        parts += [matched(cached("attack", control(here)), means), returning(table, trainings)]
+        parts += [matched(cached("pgd_radii", control(here)), means), returning(table, trainings)]
     parts.append(biased(cached("logit_bias", trainings)))
     there = [one for one in parts if len(one)]
     made = set(map(tuple, table[LABELS].drop_duplicates().to_numpy())) if len(table) else set()

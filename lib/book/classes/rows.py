@@ -58,20 +58,17 @@ def _row(table: pd.DataFrame, training: Training, attack: str) -> dict | None:
     return some.to_dict("records")[0] if len(some) else None
 
 
-def matched(
-    attacked: pd.DataFrame, mean: Mapping[int, float], attack: str = "ball-cross-entropy"
-) -> pd.DataFrame:
+def matched(attacked: pd.DataFrame, mean: Mapping[int, float]) -> pd.DataFrame:
     """Rows of plain networks at the radius at which their mean over classes is a given one.
 
     Args:
-        attacked: Table `attack` of these networks.
+        attacked: Table `pgd_radii` of these networks.
         mean: {seed: percent}.
-        attack: Which attack of the table.
     """
     if attacked.empty:
         return pd.DataFrame()
     parts = []
-    for key, own in attacked[attacked.attack.isin([CLEAN, attack])].groupby(LABELS, sort=False):
+    for key, own in attacked.groupby(LABELS, sort=False):
         about = dict(zip(LABELS, key, strict=True))
         level = mean.get(about["seed"])
         rows = own.assign(accuracy=100 * own.correct / own["images"].where(own["images"] > 0))

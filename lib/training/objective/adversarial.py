@@ -126,17 +126,15 @@ def on_trades(around: Around, settings: Trades) -> Objective:
 
 class OnWeighted(Objective):
     """Objective on adversarial images alone, in which a class counts the more, the more of its adversarial
-    images of the epoch so far were misclassified.
-
-    Counts begin anew with each epoch, so that a training that resumes after an epoch has lost none.
+    images of the epoch before were misclassified. In the first epoch all count alike.
     """
 
     def __init__(self, around: Around, settings: Weighted) -> None:
         super().__init__(around, self._weighted)
         self.settings = settings
-        self.counts = torch.zeros(
-            2, around.classes, device=around.engine.device
-        )  # images seen, misclassified
+        self.weights = torch.ones(around.classes, device=around.engine.device)
+        # images seen in this epoch, misclassified
+        self.counts = torch.zeros(2, around.classes, device=around.engine.device)
         self.slope = slope_of_cross_entropy(shadow(around.network), around.engine)
 
         def loss(x: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -147,14 +145,19 @@ class OnWeighted(Objective):
         self.step = compiled(loss, around.engine)
 
     def begin_epoch(self, progress: Progress) -> None:
-        """Forget the counts."""
+        """Weigh the classes by what was counted in the epoch before, and count anew."""
+        seen, wrong = self.counts
+        self.weights = 1 + self.settings.weight * wrong / seen.clamp(min=1)
         self.counts.zero_()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The counts, of which the next epoch's weights are made."""
+        return {**super().tensors(), "counts": self.counts}
 
     def _weighted(self, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         x = models.to_unit(pixels)
-        weights = 1 + self.settings.weight * self.counts[1] / self.counts[0].clamp(min=1)
         found = climbed(lambda found: self.slope(found, labels), x, x, self.settings)
-        total, si, logits = self.step(found, labels, weights)
+        total, si, logits = self.step(found, labels, self.weights)
         wrong = (logits.argmax(1) != labels).float()
         self.counts[0].index_add_(0, labels, torch.ones_like(wrong))
         self.counts[1].index_add_(0, labels, wrong)
