@@ -275,8 +275,8 @@ if not absent("table of ranks", low_rank):
 # %% [markdown]
 # ## What perturbations look like
 #
-# PGD's perturbations in the L2 ball, all scaled to one length, beside noise of that length. The share of coefficients that a fifth of the squared length leaves unexplained is read under three
-# dictionaries. Under the purified network's own filters the answer would be circular; cosines and the components of image patches belong to no network.
+# PGD's perturbations in the L2 ball, all scaled to one length, beside noise of that length. Asked is the share of coefficients with which all but a fifth of the squared length is explained, under
+# three dictionaries. Under the purified network's own filters the answer would be circular; cosines and the components of image patches belong to no network.
 
 # %% tags=["hide-input"]
 if not absent("table of perturbations", perturbation):
@@ -292,14 +292,21 @@ if not absent("table of perturbations", perturbation):
         return pd.Series(told, means.index)
 
     coded = beside("nonzero").unstack("dictionary", sort=False).add_prefix("% under ")
+    left = (
+        means.unexplained
+        .mul(100)
+        .map("{:.0f}".format)
+        .unstack("dictionary", sort=False)
+    )
+    coded = pd.concat([coded, left.add_prefix("% left by ")], axis=1)
     rest = {"dimensions": ("components_95", 1, ".0f"), "% high": ("high", 100, ".1f")}
     for title, how in rest.items():
         coded[title] = beside(*how).groupby(level="network", sort=False).first()
     figures.show_table(coded.reset_index())
 
 # %% [markdown]
-# *First, the mean share of coefficients under each dictionary. Dimensions: principal components for 95 % of the variance. High: share above a quarter of a cycle a pixel. In
-# brackets, the same of noise.*
+# *First, the mean share of coefficients under each dictionary, and what it leaves of the squared length. Where it leaves more than a fifth, it cannot do better, and its share
+# says nothing of sparsity. Dimensions: principal components for 95 % of the variance. High: share above a quarter of a cycle a pixel. In brackets, the same of noise.*
 
 # %% tags=["hide-input"]
 noise = of_kind[looks.PERTURBED]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lib import runs
+from lib.papers.purification_pilot import SETTINGS
 from lib.runs import simulations
 
 
@@ -49,3 +50,23 @@ class Simulated:
         return sum(
             simulations.find(runs.Simulation(self.kind, seed, settings)) is None for seed in self.seeds
         )
+
+
+def by_size(here: Simulated, cached: Mapping[str, Simulated]) -> list[str]:
+    """Of cached settings of feature purification, those that differ from a chapter's in size alone, with two
+    neurons per coordinate: their names, one for each d, ascending. The radius is the chapter's, or where no
+    simulation of that size has it, the pilot's of that size.
+
+    Args:
+        here: The chapter's simulation.
+        cached: {name: simulation}.
+    """
+    whole = dict(runs.Simulation(here.kind, 0, tuple(here.settings.items())).settings)
+    found: dict[int, str] = {}
+    for name, one in cached.items():
+        d, tau = int(one.settings["d"]), one.settings["tau"]
+        if dict(one.settings) != whole | {"d": d, "m": 2 * d, "tau": tau}:
+            continue
+        if tau == whole["tau"] or (tau == SETTINGS.get(d, {}).get("tau") and d not in found):
+            found[d] = name
+    return [found[d] for d in sorted(found)]

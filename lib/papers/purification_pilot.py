@@ -66,7 +66,7 @@ def beside_pilot(rows: pd.DataFrame) -> pd.DataFrame:
     """The pilot's numbers beside those of a summary of one setting.
 
     Returns:
-        One row per quantity with the columns quantity, pilot, ours (mean), one more seed (95 % prediction
+        One row per quantity with the columns d, quantity, pilot, ours (mean), one more seed (95 % prediction
         interval) and inside: whether the pilot lies in it, "" for fewer than three seeds. No row for a size,
         width or radius that the pilot has not.
     """
@@ -76,10 +76,11 @@ def beside_pilot(rows: pd.DataFrame) -> pd.DataFrame:
         values = rows[name].dropna()
         low, high = one_more(values)
         found.append({
+            "d": f"{d}",
             "quantity": name.replace("_", " "),
             "pilot": number(pilot, ".3g"),
             "ours": number(values.mean(), ".3f"),
             "one more seed": f"{number(low, '.3f')} to {number(high, '.3f')}" if low == low else "",
             "inside": {True: "yes", False: "no"}[low <= pilot <= high] if low == low else "",
         })
-    return pd.DataFrame(found, columns=["quantity", "pilot", "ours", "one more seed", "inside"])
+    return pd.DataFrame(found, columns=["d", "quantity", "pilot", "ours", "one more seed", "inside"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -23,6 +24,8 @@ class Kind:
         summary: What is simulated, in a line.
         tables: The columns of each table, in order.
         settings: Its settings with their defaults, each a truth value, a number or a word.
+        ranges: The least and the largest value of settings that have them.
+        fits: Of all settings, what does not fit together, in a line that names the way out; "" if all does.
 
     Raises:
         ValueError: For a column with the name of a setting, "simulation" or "seed": a table over several runs
@@ -33,6 +36,8 @@ class Kind:
     summary: str
     tables: Mapping[str, Mapping[str, Column]]
     settings: Mapping[str, Setting]
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    fits: Callable[[Mapping[str, Any]], str] = lambda settings: ""
 
     def __post_init__(self) -> None:
         for table, columns in self.tables.items():
@@ -40,6 +45,18 @@ class Kind:
                 raise ValueError(
                     f"column {taken[0]} of table {table} has the name of a setting: rename one of them"
                 )
+
+
+MOST_WEIGHTS = 2**26  # of a network of the theorem's world, which takes that many numbers some times over
+
+
+def _world_fits(settings: Mapping[str, Any]) -> str:
+    d, m, k = (settings[name] for name in "dmk")
+    if d < k:
+        return f"d must be at least k = {k}, the number of atoms that are active in a sample, got {d}"
+    if d * m > MOST_WEIGHTS:
+        return f"d times m must be at most {MOST_WEIGHTS:,}, for the memory of one machine, got {d} times {m}"
+    return ""
 
 
 # The theorem of feature purification; a `stage` is one of its networks, "more clean" the control. The
@@ -89,6 +106,9 @@ PURIFICATION = Kind(
         "data_noise": 0.0,
         "neuron_noise": 0.0,
     },
+    # without a radius there is no adversarial training, and no test under attack to compare
+    {"d": (1, 4096), "m": (1, 2**16), "tau": (1e-6, 1e3), "data_noise": (0, 1e3), "neuron_noise": (0, 1e3)},
+    _world_fits,
 )
 
 # One line per kind of simulation.

@@ -23,7 +23,8 @@ class Simulation:
     """Everything that determines one simulation; its hash names the run.
 
     Raises:
-        InputError: For an unknown kind or setting, or a value of another type than the default's.
+        InputError: For an unknown kind or setting, or a value of another type than the default's, outside its
+            range, or that does not fit the others.
     """
 
     kind: str
@@ -41,6 +42,12 @@ class Simulation:
             if name not in defaults:
                 raise unknown(f"setting of {self.kind}", name, defaults)
         found = {name: _like(default, given.get(name, default), name) for name, default in defaults.items()}
+        kind = SIMULATIONS[self.kind]
+        for name, (least, most) in kind.ranges.items():
+            if not least <= found[name] <= most:  # type: ignore[operator]  # numbers, as their defaults are
+                raise InputError(f"{name} must lie in {least:g} to {most:g}, got {found[name]}")
+        if said := kind.fits(found):
+            raise InputError(said)
         object.__setattr__(self, "settings", tuple(sorted(found.items())))
 
     def canonical(self) -> dict[str, object]:
