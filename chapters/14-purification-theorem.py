@@ -328,12 +328,9 @@ figures.show_table(beside)
 outside = beside[beside.inside == "no"]
 glue("outside", f"{len(outside)} of {len(beside)}")
 gaps = (beside.pilot.astype(float) - beside.ours.astype(float)).abs()
-glue(
-    "farthest",
-    f"{beside.quantity[gaps.idxmax()]} at d = {beside.d[gaps.idxmax()]}, by {gaps.max():.3f}"
-    if len(gaps)
-    else "none",
-)
+far = beside.loc[gaps.idxmax()] if len(gaps) else None
+gap = "none" if far is None else f"{far.quantity} at d = {far.d}, by {gaps.max():.3f}"
+glue("farthest", gap)
 
 # %% [markdown]
 # ## Verdict

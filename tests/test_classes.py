@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
+from lib import sweeps
+from lib.base import paths
 from lib.base.errors import InputError
 from lib.book import classes, figures
 from lib.book.figures import canvas
@@ -54,9 +56,6 @@ def table(trainings) -> pd.DataFrame:
 
 
 def test_the_networks_are_those_of_the_sweep_and_one_without_the_confused_class(trainings):
-    from lib import sweeps
-    from lib.base import paths
-
     asked = set(sweeps.read(paths.ROOT / "sweeps" / "classwise.yml").trainings)
     assert {one for one in trainings if not one.without} == {one for one in asked if one.variant != "plain"}
     assert {one.without for one in trainings} == {(), ("dog",)}
@@ -207,3 +206,24 @@ def test_rows_of_two_trainings_are_not_mixed_up(table):
     with pytest.raises(InputError, match="choose one way of training"):
         classes.one_row(table, 0, "pgd")
     assert classes.one_row(pd.DataFrame(), 0, "pgd") is None
+
+
+@pytest.mark.parametrize(
+    ("here", "file"),
+    [(HERE, "classwise"), (Parameters("digits", "resnet8", (0.0,), (0, 1, 2), "fast"), "digits-classwise")],
+)
+def test_the_plain_control_is_of_the_sweeps(here, file):
+    asked = set(sweeps.read(paths.ROOT / "sweeps" / f"{file}.yml").trainings)
+    assert {one for one in classes.robust(here) if not one.without} | set(classes.control(here)) == asked
+    if file == "classwise":
+        control = sweeps.read(paths.ROOT / "sweeps" / "classwise-control.yml")
+        assert set(control.trainings) == set(classes.control(here))
+        assert [one.name for one in control.measurements] == ["pgd_radii"]
+
+
+def test_the_digits_have_every_network_and_every_table_that_the_claims_read(monkeypatch):
+    monkeypatch.delenv("RUNS_DIR", raising=False)
+    found = classes.on_digits()
+    assert found.missing == ()
+    verdicts = [classwise.decide(one, found.classes) for one in classwise.CLAIMS]
+    assert all(one.verdict != "not tested" and one.seeds == 3 for one in verdicts)

@@ -1,7 +1,7 @@
 """What the chapter on class-wise robustness reads: tables over classes, made of what is cached."""
 
 from lib.book.classes.alphas import LEVEL, class_support, class_vectors, over_alpha, strength_words
-from lib.book.classes.found import RADIUS, Found, gathered, surviving
+from lib.book.classes.found import RADIUS, Found, gathered, on_digits, surviving
 from lib.book.classes.networks import (
     FAMILIES,
     LEFT_OUT,
@@ -42,6 +42,7 @@ __all__ = [
     "matched",
     "mean_ranks",
     "networks_in",
+    "on_digits",
     "one_row",
     "ordered",
     "over_alpha",

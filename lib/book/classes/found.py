@@ -12,7 +12,9 @@ from lib.book.classes.rows import biased, by_class, matched, returning
 from lib.book.grid import Parameters
 from lib.measurements import logits
 from lib.papers import classwise
+from lib.papers.first_round import SEEDS
 from lib.runs.tables import cached
+from lib.training.datasets import usual_model
 from lib.training.training import LABELS, labels
 
 RADIUS = 8 / 255
@@ -53,6 +55,14 @@ def gathered(here: Parameters) -> Found:
         pd.concat(there, ignore_index=True) if there else pd.DataFrame(),
         tuple(map(runs.command, missing)),
     )
+
+
+def on_digits() -> Found:
+    """The same of the small networks of the digits, which anyone can make: what a page on other images says
+    beside its own.
+    """
+    small = "digits"
+    return gathered(Parameters(small, usual_model(small), (0.0,), SEEDS, "fast"))
 
 
 def surviving(here: Parameters) -> pd.DataFrame:
