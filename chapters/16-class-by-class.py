@@ -117,12 +117,8 @@ if len(found.classes):
     rows = pd.concat([
         rows,
         robust.assign(
-            panel=robust.variant,
-            attack=robust.attack.replace({
-                "pgd": "PGD",
-                "t-pgd": "Temperature-PGD",
-                classwise.MATCHED: "PGD at the radius of the same mean",
-            }),
+            panel=robust.variant.map(classes.way),
+            attack=robust.attack.replace(classes.ATTACKS),
         ),
     ])
 mean = vectors.xs(middle, level="alpha").groupby("attack", sort=False).mean()
@@ -191,7 +187,7 @@ if len(found.classes):
     }
     figures.show_table(
         pd.DataFrame([
-            {"training": way, "attack": attack}
+            {"training": classes.way(way), "attack": classes.ATTACKS[attack]}
             | {words[one]: tables.estimate(own[one], ".1f") for one in words}
             for (way, attack), own in spread.groupby(["variant", "attack"], sort=False)
         ])
@@ -230,7 +226,7 @@ if first:
         {known[source]} taken for {known[confused]}, {spots[source, confused]:.0f}
         percent.""",
         caption=f"""What images of a class are taken for under PGD, percent of the
-        class; one network ({way}, seed {min(pictured.seed)}), the first
+        class; one network ({classes.way(way)}, seed {min(pictured.seed)}), the first
         {first["images"]:,} images, cells below half a percent left empty.""",
         read=here.read("logits", of=classes.networks_in(pictured, here)),
     )
@@ -262,7 +258,7 @@ if "confused" in found.classes:
     figures.show_table(
         pd.DataFrame([
             {
-                "training": name,
+                "training": classes.way(name),
                 "images of": ", ".join(sorted(set(own["class"]))),
                 "taken for": ", ".join(sorted(set(own.confused))),
                 "what changed": words[attack],
@@ -309,7 +305,7 @@ if len(rows):
         {cosines["safe"][cold]:.3f} and {cosines["plain"][cold]:.3f} there.""",
         caption=f"""Accuracy against 1/T for both forms of Temperature-PGD (left), and
         the cosine between their gradients and the margin's at the clean images (right);
-        {way} training, {pictured.seed.nunique()} networks,
+        {classes.way(way)}, {pictured.seed.nunique()} networks,
         {int(pictured["images"].max()):,} images, {int(pictured.steps.max())} steps,
         radius {255 * pictured.epsilon.max():g}/255; bands from the lowest seed to the
         highest.""",
@@ -448,7 +444,7 @@ for (name, attack, seed), own in (
         )
         spots = over_classes.spread(own.accuracy.to_numpy())
         points.append({
-            "fix": f"{name}, {attack}",
+            "fix": f"{classes.way(name)}: {classes.ATTACKS[attack]}",
             "seed": seed,
             "mean": spots.mean,
             "worst": spots.lowest,

@@ -23,8 +23,10 @@ from lib.book.classes.rows import (
     temperature_curve,
     trained_vectors,
 )
+from lib.book.classes.words import ATTACKS, way
 
 __all__ = [
+    "ATTACKS",
     "FAMILIES",
     "LEFT_OUT",
     "LEVEL",
@@ -52,4 +54,5 @@ __all__ = [
     "strength_words",
     "temperature_curve",
     "trained_vectors",
+    "way",
 ]
