@@ -430,36 +430,24 @@ for attack, name in (
 # Class weights by robust error in training, and a bias on the logits that is tuned on one half of the images, judged on the other, and known to the attack (CW-6).
 
 # %% tags=["hide-input"]
-points = []
-for (name, attack, seed), own in (
-    found.classes.groupby(["variant", "attack", "seed"], sort=False)
-    if len(found.classes)
-    else ()
-):
-    if attack in (classwise.TUNED, classwise.UNTUNED) or (
-        attack == "t-pgd" and name.startswith(("pgd", "weighted"))
-    ):
-        own = (
-            own if attack != "t-pgd" else own[own.inverse_temperature == logits.STRONG]
-        )
-        spots = over_classes.spread(own.accuracy.to_numpy())
-        points.append({
-            "fix": f"{classes.way(name)}: {classes.ATTACKS[attack]}",
-            "seed": seed,
-            "mean": spots.mean,
-            "worst": spots.lowest,
-        })
+points = classes.changed(found.classes)
 
 # %% tags=["hide-input"]
-if points:
+if len(points):
+    worst = points.groupby(["change", "fixed"], sort=False).worst.mean()
+    told = "; ".join(
+        f"{change}, {'with' if fixed else 'without'}: {value:.0f} percent"
+        for (change, fixed), value in worst.items()
+    )
     figures.show(
-        figures.worst_and_mean(pd.DataFrame(points)),
+        figures.worst_and_mean(points),
         name="fig-worst-class",
-        alt="""Accuracy of the worst class against the mean over classes, one point per
-        network and change, with and without class weights and a logit bias.""",
-        caption=f"""Accuracy of the worst class against the mean over classes,
-        {len(points)} networks and changes. Class weights under Temperature-PGD, the
-        bias under margin PGD.""",
+        alt=f"""Two panels, accuracy of the worst class against the mean over classes,
+        one point per network, with and without a change. Means of the worst class:
+        {told}.""",
+        caption=f"""Accuracy of the worst class against the mean over classes. Left,
+        class weights in training, under Temperature-PGD at 1/T = {logits.STRONG:g};
+        right, a logit bias, under margin PGD on the half that did not tune it.""",
         read=here.read(
             "logits", "logit_bias", of=classes.networks_in(found.images, here)
         ),

@@ -175,6 +175,35 @@ def test_families_stand_beside_each_other():
     assert classes.ordered("digits", ["0", "1"]) == ["0", "1"]
 
 
+def bias_rows() -> pd.DataFrame:
+    """Accuracies of two classes without and with a logit bias, of one network."""
+    one = labels(next(one for one in classes.robust(HERE) if one.variant == "trades-6-3-linf-8"))
+    return pd.DataFrame([
+        one
+        | {"attack": attack, "inverse_temperature": np.nan, "class": name, "images": 10, "accuracy": value}
+        for attack, values in ((classwise.UNTUNED, (60.0, 20.0)), (classwise.TUNED, (50.0, 26.0)))
+        for name, value in zip("ab", values, strict=True)
+    ])
+
+
+def test_what_changes_do_for_the_worst_class(table):
+    rows = pd.concat([classes.by_class(table), bias_rows()])
+    found = classes.changed(rows).set_index(["change", "seed", "fixed"]).sort_index()
+    bias = found.loc["logit bias"]
+    assert bias["mean"].tolist() == [40, 38] and bias.worst.tolist() == [20, 26]
+    assert set(bias.training) == {"TRADES, β = 6, L∞ 8/255"}
+    weights = found.loc["class weights"]
+    # of each seed the network without and the one with class weights, and none without a class
+    assert len(weights) == 6 and set(weights.training) == {"PGD, 3 steps, L∞ 8/255"}
+    strong = rows[(rows.attack == "t-pgd") & np.isclose(rows.inverse_temperature, logits.STRONG)]
+    for seed in range(3):
+        for fixed, way in ((False, "pgd-3-linf-8"), (True, "weighted-3-linf-8")):
+            own = strong[(strong.variant == way) & (strong.seed == seed)]
+            assert weights.loc[(seed, fixed)].worst == own.accuracy.min()
+            assert weights.loc[(seed, fixed)]["mean"] == pytest.approx(own.accuracy.mean())
+    assert classes.changed(pd.DataFrame()).empty
+
+
 def test_every_figure_is_drawn(table, trainings):
     figures.setup()
     rows = classes.by_class(table[table.variant == trainings[0].way])
@@ -193,11 +222,12 @@ def test_every_figure_is_drawn(table, trainings):
     assert figures.class_gains(gained.assign(variant="trades-6-3-linf-8", seed=0))
     matrix = pd.DataFrame(np.eye(2), index=["a", "b"], columns=["a", "b"])
     assert figures.class_ranks(matrix)
-    points = pd.DataFrame({"fix": ["x", "y"], "seed": 0, "mean": [40.0, 41.0], "worst": [10.0, 12.0]})
-    assert figures.worst_and_mean(points)
+    points = classes.changed(pd.concat([rows, bias_rows()]))
+    both = figures.worst_and_mean(points)
+    assert [axes.get_title() for axes in both.axes] == ["class weights", "logit bias"]
     summary = pd.DataFrame({"alpha": [0.0, 1.0], "seed": 0, "y": [1.0, np.nan]})
     every = figures.classes_and_alpha(summary, {"y": "y"})
-    for figure in (every, drawn):
+    for figure in (every, drawn, both):
         small = canvas.narrow(figure)
         assert small.get_figwidth() == canvas.NARROW < figure.get_figwidth() <= canvas.WIDEST
 

@@ -16,6 +16,7 @@ from lib.book.classes.networks import (
 from lib.book.classes.rows import (
     biased,
     by_class,
+    changed,
     matched,
     mean_ranks,
     one_row,
@@ -36,6 +37,7 @@ __all__ = [
     "Found",
     "biased",
     "by_class",
+    "changed",
     "class_support",
     "class_vectors",
     "control",

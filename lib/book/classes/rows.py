@@ -10,10 +10,11 @@ import pandas as pd
 
 from lib.base.errors import InputError
 from lib.book.classes.networks import LEFT_OUT
+from lib.book.classes.words import way
 from lib.measurements import logits, per_image
 from lib.measurements.attack import CLEAN
 from lib.papers import classwise
-from lib.papers.classwise_rules import WHOLE
+from lib.papers.classwise_rules import IN_BALL, WEIGHTED, WHOLE
 from lib.papers.confusions import confusion, homing, most_confused
 from lib.papers.ranks import rank_matrix
 from lib.papers.same_mean import at_mean
@@ -169,6 +170,40 @@ def biased(table: pd.DataFrame) -> pd.DataFrame:
     return sums.assign(
         attack=names, inverse_temperature=np.nan, accuracy=accuracy, margin=np.nan, norm=np.nan
     ).drop(columns=["tuned", "correct"])
+
+
+CHANGES = ("class weights", "logit bias")
+
+
+def changed(rows: pd.DataFrame) -> pd.DataFrame:
+    """What changes for the worst class do, of networks that are trained to be robust with all classes.
+
+    Args:
+        rows: As the claims read them.
+
+    Returns:
+        One row per network with or without a change, with the columns change (of CHANGES), training, seed,
+        fixed (whether with the change), mean and worst, both in percent. Class weights are those of another
+        network of the same seed, under Temperature-PGD; the bias is of the same network, under margin PGD.
+    """
+    found = []
+    if len(rows):
+        strong = rows[(rows.attack == logits.SAFE) & np.isclose(rows.inverse_temperature, logits.STRONG)]
+        for fixed, ways in ((False, IN_BALL), (True, WEIGHTED)):
+            some = strong[strong.variant.str.fullmatch(ways)]
+            usual = "" if some.empty else some.variant.iloc[0].removeprefix("weighted-").removeprefix("pgd-")
+            found.append(
+                some.assign(change=CHANGES[0], fixed=fixed, training=way(f"pgd-{usual}") if usual else "")
+            )
+        for fixed, attack in ((False, classwise.UNTUNED), (True, classwise.TUNED)):
+            some = rows[rows.attack == attack]
+            found.append(some.assign(change=CHANGES[1], fixed=fixed, training=some.variant.map(way)))
+    there = [one for one in found if len(one)]
+    keys = ["change", "training", "seed", "fixed"]
+    if not there:
+        return pd.DataFrame(columns=[*keys, "mean", "worst"])
+    groups = pd.concat(there, ignore_index=True).groupby(keys, sort=False).accuracy
+    return groups.agg(mean="mean", worst="min").reset_index()
 
 
 def trained_vectors(rows: pd.DataFrame) -> pd.DataFrame:

@@ -167,20 +167,43 @@ def class_ranks(matrix: pd.DataFrame) -> Figure:
 
 @redrawn
 def worst_and_mean(points: pd.DataFrame) -> Figure:
-    """Accuracy of the worst class against the mean over classes, one point per network and fix.
+    """Accuracy of the worst class against the mean over classes, one panel per change: networks without it
+    hollow, with it filled, joined where the seed and the training are the same.
 
     Args:
-        points: Columns fix, seed, mean and worst, in percent.
+        points: Columns change, training, seed, fixed (with the change), mean and worst, both in percent.
     """
-    figure, (axes,) = canvas(width=6, height=4)
-    handles = []
-    for place, (name, own) in enumerate(points.groupby("fix", sort=False)):
-        style = {"marker": _MARKERS[place % len(_MARKERS)], "color": _grey(place)}  # type: dict
-        axes.scatter(own["mean"], own.worst, s=40, **style)
-        handles.append(Line2D([], [], linestyle="", label=str(name), **style))
-    axes.set(xlabel="mean over classes (%)", ylabel="worst class (%)")
-    axes.set_ylim(bottom=max(axes.get_ylim()[0], 0))
-    key(figure, handles, beside=True)
+    names = list(dict.fromkeys(points.change))
+    figure, panels = canvas(len(names), width=WIDEST, height=3.4)
+    every = list(dict.fromkeys(points.training))
+    for axes, name in zip(panels, names, strict=True):
+        for (training, _), own in points[points.change == name].groupby(["training", "seed"], sort=False):
+            marker, colour = _MARKERS[every.index(training)], _grey(every.index(training) + 1)
+            own = own.sort_values("fixed")
+            axes.plot(own["mean"], own.worst, color=colour, linewidth=0.8, zorder=1)
+            for fixed, mean, worst in zip(own.fixed, own["mean"], own.worst, strict=True):
+                axes.scatter(
+                    mean, worst, s=36, marker=marker, color=colour if fixed else "white", edgecolors=colour
+                )
+        axes.set(xlabel="mean over classes (%)", ylabel="worst class (%)")
+        axes.set_ylim(bottom=max(axes.get_ylim()[0], 0))
+        axes.set_title(name, fontsize="medium")
+    style = {"linestyle": "", "color": "0.2"}  # type: dict
+    handles = [
+        Line2D([], [], marker="o", markerfacecolor="white", label="without", **style),
+        Line2D([], [], marker="o", label="with", **style),
+        *(
+            Line2D([], [], marker=_MARKERS[place], label=name, linestyle="", color=_grey(place + 1))
+            for place, name in enumerate(every)
+        ),
+    ]
+    figure.legend(
+        handles=handles,
+        frameon=False,
+        loc="outside lower center",
+        ncols=1 if is_narrow() else 3,
+        fontsize="small",
+    )
     return figure
 
 
