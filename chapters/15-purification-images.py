@@ -173,11 +173,11 @@ if len(angles):
 # %% tags=["hide-input"]
 if len(angles):
     pairs = ["control", "control_high", "adversarial", "adversarial_high"]
-    controls = ["convolution", *pairs, "another seed", "its nearest"]
+    controls = ["convolution", *pairs, "another seed", "its nearest", "random"]
     figures.show_table(wide.filter(controls).rename(columns=names))
 
 # %% [markdown]
-# *Last two columns: θ of the plain network's filters to that at the same place of the network of another seed, and to the nearest of its layer.*
+# *θ of the plain network's filters to that at the same place of the network of another seed, to the nearest of its layer, and of random directions.*
 #
 # Below is the paper's own network (it calls it AlexNet, l2): percent of filters by θ, read off its figure 2 to about one and a half points. There, θ(w, w′) centres on 0.7 to 0.8, below the 0.8 that its readers note as the claim:
 
@@ -190,7 +190,8 @@ titles = {
 theirs = purification_images.ALEXNET.assign(network="the paper's, l2")
 ours = purification_images.by_tenths(angles) if len(angles) else theirs[:0]
 ours = ours.assign(network=ours.network.map(lambda name: names.get(name, name)))
-both = pd.concat([theirs, ours])[["network", *purification_images.ALEXNET]]
+null = purified.random_tenths(angles) if len(angles) else theirs[:0]
+both = pd.concat([theirs, ours, null])[["network", *purification_images.ALEXNET]]
 both = both.rename(columns=titles).rename(
     columns=lambda name: name.replace("kept", "θ(w, w′)")
 )
@@ -199,7 +200,8 @@ both[percent] = both[percent].map(lambda one: "" if pd.isna(one) else f"{one:.0f
 figures.show_table(both)
 
 # %% [markdown]
-# *Ours, where networks are cached, counted alike: for pairs, filters by their mean θ to the others of their layer. Of the paper's second network, a ResNet, θ(w, w′) was read from the 17th layer
+# *Ours, where networks are cached, counted alike: for pairs, filters by their mean θ to the others of their layer. Last, random directions of as many numbers as our
+# filters have. Of the paper's second network, a ResNet, θ(w, w′) was read from the 17th layer
 # on: 55 to 85 % of neurons in .8 to .9 and 20 to 45 % in .9 to 1; its early layers spread over .4 to 1.*
 #
 # ## What filters and units look for

@@ -227,3 +227,16 @@ def test_a_grid_of_children():
     assert [one.start for one in grid] == [Training("digits", "resnet8", 0.0, 4, "fast")] * 2
     with pytest.raises(InputError, match="unknown recipe 'slow'"):
         runs.grid(dataset="digits", model="resnet8", alphas=[0], seeds=[4], recipe="tune", start="slow")
+
+
+def test_random_directions_are_counted_in_the_bins_of_the_papers_figure():
+    """The null beside every θ of that table: of two numbers, and of so many that all are near 0."""
+    angles = pd.DataFrame({"place": [2, 1, 1], "convolution": ["b", "a", "a"], "inputs": [10_000, 2, 2]})
+    found = purified.random_tenths(angles)
+    assert list(found) == ["network", *purification_images.ALEXNET] and list(found.layer) == ["a", "b"]
+    few, many = found.iloc[0], found.iloc[1]
+    # of two numbers θ is the cosine of a uniform angle
+    assert few.near == pytest.approx(100 * (1 - np.arccos(0.1) / (np.pi / 2)))
+    assert few["kept .9-1"] == pytest.approx(100 * np.arccos(0.9) / (np.pi / 2))
+    assert many.near == pytest.approx(100) and many.filter(like="kept").abs().max() < 1e-6
+    assert found.pairs.isna().all()

@@ -130,6 +130,7 @@ COUNTS = {
     "tiny-imagenet-resnet18-fast": 10, "tiny-imagenet-resnet18-first": 3,
     "digits-augmix-pgd": 15, "cifar10-augmix-pgd": 15, "cifar10-augmix-pgd-paper": 15,
     "cifar10-second-round": 30, "cifar10-recipe-check": 9, "cifar10-recipe-check-batch": 2, "classwise": 12,
+    "classwise-control": 3, "classwise-without": 3, "digits-classwise": 12, "digits-classwise-without": 3,
     "purification": 16, "purification-scratch": 3, "purification-alpha": 2, "digits-purification": 12,
     "purification-rate": 4, "digits-purification-rate": 6,
     "singleprop": 15, "singleprop-8": 4, "singleprop-alpha": 10, "singleprop-adaptive": 6, "digits-singleprop": 15,
@@ -140,6 +141,12 @@ def test_the_sweeps_of_the_project():
     assert {file.stem: len(sweeps.read(file).trainings) for file in paths.ROOT.glob("sweeps/*.yml")} == COUNTS
 
 
+def test_classes_are_left_out_of_every_network(write):
+    asked = sweeps.read(write(alphas="[0, 1]", without='["3", "5"]')).trainings
+    assert len(asked) == 2 and {one.without for one in asked} == {("3", "5")}
+    assert {one.without for one in sweeps.read(write(alphas="[0, 1]")).trainings} == {()}
+
+
 def test_a_sweep_of_variants_has_the_plain_networks_beside_them():
     asked = sweeps.read(paths.ROOT / "sweeps" / "cifar10-augmix-pgd.yml").trainings
     assert [t.variant for t in asked[::3]] == ["plain", "augmix", "pgd-1", "pgd-2", "pgd-4"]
@@ -148,6 +155,12 @@ def test_a_sweep_of_variants_has_the_plain_networks_beside_them():
 
 # what is wrong: (keys replaced, parts of the one line)
 BAD = {
+    "hardly a class left": (
+        {"without": "[0, 1, 2, 3, 4, 5, 6, 7, 8]"},
+        ["without leaves out 9 of 10 classes"],
+    ),
+    "no class left out": ({"without": "3"}, ["without must be a list, got '3'; write without: [3]"]),
+    "no step": ({"measurements": "[low_rank: {steps: 0}]"}, ["setting steps of low_rank", ">= 1, got 0"]),
     "unknown key": ({"alpha": "[0]"}, ["unknown key 'alpha'", "known: alphas, dataset"]),
     "missing key": ({"seeds": None}, ["seeds missing", "dataset, models, recipe, alphas, seeds"]),
     "two missing keys": ({"seeds": None, "models": None}, ["models, seeds missing"]),

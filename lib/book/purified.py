@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
+
 from lib import runs
 from lib.base.text import number
 from lib.book.grid import Parameters
 from lib.measurements import Asked
 from lib.measurements.purification import PURIFIED
-from lib.papers.purification_images import SELECTIVE
+from lib.papers.purification_images import ALEXNET, SELECTIVE
+from lib.purification.weights import chance_share
 from lib.training.training import Training
 
 # What goes on from a plain network, by the name that the rules have for it.
@@ -78,3 +81,21 @@ def wanted(here: Parameters) -> dict[Asked, list[Training]]:
         Asked(measurement): [one for one, name in named.items() if name in some]
         for measurement, some in of.items()
     }
+
+
+def random_tenths(angles: pd.DataFrame) -> pd.DataFrame:
+    """What `by_tenths` of the papers would count of random directions: one row per convolution, with its
+    columns; NaN for pairs, whose mean over a layer has another distribution.
+
+    Args:
+        angles: Table `weight_angles`, with the columns place, convolution and inputs.
+    """
+    bins = {"near": (0.0, 0.1), "next": (0.1, 0.2)}
+    tops = {6: ".7", 7: ".8", 8: ".9", 9: "1"}
+    bins |= {f"kept .{low}-{top}": (low / 10, (low + 1) / 10) for low, top in tops.items()}
+    layers = angles[["place", "convolution", "inputs"]].drop_duplicates().sort_values("place")
+    return pd.DataFrame([
+        {"network": "random", "layer": one.convolution}
+        | {name: 100 * chance_share(int(one.inputs), *ends) for name, ends in bins.items()}
+        for one in layers.itertuples()
+    ]).reindex(columns=["network", *ALEXNET])

@@ -23,7 +23,8 @@ def train(
         typer.Option(
             help="plain, augmix, or adversarial in K steps: pgd-K, pgd-K-linf-8, l2-pgd-K-0.5, "
             "trades-6-K-linf-8 (β = 6), weighted-K-linf-8 (class weights); in the recipe certified, in a "
-            "ball of E/255: ibp-E, singleprop-zero-E, singleprop-fastlin-E, adversarial-E"
+            "ball of E/255: ibp-E, singleprop-zero-E, singleprop-fastlin-E, adversarial-E, each also with "
+            "-ada"
         ),
     ] = "plain",
     start: Annotated[

@@ -283,6 +283,9 @@ MEASUREMENTS = {
 EPOCH = "epoch"
 
 
+AT_LEAST_ONE = ("steps", "attack_steps", "restarts", "rounds")  # settings that count what is done
+
+
 def settled(name: str, settings: dict[str, object]) -> dict[str, object]:
     """All settings of a measurement, with defaults filled in.
 
@@ -299,6 +302,9 @@ def settled(name: str, settings: dict[str, object]) -> dict[str, object]:
         if not _alike(value, default):
             got = in_words(value)
             raise InputError(f"setting {setting} of {name} must be a value like {default!r}, got {got}")
+        least = int(setting in AT_LEAST_ONE)
+        if type(value) is int and value < least:
+            raise InputError(f"setting {setting} of {name} must be a whole number >= {least}, got {value}")
     return known | settings
 
 

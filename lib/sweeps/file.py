@@ -11,7 +11,7 @@ import math
 import re
 import reprlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,8 +28,9 @@ from lib.measurements import Asked
 from lib.training.training import Training
 
 REQUIRED = ("dataset", "models", "recipe", "alphas", "seeds")
-OPTIONAL = ("variants", "epochs", "start", "measurements")
-LISTS = ("models", "alphas", "seeds", "variants", "measurements")
+OPTIONAL = ("variants", "epochs", "start", "without", "measurements")
+LISTS = ("models", "alphas", "seeds", "variants", "without", "measurements")
+SINGLE = ("without", "measurements")  # lists that are of every network, and name no further ones
 # keys whose values are numbers, with examples
 NUMBERS = {"alphas": "-1, 0.4 or 1e-3", "seeds": "0 or 12", "epochs": "8"}
 MOST_BYTES = 2**20  # of a sweep file
@@ -213,15 +214,17 @@ def _sweep(file: Path, content: dict[str, Value]) -> Sweep:
         key: _numbers(key, value) if key in NUMBERS else value  # type: ignore[arg-type]  # texts, as LISTS says
         for key, value in content.items()
     }
-    shared = {key: value for key, value in given.items() if key not in ("models", "measurements")}
-    asked = math.prod(len(value) for key, value in given.items() if key in LISTS and key != "measurements")
+    shared = {key: value for key, value in given.items() if key not in ("models", *SINGLE)}
+    asked = math.prod(len(value) for key, value in given.items() if key in LISTS and key not in SINGLE)
     if asked > MOST_NETWORKS:
         raise InputError(
             f"it asks for {asked:,} networks, a sweep has at most {MOST_NETWORKS:,}: make it several"
         )
     grids = [runs.grid(model=model, **shared) for model in dict.fromkeys(given["models"])]
     tables = dict.fromkeys(map(_asked, given.get("measurements", ["selectivity"])))
-    return Sweep(file.stem, file, tuple(chain(*grids)), tuple(tables))
+    left_out = tuple(given.get("without", ()))
+    trainings = tuple(replace(one, without=left_out) if left_out else one for one in chain(*grids))
+    return Sweep(file.stem, file, trainings, tuple(tables))
 
 
 def _asked(one: str | dict[str, dict[str, Any]]) -> Asked:
@@ -229,6 +232,7 @@ def _asked(one: str | dict[str, dict[str, Any]]) -> Asked:
     name, given = (one, {}) if isinstance(one, str) else next(iter(one.items()))
     measurements_.settled(name, {})
     found = {setting: _setting(name, setting, text) for setting, text in given.items()}
+    measurements_.settled(name, found)  # refuses what is out of range
     own = measurements_.MEASUREMENTS[name].settings
     return Asked(name, tuple((key, found[key]) for key in own if key in found and found[key] != own[key]))
 
