@@ -257,3 +257,21 @@ def test_the_digits_have_every_network_and_every_table_that_the_claims_read(monk
     assert found.missing == ()
     verdicts = [classwise.decide(one, found.classes) for one in classwise.CLAIMS]
     assert all(one.verdict != "not tested" and one.seeds == 3 for one in verdicts)
+
+
+def test_tables_on_all_images_go_first(trainings, table, monkeypatch):
+    """One network has a table on all images, as made on a GPU; the others on the first."""
+    one, asked = trainings[0], []
+    rows = {way: own for way, own in table.groupby([table.variant, table.seed])}
+
+    def cached(measurement, some, **settings):
+        asked.append((settings.get("limit"), len(some)))
+        there = [t for t in some if t == one or settings.get("limit") != 0]
+        found = [rows[t.way, t.seed].assign(images=10_000 if "limit" in settings else 300) for t in there]
+        return pd.concat(found) if found else pd.DataFrame()
+
+    monkeypatch.setattr("lib.book.classes.networks.cached", cached)
+    found = classes.logits_of(trainings)
+    assert asked == [(0, len(trainings)), (None, len(trainings) - 1)] and len(found) == len(table)
+    sizes = found.groupby(["variant", "seed"]).images.first()
+    assert sizes[one.way, one.seed] == 10_000 and (sizes == 10_000).sum() == 1

@@ -58,7 +58,8 @@ def control(here: Parameters) -> list[Training]:
 
 
 def logits_of(trainings: Sequence[Training], *, make: int = 0, **settings: Any) -> pd.DataFrame:
-    """The table `logits` over the trainings of which it is cached.
+    """The table `logits` over the trainings of which it is cached: on all images where that is there, as made
+    on a GPU, else on the first ones.
 
     Args:
         trainings: Networks; those that are not cached are left out.
@@ -66,11 +67,15 @@ def logits_of(trainings: Sequence[Training], *, make: int = 0, **settings: Any) 
             here is made now; 0 for none.
         settings: As in `runs.table`.
     """
-    found = [cached("logits", list(trainings), **settings)]
-    if make and not runs.frozen():
+    whole = cached("logits", list(trainings), **settings, limit=0)
+    known = set(map(tuple, whole[LABELS].drop_duplicates().to_numpy())) if len(whole) else set()
+    others = [one for one in trainings if tuple(labels(one).values()) not in known]
+    first = cached("logits", others, **settings) if others else whole[:0]
+    found = [whole, first]
+    if make and whole.empty and first.empty and not runs.frozen():
         missing = set(runs.missing(trainings))
         here = [one for one in trainings if one not in missing and _kept(one)][:1]
-        found += [runs.table("logits", here, limit=make, **settings)] if here and found[0].empty else []
+        found += [runs.table("logits", here, limit=make, **settings)] if here else []
     there = [one for one in found if len(one)]
     return pd.concat(there, ignore_index=True) if there else pd.DataFrame()
 
