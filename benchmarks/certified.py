@@ -166,6 +166,7 @@ CASES = [
             parity=partial(sound, ibp, plain_ibp, f"cnn-{size}"),
             targets={"cpu": Target(1.0), "cuda": Target(1.0)},
             unit="ms a step",
+            memory=True,
         )
         for size in ("small", "large")
     ),
@@ -178,6 +179,7 @@ CASES = [
             parity=partial(equal, singleprop, plain_singleprop, f"cnn-{size}"),
             targets={"cpu": Target(2.0), "cuda": Target(2.0)},
             unit="ms a step",
+            memory=True,
         )
         for size in ("small", "large")
     ),
@@ -190,6 +192,7 @@ CASES = [
             parity=partial(equal, ours, plain, "cnn-small"),
             targets={"cpu": Target(1.0), "cuda": Target(1.0)},
             unit="ms a step",
+            memory=True,
         )
         for name, ours, plain in (("singleprop", singleprop, plain_singleprop), ("ibp", ibp, plain_ibp))
     ),

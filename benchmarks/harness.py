@@ -6,9 +6,11 @@ A benchmark is a `Case` in the table `CASES` of a module named in `benchmarks/__
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,6 +67,7 @@ class Case:
     repeats: int = 7
     package: str = ""  # package of the peer, if it may be missing
     threads: int = 0  # threads of torch on a CPU, if the peer has a fixed number; 0 for torch's own choice
+    memory: bool = False  # whether the memory that a call takes at most is measured too, in a call of its own
 
     def __post_init__(self) -> None:
         if self.unit.split()[0] not in [*SCALES, "share"]:
@@ -106,6 +109,29 @@ def page_faults() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt if resource else None
 
 
+def peak_memory(work: Work, device: str) -> float:
+    """The most memory that one call holds at once, in MiB beyond what was there before it: of tensors, as
+    torch's profiler counts them on a CPU, and its allocator on a GPU.
+    """
+    if device == "cuda":
+        torch.cuda.synchronize()
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        work()
+        torch.cuda.synchronize()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    with (
+        warnings.catch_warnings(action="ignore"),
+        torch.profiler.profile(
+            activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+        ) as profiler,
+    ):
+        work()
+    events = [one for one in profiler.profiler.kineto_results.events() if one.name() == "[memory]"]
+    held = itertools.accumulate(one.nbytes() for one in sorted(events, key=lambda one: one.start_ns()))
+    return max(held, default=0) / 2**20
+
+
 def interleave(
     ours: Work, peer: Work, repeats: int, read: Callable[[], float]
 ) -> tuple[list[Sample], list[Sample]]:
@@ -145,8 +171,11 @@ def run(
         disagreement = case.parity(device)
         if disagreement:
             return row(case, device, parity=f"failed: {disagreement}")
-        ours, peer = interleave(case.ours(device), case.peer(device), repeats or case.repeats, read)
-        return row(case, device, ours=ours, peer=peer, parity="ok", clock=clock)
+        works = case.ours(device), case.peer(device)
+        ours, peer = interleave(*works, repeats or case.repeats, read)
+        # after the timing, which a profiler would slow down
+        memory = tuple(peak_memory(work, device) for work in works) if case.memory else ()
+        return row(case, device, ours=ours, peer=peer, parity="ok", clock=clock, memory=memory)
     except InputError as error:  # data that are not here
         return row(case, device, note=f"not run: {error}")
     finally:
@@ -162,6 +191,7 @@ def row(
     parity: str | None = None,
     note: str = "",
     clock: str = "",
+    memory: Sequence[float] = (),
 ) -> dict[str, object]:
     """One row of the results: the documented keys, then what explains them.
 
@@ -174,6 +204,8 @@ def row(
 
         - `ours_faults, peer_faults`: Page faults of each call: many of them say that memory was given back
           and fetched anew.
+        - `ours_mib, peer_mib`: Memory that a call of each holds at most, from `peak_memory`; in cases that
+          ask for it alone.
     """
     median_ours = median_peer = ratio = low = high = None
     if ours:
@@ -203,6 +235,7 @@ def row(
         "clock": clock,
         "ours_faults": [one.faults for one in ours],
         "peer_faults": [one.faults for one in peer],
+        **{f"{side}_mib": round(one, 1) for side, one in zip(("ours", "peer"), memory, strict=False)},
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": provenance.commit(),
         "torch": torch.__version__,
@@ -231,7 +264,7 @@ def table(rows: list[dict[str, object]]) -> str:
 
     Under "faults" stand the medians of the page faults of one call of ours and one of the peer.
     """
-    head = ["case", "device", "ours", "peer", "", "ratio", "range", "target", "", "faults", "peer is"]
+    head = ["case", "device", "ours", "peer", "", "ratio", "range", "target", "", "faults", "MiB", "peer is"]
     lines, reasons = [head], {}
     for one in rows:
         line = [one["name"], one["device"]]
@@ -248,7 +281,9 @@ def table(rows: list[dict[str, object]]) -> str:
                 f"{one['low']:.3g} .. {one['high']:.3g}",
             ]
             line += [one["target"], "met" if one["met"] else "missed"]
-            line += [" : ".join(_usual(one[f"{side}_faults"]) for side in ("ours", "peer")), one["peer_name"]]
+            line += [" : ".join(_usual(one[f"{side}_faults"]) for side in ("ours", "peer"))]
+            line += [f"{one['ours_mib']:.0f} : {one['peer_mib']:.0f}" if "ours_mib" in one else "-"]
+            line += [one["peer_name"]]
         lines.append(line)
     widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(len(head))]
     # a line without a ratio is short

@@ -199,20 +199,15 @@ figures.show_table(
     ])
 )
 timed = certified.steps()
-columns = {
-    "name": "network",
-    "ours": "SingleProp",
-    "peer": "IBP",
-    "ratio": "IBP over SingleProp",
-    "unit": "unit",
-}
+
+# %% [markdown]
+# *Timed*, a step of loss, gradient and Adam in turn, in one run: medians, and the lowest and highest ratio of a pair. Memory: the most that a step holds at once, SingleProp's
+# and the other's.
 
 # %% tags=["hide-input"]
-figures.show_table(
-    pd.DataFrame(timed)[[*columns]].rename(columns=columns)
-    if timed
-    else pd.DataFrame([{"not timed yet": "make bench"}])
-)
+beside = certified.beside()
+none = pd.DataFrame([{"not timed yet": "make bench"}])
+figures.show_table(beside if len(beside) else none)
 
 # %% [markdown]
 # A pass over the image and one over the half-width are two; IBP has one more, for the centre of the interval. So the most that SingleProp can save against IBP

@@ -88,6 +88,28 @@ def test_sides_take_turns_after_one_warm_up_each():
     assert [[one.seconds for one in side] for side in samples] == [[1.0, 2.0], [4.0, 3.0]]
 
 
+def holding(sizes):
+    """Work that holds tensors of some MiB one after the other, and then one of half of the last."""
+
+    def work():
+        held = [torch.ones(size * 2**18) for size in sizes]
+        del held[:]
+        torch.ones(sizes[-1] * 2**17)
+
+    return lambda device: work
+
+
+def test_the_memory_of_a_call_is_what_it_holds_at_once():
+    assert harness.peak_memory(holding([3, 5])("cpu"), "cpu") == pytest.approx(8, abs=0.1)
+    assert harness.peak_memory(lambda: None, "cpu") == 0
+    here = case(ours=holding([1]), peer=holding([2, 2]), memory=True)
+    found = harness.run(here, "cpu", repeats=1)
+    assert (found["ours_mib"], found["peer_mib"]) == pytest.approx((1, 4), abs=0.1)
+    assert "1 : 4" in harness.table([found])
+    without = harness.run(case(), "cpu", repeats=1)
+    assert "ours_mib" not in without and "MiB" in harness.table([without])
+
+
 def test_faults_are_counted_beside_each_timing_and_shown(call):
     def touching(count):
         return lambda device: (

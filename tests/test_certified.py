@@ -1,5 +1,6 @@
 """What the chapter on certified training shows: from planted tables, and with nothing at hand."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -295,3 +296,31 @@ def test_so_it_is_in_other_ways_of_training(way):
     with pytest.raises(InputError, match="at most 255"):
         Training("digits", "resnet8", variant=way)
     assert Training("digits", "resnet8", variant="l2-pgd-3-2").variant_settings.epsilon == 2
+
+
+def test_singleprops_step_stands_beside_those_of_both_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("lib.book.certified.cost.paths.ROOT", tmp_path)
+    assert certified.beside("rows.json").empty
+    usual = {
+        "ours": 25.0,
+        "peer": 50.0,
+        "ratio": 2.0,
+        "low": 1.8,
+        "high": 2.25,
+        "machine": "a machine",
+        "date": "today",
+    }
+    rows = [
+        usual | {"name": "certified-small", "ours_mib": 46.3, "peer_mib": 65.0},
+        usual | {"name": "certified-pgd-large"},
+        usual | {"name": "certified-plain-ibp"},
+        usual | {"name": "certified-large", "ratio": None},
+    ]
+    (tmp_path / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
+    found = certified.beside("rows.json")
+    assert list(zip(found.network, found.beside, strict=True)) == [
+        ("cnn-small", "IBP"),
+        ("cnn-large", "PGD, 7 steps"),
+    ]
+    assert found.ratio[0] == "2.00 (1.80 to 2.25)" and found["MiB at most"].tolist() == ["46 and 65", ""]
+    assert set(found["timed on"]) == {"a machine, today"}

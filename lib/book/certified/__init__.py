@@ -11,7 +11,7 @@ from lib.book.certified.accuracies import (
     summary,
     together,
 )
-from lib.book.certified.cost import difference, kept, passes, steps
+from lib.book.certified.cost import beside, difference, kept, passes, steps
 from lib.book.certified.networks import (
     LINEAR,
     along,
@@ -31,6 +31,7 @@ __all__ = [
     "LINEAR",
     "accuracies",
     "along",
+    "beside",
     "by_radius",
     "covered",
     "difference",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import weakref
 from collections import Counter
+from collections.abc import Collection
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
@@ -19,17 +21,48 @@ from lib.papers.singleprop import PGD as ADVERSARIAL
 from lib.training.objective.worst import Worst
 from lib.training.variants import Robust, robust_name, variant
 
-BENCH = ("certified-small", "certified-large")  # cases of the benchmark: a step of IBP over one of SingleProp
+# cases of the benchmark: a step of IBP over one of SingleProp, which SP-2 is about, and one of PGD
+BENCH = ("certified-small", "certified-large")
+BESIDE = {
+    "certified-small": ("cnn-small", "IBP"),
+    "certified-large": ("cnn-large", "IBP"),
+    "certified-pgd-small": ("cnn-small", "PGD, 7 steps"),
+    "certified-pgd-large": ("cnn-large", "PGD, 7 steps"),
+}
 TIMED = "benchmarks/results.json"
 # steps that are counted, and the names of their ways of training
 WAYS = {"plain": "", "singleprop": FASTLIN, "ibp": IBP, "pgd": ADVERSARIAL}
 
 
-def steps(file: str = TIMED) -> list[dict[str, object]]:
-    """Rows of the published benchmark on steps of certified training; none if it was not run."""
+def _published(file: str, names: Collection[str]) -> list[dict[str, object]]:
     place = paths.ROOT / file
     rows = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else []
-    return [one for one in rows if one["name"] in BENCH and one["ratio"] is not None]
+    return [one for one in rows if one["name"] in names and one["ratio"] is not None]
+
+
+def steps(file: str = TIMED) -> list[dict[str, object]]:
+    """Rows of the published benchmark on steps of IBP and of SingleProp; none if it was not run."""
+    return _published(file, BENCH)
+
+
+def beside(file: str = TIMED) -> pd.DataFrame:
+    """SingleProp's step beside those of IBP and of PGD, for reading: one row per network and other step, with
+    the times, their ratio and its range, the memory of both, and where they were timed; empty if they were
+    not.
+    """
+    return pd.DataFrame([
+        {
+            **dict(zip(("network", "beside"), BESIDE[str(one["name"])], strict=True)),
+            "SingleProp, ms": f"{one['ours']:.3g}",
+            "the other, ms": f"{one['peer']:.3g}",
+            "ratio": f"{one['ratio']:.2f} ({one['low']:.2f} to {one['high']:.2f})",
+            "MiB at most": " and ".join(
+                f"{one[side]:.0f}" for side in ("ours_mib", "peer_mib") if side in one
+            ),
+            "timed on": f"{one['machine']}, {one['date']}",
+        }
+        for one in _published(file, BESIDE)
+    ])
 
 
 class _Counted(TorchFunctionMode):
