@@ -29,6 +29,9 @@ model: str = "usual"  # the data set's usual network, or a name, such as alexnet
 alphas: list[float] = [0.4]  # goes on from the plain network: a bridge to selectivity
 seeds: list[int] = [0, 1, 2]  # one plain network for each, and all that goes on from it
 recipe: str = "fast"  # of the plain network: fast or paper
+radius: float = (
+    0.5  # L2 length of the perturbations that are compared, in pixels of [0, 1]
+)
 
 # %%
 import pandas as pd
@@ -40,7 +43,6 @@ from lib.papers import first_round, purification_images
 here = chapter.parameters(globals())
 from lib.book import purified
 from lib.book.prose import glue
-from lib.measurements import Asked
 from lib.measurements import purification as looks
 from lib.purification import chance_angle
 from lib.runs.tables import at_hand, cached, full_summary
@@ -48,6 +50,8 @@ from lib.training.training import labels
 
 figures.setup()
 networks, names = purified.networks(here), purified.names(here)
+wanted = purified.wanted(here, radius)
+tables_of = {asked.name: asked for asked in wanted}
 made_here = here.dataset == "digits" and not runs.frozen()
 if made_here:
     runs.summary(list(networks))
@@ -57,8 +61,10 @@ missing = runs.missing(networks)
 # %% tags=["remove-input"]
 def named(measurement: str) -> pd.DataFrame:
     """Tables with the column `network`: made on digits, otherwise what is cached."""
-    some = purified.wanted(here)[Asked(measurement)]
-    found = runs.table(measurement, some) if made_here else cached(measurement, some)
+    asked = tables_of[measurement]
+    some, how = wanted[asked], dict(asked.settings)
+    make = runs.table if made_here else cached
+    found = make(measurement, some, **how)
     keys = pd.DataFrame([labels(one) | {"network": networks[one]} for one in some])
     return found.merge(keys, how="left") if len(found) else found
 
@@ -71,7 +77,7 @@ rebuilt, pictures = named("reconstruction"), named("pictures")
 def drawn(table: str, rows: pd.DataFrame) -> tuple[dict, str]:
     """What a figure of some rows is made from, and its networks in words."""
     of = set(zip(rows.network, rows.seed, strict=True))
-    some = purified.wanted(here)[Asked(table)]
+    some = wanted[tables_of[table]]
     read = here.read(table, of=[one for one in some if (networks[one], one.seed) in of])
     return read, f"{len(of)} networks ({here.model} on {here.dataset})"
 
@@ -323,7 +329,7 @@ if not absent("table of pictures", noise):
         alt=f"""{len(clean)} test images, and below them PGD's perturbations of each
         against {noise.network.nunique()} networks.""",
         read=read,
-        caption=f"""Perturbations of PGD in the L2 ball of one half, {looks.BRIGHTER}
+        caption=f"""Perturbations of PGD in the L2 ball of {radius:g}, {looks.BRIGHTER}
         times as strong, around grey; seed {first.seed.min()}; {whose}.""",
     )
 

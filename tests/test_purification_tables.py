@@ -15,6 +15,7 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.seeds import derived_seed
 from lib.book import figures, purified
+from lib.book.grid import Parameters
 from lib.measurements import MEASUREMENTS
 from lib.measurements import purification as tables
 from lib.papers import purification_images
@@ -240,3 +241,15 @@ def test_random_directions_are_counted_in_the_bins_of_the_papers_figure():
     assert few["kept .9-1"] == pytest.approx(100 * np.arccos(0.9) / (np.pi / 2))
     assert many.near == pytest.approx(100) and many.filter(like="kept").abs().max() < 1e-6
     assert found.pairs.isna().all()
+
+
+def test_another_length_of_perturbations_is_another_table():
+    here = Parameters("digits", "resnet8", (0.4,), (0, 1), "fast")
+    usual, other = purified.wanted(here), purified.wanted(here, 0.25)
+    assert purified.wanted(here, purified.RADIUS) == usual and all(not asked.settings for asked in usual)
+    assert {asked.name for asked in other if asked.settings} == {"perturbation", "pictures"}
+    assert [asked.name for asked in other] == [asked.name for asked in usual]
+    assert list(other.values()) == list(usual.values())  # of the same networks
+    for radius in (0, -1.0, float("nan"), float("inf"), True, "0.5", None):
+        with pytest.raises(InputError, match="'radius' must be an L2 length above 0"):
+            purified.wanted(here, radius)

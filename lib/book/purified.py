@@ -7,14 +7,16 @@ from dataclasses import replace
 import pandas as pd
 
 from lib import runs
+from lib.base.errors import InputError
 from lib.base.text import number
 from lib.book.grid import Parameters
-from lib.measurements import Asked
+from lib.measurements import MEASUREMENTS, Asked
 from lib.measurements.purification import PURIFIED
 from lib.papers.purification_images import ALEXNET, SELECTIVE
 from lib.purification.weights import chance_share
 from lib.training.training import Training
 
+RADIUS = float(str(MEASUREMENTS["perturbation"].settings["radius"]))  # of perturbations, L2: the tables' own
 # What goes on from a plain network, by the name that the rules have for it.
 WAYS = {"control": "plain", "adversarial": PURIFIED, "weaker": "pgd-3-linf-4", "l2": "l2-pgd-3-0.5"}
 # The same at three times the rate: how much of a change is the rate's.
@@ -64,8 +66,25 @@ def names(here: Parameters) -> dict[str, str]:
     return _NAMES | alphas
 
 
-def wanted(here: Parameters) -> dict[Asked, list[Training]]:
-    """The tables that the chapter shows, and of which of its networks."""
+def check_radius(radius: object) -> float:
+    """The length of the perturbations that are compared.
+
+    Raises:
+        InputError: For anything but a number above 0.
+    """
+    if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0 < radius < 1e3:
+        raise InputError(f"parameter 'radius' must be an L2 length above 0, such as 0.5, got {radius!r}")
+    return float(radius)
+
+
+def wanted(here: Parameters, radius: float = RADIUS) -> dict[Asked, list[Training]]:
+    """The tables that the chapter shows, and of which of its networks.
+
+    Args:
+        radius: L2 length of the perturbations that it compares.
+    """
+    radius = check_radius(radius)
+    other = {name: (("radius", radius),) for name in ("perturbation", "pictures") if radius != RADIUS}
     named = networks(here)
     further = [_of_alpha(alpha) for alpha in here.alphas if alpha]
     of = {
@@ -78,7 +97,7 @@ def wanted(here: Parameters) -> dict[Asked, list[Training]]:
         "alignment": ["control", "weaker", "l2", *further],
     }
     return {
-        Asked(measurement): [one for one, name in named.items() if name in some]
+        Asked(measurement, other.get(measurement, ())): [one for one, name in named.items() if name in some]
         for measurement, some in of.items()
     }
 

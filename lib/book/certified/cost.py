@@ -61,7 +61,7 @@ def beside(file: str = TIMED) -> pd.DataFrame:
             ),
             "timed on": f"{one['machine']}, {one['date']}",
         }
-        for one in _published(file, BESIDE)
+        for one in sorted(_published(file, BESIDE), key=lambda one: list(BESIDE).index(str(one["name"])))
     ])
 
 
