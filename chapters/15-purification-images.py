@@ -30,6 +30,7 @@ alphas: list[float] = [0.4]  # goes on from the plain network: a bridge to selec
 seeds: list[int] = [0, 1, 2]  # one plain network for each, and all that goes on from it
 recipe: str = "fast"  # of the plain network: fast or paper
 radius: float = 0.5  # L2 length of the perturbations that are compared
+
 # %%
 import pandas as pd
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib.base.errors import InputError
 from lib.measurements import logits
 from lib.papers import classwise
 from lib.papers.claim import RULE
@@ -123,6 +124,14 @@ PLANTED = {
         ],
         "reproduced",
     ),
+    "CW-9, classes differ where the mean does not": (
+        "CW-9",
+        [
+            rows("pgd", LEVELS), rows("margin", LEVELS - 3),
+            rows("t-pgd", LEVELS + np.tile([10, -10], 5), inverse=1.0), rows("t-pgd", LEVELS - 3, inverse=50.0),
+        ],
+        "not reproduced",
+    ),
     "CW-9, it underflows": (
         "CW-9",
         [
@@ -206,3 +215,9 @@ def test_a_pattern_that_every_seed_has_anew_is_not_consistent():
     assert parts["attacks"] == parts["trainings"] == pytest.approx(0.5) and parts["seeds"] < 0
     alone = classwise.decide(BY_ID["CW-2"], pd.concat(per_seed[:4]))
     assert "seeds" not in {part.name for part in alone.parts}
+
+
+def test_networks_of_two_lengths_are_no_table():
+    twice = pd.concat([rows("pgd", LEVELS), rows("pgd", LEVELS), strong(LEVELS - 3)])
+    with pytest.raises(InputError, match="one recipe and length, got several of pgd-3-linf-8 with seed 0"):
+        classwise.decide(BY_ID["CW-5"], twice)
