@@ -236,8 +236,8 @@ def follows_norm(table: pd.DataFrame) -> pd.Series:
 
 
 def has_its_ends(table: pd.DataFrame) -> pd.DataFrame:
-    """CW-9: how much nearer than NEAR the safe form is to PGD at T = 1, in the class that differs most, and to
-    margin PGD at 1/T = COLD, in the mean over classes; in points.
+    """CW-9: how much nearer than NEAR the safe form is to PGD at T = 1, in the class that differs most, and
+    to margin PGD at 1/T = COLD, in the mean over classes; in points.
     """
     pgd, one = _both(wide(table, IN_BALL, "pgd"), wide(table, IN_BALL, "t-pgd", 1.0))
     margin, cold = _both(wide(table, IN_BALL, "margin"), wide(table, IN_BALL, "t-pgd", COLD))
