@@ -7,8 +7,9 @@ PY := .venv/bin/python
 # whatever is started here imports the library of this folder, also where the environment was made for another copy
 export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 UV := .venv/bin/uv
-# Tests run in so many processes; each works with one thread. A file's tests stay together, longest files first (tests/conftest.py).
-WORKERS ?= 2
+# Tests run in so many processes, one more than two cores, since some wait for a page or a process; each works with one
+# thread. A file's tests stay together, longest files first (tests/conftest.py).
+WORKERS ?= 3
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile
 
 # make rerun CHAPTER=approach ALPHA=0.7 [DATASET=digits] [SEED=1] [MODEL=resnet20] [RECIPE=paper]; lists in quotes: ALPHA="0.7 -0.7".
