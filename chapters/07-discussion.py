@@ -39,6 +39,7 @@ networks = (
 # %% tags=["remove-input"]
 asked = second_round.together([one.verdict for one in entries])
 glue("conclusion", answer.conclusion(entries))
+glue("recipes", recipe_check.sentence())
 glue("second", rounds.seeds_at_hand())
 glue("dated", f"{rules().written}")
 glue("level", f"{rules().level:g}")
@@ -112,8 +113,10 @@ figures.show_ledger(entries, name="fig-ledger", read=rounds.read(here, entries))
 #
 # ## Does the recipe matter?
 #
+# {glue:text}`recipes` It decides nothing.
+#
 # What α changes against α = 0, paired by seed, under the second round's recipe and under two others: the mean over seeds, with a 95 % t interval where there are
-# three. It decides nothing. Networks and tables are the first round's: its seeds, and the first test images.
+# three. Networks and tables are the first round's: its seeds, and the first test images.
 
 # %% tags=["hide-input"]
 figures.show_table(recipe_check.effects())

@@ -32,7 +32,7 @@ def test_effects_are_paired_by_seed(measured):
     # seeds 0, 1, 2: -2, -2.2, -2.4 points; t of two degrees of freedom is 4.303
     half = 4.303 * 0.2 / 3**0.5
     assert rows["clean, points"][0] == f"−2.2\n(−{2.2 + half:.1f} to −{2.2 - half:.1f})"
-    assert rows["FGSM, points"][4] == "not measured"
+    assert rows["FGSM (ε = 0.002), points"][4] == "not measured"
 
 
 def test_the_recipes_are_those_of_the_rules():
@@ -56,3 +56,21 @@ def test_the_recipes_are_those_of_the_rules():
 def test_what_is_not_there_is_said(empty_store):
     rows = recipe_check.effects()
     assert len(rows) == 5 and set(rows.seeds) == {"0"} and set(rows["clean, points"]) == {"not measured"}
+    assert recipe_check.sentence() == "None of the others is cached yet."
+
+
+def test_signs_that_another_recipe_keeps_are_counted(measured, monkeypatch):
+    assert recipe_check.sentence() == "With half the epochs, 8 of 8 effects keep their sign."
+    usual = recipe_check.at_hand
+
+    def turned(trainings):
+        """With fewer epochs clean accuracy turns at both α, and seed 0 is all there is of one."""
+        rows = usual(trainings)
+        few = rows.epochs == 8
+        rows.loc[few, "clean_accuracy"] = 1 - rows.clean_accuracy[few]
+        gone = few & (rows.alpha == -2) & (rows.seed > 0)
+        rows.loc[gone, "fgsm_accuracy"] = float("nan")
+        return rows
+
+    monkeypatch.setattr(recipe_check, "at_hand", turned)
+    assert recipe_check.sentence() == "With half the epochs, 6 of 8 effects keep their sign."

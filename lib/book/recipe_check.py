@@ -4,6 +4,8 @@ second round, as its rules ask; it decides nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from lib import runs
@@ -50,6 +52,19 @@ def described(training: Training) -> str:
     return f"{how.epochs} epochs of {how.batch},\nweight decay {how.weight_decay:g}"
 
 
+def _changes() -> Iterator[tuple[str, list[Training], float, pd.DataFrame]]:
+    """For each recipe and α: the recipe's name and trainings, α, and what α changes against α = 0, one row
+    per seed and one column per effect.
+    """
+    for name, trainings in recipes().items():
+        summary = full_summary(at_hand(trainings), trainings)
+        of_zero = summary[summary.alpha == 0].set_index("seed")
+        for alpha in sorted({training.alpha for training in trainings} - {0.0}):
+            moved = summary[summary.alpha == alpha].set_index("seed")
+            columns = [column for column, _, _ in EFFECTS.values()]
+            yield name, trainings, alpha, moved[columns] - of_zero[columns]
+
+
 def effects() -> pd.DataFrame:
     """One row per recipe and α: what α changes against α = 0, paired by seed, from what is cached.
 
@@ -58,16 +73,32 @@ def effects() -> pd.DataFrame:
         and each of EFFECTS as a mean over seeds, with a 95 % t interval where there are three.
     """
     rows = []
-    for name, trainings in recipes().items():
-        summary = full_summary(at_hand(trainings), trainings)
-        of_zero = summary[summary.alpha == 0].set_index("seed")
-        for alpha in sorted({training.alpha for training in trainings} - {0.0}):
-            moved = summary[summary.alpha == alpha].set_index("seed")
-            columns = [column for column, _, _ in EFFECTS.values()]
-            change = moved[columns] - of_zero[columns]  # seed by seed
-            row = {"recipe": f"{name}:\n{described(trainings[0])}", "α": number(alpha)}
-            row["seeds"] = str(int(change.mean_selectivity.notna().sum()))
-            for heading, (column, scale, form) in EFFECTS.items():
-                row[heading] = estimate(scale * change[column], form).replace(" (", "\n(")
-            rows.append(row)
+    for name, trainings, alpha, change in _changes():
+        row = {"recipe": f"{name}:\n{described(trainings[0])}", "α": number(alpha)}
+        row["seeds"] = str(int(change.mean_selectivity.notna().sum()))
+        for heading, (column, scale, form) in EFFECTS.items():
+            row[heading] = estimate(scale * change[column], form).replace(" (", "\n(")
+        rows.append(row)
     return pd.DataFrame(rows)
+
+
+def sentence() -> str:
+    """How many effects of each other recipe have the sign that they have with the second round's own, over
+    the seeds that both have; of what is cached.
+    """
+    usual, *_ = recipes()
+    own: dict[float, pd.DataFrame] = {}
+    alike: dict[str, list[bool]] = {}
+    for name, _, alpha, change in _changes():
+        there = change.dropna()
+        if name == usual:
+            own[alpha] = there
+            continue
+        seeds = [seed for seed in there.index if seed in own[alpha].index]
+        if seeds:
+            mine, theirs = own[alpha].loc[seeds].mean(), there.loc[seeds].mean()
+            alike.setdefault(name, []).extend((mine * theirs > 0).tolist())
+    said = [
+        f"With {name}, {sum(signs)} of {len(signs)} effects keep their sign." for name, signs in alike.items()
+    ]
+    return " ".join(said) or "None of the others is cached yet."
