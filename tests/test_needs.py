@@ -40,7 +40,7 @@ def test_every_call_of_every_chapter_is_understood(name):
 def test_networks_of_purification_are_in_its_plan(monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")  # no steps are timed
     name, here = "15-purification-images", Parameters("digits", "resnet8", (0.4,), (0, 9), "fast")
-    shown = needs.own(name, here, {})
+    shown = needs.own(name, here, {"radius": 0.5})
     networks = needs.networks(name, here, shown)
     asked = re.findall(r"named\(\"(\w+)\"", names.sources()[name].read_text())
     assert sorted(one.name for one in shown) == sorted({*asked, "selectivity"})

@@ -34,6 +34,7 @@ CONFIG_FIELDS = {
     "training.settings": "what the recipe says for this architecture, epochs included",
     "training.augmentation": "how training images are flipped and cropped",
     "training.variant": "another way of training and its settings; none for plain training",
+    "training.without": "names of the classes whose images were left out; not there for none",
     "training.start": "the training from whose network it went on, as `training` there; none from chance",
     "result.status": "ok, or diverged: loss or weights stopped being finite, or accuracy ended at chance",
     "result.clean_accuracy": "share of the clean test set that is classified correctly",
