@@ -272,13 +272,7 @@ figures.show_table(
     )
 )
 over_spread = logs.pivot(index="seed", columns="alpha", values="log_relative")
-clear = [tables.is_clear(over_spread[to] - over_spread[start]) for start, to in sides]
-neither = (
-    "Divided by the spread of the logits, neither change of the norm is clear: LM-10 "
-)
-kept = "Divided by the spread of the logits, the norm changes clearly "
-where = "on both sides" if all(clear) else "on one side alone"
-scaled = neither + "may be one of scale." if not any(clear) else f"{kept}{where}."
+scaled = tables.of_scale([tables.moved(over_spread, *pair) for pair in sides])
 glue("scaled", scaled)
 
 # %% [markdown]

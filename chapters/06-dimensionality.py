@@ -177,17 +177,19 @@ figures.show_table(shown.rename(columns={"where": "clean activations"}))
 
 # %% tags=["hide-input"]
 live = first.groupby(["seed", "alpha"])[["per_unit_95", "per_live_95"]].mean().mul(100)
-live = live.unstack("alpha").swaplevel(axis=1)
 fall = [
-    tables.estimate(live[middle][column] - live[high_spared][column], ".1f")
+    tables.estimate(
+        -tables.moved(live[column].unstack("alpha"), middle, high_spared), ".1f"
+    )
     for column in ("per_live_95", "per_unit_95")
 ]
-glue(
-    "live",
+told = (
     f"Dead units are part of LM-15's fall: from α = {prose.number(middle, 'g')} to "
     f"{prose.number(high_spared, 'g')} it is {fall[1]} % of all units, and {fall[0]} % "
-    "of live ones.",
+    "of live ones."
 )
+without = "How much of LM-15's fall is dead units takes an α above 0."
+glue("live", told if high_spared in live.index.levels[1] else without)
 
 # %% [markdown]
 # *Change of dimensionality in percent of units, mean over seeds and 95 % t interval. Verdicts are about a line through three α, so that their numbers differ a little.*
@@ -280,14 +282,15 @@ figures.show_table(
 )
 gap = summary.dimension_attack - summary.dimension_corruption
 gaps = [
-    tables.estimate(100 * gap[summary.alpha == alpha], "+.1f")
-    for alpha in (low_spared, middle)
+    f"{tables.estimate(100 * gap[summary.alpha == alpha], '+.1f')} % of the units at "
+    f"α = {prose.number(alpha, 'g')}"
+    for alpha in dict.fromkeys((low_spared, middle))
+    if (summary.alpha == alpha).any()
 ]
 glue(
     "opposite",
-    f"LM-17 α by α: an attack's change minus that of corruptions is {gaps[0]} % of the "
-    f"units at α = {prose.number(low_spared, 'g')}, and {gaps[1]} at "
-    f"{prose.number(middle, 'g')}.",
+    "LM-17 α by α: an attack's change minus that of corruptions is "
+    f"{', and '.join(gaps)}.",
 )
 
 # %% [markdown]

@@ -845,3 +845,14 @@ def test_two_falls_are_compared_between_the_same_alphas():
         == [0.0] * 3
     )
     assert first_statistics.fall_beyond(summary[summary.alpha != 1.0], "one", "other").empty
+
+
+def test_changes_by_seed_and_what_they_say_of_the_scale():
+    table = pd.DataFrame({-2.0: [1.0, 2.0, 3.0], 0.0: [2.0, 3.1, 4.2]}, index=[3, 4, 5])
+    up, none = tables.moved(table, -2.0, 0.0), tables.moved(table, 0.0, float("nan"))
+    assert up.tolist() == pytest.approx([1, 1.1, 1.2]) and none.isna().all() and list(none.index) == [3, 4, 5]
+    flat = pd.Series([-1.0, 0.0, 1.0])
+    assert tables.of_scale([up, up]).endswith("changes clearly on both sides.")
+    assert tables.of_scale([up, flat]).endswith("changes clearly on one side alone.")
+    assert tables.of_scale([flat, none]).endswith("LM-10 may be one of scale.")
+    assert tables.of_scale([none, up.head(2)]).endswith("takes more seeds, or an α on either side of 0.")

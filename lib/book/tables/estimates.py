@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -48,6 +48,34 @@ def is_clear(values: pd.Series) -> bool:
         return False
     low, high = t_interval(values)
     return not low <= 0 <= high
+
+
+def moved(table: pd.DataFrame, start: float, to: float) -> pd.Series:
+    """Change from one α to another, seed by seed; NaN where the table has not both.
+
+    Args:
+        table: One row per seed, one column per α.
+    """
+    nothing = pd.Series(float("nan"), table.index)
+    return table.get(to, nothing) - table.get(start, nothing)
+
+
+def of_scale(sides: Sequence[pd.Series]) -> str:
+    """Whether the Jacobian's norm changes beyond the scale of the logits, as a sentence.
+
+    Args:
+        sides: What lowering and raising selectivity change in the norm over the logits' spread, by seed.
+    """
+    if all(one.notna().sum() < LEAST_SEEDS for one in sides):
+        return "Whether LM-10 is one of the logits' scale takes more seeds, or an α on either side of 0."
+    clear = [is_clear(one) for one in sides]
+    if not any(clear):
+        return (
+            "Divided by the spread of the logits, neither change of the norm is clear: LM-10 may be one of "
+            "scale."
+        )
+    where = "on both sides" if all(clear) else "on one side alone"
+    return f"Divided by the spread of the logits, the norm changes clearly {where}."
 
 
 def changes(
@@ -105,6 +133,6 @@ def by_counting(
         rows.append(
             {"": words}
             | {f"at {number(alpha)}": estimate(gap[alpha], "+.1f") for alpha in there}
-            | {f"mean of {len(some)} α": estimate(mean, "+.1f")}
+            | ({f"mean of {len(some)} α": estimate(mean, "+.1f")} if some else {})
         )
     return pd.DataFrame(rows)
