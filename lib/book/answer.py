@@ -173,15 +173,15 @@ def how_sure(entries: Sequence[Entry]) -> str:
             told = "neither effect is clear"
             if clear:
                 told = f"the effect is clear only where selectivity is {_and([_DONE[one] for one in clear])}"
-        said.append(f"Under the strongest of three attacks in a ball, {told}.")
+        said.append(f"Under the strongest of three attacks, {told}.")
     asked = second_round.together([one.verdict for one in entries])
     lost = second_round.lost(asked, "by")
-    which = [f"that under {attack}" for name, attack in WORST.items() if name in lost]
-    which += ["that on corrupted images"] * (AVERAGE in lost)
+    which = [f"under {attack}" for name, attack in WORST.items() if name in lost]
+    which += ["on corrupted images"] * (AVERAGE in lost)
     if which:
         said.append(
             f"Corrected for asking {asked.p.notna().sum()} questions together, by the stricter of two ways, "
-            f"{_and(which)} {'is' if len(which) == 1 else 'are'} not left."
+            f"the effect {_and(which)} is no longer clear."
         )
     return " ".join(said)
 
@@ -242,8 +242,8 @@ def sentences(entries: Sequence[Entry]) -> str:
     in a paragraph of its own how sure that is.
     """
     by_id = {one.claim.id: one for one in entries}
-    # sizes that are not clear stand in the ledger below
-    said = [findings.sentences(by_id[name], sizes=False) for name in (next(iter(WORST)), AVERAGE)]
+    # what is not clear is in the first sentences, and with its sizes in the ledger below
+    said = [findings.sentences(by_id[name], unclear=False) for name in (next(iter(WORST)), AVERAGE)]
     found = " ".join([f"**{lead(entries)}**", *filter(None, said)])
     return f"{found}\n\n{' '.join(filter(None, (how_sure(entries), INTERVALS, so_far(entries))))}"
 

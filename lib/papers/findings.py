@@ -284,14 +284,13 @@ def _alike(one: Finding, other: Finding) -> bool:
     return same and not (one.clear or other.clear) and one.round == other.round
 
 
-def _neither(one: Finding, other: Finding, *, sizes: bool) -> str:
+def _neither(one: Finding, other: Finding) -> str:
     """Two findings that are alike, in one sentence: "neither lowering nor raising selectivity …"."""
     first, *rest = one.words.cause.split(" ")
     second, *same = other.words.cause.split(" ")
     assert rest == same, "causes of one quantity differ in their first word alone"
     causes = f"neither {first} nor {second} {' '.join(rest)}"
-    told = f": {one.size} and {other.size}" if sizes else ""
-    return f"{causes} clearly changes {one.words.quantity}{told}"
+    return f"{causes} clearly changes {one.words.quantity}: {one.size} and {other.size}"
 
 
 def capital(sentence: str) -> str:
@@ -304,22 +303,22 @@ def capital(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:] if sentence[:1].isascii() else sentence
 
 
-def sentences(entry: Entry, *, sizes: bool = True) -> str:
+def sentences(entry: Entry, *, unclear: bool = True) -> str:
     """The findings of a claim as sentences; "" where there are none.
 
     Args:
-        sizes: Whether those that are not clear have their sizes, which stand behind a colon.
+        unclear: Whether those that are not clear are told, too.
     """
     said: list[str] = []
-    left, before = findings(entry), ""
+    left, before = [one for one in findings(entry) if one.clear or unclear], ""
     while left:
         one = left.pop(0)
         if left and _alike(one, left[0]):
-            said.append(_neither(one, left.pop(0), sizes=sizes))
+            said.append(_neither(one, left.pop(0)))
             continue
-        told = one.sentence if sizes or one.clear else one.sentence.partition(": ")[0]
         quantity = one.words.quantity
         # the second of two sentences on one quantity does not name it again
-        said.append(told.replace(quantity, "it", 1) if quantity and quantity == before else told)
+        same = bool(quantity) and quantity == before
+        said.append(one.sentence.replace(quantity, "it", 1) if same else one.sentence)
         before = quantity
     return " ".join(f"{capital(one)}." for one in said)
