@@ -9,7 +9,7 @@
 # - The claims of a companion paper {cite}`tian2021analysis` are about networks that are trained to be robust: {glue:text}`networks`
 # - {glue:md}`digits`
 #
-# *Run time: seconds from the cache. On the digits, the tables that need attacks are made in a rerun, on few images, in about a minute.*
+# *Run time: seconds from the cache. Nothing of the networks that are trained to be robust is made here: the sweeps below do that.*
 #
 # **Question.** Who pays for a stronger attack? The paper says that adversarially trained networks differ remarkably among classes, whatever the attack and the
 # defence, and that stronger attacks gain mainly on the vulnerable ones. Its attack, *Temperature-PGD*, is PGD with a temperature on each image's predictions.
@@ -201,13 +201,7 @@ if len(found.classes):
 
 # %% tags=["hide-input"]
 small = [one for one in here.trainings if one.alpha == middle]
-pictured = (
-    found.images
-    if len(found.images)
-    else classes.logits_of(
-        small, make=classes.MADE if here.dataset == "digits" else 0, epsilon=ball
-    )
-)
+pictured = found.images if len(found.images) else classes.logits_of(small, epsilon=ball)
 way = min(pictured.variant) if len(pictured) else ""
 pictured = pictured[pictured.variant == way] if way else pictured
 first = classes.one_row(pictured, min(pictured.seed), logits.PGD) if way else None

@@ -79,3 +79,15 @@ def test_an_installed_library_writes_nowhere_unless_told(name, variable, tmp_pat
     assert f"outside its project: set {variable}" in found.stdout and str(site) in found.stdout, found.stderr
     assert run(code, site, **{variable: str(tmp_path / "mine")}).stdout.strip() == str(tmp_path / "mine")
     assert sorted(one.name for one in site.iterdir()) == ["lib"]
+
+
+def test_the_runs_that_travel_are_small():
+    """At most 50 MB as they lie on a disk, whose files take whole blocks."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "runs"], cwd=paths.ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a clone: nothing says which runs travel")
+    files = [paths.ROOT / name for name in listed.stdout.split("\0") if name]
+    sizes = [file.stat().st_size for file in files if file.exists()]
+    assert len(sizes) > 1000 and sum(-(-size // 4096) * 4096 for size in sizes) <= 50e6

@@ -11,6 +11,7 @@ import pandas as pd
 from lib import runs
 from lib.base.text import number
 from lib.book.tables.estimates import estimate
+from lib.measurements.strengths import strengths_for
 from lib.papers.rules import rules
 from lib.runs.tables import at_hand, full_summary
 from lib.training.training import Training
@@ -21,7 +22,7 @@ EFFECTS = {
     "selectivity": ("mean_selectivity", 1.0, "+.3f"),
     "clean, points": ("clean_accuracy", 100.0, "+.1f"),
     "corrupted, points": ("corrupted_accuracy", 100.0, "+.1f"),
-    "FGSM (ε = 0.002), points": ("fgsm_accuracy", 100.0, "+.1f"),
+    f"FGSM (ε = {strengths_for(rules().dataset).fgsm:g}), points": ("fgsm_accuracy", 100.0, "+.1f"),
 }
 
 

@@ -5,7 +5,6 @@ from lib.book.classes.found import RADIUS, Found, gathered, on_digits, surviving
 from lib.book.classes.networks import (
     FAMILIES,
     LEFT_OUT,
-    MADE,
     WAYS,
     control,
     logits_of,
@@ -31,7 +30,6 @@ __all__ = [
     "FAMILIES",
     "LEFT_OUT",
     "LEVEL",
-    "MADE",
     "RADIUS",
     "WAYS",
     "Found",

@@ -10,8 +10,6 @@ import pandas as pd
 
 from lib import runs
 from lib.book.grid import Parameters
-from lib.runs import store
-from lib.runs.run import WEIGHTS, folder
 from lib.runs.tables import cached
 from lib.training.training import LABELS, Training, labels
 
@@ -23,7 +21,6 @@ LEFT_OUT = {
     "digits": ("3",),  # which nines are taken for, by two of three networks
 }
 FAMILIES = {"cifar10": ("airplane", "automobile", "ship", "truck")}  # transport; the others are animals
-MADE = 100  # images of the digits for which missing logits are made when a chapter is rerun
 
 
 def ordered(dataset: str, classes: Sequence[str]) -> list[str]:
@@ -57,26 +54,18 @@ def control(here: Parameters) -> list[Training]:
     ]
 
 
-def logits_of(trainings: Sequence[Training], *, make: int = 0, **settings: Any) -> pd.DataFrame:
+def logits_of(trainings: Sequence[Training], **settings: Any) -> pd.DataFrame:
     """The table `logits` over the trainings of which it is cached: on all images where that is there, as made
-    on a GPU, else on the first ones.
+    on a GPU, else on the first ones. Nothing is made.
 
     Args:
         trainings: Networks; those that are not cached are left out.
-        make: Where no table is cached: number of images on which that of the first network whose weights are
-            here is made now; 0 for none.
         settings: As in `runs.table`.
     """
     whole = cached("logits", list(trainings), **settings, limit=0)
     known = set(map(tuple, whole[LABELS].drop_duplicates().to_numpy())) if len(whole) else set()
     others = [one for one in trainings if tuple(labels(one).values()) not in known]
-    first = cached("logits", others, **settings) if others else whole[:0]
-    found = [whole, first]
-    if make and whole.empty and first.empty and not runs.frozen():
-        missing = set(runs.missing(trainings))
-        here = [one for one in trainings if one not in missing and _kept(one)][:1]
-        found += [runs.table("logits", here, limit=make, **settings)] if here else []
-    there = [one for one in found if len(one)]
+    there = [one for one in (whole, cached("logits", others, **settings)) if len(one)]
     return pd.concat(there, ignore_index=True) if there else pd.DataFrame()
 
 
@@ -87,8 +76,3 @@ def networks_in(table: pd.DataFrame, here: Parameters) -> list[Training]:
     known = set(map(tuple, table[LABELS].drop_duplicates().to_numpy()))
     every = [*here.trainings, *robust(here), *control(here)]
     return [one for one in every if tuple(labels(one).values()) in known]
-
-
-def _kept(training: Training) -> bool:
-    run: store.Folder = folder(training)
-    return WEIGHTS in run and (run.path / WEIGHTS).exists()
