@@ -65,7 +65,8 @@ def logits_of(trainings: Sequence[Training], **settings: Any) -> pd.DataFrame:
     whole = cached("logits", list(trainings), **settings, limit=0)
     known = set(map(tuple, whole[LABELS].drop_duplicates().to_numpy())) if len(whole) else set()
     others = [one for one in trainings if tuple(labels(one).values()) not in known]
-    there = [one for one in (whole, cached("logits", others, **settings)) if len(one)]
+    first = [cached("logits", others, **settings)] if others else []
+    there = [one for one in (whole, *first) if len(one)]
     return pd.concat(there, ignore_index=True) if there else pd.DataFrame()
 
 
