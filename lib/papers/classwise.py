@@ -134,7 +134,7 @@ CLAIMS = (
         shown=("16-class-by-class", "fig-worst-class"),
         caution="what the paper changes is recalled, weakly; the mean over classes stands beside it",
         lacks="needs networks with class weights (weighted-K-linf-R) beside adversarially trained ones, and "
-        "the tables of logits and of their bias; sweeps/classwise.yml makes them",
+        "the tables of logits and of their bias, which sweeps/classwise.yml makes",
     ),
     Claim(
         "CW-7",
@@ -149,8 +149,8 @@ CLAIMS = (
         shown=("16-class-by-class", "fig-confusion"),
         caution="leaving out a logit is no training: its share is shown, not judged. Some of these images "
         "withstand the attack on any other network: those of other seeds stand beside it",
-        lacks="needs an adversarially trained network without the confused class (`--without`) with the "
-        "table of logits",
+        lacks="needs an adversarially trained network without the confused class with the table of logits, "
+        "which sweeps/classwise-without.yml makes",
     ),
     Claim(
         "CW-8",
