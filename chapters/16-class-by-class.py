@@ -537,15 +537,7 @@ else:
 figures.show_table(
     tables.by_part(ledger, columns).rename(columns={"digits": "on the digits"})
 )
-given = small.verdict.value_counts()
-yes, no = (int(given.get(name, 0)) for name in ("reproduced", "not reproduced"))
-glue(
-    "digits",
-    f"On small networks of the digits, of {len(small)} claims {yes or 'none'} "
-    f"{'is' if yes == 1 else 'are'} reproduced and {no or 'none'} "
-    f"{'is' if no < 2 else 'are'} not; the others are open. Their figures: "
-    "`make rerun CHAPTER=class-by-class DATASET=digits`.",
-)
+glue("digits", prose.of_digits(small, "class-by-class"))
 
 # %% tags=["hide-input"] fold="The numbers of the digits"
 figures.show_table(tables.by_part(small, ["id", "verdict", "ours"]))

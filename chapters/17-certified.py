@@ -3,9 +3,13 @@
 #
 # **What was found**
 #
+# {glue:md}`headline`
+#
 # {glue:md}`found`
 #
 # {glue:md}`whose`
+#
+# {glue:md}`digits`
 #
 # **How it was measured.**
 #
@@ -33,7 +37,7 @@
 # - PGD's starts: the image itself, and four drawn from the ball.
 
 # %% tags=["parameters"]
-dataset: str = "digits"  # digits or cifar10
+dataset: str = "cifar10"  # cifar10 or digits
 model: str = "cnn-small"  # cnn-small or cnn-large
 alphas: list[float] = [0.0]  # selectivity scales; the claims are about 0
 seeds: list[int] = [0, 1, 2]  # one network for each way of training and seed
@@ -49,14 +53,13 @@ variants: list[str] = [
 epsilon: str = "2/255"  # radius asked about, of pixels in [0, 1]; needs no training
 
 # %%
+import pandas as pd
+
 from lib import papers, runs
 from lib.book import certified, chapter, figures, prose, tables
-from lib.papers import first_round, singleprop
+from lib.papers import singleprop
 
 here = chapter.parameters(globals())
-from dataclasses import replace
-
-import pandas as pd
 
 from lib.book.prose import glue
 from lib.measurements.certificate import shares
@@ -64,23 +67,15 @@ from lib.measurements.certificate import shares
 figures.setup()
 radius = certified.radius(epsilon)
 certified.one_radius(here)
-usual = certified.settings(radius)
-proofs = certified.found("certificate", here.trainings, **usual)
-units, selective = (
-    certified.found(name, here.trainings) for name in ("half_width", "selectivity")
-)
-bounded = runs.tables.cached("certificate", here.trainings, **certified.LINEAR)
-summary = certified.summary(
-    here.trainings,
-    certified.accuracies(proofs, bounded, radius),
-    certified.inside(units, selective),
-)
+own = certified.gathered(here, radius)
+proofs, units, summary = own.proofs, own.units, own.summary
 there = certified.missing(here.trainings)
 
 # %% tags=["remove-input"]
 glue("setting", here.setting)
 glue("whose", prose.of_whose_images(here.dataset, "singleprop"))
 glue("there", there)
+glue("headline", certified.headline(summary, here.dataset))
 glue("radius", f"{255 * radius:.3g}/255")
 glue("ways", certified.labels(here.trainings))
 nothing = pd.DataFrame([
@@ -198,7 +193,6 @@ figures.show_table(
         for name in words
     ])
 )
-timed = certified.steps()
 
 # %% [markdown]
 # *Timed*, a step of loss, gradient and Adam in turn, in one run: medians, and the lowest and highest ratio of a pair. Memory: the most that a step holds at once, SingleProp's
@@ -218,10 +212,7 @@ figures.show_table(beside if len(beside) else none)
 # Behind every ReLU: half the width of the interval, SingleProp's half-width, and how far the image is from the middle.
 
 # %% tags=["hide-input"]
-last = here.trainings[0].settings.epochs
-epochs_seen = [one for one in (0, 1, 2, 4, 8, 16) if one < last] + [last]
-followed = certified.watched(here.trainings)
-seen = certified.along(followed, epochs_seen)
+seen, followed = own.seen, own.followed
 after = units[units.alpha == 0].assign(epoch=0) if len(units) else units
 rows = seen if len(seen) else after
 drawn = followed if len(seen) else [one for one in here.trainings if one.alpha == 0]
@@ -306,19 +297,7 @@ else:
 # hand; `python -m lib sweep sweeps/singleprop-alpha.yml` makes them.
 
 # %% tags=["hide-input"]
-crossed = replace(
-    here,
-    alphas=(-2.0, -1.0, 0.0, 1.0, 2.0),
-    seeds=(0,),
-    variants=tuple(
-        one
-        for one in here.variants
-        if singleprop.method(one) in ("plain", "singleprop-fastlin")
-    ),
-)
-alpha_rows = certified.extra(crossed.trainings, radius, **usual)
-
-# %% tags=["hide-input"]
+alpha_rows = own.crossed
 if len(alpha_rows):
     titles = {
         "variant": "training",
@@ -338,7 +317,9 @@ if len(alpha_rows):
     figures.show_table(shown)
 else:
     figures.show_table(
-        pd.DataFrame([{"not shown": certified.missing(crossed.trainings)}])
+        pd.DataFrame([
+            {"not shown": certified.missing(certified.with_alphas(here).trainings)}
+        ])
     )
 
 # %% [markdown]
@@ -350,38 +331,20 @@ else:
 # %% tags=["hide-input"]
 glue("least", f"{papers.LEAST_SEEDS}")
 glue("rule", papers.RULE)
-weighted = replace(
-    here,
-    alphas=(0.0,),
-    variants=tuple(
-        f"{one}-ada"
-        for one in here.variants
-        if singleprop.method(one) in ("ibp", "singleprop-fastlin")
-    ),
-)
-more = [
-    certified.extra(weighted.trainings, radius, **usual),
-    alpha_rows[alpha_rows.alpha != 0] if len(alpha_rows) else alpha_rows,
-]
-asked = certified.together(summary, *more)
-found = singleprop.verdicts(
-    asked, steps=timed, passes=counted, difference=certified.difference()
-)
-
-# %% tags=["hide-input"]
-ledger = pd.DataFrame([
-    {
-        "id": one.claim.id,
-        "claim": one.claim.statement,
-        "certainty": one.claim.certainty,
-        "statistic": one.claim.rule,
-        "ours": first_round.describe(one),
-        "verdict": one.verdict,
-    }
-    for one in found
-])
-figures.show_table(tables.by_part(ledger, ["id", "claim", "verdict", "ours"]))
+ledger, columns = certified.ledger(own.asked), ["id", "claim", "verdict", "ours"]
 glue("found", prose.verdicts(ledger))
+small = ledger
+if here.dataset != "digits":
+    small = certified.on_digits(here, radius)
+    ledger = ledger.assign(digits=small.verdict)
+    columns.insert(3, "digits")
+figures.show_table(
+    tables.by_part(ledger, columns).rename(columns={"digits": "on the digits"})
+)
+glue("digits", "" if small is ledger else prose.of_digits(small, "certified"))
+
+# %% tags=["hide-input"] fold="The numbers of the digits"
+figures.show_table(tables.by_part(small, ["id", "verdict", "ours"]))
 
 # %% tags=["hide-input"] fold="How each is decided, and how sure we are of the claim"
 figures.show_table(ledger[["id", "certainty", "statistic"]])

@@ -100,7 +100,7 @@ glue("gpu", f"{on_gpu or 'None'} of the {int(training.networks.sum())} cached ne
 # .venv/bin/python -m lib data cifar10 --download
 # ```
 #
-# Without `DATASET` a chapter is rerun on its own data: CIFAR-10, but for two of the companion papers, which are on the digits so far. On a CPU one network of the `fast` recipe took {glue:text}`cifar10-training`, the attacks on it
+# Without `DATASET` a chapter is rerun on its own data: CIFAR-10, but for *Purification in image networks*, which is on the digits so far. On a CPU one network of the `fast` recipe took {glue:text}`cifar10-training`, the attacks on it
 # {glue:text}`cifar10-attack`.
 #
 # ```{code-block} bash

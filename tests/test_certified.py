@@ -12,6 +12,7 @@ from lib import data, measurements, runs, sweeps
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.book import certified, figures
+from lib.book.certified import networks as certified_networks
 from lib.book.grid import Parameters
 from lib.measurements import per_image
 from lib.measurements.certificate import EPSILONS, shares
@@ -141,13 +142,57 @@ def test_figures_show_networks_that_have_proofs():
     assert certified.shown(rows).index.tolist() == [0]
 
 
-def test_networks_that_are_watched():
+def test_the_headline_is_about_seeds_that_have_all_three():
+    rows = pd.DataFrame({
+        "variant": [*WAYS, *WAYS[:3]],
+        "alpha": 0.0,
+        "epochs": 28,
+        "seed": [0] * 5 + [1] * 3,
+        "certified": [0.001, 0.1, 0.4, 0.3, 0.351, 0.9, 0.9, 0.9],
+    })
+    said = certified.headline(rows, "digits")
+    assert "prove 35.1 % of the test images of digits" in said and "40.0 % for one trained by IBP" in said
+    assert said.endswith("and 0.1 % for a plain one (one seed).")
+    two = pd.concat([rows, rows[rows.variant == WAYS[4]].assign(seed=1, certified=0.4)])
+    assert "prove 37.5 %" in certified.headline(two, "digits") and "(mean of 2 seeds)" in certified.headline(
+        two, "digits"
+    )
+    assert certified.headline(rows[rows.variant != "ibp-2"], "digits") == ""
+    assert certified.headline(rows.drop(columns="certified"), "digits") == ""
+
+
+def test_networks_that_are_watched(monkeypatch):
     asked = [training(way, seed) for way in WAYS for seed in (2, 1)]
-    assert certified.watched(asked) == [
-        training(way, 1) for way in ("plain", "ibp-2", "singleprop-fastlin-2")
-    ]
+    first, second = (
+        [training(way, seed) for way in ("plain", "ibp-2", "singleprop-fastlin-2")] for seed in (1, 2)
+    )
+    monkeypatch.setattr(certified_networks, "_was_followed", lambda one, epochs: False)
+    assert certified.watched(asked, (0, 1)) == first
+    # the seed of which all were looked at along their training, if there is one
+    monkeypatch.setattr(certified_networks, "_was_followed", lambda one, epochs: one.seed == 2)
+    assert certified.watched(asked, (0, 1)) == second
+    monkeypatch.setattr(certified_networks, "_was_followed", lambda one, epochs: one.variant != "plain")
+    assert certified.watched(asked, (0, 1)) == first
     # with no network at α = 0 there is none
-    assert certified.watched([replace(one, alpha=1.0) for one in asked]) == []
+    assert certified.watched([replace(one, alpha=1.0) for one in asked], (0, 1)) == []
+
+
+def test_a_cached_network_is_not_trained_again_to_be_looked_at(monkeypatch):
+    """What lacks its snapshots is left out; what is missing altogether is looked at as it is trained."""
+    asked, made = [training("plain", seed) for seed in (0, 1, 2)], []
+    monkeypatch.setattr(
+        certified_networks.runs, "missing", lambda some: [one for one in some if one.seed == 2]
+    )
+    monkeypatch.setattr(certified_networks, "_was_followed", lambda one, epochs: one.seed == 1)
+    monkeypatch.setattr(
+        certified_networks.runs,
+        "snapshots",
+        lambda name, some, epochs: made.append([one.seed for one in some]) or pd.DataFrame({"a": [1]}),
+    )
+    certified.along(asked, (0, 1), make=True)
+    certified.along(asked, (0, 1), make=False)
+    assert made == [[1, 2], [1]]
+    assert certified.along(asked[:1], (0, 1), make=True).empty and len(made) == 2
 
 
 def test_how_often_the_estimate_covers_the_logits(images):
@@ -182,16 +227,45 @@ def test_nothing_at_hand_says_how_to_make_it(own_store, monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")
     asked = [training(way) for way in WAYS]
     for name in ("certificate", "half_width"):
-        assert certified.found(name, asked).empty
-    assert certified.along(asked, (0, 1)).empty and certified.extra(asked, RADIUS).empty
+        assert certified.found(name, asked, make=False).empty
+    assert certified.along(asked, (0, 1), make=False).empty and certified.extra(asked, RADIUS).empty
     said = certified.missing(asked)
     assert said.startswith("0 of 5 networks are cached")
     assert (
         "`python -m lib train --dataset digits --model cnn-small --alpha=0.0 --seed 0 --recipe certified`"
         in said
     )
-    rows = certified.summary(asked, pd.DataFrame())
+    rows = certified.summary(asked, pd.DataFrame(), make=False)
     assert len(rows) == 5 and rows.clean_accuracy.isna().all()
+    # and what needs no network is decided all the same
+    here = Parameters("digits", "cnn-small", (0.0,), (0,), "certified", variants=WAYS)
+    verdicts = certified.on_digits(here, RADIUS).set_index("id").verdict
+    assert verdicts["SP-4"] == "reproduced" and verdicts["SP-1"] == "not tested"
+    assert certified.gathered(here, RADIUS, make=False).summary.clean_accuracy.isna().all()
+
+
+def test_what_claims_read_of_the_published_networks(monkeypatch):
+    """By another way than the chapter's: SP-1 and SP-10 from the accuracies of the digits' own tables."""
+    monkeypatch.setenv("RUNS_FROZEN", "1")
+    here = Parameters("cifar10", "cnn-small", (0.0,), (0, 1), "certified", variants=WAYS)
+    found = certified.on_digits(here, RADIUS).set_index("id")
+    asked = [training(way, seed) for way in WAYS for seed in (0, 1, 2)]
+    table = shares(runs.table("certificate", asked))
+    table = table[(table.method == "interval") & ((table.epsilon - RADIUS).abs() < 1e-6)]
+    wide = 100 * table.pivot(index="seed", columns="variant", values="accuracy")
+    by = {"SP-1": wide["singleprop-fastlin-2"] - wide["ibp-2"] + 3}
+    by["SP-10"] = wide["singleprop-fastlin-2"] - wide["singleprop-zero-2"]
+    for name, values in by.items():
+        assert found.ours[name].startswith(f"{values.mean():+.3g} points"), (found.ours[name], values)
+
+
+def test_further_networks_are_of_the_first_seed_and_keep_the_radius():
+    here = Parameters("digits", "cnn-small", (0.0,), (3, 4), "certified", variants=WAYS)
+    crossed, weighted = certified.with_alphas(here), certified.with_adaptive_weight(here)
+    assert crossed.seeds == (3,) and crossed.variants == ("plain", "singleprop-fastlin-2")
+    assert len(crossed.trainings) == 10 and weighted.seeds == (3, 4)
+    assert weighted.variants == ("ibp-2-ada", "singleprop-fastlin-2-ada")
+    assert certified.epochs_seen(training("plain"))[-1] == training("plain").settings.epochs
 
 
 def test_passes_are_counted():

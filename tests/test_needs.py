@@ -1,12 +1,13 @@
 """The plan of a rerun: which tables a chapter reads, which are missing, and what is said of them."""
 
+import inspect
 import re
 from dataclasses import replace
 
 import pytest
 
 from lib import runs
-from lib.book import names, needs
+from lib.book import certified, names, needs, purified
 from lib.book.grid import Parameters
 from lib.measurements import MEASUREMENTS, Asked, file_name
 from lib.measurements.certificate import EPSILONS
@@ -32,18 +33,16 @@ def test_every_call_of_every_chapter_is_understood(name):
         for found in MEASUREMENTS
         if f'"{found}"' in line
     }
-    # by a function of the chapter's own
-    looped |= {found for found in re.findall(r"named\(\"(\w+)\"", code) if "runs.table(measurement" in code}
     assert {asked.name for asked in every + one} == named | looped
 
 
 def test_networks_of_purification_are_in_its_plan(monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")  # no steps are timed
     name, here = "15-purification-images", Parameters("digits", "resnet8", (0.4,), (0, 9), "fast")
-    shown = needs.own(name, here, {"radius": 0.5})
+    shown = needs.own(name, here, {"radius": 0.5, "networks": list(purified.ASKED)})
     networks = needs.networks(name, here, shown)
-    asked = re.findall(r"named\(\"(\w+)\"", names.sources()[name].read_text())
-    assert sorted(one.name for one in shown) == sorted({*asked, "selectivity"})
+    asked = re.findall(r"read\(\"(\w+)\"", inspect.getsource(purified.gathered))
+    assert len(asked) == 6 and sorted(one.name for one in shown) == sorted({*asked, "selectivity"})
     assert len(networks) == 18 and {one.seed for one in networks} == {0, 9}
     assert {one.start.seed for one in networks if one.start} == {0, 9}
     plan = needs.plan(name, networks, shown)
@@ -60,7 +59,7 @@ def test_tables_of_certificates_are_in_their_plan(epsilon, missing, monkeypatch)
     name = "17-certified"
     here = Parameters("digits", "cnn-small", (0.0,), (0,), "certified", variants=("plain", "ibp-2"))
     shown = needs.own(name, here, {"epsilon": epsilon})
-    asked = re.findall(r"\"(certificate|half_width|selectivity)\"", names.sources()[name].read_text())
+    asked = re.findall(r"\"(certificate|half_width|selectivity)\"", inspect.getsource(certified.gathered))
     assert {one.name for one in shown} == {*asked}
     plan = needs.plan(name, needs.networks(name, here, shown), shown)
     assert plan.missing == () and [asked.name for _, asked in plan.tables] == missing * 2

@@ -181,6 +181,11 @@ def test_the_networks_of_the_chapter():
     """α = 0 took the control's place, and two values of α were one network of the first."""
     usual = purified.networks(Here())
     assert len(usual) == 18 and set(usual.values()) == set(purified.names(Here()))
+    few = purified.networks(Here(), ["l2"])
+    assert list(few.values()) == ["parent", "control", "adversarial", "l2", "selective"] * 2
+    assert few.items() <= usual.items()
+    with pytest.raises(InputError, match="unknown network 'control'; known: adversarial_high, control_high"):
+        purified.networks(Here(), ["l2", "control"])
     assert usual[PARENT] == "parent" and usual[CHILD] == "control" and usual[ADVERSARIAL] == "adversarial"
     more = Here(alphas=(-1.0, 0.0, 0.4, 1.0))
     found = purified.networks(more)
@@ -253,3 +258,15 @@ def test_another_length_of_perturbations_is_another_table():
     for radius in (0, -1.0, float("nan"), float("inf"), True, "0.5", None):
         with pytest.raises(InputError, match="'radius' must be an L2 length above 0"):
             purified.wanted(here, radius)
+
+
+def test_what_the_digits_say_beside_other_images(monkeypatch):
+    """The chapter's own verdicts when it is about the digits, and nothing is made for them."""
+    monkeypatch.setenv("RUNS_FROZEN", "1")
+    here = Parameters("digits", "resnet8", (0.4,), (0, 1, 2), "fast")
+    own = purified.ledger(purified.gathered(here))
+    assert purified.on_digits().equals(own) and own.verdict.isin(["reproduced", "not reproduced"]).sum() >= 5
+    # without the weaker ball and the networks of an α, their claims alone are open
+    fewer = purified.ledger(purified.gathered(replace(here, alphas=()), asked=[]))
+    changed = own.id[own.verdict != fewer.verdict]
+    assert set(changed) == {"FP-15", "FP-X3", "FP-X4"}

@@ -24,7 +24,7 @@ from lib.training.training import Training
 # Chapters whose source does not say which tables they show, or of other networks than their grid:
 # (parameters, those that a chapter has beside these) -> {table: networks}.
 OWN: dict[str, Callable[[Parameters, Mapping[str, Any]], Mapping[Asked, Sequence[Training]]]] = {
-    "15-purification-images": lambda here, more: purified.wanted(here, more["radius"]),
+    "15-purification-images": lambda here, more: purified.wanted(here, more["radius"], more["networks"]),
     "17-certified": lambda here, more: certified.wanted(here, certified.radius(more["epsilon"])),
 }
 CALLS: tuple[str, ...] = ("here.table", "runs.table", "runs.summary")

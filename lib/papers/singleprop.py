@@ -16,7 +16,19 @@ from lib.papers.claim import Claim
 from lib.papers.first_round import Part, Verdict, decide
 from lib.papers.singleprop_rules import FASTLIN, IBP, METHODS, PGD, ZERO, by_method, difference, method
 
-__all__ = ["CLAIMS", "FASTLIN", "IBP", "METHODS", "OURS", "PGD", "ZERO", "claim", "method", "verdicts"]
+__all__ = [
+    "CLAIMS",
+    "FASTLIN",
+    "IBP",
+    "METHODS",
+    "OURS",
+    "PGD",
+    "ZERO",
+    "by_method",
+    "claim",
+    "method",
+    "verdicts",
+]
 
 WRITTEN = (
     "2026-11-30, when no network of the recipe `certified` was trained on CIFAR-10; known was a pilot of one "

@@ -5,6 +5,7 @@ from lib.book.certified.accuracies import (
     by_radius,
     covered,
     extra,
+    headline,
     inside,
     jointly,
     shown,
@@ -12,6 +13,15 @@ from lib.book.certified.accuracies import (
     together,
 )
 from lib.book.certified.cost import beside, difference, kept, passes, steps
+from lib.book.certified.gathered import (
+    Gathered,
+    epochs_seen,
+    gathered,
+    ledger,
+    on_digits,
+    with_adaptive_weight,
+    with_alphas,
+)
 from lib.book.certified.networks import (
     LINEAR,
     along,
@@ -29,20 +39,26 @@ from lib.book.certified.networks import (
 
 __all__ = [
     "LINEAR",
+    "Gathered",
     "accuracies",
     "along",
     "beside",
     "by_radius",
     "covered",
     "difference",
+    "epochs_seen",
     "extra",
     "found",
+    "gathered",
     "grid",
+    "headline",
     "inside",
     "jointly",
     "kept",
     "labels",
+    "ledger",
     "missing",
+    "on_digits",
     "one_radius",
     "order",
     "passes",
@@ -54,4 +70,6 @@ __all__ = [
     "together",
     "wanted",
     "watched",
+    "with_adaptive_weight",
+    "with_alphas",
 ]

@@ -12,7 +12,7 @@ from lib import runs
 from lib.measurements import per_image
 from lib.measurements.attack import CLEAN
 from lib.measurements.certificate import COVERED, ESTIMATED, INTERVAL, LARGER, PGD, shares
-from lib.papers.singleprop import FASTLIN, IBP, method
+from lib.papers.singleprop import FASTLIN, IBP, by_method, method
 from lib.runs.tables import at_hand, cached
 from lib.training.training import LABELS, Training
 from lib.training.variants import variant
@@ -114,11 +114,11 @@ def by_radius(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def summary(trainings: list[Training], *tables: pd.DataFrame) -> pd.DataFrame:
+def summary(trainings: list[Training], *tables: pd.DataFrame, make: bool) -> pd.DataFrame:
     """One row per training with the columns that the claims read: those of a summary, and those of tables
-    with the columns LABELS; without numbers for a network that is not at hand.
+    with the columns LABELS; where nothing is made, without numbers for a network that is not at hand.
     """
-    rows = at_hand(trainings) if runs.frozen() else runs.summary(trainings)
+    rows = runs.summary(trainings) if make else at_hand(trainings)
     for table in tables:
         if len(table):
             rows = rows.merge(table, on=LABELS, how="left")
@@ -128,6 +128,26 @@ def summary(trainings: list[Training], *tables: pd.DataFrame) -> pd.DataFrame:
 def shown(summary: pd.DataFrame) -> pd.DataFrame:
     """The rows of a summary that figures of certified accuracy show: networks at α = 0 that have proofs."""
     return summary[(summary.alpha == 0) & summary.certified.notna()]
+
+
+def headline(summary: pd.DataFrame, dataset: str) -> str:
+    """What is certified with SingleProp, IBP and neither, in a sentence; "" where one of them is not at hand.
+
+    Args:
+        summary: Rows of `summary`; only seeds that have all three count.
+        dataset: Of the networks.
+    """
+    three = (
+        by_method(summary, "certified", FASTLIN, IBP, "plain") if "certified" in summary else pd.DataFrame()
+    )
+    if three.empty:
+        return ""
+    cells = [f"{100 * three[name].mean():.1f} %" for name in (FASTLIN, IBP, "plain")]
+    seeds = f"mean of {len(three)} seeds" if len(three) > 1 else "one seed"
+    return (
+        f"Interval bounds prove {cells[0]} of the test images of {dataset} for a network trained by "
+        f"SingleProp (fastlin), {cells[1]} for one trained by IBP, and {cells[2]} for a plain one ({seeds})."
+    )
 
 
 def together(*summaries: pd.DataFrame) -> pd.DataFrame:

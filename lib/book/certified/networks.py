@@ -40,11 +40,11 @@ def radius(text: object) -> float:
     return value
 
 
-def found(measurement: str, trainings: Sequence[Training], **settings: Any) -> pd.DataFrame:
-    """A table over networks: of those that have it where nothing may be made (RUNS_FROZEN=1), else of all."""
-    if runs.frozen():
-        return cached(measurement, list(trainings), **settings)
-    return runs.table(measurement, trainings, **settings)
+def found(measurement: str, trainings: Sequence[Training], *, make: bool, **settings: Any) -> pd.DataFrame:
+    """A table over networks: of all, or of those that have it where nothing is made."""
+    if make:
+        return runs.table(measurement, trainings, **settings)
+    return cached(measurement, list(trainings), **settings)
 
 
 def grid(epsilon: float) -> list[float]:
@@ -84,14 +84,24 @@ def wanted(here: Parameters, epsilon: float) -> dict[Asked, list[Training]]:
     return dict.fromkeys((Asked("selectivity"), certificate, Asked("half_width")), here.trainings)
 
 
-def watched(trainings: Sequence[Training]) -> list[Training]:
-    """The networks that are followed through their training: one seed, α = 0, one of each kind of method."""
-    first = min(one.seed for one in trainings)
-    return [
-        one
-        for one in trainings
-        if one.seed == first and one.alpha == 0 and method(one.variant) in ("plain", IBP, FASTLIN)
-    ]
+def watched(trainings: Sequence[Training], epochs: Sequence[int]) -> list[Training]:
+    """The networks that are followed through their training: one seed, α = 0, one of each kind of method. The
+    seed is the first of which all were looked at after these epochs; without any, the first.
+    """
+    asked = [one for one in trainings if one.alpha == 0 and method(one.variant) in ("plain", IBP, FASTLIN)]
+    by_seed = {
+        seed: [one for one in asked if one.seed == seed] for seed in sorted({one.seed for one in asked})
+    }
+    whole = [some for some in by_seed.values() if all(_was_followed(one, epochs) for one in some)]
+    return next(iter([*whole, *by_seed.values()]), [])
+
+
+def _was_followed(training: Training, epochs: Sequence[int]) -> bool:
+    """Whether the table `half_width` of all these epochs is cached."""
+    if runs.missing([training]):
+        return False
+    folder = store.Folder(paths.runs() / training.name)
+    return all(file_name("half_width", {EPOCH: epoch}) in folder for epoch in epochs)
 
 
 def missing(trainings: Sequence[Training]) -> str:
@@ -112,19 +122,13 @@ def labels(trainings: Iterable[Training]) -> str:
     return ", ".join(names)
 
 
-def along(trainings: Sequence[Training], epochs: Sequence[int]) -> pd.DataFrame:
-    """The table `half_width` after some epochs; where nothing may be made, of the trainings that have all
-    of them.
+def along(trainings: Sequence[Training], epochs: Sequence[int], *, make: bool) -> pd.DataFrame:
+    """The table `half_width` after some epochs, of the trainings that have all of them. Others are made where
+    that may be, but for those of a network that is cached: a figure is not worth its training once more.
     """
-    if runs.frozen():
-        names = [file_name("half_width", {EPOCH: epoch}) for epoch in epochs]
-        trainings = [
-            one
-            for one in trainings
-            if not runs.missing([one])
-            and all(name in store.Folder(paths.runs() / one.name) for name in names)
-        ]
-    return runs.snapshots("half_width", trainings, epochs=epochs) if trainings else pd.DataFrame()
+    lacking = set(runs.missing(trainings)) if make else set()
+    some = [one for one in trainings if one in lacking or _was_followed(one, epochs)]
+    return runs.snapshots("half_width", some, epochs=epochs) if some else pd.DataFrame()
 
 
 def order(rows: pd.DataFrame) -> pd.DataFrame:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 import pandas as pd
 
 from lib import runs
-from lib.base.errors import InputError
+from lib.base.errors import InputError, unknown
 from lib.base.text import number
 from lib.book.grid import Parameters
 from lib.measurements import MEASUREMENTS, Asked
@@ -21,6 +22,9 @@ RADIUS = float(str(MEASUREMENTS["perturbation"].settings["radius"]))  # of pertu
 WAYS = {"control": "plain", "adversarial": PURIFIED, "weaker": "pgd-3-linf-4", "l2": "l2-pgd-3-0.5"}
 # The same at three times the rate: how much of a change is the rate's.
 HIGH = {"control_high": "plain", "adversarial_high": PURIFIED}
+# What every claim is about, and what a reader can ask for beside that and the networks of an α.
+ALWAYS = ("parent", "control", "adversarial")
+ASKED = ("weaker", "l2", *HIGH, "scratch")
 _NAMES = {
     "parent": "plain",
     "control": "control",
@@ -38,11 +42,32 @@ def _of_alpha(alpha: float) -> str:
     return "selective" if alpha == SELECTIVE else f"alpha {alpha:g}"
 
 
-def networks(here: Parameters) -> dict[Training, str]:
-    """The plain networks of a chapter's seeds, all that goes on from them, some of it at a higher rate too,
-    and what is trained on perturbed images from the same first weights; by what each is called in the rules.
-    α = 0 is the control.
+def check_networks(asked: Iterable[object]) -> tuple[str, ...]:
+    """The names of networks that a chapter is asked for beside those of `ALWAYS`, each once.
+
+    Raises:
+        InputError: For a name that is none of `ASKED`.
     """
+    found = tuple(dict.fromkeys(asked))
+    for name in found:
+        if name not in ASKED:
+            raise unknown("network", name, ASKED)
+    return found  # type: ignore[return-value]  # names of ASKED
+
+
+def networks(here: Parameters, asked: Collection[str] = ASKED) -> dict[Training, str]:
+    """The plain networks of a chapter's seeds, what goes on from them, some of it at a higher rate too, and
+    what is trained on perturbed images from the same first weights; by what each is called in the rules.
+    α = 0 is the control.
+
+    Args:
+        here: Parameters of the grid; for each α but 0 one network goes on from each plain one.
+        asked: Which of `ASKED` beside those of `ALWAYS`.
+
+    Raises:
+        InputError: For a name that is none of `ASKED`.
+    """
+    shown = {*ALWAYS, *check_networks(asked)}
     found: dict[Training, str] = {}
     parents = runs.grid(
         dataset=here.dataset, model=here.model, alphas=[0.0], seeds=here.seeds, recipe=here.recipe
@@ -57,7 +82,8 @@ def networks(here: Parameters) -> dict[Training, str]:
         found |= {replace(further, variant=variant): name for name, variant in HIGH.items()}
     for parent in parents:
         found[replace(parent, variant=PURIFIED, epochs=parent.settings.epochs // 2)] = "scratch"
-    return found
+    # an α stands as it is asked for
+    return {one: name for one, name in found.items() if name in shown or name not in _NAMES}
 
 
 def names(here: Parameters) -> dict[str, str]:
@@ -77,15 +103,22 @@ def check_radius(radius: object) -> float:
     return float(radius)
 
 
-def wanted(here: Parameters, radius: float = RADIUS) -> dict[Asked, list[Training]]:
+def wanted(
+    here: Parameters, radius: float = RADIUS, asked: Collection[str] = ASKED
+) -> dict[Asked, list[Training]]:
     """The tables that the chapter shows, and of which of its networks.
 
     Args:
+        here: Parameters of the grid.
         radius: L2 length of the perturbations that it compares.
+        asked: Which of `ASKED` beside those of `ALWAYS`.
+
+    Raises:
+        InputError: For a name that is none of `ASKED`, and for a radius that is not above 0.
     """
     radius = check_radius(radius)
     other = {name: (("radius", radius),) for name in ("perturbation", "pictures") if radius != RADIUS}
-    named = networks(here)
+    named = networks(here, asked)
     further = [_of_alpha(alpha) for alpha in here.alphas if alpha]
     of = {
         "selectivity": [*_NAMES, *further],

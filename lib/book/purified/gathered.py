@@ -1,0 +1,99 @@
+"""The tables that the chapter on purification in image networks reads, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lib import runs
+from lib.book.grid import Parameters
+from lib.book.purified.networks import ASKED, RADIUS, networks, wanted
+from lib.measurements import Asked
+from lib.papers import first_round, purification_images
+from lib.papers.first_round import SEEDS
+from lib.papers.purification_images import SELECTIVE
+from lib.runs.tables import at_hand, cached, full_summary
+from lib.training.datasets import usual_model
+from lib.training.training import Training, labels
+
+SMALL = "digits"  # whose networks anyone can make
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Tables of a chapter's networks, each with the column `network`, the name that the rules have for it.
+
+    Attributes:
+        networks: What each network is called.
+        tables: {measurement: the table that is asked of it, and of which networks}.
+        angles, low_rank, perturbation, alignment, rebuilt, pictures: The measurements' tables; empty where
+            nothing is at hand.
+        trained: One row per network, with the columns of a full summary; without numbers for one that is not
+            at hand.
+    """
+
+    networks: dict[Training, str]
+    tables: dict[str, tuple[Asked, list[Training]]]
+    angles: pd.DataFrame
+    low_rank: pd.DataFrame
+    perturbation: pd.DataFrame
+    alignment: pd.DataFrame
+    rebuilt: pd.DataFrame
+    pictures: pd.DataFrame
+    trained: pd.DataFrame
+
+
+def gathered(
+    here: Parameters, radius: float = RADIUS, asked: Collection[str] = ASKED, *, make: bool | None = None
+) -> Gathered:
+    """What is known of a chapter's networks.
+
+    Args:
+        here: Parameters of the grid.
+        radius: L2 length of the perturbations that are compared.
+        asked: Which of `ASKED` beside those of `ALWAYS`.
+        make: Whether what is missing is made. None makes it on the digits unless RUNS_FROZEN=1: networks of
+            other images take hours, and are made before a chapter is executed or not at all.
+    """
+    make = here.dataset == SMALL and not runs.frozen() if make is None else make
+    named = networks(here, asked)
+    if make:
+        runs.summary(list(named))
+    tables = {table.name: (table, some) for table, some in wanted(here, radius, asked).items()}
+
+    def read(measurement: str) -> pd.DataFrame:
+        table, some = tables[measurement]
+        found = (runs.table if make else cached)(measurement, some, **dict(table.settings))
+        keys = pd.DataFrame([labels(one) | {"network": named[one]} for one in some])
+        return found.merge(keys, how="left") if len(found) else found
+
+    trained = full_summary(at_hand(list(named)), list(named)).assign(network=list(named.values()))
+    return Gathered(
+        named,
+        tables,
+        read("weight_angles"),
+        read("low_rank"),
+        read("perturbation"),
+        read("alignment"),
+        read("reconstruction"),
+        read("pictures"),
+        trained,
+    )
+
+
+def ledger(own: Gathered) -> pd.DataFrame:
+    """Verdicts on the claims about image networks: one row each, in words."""
+    rows = purification_images.summary(
+        own.angles, own.low_rank, own.perturbation, own.alignment, own.trained, own.rebuilt, own.pictures
+    )
+    return first_round.table(purification_images.CLAIMS, rows if len(rows.columns) > 1 else None)
+
+
+def on_digits() -> pd.DataFrame:
+    """The verdicts on the small networks of the digits, of what is cached: what a page on other images says
+    beside its own.
+    """
+    small = Parameters(SMALL, usual_model(SMALL), (SELECTIVE,), SEEDS, "fast")
+    return ledger(gathered(small, make=False))
