@@ -188,13 +188,14 @@ figures.show_table(
 #
 # ## The main text's own network
 #
-# The paper's figure 1 is of ResNet18 on Tiny ImageNet. Two numbers of it are recalled {glue:md}`recalled`. {glue:text}`main-text` No claim is judged on these.
+# The paper's figure 1 is of ResNet18 on Tiny ImageNet. Two numbers of it are recalled {glue:md}`recalled`. {glue:text}`main-text` {glue:md}`saved` No claim is judged on these.
 
 # %% tags=["hide-input"]
 large = main_text.trainings()
 alike = with_corrupted(main_text.summary(large), main_text.table("corruption", large))
 alike = alike[alike.corrupted_accuracy.notna()]
 glue("main-text", main_text.sentence(alike))
+glue("saved", main_text.saved(alike, large))
 published = "; ".join(
     f"{one.accuracy:.1f} percent at α = {prose.number(one.alpha, 'g')}"
     for one in CORRUPTED.itertuples()

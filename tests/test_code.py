@@ -504,7 +504,7 @@ ALL_SELECTIVITY = {f"selectivity {model}" for model in MODELS}
 ALL_CLASS_MEANS = {f"class_means {model}" for model in MODELS}
 ALL_CORRUPTION = {
     f"{table} {model}"
-    for table in ("corruption", "corruption_examples", "image_corruption")
+    for table in ("corruption", "corruption_examples", "image_corruption", "saved_corruption")
     for model in MODELS
 }
 ALL_ATTACKS = {

@@ -14,6 +14,7 @@ from lib import measurements, runs
 from lib.book import grid as grid_of
 from lib.book import main_text, needs, notebooks
 from lib.book.figures import accuracy_by_strength, main_text_corrupted, main_text_selectivity
+from lib.corruptions import NAMES
 from lib.measurements import Asked
 from lib.papers.resnet18 import CORRUPTED, FGSM, RESNET18_TINY_IMAGENET
 from lib.runs import tables
@@ -281,6 +282,26 @@ def test_a_rerun_plans_the_same_tables():
     every, _ = needs.tables("03-average-case", of_tiny_imagenet())
     assert Asked("corruption", (("limit", 1000),)) in every
     assert {Asked("attack"), Asked("transfer")} < set(needs.tables("04-worst-case")[0])
+
+
+def test_what_saving_as_jpeg_changes_is_said(monkeypatch):
+    one = Training("tiny-imagenet", "resnet18", 0.0, 0, "fast")
+    shown = pd.DataFrame([labels(one) | {"corrupted_accuracy": 0.30}])
+    monkeypatch.setattr(main_text, "table", lambda name, networks: pd.DataFrame())
+    assert main_text.saved(shown, [one]).endswith("is not measured yet (table `saved_corruption`).")
+    # fifteen corruptions count, the extra ones and the clean images do not
+    cells = [
+        ("clean", 0, 40),
+        *((name, 1, 26) for name in NAMES[:15]),
+        *((name, 1, 0) for name in NAMES[15:]),
+    ]
+    rows = [
+        labels(one)
+        | {"corruption": name, "severity": severity, "class": "a", "images": 100, "correct": correct}
+        for name, severity, correct in cells
+    ]
+    monkeypatch.setattr(main_text, "table", lambda name, networks: pd.DataFrame(rows))
+    assert main_text.saved(shown, [one]).endswith("accuracy on ours changes by −4.0 points.")
 
 
 @pytest.mark.parametrize("sweep", ["tiny-imagenet-resnet18", "tiny-imagenet-resnet18-fast"])

@@ -21,6 +21,7 @@ from lib.training.training import Training
 MADE = {  # a published table of each kind, and where it is
     "attack": "digits-resnet8/alpha0.0-seed0-fast-a5576163",
     "corruption": "digits-resnet8/alpha0.0-seed0-fast-a5576163",
+    "saved_corruption": "digits-resnet8/alpha0.0-seed0-fast-a5576163",
     "transfer": "digits-resnet8/alpha0.0-seed0-fast-a5576163",
     "dimensionality": "digits-resnet8/alpha0.0-seed0-fast-a5576163",
     "gradient": "digits-resnet8/alpha0.0-seed0-fast-a5576163",

@@ -10,6 +10,7 @@ from typing import Any
 
 from lib.base.errors import InputError, unknown
 from lib.base.text import MOST, in_words
+from lib.corruptions.saving import QUALITY
 from lib.measurements import per_image, purification
 from lib.measurements.attack import ATTACK_TABLE, ATTACKED, attack, attack_cells
 from lib.measurements.attack_summary import with_attacked
@@ -39,6 +40,7 @@ from lib.measurements.logit_bias import LOGIT_BIAS_TABLE, logit_bias
 from lib.measurements.logits import LOGITS_TABLE, logits
 from lib.measurements.measurement import UNITS, Measurement
 from lib.measurements.pgd_radii import PGD_RADII_TABLE, RADII, pgd_radii
+from lib.measurements.saved_corruption import saved_corruption, with_saved
 from lib.measurements.selectivity import CLASS_MEANS_TABLE, SELECTIVITY_TABLE, class_means, selectivity
 from lib.measurements.strengths import strengths_for
 from lib.measurements.transfer import (
@@ -75,6 +77,17 @@ MEASUREMENTS = {
         CORRUPTION_TABLE,
         {"limit": 2000},
         columns=with_corrupted,
+        shown=_of_tiny_imagenet(limit=1000),
+        about=("corruption", "severity"),
+        cells=corruption_cells,
+    ),
+    "saved_corruption": Measurement(
+        saved_corruption,
+        "right answers under every corruption and severity, by class, each picture saved as JPEG of a "
+        "`quality`, as in Tiny ImageNet-C; on the first `limit` images",
+        CORRUPTION_TABLE,
+        {"limit": 2000, "quality": QUALITY},
+        columns=with_saved,
         shown=_of_tiny_imagenet(limit=1000),
         about=("corruption", "severity"),
         cells=corruption_cells,
@@ -283,7 +296,9 @@ MEASUREMENTS = {
 EPOCH = "epoch"
 
 
-AT_LEAST_ONE = ("steps", "attack_steps", "restarts", "rounds")  # settings that count what is done
+# settings that count what is done, and the quality of a JPEG file, which ends at 100
+AT_LEAST_ONE = ("steps", "attack_steps", "restarts", "rounds", "quality")
+AT_MOST = {"quality": 100}
 
 
 def settled(name: str, settings: dict[str, object]) -> dict[str, object]:
@@ -305,6 +320,8 @@ def settled(name: str, settings: dict[str, object]) -> dict[str, object]:
         least = int(setting in AT_LEAST_ONE)
         if type(value) is int and value < least:
             raise InputError(f"setting {setting} of {name} must be a whole number >= {least}, got {value}")
+        if setting in AT_MOST and value > AT_MOST[setting]:  # type: ignore[operator]  # a number, as the default
+            raise InputError(f"setting {setting} of {name} must be at most {AT_MOST[setting]}, got {value}")
     return known | settings
 
 
