@@ -68,23 +68,28 @@ figures.setup()
 radius = certified.radius(epsilon)
 certified.one_radius(here)
 own = certified.gathered(here, radius)
-proofs, units, summary = own.proofs, own.units, own.summary
-there = certified.missing(here.trainings)
+proofs, there, units, summary = own.proofs, own.there, own.units, own.summary
+at_hand = certified.missing(here.trainings)
 
 # %% tags=["remove-input"]
 glue("setting", here.setting)
 glue("whose", prose.of_whose_images(here.dataset, "singleprop"))
-glue("there", there)
+glue("there", at_hand)
 glue("headline", certified.headline(summary, here.dataset))
 glue("radius", f"{255 * radius:.3g}/255")
+elsewhere = (
+    "It is none of those that PGD attacked: under PGD stands what the next smaller "
+    "radius leaves, which is more."
+)
+glue("elsewhere", "" if certified.on_grid(radius) else elsewhere)
 glue("ways", certified.labels(here.trainings))
 nothing = pd.DataFrame([
-    {"not shown": "no network is at hand", "how to make it": there}
+    {"not shown": "no network is at hand", "how to make it": at_hand}
 ])
 
 # %% [markdown]
 # *Asked for: {glue:text}`setting` ({glue:text}`ways`). Of these,* {glue:md}`there`. *All of them: `python -m lib sweep sweeps/singleprop.yml`, or on the digits
-# `python -m lib sweep sweeps/digits-singleprop.yml`. The radius asked about is {glue:text}`radius`.*
+# `python -m lib sweep sweeps/digits-singleprop.yml`. The radius asked about is {glue:text}`radius`. {glue:text}`elsewhere`*
 #
 # ## Why SingleProp is not a certificate
 #
@@ -150,7 +155,7 @@ else:
 
 # %% tags=["hide-input"]
 if len(proofs):
-    figures.show_table(certified.by_radius(proofs))
+    figures.show_table(certified.by_radius(there))
 else:
     figures.show_table(nothing)
 
@@ -160,7 +165,7 @@ else:
 # The paper's code also asks what two networks certify together, and counts images that both classify correctly (SP-7):
 
 # %% tags=["hide-input"]
-both = certified.jointly(proofs, radius)
+both = certified.jointly(there, radius)
 figures.show_table(both if len(both) else nothing)
 
 # %% [markdown]

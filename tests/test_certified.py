@@ -15,7 +15,7 @@ from lib.book import certified, figures
 from lib.book.certified import networks as certified_networks
 from lib.book.grid import Parameters
 from lib.measurements import per_image
-from lib.measurements.certificate import EPSILONS, shares
+from lib.measurements.certificate import shares
 from lib.papers import singleprop
 from lib.papers.singleprop import method
 from lib.training.training import Training, labels
@@ -61,8 +61,57 @@ def test_bad_radius(text):
 
 
 def test_grid():
-    assert certified.grid(2 / 255) == [*EPSILONS]
-    assert certified.grid(3 / 255) == sorted([*EPSILONS, 3 / 255])
+    assert certified.on_grid(2 / 255) and certified.on_grid(2 / 255 + 1e-10)
+    assert not certified.on_grid(3 / 255)
+
+
+def radii_of(images, table: pd.DataFrame, radii: list[float]) -> pd.DataFrame:
+    """A `certified_radius` table of the networks of another table, all with the same radii."""
+    keys = table[list(labels(training("plain")))].drop_duplicates().to_dict("records")
+    rows = [
+        key | {"class": "0", "correct": radius >= 0, "radius": max(radius, 0.0)}
+        for key in keys
+        for radius in radii
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_radius_between_those_of_the_table_is_read_off_the_images_own(images):
+    """Of eight images, one is wrong and one certified nowhere; PGD is bounded by the next smaller radius."""
+    table = proofs(images, {"ibp-2": [0, 1], "plain": []})
+    larger = table[table.epsilon > 0].assign(epsilon=4 / 255)
+    broken = torch.arange(len(images)) < 3
+    larger.loc[larger.method == "pgd", "right"] = [per_image.row(broken, images)["right"]] * 2
+    table = pd.concat([table, larger], ignore_index=True)
+    own = radii_of(images, table, [0.0, -1.0, 1 / 255, 2.5 / 255, 3 / 255, 3.5 / 255, 5 / 255, 6 / 255])
+    found = certified.at_radius(table, own, 3 / 255)
+    rows = certified.accuracies(found, pd.DataFrame(), 3 / 255).set_index("variant")
+    assert rows.certified["ibp-2"] == rows.certified["plain"] == 4 / 8
+    assert rows.attacked["ibp-2"] == 1.0  # all stand at 2/255, and three of eight at 4/255
+    assert (
+        certified.accuracies(certified.at_radius(table, own, 5 / 255), pd.DataFrame(), 5 / 255).attacked
+        == 3 / 8
+    ).all()
+    # at 0 every image that is right, and no other
+    assert (
+        certified.accuracies(certified.at_radius(table, own, 0.0), pd.DataFrame(), 0.0).certified == 7 / 8
+    ).all()
+    # what the table has is not read off, and without radii there is nothing to read
+    assert certified.at_radius(table, own, 4 / 255) is table
+    assert certified.at_radius(table, pd.DataFrame(), 3 / 255) is table
+    assert "3/255" in certified.by_radius(found) and "3/255" not in certified.by_radius(table)
+
+
+def test_what_radii_say_agrees_with_the_published_table():
+    """At each radius of the table, of every published network of the digits."""
+    asked = [training(way, seed) for way in WAYS for seed in (0, 1, 2)]
+    table, radii = runs.table("certificate", asked), runs.table("certified_radius", asked)
+    keys = list(labels(asked[0]))
+    for key, own in radii.groupby(keys):
+        rows = table[(table[keys] == list(key)).all(axis=1) & (table.method == "interval")]
+        for one in rows.to_dict("records"):
+            proven, said = per_image.unpacked(one), (own.radius >= one["epsilon"] * (1 - 1e-12)).to_numpy()
+            assert (proven == said).all(), (key, one["epsilon"])
 
 
 def test_accuracies_and_what_two_networks_certify_together(images):

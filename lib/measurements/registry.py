@@ -22,6 +22,7 @@ from lib.measurements.certificate import (
     certificate,
     half_width,
 )
+from lib.measurements.certified_radius import CERTIFIED_RADIUS_TABLE, certified_radius
 from lib.measurements.corruption import (
     CORRUPTION_TABLE,
     EXAMPLES_TABLE,
@@ -281,6 +282,12 @@ MEASUREMENTS = {
         },
         about=("method", "epsilon"),
     ),
+    "certified_radius": Measurement(
+        certified_radius,
+        "radius up to which interval bounds certify each image; on the first `limit` images",
+        CERTIFIED_RADIUS_TABLE,
+        {"limit": 0, "parts": 256},
+    ),
     "half_width": Measurement(
         half_width,
         "interval bounds of every unit, and how far SingleProp's half-width is from them",
@@ -296,8 +303,8 @@ MEASUREMENTS = {
 EPOCH = "epoch"
 
 
-# settings that count what is done, and the quality of a JPEG file, which ends at 100
-AT_LEAST_ONE = ("steps", "attack_steps", "restarts", "rounds", "quality")
+# settings that count what is done or what there is of it, and the quality of a JPEG file, which ends at 100
+AT_LEAST_ONE = ("steps", "attack_steps", "restarts", "rounds", "quality", "parts")
 AT_MOST = {"quality": 100}
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from lib import runs
-from lib.book.certified.accuracies import accuracies, extra, inside, summary, together
+from lib.book.certified.accuracies import accuracies, at_radius, extra, inside, summary, together
 from lib.book.certified.cost import difference, passes, steps
-from lib.book.certified.networks import LINEAR, along, found, settings, watched
+from lib.book.certified.networks import LINEAR, along, found, on_grid, watched
 from lib.book.grid import Parameters
 from lib.papers import first_round, singleprop
 from lib.papers.first_round import SEEDS
@@ -26,7 +26,9 @@ class Gathered:
     """Tables of a chapter's networks, those at hand or all.
 
     Attributes:
-        proofs: Table `certificate` over the usual radii and that asked about.
+        proofs: Table `certificate` over the usual radii.
+        there: The same with the radius asked about, where it is another: what is certified at it, and what
+            PGD leaves at the next smaller one.
         units: Table `half_width` after training.
         followed: The networks that were looked at along their training.
         seen: Table `half_width` of those, with the column epoch; empty where there are none.
@@ -36,6 +38,7 @@ class Gathered:
     """
 
     proofs: pd.DataFrame
+    there: pd.DataFrame
     units: pd.DataFrame
     followed: list[Training]
     seen: pd.DataFrame
@@ -57,16 +60,17 @@ def gathered(here: Parameters, radius: float, *, make: bool | None = None) -> Ga
     epochs = epochs_seen(here.trainings[0])
     followed = watched(here.trainings, epochs)
     seen = along(followed, epochs, make=make)
-    usual = settings(radius)
-    proofs = found("certificate", here.trainings, make=make, **usual)
+    proofs = found("certificate", here.trainings, make=make)
+    radii = pd.DataFrame() if on_grid(radius) else found("certified_radius", here.trainings, make=make)
+    there = at_radius(proofs, radii, radius)
     units, selective = (found(name, here.trainings, make=make) for name in ("half_width", "selectivity"))
     bounded = cached("certificate", here.trainings, **LINEAR)
-    rows = summary(here.trainings, accuracies(proofs, bounded, radius), inside(units, selective), make=make)
+    rows = summary(here.trainings, accuracies(there, bounded, radius), inside(units, selective), make=make)
     crossed, weighted = (
-        extra(some.trainings, radius, **usual) for some in (with_alphas(here), with_adaptive_weight(here))
+        extra(some.trainings, radius) for some in (with_alphas(here), with_adaptive_weight(here))
     )
     further = crossed[crossed.alpha != 0] if len(crossed) else crossed
-    return Gathered(proofs, units, followed, seen, crossed, rows, together(rows, weighted, further))
+    return Gathered(proofs, there, units, followed, seen, crossed, rows, together(rows, weighted, further))
 
 
 def epochs_seen(training: Training) -> list[int]:

@@ -47,15 +47,9 @@ def found(measurement: str, trainings: Sequence[Training], *, make: bool, **sett
     return cached(measurement, list(trainings), **settings)
 
 
-def grid(epsilon: float) -> list[float]:
-    """The radii of the usual table, and one more if it is not among them."""
-    near = any(math.isclose(epsilon, one, rel_tol=1e-6) for one in EPSILONS)
-    return sorted({*EPSILONS, *([] if near else [epsilon])})
-
-
-def settings(epsilon: float) -> dict[str, Any]:
-    """The settings of the table `certificate` that holds a radius; none where the usual one does."""
-    return {} if grid(epsilon) == [*EPSILONS] else {"epsilons": tuple(grid(epsilon))}
+def on_grid(epsilon: float) -> bool:
+    """Whether the table `certificate` has a radius; of others `certified_radius` says what is certified."""
+    return any(math.isclose(epsilon, one, rel_tol=1e-6) for one in EPSILONS)
 
 
 def one_radius(here: Parameters) -> Parameters:
@@ -80,8 +74,8 @@ def one_radius(here: Parameters) -> Parameters:
 def wanted(here: Parameters, epsilon: float) -> dict[Asked, list[Training]]:
     """The tables that the chapter shows at a radius, and of which networks."""
     one_radius(here)
-    certificate = Asked("certificate", tuple(settings(epsilon).items()))
-    return dict.fromkeys((Asked("selectivity"), certificate, Asked("half_width")), here.trainings)
+    tables = ["selectivity", "certificate", "half_width"] + ["certified_radius"] * (not on_grid(epsilon))
+    return dict.fromkeys(map(Asked, tables), here.trainings)
 
 
 def watched(trainings: Sequence[Training], epochs: Sequence[int]) -> list[Training]:
