@@ -530,7 +530,9 @@ ALL_PURIFICATION = {
     for table in ("weight_angles", "low_rank", "perturbation", "alignment", "reconstruction", "pictures")
     for model in MODELS
 }
-ALL_CERTIFICATES = {f"{table} {model}" for table in ("certificate", "half_width") for model in MODELS}
+ALL_CERTIFICATES = {
+    f"{table} {model}" for table in ("certificate", "certified_radius", "half_width") for model in MODELS
+}
 ALL = (
     ALL_TRAININGS
     | ALL_SELECTIVITY
