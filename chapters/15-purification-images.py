@@ -133,8 +133,9 @@ def absent(what: str, rows: pd.DataFrame) -> bool:
 # it, the same at three times the rate how much the rate decides, and a network of another seed what is kept by chance.
 
 # %% tags=["hide-input"]
-if not absent("table of angles", angles):
-    usual = angles[~angles.network.isin(purified.HIGH)]
+drawn_here = [name for name in figures.IMAGES if name in set(every.values())]
+usual = angles[angles.network.isin(drawn_here)] if len(angles) else angles
+if not absent("table of angles", usual):
     kept = usual.groupby("network").angle_reference.mean()
     told = [f"{names[name]} {kept[name]:.2f}" for name in names if name in kept]
     read, whose = drawn("weight_angles", usual)
@@ -194,7 +195,7 @@ both = pd.concat([theirs, ours, null])[["network", *purification_images.ALEXNET]
 both = both.rename(columns=titles).rename(
     columns=lambda name: name.replace("kept", "θ(w, w′)")
 )
-percent = both.select_dtypes("number").columns
+percent = both.columns.drop(["network", "layer"])
 both[percent] = both[percent].map(lambda one: "" if pd.isna(one) else f"{one:.0f}")
 figures.show_table(both)
 

@@ -83,19 +83,24 @@ def test_a_radius_between_those_of_the_table_is_read_off_the_images_own(images):
     broken = torch.arange(len(images)) < 3
     larger.loc[larger.method == "pgd", "right"] = [per_image.row(broken, images)["right"]] * 2
     table = pd.concat([table, larger], ignore_index=True)
+    right = torch.arange(len(images)) != 1
+    table.loc[table.method == "clean", "right"] = [per_image.row(right, images)["right"]] * 2
     own = radii_of(images, table, [0.0, -1.0, 1 / 255, 2.5 / 255, 3 / 255, 3.5 / 255, 5 / 255, 6 / 255])
     found = certified.at_radius(table, own, 3 / 255)
     rows = certified.accuracies(found, pd.DataFrame(), 3 / 255).set_index("variant")
     assert rows.certified["ibp-2"] == rows.certified["plain"] == 4 / 8
     assert rows.attacked["ibp-2"] == 1.0  # all stand at 2/255, and three of eight at 4/255
-    assert (
-        certified.accuracies(certified.at_radius(table, own, 5 / 255), pd.DataFrame(), 5 / 255).attacked
-        == 3 / 8
-    ).all()
+    further = certified.accuracies(certified.at_radius(table, own, 5 / 255), pd.DataFrame(), 5 / 255)
+    assert further.attacked.tolist() == [3 / 8] * 2 and further.certified.tolist() == [2 / 8] * 2
     # at 0 every image that is right, and no other
-    assert (
-        certified.accuracies(certified.at_radius(table, own, 0.0), pd.DataFrame(), 0.0).certified == 7 / 8
-    ).all()
+    least = certified.accuracies(certified.at_radius(table, own, 0.0), pd.DataFrame(), 0.0)
+    assert least.certified.tolist() == [7 / 8] * 2 and least.attacked.tolist() == [7 / 8] * 2
+    # a network without radii gets no row; radii of other images are refused
+    part = certified.at_radius(table, own[own.variant == "plain"], 3 / 255)
+    assert part[part.epsilon == 3 / 255].variant.tolist() == ["plain", "plain"]
+    for other in (own.groupby("variant").head(4), own.assign(correct=True)):
+        with pytest.raises(InputError, match="are not about the same images"):
+            certified.at_radius(table, other, 3 / 255)
     # what the table has is not read off, and without radii there is nothing to read
     assert certified.at_radius(table, own, 4 / 255) is table
     assert certified.at_radius(table, pd.DataFrame(), 3 / 255) is table
@@ -123,7 +128,8 @@ def test_accuracies_and_what_two_networks_certify_together(images):
     assert found.certified_by_any["singleprop-fastlin-2"] == 4 / 8
     assert found.certified_by_any.drop("singleprop-fastlin-2").isna().all()
     assert (found.certified_few["ibp-2"], found.certified_larger["ibp-2"]) == (1 / 4, 1.0)
-    assert certified.accuracies(table, pd.DataFrame(), 5 / 255).empty or "certified" in found
+    elsewhere = certified.accuracies(table, pd.DataFrame(), 5 / 255)
+    assert {"certified", "attacked"} <= set(elsewhere) and elsewhere.certified.isna().all()
     assert certified.accuracies(pd.DataFrame(), pd.DataFrame(), RADIUS).empty
 
 
@@ -199,15 +205,15 @@ def test_the_headline_is_about_seeds_that_have_all_three():
         "seed": [0] * 5 + [1] * 3,
         "certified": [0.001, 0.1, 0.4, 0.3, 0.351, 0.9, 0.9, 0.9],
     })
-    said = certified.headline(rows, "digits")
-    assert "prove 35.1 % of the test images of digits" in said and "40.0 % for one trained by IBP" in said
-    assert said.endswith("and 0.1 % for a plain one (one seed).")
-    two = pd.concat([rows, rows[rows.variant == WAYS[4]].assign(seed=1, certified=0.4)])
-    assert "prove 37.5 %" in certified.headline(two, "digits") and "(mean of 2 seeds)" in certified.headline(
-        two, "digits"
+    assert certified.headline(rows, "digits", RADIUS) == (
+        "Within 2/255, interval bounds prove 35.1 % of the test images of digits for networks trained by "
+        "SingleProp (fastlin), 40.0 % for IBP, and 0.1 % for plain ones (one seed)."
     )
-    assert certified.headline(rows[rows.variant != "ibp-2"], "digits") == ""
-    assert certified.headline(rows.drop(columns="certified"), "digits") == ""
+    two = pd.concat([rows, rows[rows.variant == WAYS[4]].assign(seed=1, certified=0.4)])
+    said = certified.headline(two, "digits", 3 / 255)
+    assert "Within 3/255" in said and "prove 37.5 %" in said and "(mean of 2 seeds)" in said
+    assert certified.headline(rows[rows.variant != "ibp-2"], "digits", RADIUS) == ""
+    assert certified.headline(rows.drop(columns="certified"), "digits", RADIUS) == ""
 
 
 def test_networks_that_are_watched(monkeypatch):
@@ -215,12 +221,12 @@ def test_networks_that_are_watched(monkeypatch):
     first, second = (
         [training(way, seed) for way in ("plain", "ibp-2", "singleprop-fastlin-2")] for seed in (1, 2)
     )
-    monkeypatch.setattr(certified_networks, "_was_followed", lambda one, epochs: False)
+    monkeypatch.setattr(certified_networks, "_was_followed", lambda one, epochs, more: False)
     assert certified.watched(asked, (0, 1)) == first
     # the seed of which all were looked at along their training, if there is one
-    monkeypatch.setattr(certified_networks, "_was_followed", lambda one, epochs: one.seed == 2)
+    monkeypatch.setattr(certified_networks, "_was_followed", lambda one, epochs, more: one.seed == 2)
     assert certified.watched(asked, (0, 1)) == second
-    monkeypatch.setattr(certified_networks, "_was_followed", lambda one, epochs: one.variant != "plain")
+    monkeypatch.setattr(certified_networks, "_was_followed", lambda one, epochs, more: one.variant != "plain")
     assert certified.watched(asked, (0, 1)) == first
     # with no network at α = 0 there is none
     assert certified.watched([replace(one, alpha=1.0) for one in asked], (0, 1)) == []
@@ -232,7 +238,7 @@ def test_a_cached_network_is_not_trained_again_to_be_looked_at(monkeypatch):
     monkeypatch.setattr(
         certified_networks.runs, "missing", lambda some: [one for one in some if one.seed == 2]
     )
-    monkeypatch.setattr(certified_networks, "_was_followed", lambda one, epochs: one.seed == 1)
+    monkeypatch.setattr(certified_networks, "_was_followed", lambda one, epochs, more: one.seed == 1)
     monkeypatch.setattr(
         certified_networks.runs,
         "snapshots",
@@ -389,7 +395,7 @@ def test_the_unit_that_is_drawn_is_the_protocols():
 def test_order():
     rows = certified.order(pd.DataFrame({"variant": list(WAYS[::-1]), "alpha": 0.0, "seed": 0}))
     assert rows.variant.tolist() == list(WAYS)
-    assert runs.frozen() in (True, False) and certified.labels([training("ibp-2")]) == "IBP, ε = 2/255"
+    assert certified.labels([training("ibp-2")]) == "IBP, ε = 2/255"
 
 
 def test_a_method_in_two_balls_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
@@ -401,8 +407,34 @@ def test_a_method_in_two_balls_is_refused_before_anything_is_trained(tmp_path, m
             InputError, match="has ibp-2 and ibp-8, and claims compare networks of one radius"
         ):
             ask(here)
-    alike = replace(here, variants=("plain", "ibp-2", "ibp-2-ada", "augmix", "pgd-1"))
+    alike = replace(here, variants=("plain", "ibp-2", "adversarial-2", "singleprop-zero-2"))
     assert certified.one_radius(alike) is alike
+    assert certified.trained_radius(alike) == RADIUS and certified.inside_settings(alike) == {}
+    wider = replace(here, variants=("plain", "ibp-8"))
+    assert certified.inside_settings(wider) == {"epsilon": pytest.approx(8 / 255)}
+    assert certified.trained_radius(replace(here, variants=("plain",))) == 0.0
+    # of two methods too, and ways that no figure here can show
+    with pytest.raises(InputError, match="has ibp-2 and singleprop-fastlin-8"):
+        certified.one_radius(replace(here, variants=("ibp-2", "singleprop-fastlin-8")))
+    for name in ("augmix", "pgd-1", "ibp-2-ada"):
+        with pytest.raises(InputError, match=f"has '{name}', which this chapter does not compare"):
+            certified.one_radius(replace(here, variants=("plain", name)))
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 1e-6, 3 / 255, 8 / 255, 1.0])
+def test_any_radius_gives_a_result(epsilon, monkeypatch):
+    """At a radius that the networks were not trained for, what is certified is shown and decides nothing."""
+    monkeypatch.setenv("RUNS_FROZEN", "1")
+    here = Parameters("digits", "cnn-small", (0.0,), (0, 1, 2), "certified", variants=WAYS)
+    own = certified.gathered(here, epsilon)
+    rows = certified.shown(own.summary)
+    assert len(rows) == 15 and rows.certified.between(0, rows.clean_accuracy).all()
+    assert (rows.certified <= rows.attacked + 0.02).all()  # of more images than were attacked
+    if epsilon == 0:
+        assert rows.certified.equals(rows.clean_accuracy)
+    found = certified.ledger(own.asked, here, epsilon).set_index("id")
+    assert set(found.verdict[["SP-1", "SP-7", "SP-10", "SP-X3"]]) == {"not tested"}
+    assert found.verdict["SP-5"] == "reproduced" and len(certified.by_radius(own.there)) == 5
 
 
 @pytest.mark.parametrize("way", ["ibp-256", "ibp-999", "singleprop-zero-300.5", "adversarial-255.1"])

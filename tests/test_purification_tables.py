@@ -196,14 +196,17 @@ def test_the_networks_of_the_chapter():
 
 def test_filters_are_counted_as_the_paper_counts_them():
     rows = [
-        {"network": name, "place": 1, "convolution": "c", "angle_start": start, "angle_reference": kept, "angle_others": 0.1}
+        {"network": name, "seed": 0, "place": 1, "convolution": "c", "angle_start": start, "angle_reference": kept, "angle_others": 0.1}
         for name in ("parent", "adversarial")
         for start, kept in ((0.05, 0.75), (0.1, 0.85), (0.15, 0.95), (0.3, 1.0))
     ]  # fmt: skip
-    found = purification_images.by_tenths(pd.DataFrame(rows)).iloc[0]
+    other = pd.DataFrame(rows[:4]).assign(seed=1, angle_start=0.9)  # a parent that nothing goes on from
+    found = purification_images.by_tenths(pd.concat([pd.DataFrame(rows), other])).iloc[0]
     assert list(found.index)[1:] == list(purification_images.ALEXNET)
     assert found[["near", "next", "pairs"]].tolist() == [50, 25, 100]
     assert found[["kept .6-.7", "kept .7-.8", "kept .8-.9", "kept .9-1"]].tolist() == [0, 25, 25, 50]
+    none = purification_images.by_tenths(other)
+    assert none.empty and set(none.dtypes[2:].map(str)) == {"float64"}
 
 
 @pytest.mark.parametrize(

@@ -92,9 +92,9 @@ def _of_networks(
     alphas = sorted(float(alpha) for alpha in own["alphas"])
     given = {**own, **asked, "alphas": alphas}
     here = book_chapter.parameters(given | known)
-    chosen = (
-        {} if {"seeds", "pgd_seeds"} & sets.keys() else _seeds(asked.get("seeds", ()), own, here.trainings)
-    )
+    # a chapter that shows other networks than its grid has the seeds that it says
+    shown = here.trainings if name not in needs.OWN else []
+    chosen = {} if {"seeds", "pgd_seeds"} & sets.keys() else _seeds(asked.get("seeds", ()), own, shown)
     given |= {"alphas": sorted({*alphas, *map(float, asked.get("alphas", ()))})} | chosen
     here = book_chapter.parameters(given | known)
     its_own = needs.own(name, here, given)
@@ -122,10 +122,10 @@ def _of_networks(
         what = f"measuring {place} of {len(planned.tables)}: {table} on {training.name}"
         with progress.working(what, planned.measuring.get(table.name, 0.0)):
             runs.table(table.name, [training], progress=False, **dict(table.settings))
-    shown = given | {"model": here.model}
-    if "epochs" in shown:
-        shown["epochs"] = here.epochs or here.trainings[0].settings.epochs
-    return _page(name, given, shown, say, lambda more: marked(before, more))
+    told = given | {"model": here.model}
+    if "epochs" in told:
+        told["epochs"] = here.epochs or here.trainings[0].settings.epochs
+    return _page(name, given, told, say, lambda more: marked(before, more))
 
 
 def _page(
@@ -257,14 +257,14 @@ def _seeds(
     chosen: Sequence[int], defaults: Mapping[str, Any], trainings: Sequence[Training]
 ) -> dict[str, list[int]]:
     """Seeds of a chapter, and `pgd_seeds` if it has them: those chosen, or those cached for its own
-    trainings, or its own.
+    trainings if there are any, or its own.
     """
     grids = {
         "seeds": [one for one in trainings if not variants.variant(one.variant).strength > 0],
         "pgd_seeds": trainings,
     }
     return {
-        name: sorted(set(chosen)) or _cached_seeds(grid) or defaults[name]
+        name: sorted(set(chosen)) or (_cached_seeds(grid) if grid else []) or defaults[name]
         for name, grid in grids.items()
         if name in defaults
     }

@@ -171,14 +171,14 @@ def ledger(alphas: pd.DataFrame | None = None, variants: pd.DataFrame | None = N
         variants: Such a table of networks trained in other ways, for claims that compare those; they may have
             another number of epochs.
     """
-    return _table(decided(CLAIMS, alphas, variants))
+    return as_table(decided(CLAIMS, alphas, variants))
 
 
 def table(some: Iterable[Claim], summary: pd.DataFrame | None) -> pd.DataFrame:
     """Rows of the ledger for some claims, all about the networks of one summary; only these are tested
     together.
     """
-    return _table(decided(some, summary, summary))
+    return as_table(decided(some, summary, summary))
 
 
 def decided(
@@ -188,7 +188,8 @@ def decided(
     return [decide(one, variants if one.compares else alphas) for one in some]
 
 
-def _table(verdicts: list[Verdict]) -> pd.DataFrame:
+def as_table(verdicts: list[Verdict]) -> pd.DataFrame:
+    """Rows of the ledger for verdicts that are tested together."""
     rows = []
     for verdict, (_, together) in zip(verdicts, corrected(verdicts), strict=True):
         one = verdict.claim

@@ -39,6 +39,7 @@ SPARSITY = (4.05, 2.89, 1.90, 1.10, 0.44)
 # trained on perturbed images, and one that goes on with α above 0.
 RANK = 4  # directions of each matrix: our choice, before any network was trained
 SELECTIVE = 0.4  # the α that the bridges are about: our choice, likewise
+LEFT = 0.2  # share of a perturbation that its code may leave: that of `lib.purification`
 RESIDUAL = 0.1  # share of an image that is left unexplained: our choice, likewise
 NETWORKS = ("parent", "control", "adversarial", "weaker", "selective")
 
@@ -88,8 +89,10 @@ def summary(
         add("attacked_rank", low_rank[low_rank["rank"] == RANK], lambda t: t.attacked / t.images)
     if len(perturbation):
         cosines = perturbation[perturbation.dictionary == "cosines"]
-        for column, of in (("nonzero", "nonzero"), ("components", "components_95"), ("high", "high")):
+        for column, of in (("components", "components_95"), ("high", "high")):
             add(column, cosines, lambda t, of=of: t[of].astype(float))  # type: ignore[misc]
+        # a code that leaves more than it may says nothing of sparsity
+        add("nonzero", cosines, lambda t: t.nonzero.astype(float).where(t.unexplained <= LEFT * 1.05))
     if reconstruction is not None and len(reconstruction):
         # filters that cannot explain so much rebuild nothing, however few they are
         own = reconstruction[reconstruction.dictionary == "own"]
@@ -120,14 +123,14 @@ def by_tenths(angles: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per network trained on perturbed images and convolution, with the columns network, layer and,
         in percent of filters, those of `ALEXNET`; `near`, `next` and `pairs` are of the parent, and of pairs
-        it is each filter's mean theta that is counted. NaN where there is no parent.
+        it is each filter's mean theta that is counted, of the same seeds. NaN where there is no parent.
     """
     found = []
     clean = angles[angles.network == "parent"]
     tenths = {"kept .6-.7": 0.6, "kept .7-.8": 0.7, "kept .8-.9": 0.8, "kept .9-1": 0.9}
     after = angles[angles.network.isin(["adversarial", "weaker", "l2"])]
     for (name, _, layer), own in after.groupby(["network", "place", "convolution"], sort=False):
-        before = clean[clean.convolution == layer]
+        before = clean[(clean.convolution == layer) & clean.seed.isin(own.seed)]
         start, theta = before.angle_start.dropna(), own.angle_reference.dropna()
         found.append(
             {
@@ -142,7 +145,8 @@ def by_tenths(angles: pd.DataFrame) -> pd.DataFrame:
                 for column, low in tenths.items()
             }
         )
-    return pd.DataFrame(found, columns=["network", *ALEXNET.columns])
+    rows = pd.DataFrame(found, columns=["network", *ALEXNET.columns])
+    return rows.astype(dict.fromkeys(ALEXNET.columns.drop("layer"), float))  # without rows too
 
 
 def _difference(first: str, second: str) -> Callable[[pd.DataFrame], pd.Series]:

@@ -127,7 +127,10 @@ def certified_over_alpha(summary: pd.DataFrame) -> pd.Series:
     wide = rows.assign(share=rows.certified / rows.clean_accuracy).pivot(
         index="seed", columns="alpha", values="share"
     )
-    wide = wide.sort_index(axis=1).dropna()
+    wide = wide.sort_index(axis=1)
+    # the α that all seeds have, if these are enough: one seed with more of them leaves the others in
+    shared = wide.dropna(axis=1)
+    wide = shared if shared.shape[1] >= 3 else wide.dropna()
     if wide.shape[1] < 3:
         return pd.Series(dtype=float)
     alphas = [list(wide.columns)] * len(wide)

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from lib import runs
+from lib.base.errors import InputError
 from lib.measurements import per_image
 from lib.measurements.attack import CLEAN
 from lib.measurements.certificate import COVERED, ESTIMATED, INTERVAL, LARGER, PGD, shares
@@ -26,32 +27,40 @@ def at_radius(table: pd.DataFrame, radii: pd.DataFrame, epsilon: float) -> pd.Da
     """A `certificate` table with rows at a radius that is not among its own.
 
     What interval bounds certify there comes from the radius of each image, which is short by less than one
-    part in 256. PGD was not made there: what is left at the largest radius below is more than what would be
-    left here, so it bounds it from above. Nothing is said of linear bounds and SingleProp's intervals.
+    part in 256 of it, or of 0.5/255 where it is smaller. PGD was not made there: what is left at the largest
+    radius below is more than what would be left here, so it bounds it from above. Nothing is said of linear
+    bounds and SingleProp's intervals.
 
     Args:
         table: `certificate` table; may be empty.
         radii: `certified_radius` table of the same networks; those that are not in it get no rows.
         epsilon: The radius.
+
+    Raises:
+        InputError: If both tables of a network are not about the same images.
     """
-    if table.empty or radii.empty or len(_at(table, epsilon)):
+    if table.empty or radii.empty or len(_at(table[table.method == INTERVAL], epsilon)):
         return table
+    by_network = {key: own for key, own in radii.groupby(LABELS, dropna=False)}
     found = []
-    clean = table[table.method == CLEAN].to_dict("records")
-    # 0 says that nothing is certified, of an image that is wrong too
-    known = radii.assign(radius=radii.radius.where(radii.correct, -1.0))
-    by_network = {key: own.radius.to_numpy() for key, own in known.groupby(LABELS, dropna=False)}
-    for one in clean:
-        key = tuple(one[name] for name in LABELS)
+    for key, rows in table.groupby(LABELS, dropna=False, sort=False):
         if key not in by_network:
             continue
-        bits = by_network[key][: one["images"]] >= epsilon
-        found.append(one | {"method": INTERVAL, "epsilon": epsilon, "right": np.packbits(bits).tobytes()})
-    below = table[(table.method == PGD) & (table.epsilon < epsilon)]
-    if below.empty:  # below all radii: the clean images bound what is left
-        below = table[table.method == CLEAN]
-    bound = below[below.epsilon == below.epsilon.max()].assign(method=PGD, epsilon=epsilon)
-    return pd.concat([table, pd.DataFrame(found), bound], ignore_index=True)
+        own, (clean,) = by_network[key], rows[rows.method == CLEAN].to_dict("records")
+        right = per_image.unpacked(clean)
+        if len(own) != len(right) or (own.correct.to_numpy() != right).any():
+            raise InputError(
+                f"tables certificate and certified_radius of {key} are not about the same images"
+            )
+        # a radius of 0 says that nothing is certified, of an image that is wrong too
+        bits = right & (own.radius.to_numpy() >= epsilon)
+        found.append(clean | {"method": INTERVAL, "epsilon": epsilon, "right": np.packbits(bits).tobytes()})
+        # below all radii of PGD the clean images bound what is left
+        bounds = rows[(rows.method == PGD) & (rows.epsilon < epsilon)]
+        bounds = bounds if len(bounds) else rows[rows.method == CLEAN]
+        last = bounds.sort_values("epsilon").to_dict("records")[-1]
+        found.append(last | {"method": PGD, "epsilon": epsilon})
+    return pd.concat([table, pd.DataFrame(found)], ignore_index=True) if found else table
 
 
 def accuracies(table: pd.DataFrame, bounded: pd.DataFrame, epsilon: float) -> pd.DataFrame:
@@ -68,7 +77,7 @@ def accuracies(table: pd.DataFrame, bounded: pd.DataFrame, epsilon: float) -> pd
         the same seed.
     """
     if table.empty:
-        return pd.DataFrame(columns=LABELS)
+        return pd.DataFrame(columns=[*LABELS, "certified", "attacked"])
     rows = shares(_at(table, epsilon))
     parts = {
         name: rows[rows.method == kind].set_index(LABELS).accuracy
@@ -131,6 +140,17 @@ def _correlation(units: pd.DataFrame) -> float:
     return float(stats.spearmanr(units.fastlin, units.selectivity).statistic)
 
 
+def alike(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The rows of a `certificate` table that are compared with PGD, of the images that PGD attacked, and how
+    many these are.
+
+    Args:
+        table: May be empty.
+    """
+    attacked = int(table[table.method == PGD]["images"].min()) if len(table) else 0
+    return per_image.first(table[table.method.isin([CLEAN, INTERVAL, PGD])], attacked), attacked
+
+
 def by_radius(table: pd.DataFrame) -> pd.DataFrame:
     """Certified accuracy by interval bounds in percent, as text: one row per way of training, one column per
     radius; mean, and standard deviation over seeds where there are several.
@@ -141,7 +161,7 @@ def by_radius(table: pd.DataFrame) -> pd.DataFrame:
         cells = {"training": variant(str(way)).label}
         for epsilon, values in own.groupby("epsilon").accuracy:
             spread = f" ± {100 * values.std():.1f}" if len(values) > 1 else ""
-            cells[f"{255 * epsilon:.3g}/255"] = f"{100 * values.mean():.1f}{spread}"
+            cells[f"{255 * epsilon:.6g}/255"] = f"{100 * values.mean():.1f}{spread}"
         found.append(cells)
     return pd.DataFrame(found)
 
@@ -154,7 +174,7 @@ def summary(trainings: list[Training], *tables: pd.DataFrame, make: bool) -> pd.
     for table in tables:
         if len(table):
             rows = rows.merge(table, on=LABELS, how="left")
-    return rows
+    return rows.reindex(columns=[*dict.fromkeys([*rows, "certified", "attacked"])])
 
 
 def shown(summary: pd.DataFrame) -> pd.DataFrame:
@@ -162,23 +182,23 @@ def shown(summary: pd.DataFrame) -> pd.DataFrame:
     return summary[(summary.alpha == 0) & summary.certified.notna()]
 
 
-def headline(summary: pd.DataFrame, dataset: str) -> str:
+def headline(summary: pd.DataFrame, dataset: str, epsilon: float) -> str:
     """What is certified with SingleProp, IBP and neither, in a sentence; "" where one of them is not at hand.
 
     Args:
         summary: Rows of `summary`; only seeds that have all three count.
         dataset: Of the networks.
+        epsilon: The radius that it is about.
     """
-    three = (
-        by_method(summary, "certified", FASTLIN, IBP, "plain") if "certified" in summary else pd.DataFrame()
-    )
+    three = by_method(summary, "certified", FASTLIN, IBP, "plain")
     if three.empty:
         return ""
     cells = [f"{100 * three[name].mean():.1f} %" for name in (FASTLIN, IBP, "plain")]
     seeds = f"mean of {len(three)} seeds" if len(three) > 1 else "one seed"
     return (
-        f"Interval bounds prove {cells[0]} of the test images of {dataset} for a network trained by "
-        f"SingleProp (fastlin), {cells[1]} for one trained by IBP, and {cells[2]} for a plain one ({seeds})."
+        f"Within {255 * epsilon:.6g}/255, interval bounds prove {cells[0]} of the test images of {dataset} "
+        f"for networks trained by SingleProp (fastlin), {cells[1]} for IBP, and {cells[2]} for plain ones "
+        f"({seeds})."
     )
 
 

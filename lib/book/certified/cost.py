@@ -105,8 +105,8 @@ def passes(model: str = "cnn-small") -> dict[str, int]:
 
 
 def difference(pairs: int = 100_000) -> float:
-    """Largest difference between SingleProp's rules and half the distance of the two lines, on random
-    (z, v).
+    """Largest difference between SingleProp's rules and half the distance of the two lines, and between its
+    rule zero and half the interval behind the ReLU, on random (z, v).
     """
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(pairs, generator=generator, dtype=torch.float64)
@@ -116,7 +116,8 @@ def difference(pairs: int = 100_000) -> float:
         below, above, offset = lines(z - v, z + v, rule)
         half = (above * (z + v) + offset - below * (z - v)) / 2
         worst = max(worst, float((half_width(z, v, rule) - half).abs().max()))
-    return worst
+    interval = ((z + v).relu() - (z - v).relu()) / 2
+    return max(worst, float((half_width(z, v, "zero") - interval).abs().max()))
 
 
 class _Held:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -9,7 +10,15 @@ import pandas as pd
 from lib import runs
 from lib.book.certified.accuracies import accuracies, at_radius, extra, inside, summary, together
 from lib.book.certified.cost import difference, passes, steps
-from lib.book.certified.networks import LINEAR, along, found, on_grid, watched
+from lib.book.certified.networks import (
+    LINEAR,
+    along,
+    found,
+    inside_settings,
+    on_grid,
+    trained_radius,
+    watched,
+)
 from lib.book.grid import Parameters
 from lib.papers import first_round, singleprop
 from lib.papers.first_round import SEEDS
@@ -56,14 +65,15 @@ def gathered(here: Parameters, radius: float, *, make: bool | None = None) -> Ga
         make: Whether what is missing is made; None makes it unless RUNS_FROZEN=1.
     """
     make = not runs.frozen() if make is None else make
-    # first, since a network that is trained without being looked at would have to be trained again
-    epochs = epochs_seen(here.trainings[0])
-    followed = watched(here.trainings, epochs)
-    seen = along(followed, epochs, make=make)
+    # first: a network that the chapter itself trains is looked at on the way, which later it could not be
+    epochs, looked = epochs_seen(here.trainings[0]), inside_settings(here)
+    followed = watched(here.trainings, epochs, looked)
+    seen = along(followed, epochs, make=make, **looked)
     proofs = found("certificate", here.trainings, make=make)
     radii = pd.DataFrame() if on_grid(radius) else found("certified_radius", here.trainings, make=make)
     there = at_radius(proofs, radii, radius)
-    units, selective = (found(name, here.trainings, make=make) for name in ("half_width", "selectivity"))
+    units = found("half_width", here.trainings, make=make, **looked)
+    selective = found("selectivity", here.trainings, make=make)
     bounded = cached("certificate", here.trainings, **LINEAR)
     rows = summary(here.trainings, accuracies(there, bounded, radius), inside(units, selective), make=make)
     crossed, weighted = (
@@ -91,13 +101,21 @@ def with_adaptive_weight(here: Parameters) -> Parameters:
     return replace(here, alphas=(0.0,), variants=some)
 
 
-def ledger(asked: pd.DataFrame) -> pd.DataFrame:
+def ledger(asked: pd.DataFrame, here: Parameters, radius: float) -> pd.DataFrame:
     """Verdicts on all claims and questions: one row each, in words.
 
     Args:
         asked: Rows of `Gathered.asked`.
+        here: Parameters of the grid.
+        radius: That which is asked about; what is certified decides nothing if it is not that of training.
     """
-    found = singleprop.verdicts(asked, steps=steps(), passes=passes(), difference=difference())
+    found = singleprop.verdicts(
+        asked,
+        steps=steps(),
+        passes=passes(),
+        difference=difference(),
+        elsewhere=not math.isclose(radius, trained_radius(here), rel_tol=1e-6),
+    )
     return pd.DataFrame([
         {
             "id": one.claim.id,
@@ -119,5 +137,7 @@ def on_digits(here: Parameters, radius: float) -> pd.DataFrame:
         here: Parameters of that page; its ways of training are asked about.
         radius: In pixels of [0, 1].
     """
-    small = replace(here, dataset=SMALL, alphas=(0.0,), seeds=SEEDS, epochs=None)
-    return ledger(gathered(small, radius, make=False).asked)
+    small = replace(
+        here, dataset=SMALL, model="cnn-small", alphas=(0.0,), seeds=SEEDS, recipe="certified", epochs=None
+    )
+    return ledger(gathered(small, radius, make=False).asked, small, radius)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.book.grid import Parameters
 from lib.measurements.certificate import EPSILONS
-from lib.measurements.registry import EPOCH, Asked, file_name
+from lib.measurements.registry import EPOCH, MEASUREMENTS, Asked, file_name
 from lib.papers.singleprop import FASTLIN, IBP, METHODS, method
 from lib.runs import store
 from lib.runs.tables import cached
@@ -53,17 +53,24 @@ def on_grid(epsilon: float) -> bool:
 
 
 def one_radius(here: Parameters) -> Parameters:
-    """The parameters, once they name one radius for each method.
+    """The parameters, once they name ways of training that the chapter compares, in one ball.
 
     Raises:
-        InputError: For a method that is asked for in several balls, which no claim compares; before anything
-            is trained.
+        InputError: For another way of training, and for several balls, which no claim compares; before
+            anything is trained.
     """
-    by_method: dict[str, str] = {}
+    first = ""
     for name in here.variants:
-        kind = method(name)
-        first = by_method.setdefault(kind, name)
-        if kind and first != name:
+        if method(name) not in METHODS:
+            known = "plain, " + ", ".join(f"{one}-2" for one in METHODS[1:])
+            raise InputError(
+                f"parameter 'variants' has {name!r}, which this chapter does not compare; it takes {known}, "
+                "with 2 or another radius in 255ths"
+            )
+        if not _ball(name):
+            continue
+        first = first or name
+        if _ball(name) != _ball(first):
             raise InputError(
                 f"parameter 'variants' has {first} and {name}, and claims compare networks of one radius: "
                 "rerun the chapter once for each"
@@ -71,14 +78,34 @@ def one_radius(here: Parameters) -> Parameters:
     return here
 
 
+def _ball(name: str) -> float:
+    """The radius in which a way of training is robust, in pixels of [0, 1]; 0 for plain training."""
+    return float(getattr(variant(name).settings, "epsilon", 0.0) or 0.0)
+
+
+def trained_radius(here: Parameters) -> float:
+    """The radius in which a chapter's networks are trained, in pixels of [0, 1]; 0 if all are plain."""
+    return max(map(_ball, here.variants), default=0.0)
+
+
+def inside_settings(here: Parameters) -> dict[str, Any]:
+    """The settings of the table `half_width` at the radius of training; none where its own is that."""
+    ball, usual = trained_radius(here), float(str(MEASUREMENTS["half_width"].settings["epsilon"]))
+    return {"epsilon": ball} if ball and not math.isclose(ball, usual, rel_tol=1e-6) else {}
+
+
 def wanted(here: Parameters, epsilon: float) -> dict[Asked, list[Training]]:
     """The tables that the chapter shows at a radius, and of which networks."""
     one_radius(here)
-    tables = ["selectivity", "certificate", "half_width"] + ["certified_radius"] * (not on_grid(epsilon))
-    return dict.fromkeys(map(Asked, tables), here.trainings)
+    tables = [Asked(name) for name in ("selectivity", "certificate")]
+    tables += [Asked("half_width", tuple(inside_settings(here).items()))]
+    tables += [] if on_grid(epsilon) else [Asked("certified_radius")]
+    return dict.fromkeys(tables, here.trainings)
 
 
-def watched(trainings: Sequence[Training], epochs: Sequence[int]) -> list[Training]:
+def watched(
+    trainings: Sequence[Training], epochs: Sequence[int], settings: Mapping[str, Any] | None = None
+) -> list[Training]:
     """The networks that are followed through their training: one seed, α = 0, one of each kind of method. The
     seed is the first of which all were looked at after these epochs; without any, the first.
     """
@@ -86,16 +113,18 @@ def watched(trainings: Sequence[Training], epochs: Sequence[int]) -> list[Traini
     by_seed = {
         seed: [one for one in asked if one.seed == seed] for seed in sorted({one.seed for one in asked})
     }
-    whole = [some for some in by_seed.values() if all(_was_followed(one, epochs) for one in some)]
+    whole = [
+        some for some in by_seed.values() if all(_was_followed(one, epochs, settings or {}) for one in some)
+    ]
     return next(iter([*whole, *by_seed.values()]), [])
 
 
-def _was_followed(training: Training, epochs: Sequence[int]) -> bool:
+def _was_followed(training: Training, epochs: Sequence[int], settings: Mapping[str, Any]) -> bool:
     """Whether the table `half_width` of all these epochs is cached."""
     if runs.missing([training]):
         return False
     folder = store.Folder(paths.runs() / training.name)
-    return all(file_name("half_width", {EPOCH: epoch}) in folder for epoch in epochs)
+    return all(file_name("half_width", {**settings, EPOCH: epoch}) in folder for epoch in epochs)
 
 
 def missing(trainings: Sequence[Training]) -> str:
@@ -116,13 +145,15 @@ def labels(trainings: Iterable[Training]) -> str:
     return ", ".join(names)
 
 
-def along(trainings: Sequence[Training], epochs: Sequence[int], *, make: bool) -> pd.DataFrame:
+def along(
+    trainings: Sequence[Training], epochs: Sequence[int], *, make: bool, **settings: Any
+) -> pd.DataFrame:
     """The table `half_width` after some epochs, of the trainings that have all of them. Others are made where
     that may be, but for those of a network that is cached: a figure is not worth its training once more.
     """
     lacking = set(runs.missing(trainings)) if make else set()
-    some = [one for one in trainings if one in lacking or _was_followed(one, epochs)]
-    return runs.snapshots("half_width", some, epochs=epochs) if some else pd.DataFrame()
+    some = [one for one in trainings if one in lacking or _was_followed(one, epochs, settings)]
+    return runs.snapshots("half_width", some, epochs=epochs, **settings) if some else pd.DataFrame()
 
 
 def order(rows: pd.DataFrame) -> pd.DataFrame:

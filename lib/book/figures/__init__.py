@@ -42,7 +42,7 @@ from lib.book.figures.purification import (
     robust_and_radius,
     weights_in_atoms,
 )
-from lib.book.figures.purified import filters_of, image_angles, image_ranks, pictures_of
+from lib.book.figures.purified import IMAGES, filters_of, image_angles, image_ranks, pictures_of
 from lib.book.figures.selectivity import (
     accuracy_and_selectivity,
     dead_units,
@@ -63,6 +63,7 @@ from lib.book.figures.worst import (
 )
 
 __all__ = [
+    "IMAGES",
     "ALPHA_LABEL",
     "METHOD_NAMES",
     "Link",

@@ -16,7 +16,8 @@ from lib.papers.purification import LARGE_ANGLE, SMALL_ANGLE
 from lib.purification import measures
 
 # Image networks: the parent, what went on from it as before, and what went on with an attack.
-_IMAGES: dict[str, tuple[str, LineStyleType, str]] = {
+# How networks of images are drawn, by the name that the rules have for them.
+IMAGES: dict[str, tuple[str, LineStyleType, str]] = {
     "parent": ("0.15", "-", "clean"),
     "control": ("0.55", "--", "clean for longer (control)"),
     "adversarial": (PURPLE, "-", "adversarial, L∞ 8/255"),
@@ -47,13 +48,13 @@ def image_angles(angles: pd.DataFrame) -> Figure:
         "angle_reference": "to the clean network's: θ(w, w′)",
         "angle_others": "mean to other filters: θ(wᵢ, wⱼ)",
     }
-    there = [name for name in _IMAGES if name in set(angles.network)]
+    there = [name for name in IMAGES if name in set(angles.network)]
     for axes, (column, title) in zip(every, panels.items(), strict=True):
         for name in there:
             if (name, column) == ("parent", "angle_reference"):
                 continue
             values = angles[angles.network == name][column].dropna().clip(0, 1)
-            colour, dash, _ = _IMAGES[name]
+            colour, dash, _ = IMAGES[name]
             shares = np.histogram(values, edges)[0] / max(len(values), 1)
             axes.stairs(100 * shares, edges, color=colour, linestyle=dash, linewidth=1.5)
         one = angles[angles.network == there[0]]
@@ -65,7 +66,7 @@ def image_angles(angles: pd.DataFrame) -> Figure:
         axes.set_title(title, fontsize="medium")
     figure.axes[0].set_ylabel("filters (%)")
     handles = [
-        Line2D([], [], color=c, linestyle=s, label=label) for c, s, label in map(_IMAGES.__getitem__, there)
+        Line2D([], [], color=c, linestyle=s, label=label) for c, s, label in map(IMAGES.__getitem__, there)
     ]
     handles.append(Line2D([], [], color="0.4", linestyle=":", label="random directions"))
     key(figure, handles)
@@ -79,7 +80,7 @@ def filters_of(pictures: pd.DataFrame) -> Figure:
     Args:
         pictures: Rows of the table `pictures` of one seed, of kind "filter", with a column `network`.
     """
-    there = [name for name in _IMAGES if name in set(pictures.network)]
+    there = [name for name in IMAGES if name in set(pictures.network)]
     figure, panels = canvas(len(there), columns=min(len(there), 3), width=WIDEST, height=3.4)
     for axes, name in zip(panels, there, strict=True):
         own = pictures[pictures.network == name].sort_values("place")
@@ -88,7 +89,7 @@ def filters_of(pictures: pd.DataFrame) -> Figure:
         shown += [np.full_like(shown[0], 255)] * (-len(shown) % across)
         rows = [np.concatenate(shown[at : at + across], axis=1) for at in range(0, len(shown), across)]
         axes.imshow(np.concatenate(rows), interpolation="nearest")
-        axes.set_title(_IMAGES[name][2], fontsize="medium")
+        axes.set_title(IMAGES[name][2], fontsize="medium")
         axes.axis("off")
     return figure
 
@@ -131,18 +132,18 @@ def image_ranks(low_rank: pd.DataFrame) -> Figure:
     """
     figure, both = canvas(2, width=WIDEST, height=3.9, sharey=True)
     titles = {"clean": "unperturbed", "attacked": "under PGD"}
-    drawn = [one for one in _IMAGES if one in set(low_rank.network) and one != "parent"]
+    drawn = [one for one in IMAGES if one in set(low_rank.network) and one != "parent"]
     for axes, (column, title) in zip(both, titles.items(), strict=True):
         ranks = sorted(set(low_rank["rank"]))
         for name in drawn:
             rows = low_rank[low_rank.network == name]
             means = 100 * (rows[column] / rows.images).groupby(rows["rank"]).mean()
-            colour, dash, _ = _IMAGES[name]
+            colour, dash, _ = IMAGES[name]
             places = [ranks.index(one) for one in means.index]
             axes.plot(places, means, color=colour, linestyle=dash, marker="o")
         axes.set_xticks(range(len(ranks)), [*map(str, ranks[:-1]), "all"])
         axes.set(xlabel="directions of the change that are kept", title=title, ylim=(0, 101))
     figure.axes[0].set_ylabel("accuracy (%)")
-    found = [_IMAGES[name] for name in drawn]
+    found = [IMAGES[name] for name in drawn]
     key(figure, [Line2D([], [], color=c, linestyle=dash, label=label) for c, dash, label in found])
     return figure

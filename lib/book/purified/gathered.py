@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -88,7 +88,15 @@ def ledger(own: Gathered) -> pd.DataFrame:
     rows = purification_images.summary(
         own.angles, own.low_rank, own.perturbation, own.alignment, own.trained, own.rebuilt, own.pictures
     )
-    return first_round.table(purification_images.CLAIMS, rows if len(rows.columns) > 1 else None)
+    known = rows if len(rows.columns) > 1 else None
+    found = first_round.decided(purification_images.CLAIMS, known, known)
+    # where no seed has all that a statistic needs, nothing was asked
+    return first_round.as_table([
+        replace(one, verdict="not tested", reason="no seed has all of its networks")
+        if one.verdict == "inconclusive" and not one.seeds
+        else one
+        for one in found
+    ])
 
 
 def on_digits() -> pd.DataFrame:
