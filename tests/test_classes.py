@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import sweeps
+from lib import runs, sweeps
 from lib.base import paths
 from lib.base.errors import InputError
 from lib.book import classes, figures
@@ -121,6 +121,22 @@ def test_the_control_has_the_same_mean():
     found = classes.matched(pd.DataFrame(rows), {0: 30.0})
     assert found.accuracy.tolist() == [20, 40] and found.radius.iloc[0] == pytest.approx(0.015)
     assert classes.matched(pd.DataFrame(rows), {0: 99.0}).empty and classes.matched(pd.DataFrame(), {}).empty
+    # the mean of two attacks at one radius is that of neither
+    weaker = pd.DataFrame(rows).assign(correct=9)
+    with pytest.raises(InputError, match="several at the radius 0"):
+        classes.matched(pd.concat([pd.DataFrame(rows), weaker]), {0: 30.0})
+
+
+def test_over_alpha_the_radius_is_that_of_one_attack():
+    """By hand from the published table: margin PGD and FGSM, which are other attacks, were averaged in."""
+    one = Training("cifar10", "resnet20", 0.4, 0, "fast")
+    here = Parameters("cifar10", "resnet20", (0.4,), (0,), "fast")
+    table = runs.table("attack", [one])
+    own = table[table.attack.isin(["clean", "ball-cross-entropy"])]
+    means = own.assign(share=100 * own.correct / own["images"]).groupby("epsilon").share.mean()
+    assert len(means) == 8 and means.index[0] == 0 and means.is_monotonic_decreasing
+    wanted = np.interp(-25.0, -means.to_numpy(), 255 * means.index.to_numpy())
+    assert classes.over_alpha(here, runs.summary([one])).radius[0] == pytest.approx(wanted, abs=0.02)
 
 
 def test_both_halves_of_the_bias_are_added():

@@ -16,6 +16,7 @@ from lib.papers.ranks import rank_correlation
 from lib.runs.tables import cached
 from lib.training.training import LABELS
 
+IN_BALL = "ball-cross-entropy"  # of the attacks of the table, that whose radii are matched
 LEVEL = 25.0  # percent: the mean over classes at which networks over α are compared
 
 
@@ -52,7 +53,7 @@ def over_alpha(here: Parameters, summary: pd.DataFrame, level: float = LEVEL) ->
         (with the class support of its units). NaN for a network that does not reach the level, or where a
         table is not cached.
     """
-    rows = matched(cached("attack", here.trainings), dict.fromkeys(here.seeds, level))
+    rows = matched(_one_attack(cached("attack", here.trainings)), dict.fromkeys(here.seeds, level))
     corrupted, units = cached("corruption", here.trainings), cached("selectivity", here.trainings)
     found = []
     for key, own in rows.groupby(LABELS, sort=False) if len(rows) else ():
@@ -82,6 +83,13 @@ def over_alpha(here: Parameters, summary: pd.DataFrame, level: float = LEVEL) ->
     if not found:
         return summary.assign(**dict.fromkeys(columns, np.nan), worst="")
     return summary.merge(pd.DataFrame(found), on=LABELS, how="left")
+
+
+def _one_attack(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of an `attack` table that radii are compared on: PGD on the cross-entropy in balls, and the
+    clean images as radius 0.
+    """
+    return table[table.attack.isin([CLEAN, IN_BALL])] if len(table) else table
 
 
 def _own(table: pd.DataFrame, about: Mapping[str, object]) -> pd.DataFrame:

@@ -63,11 +63,20 @@ def matched(attacked: pd.DataFrame, mean: Mapping[int, float]) -> pd.DataFrame:
     """Rows of plain networks at the radius at which their mean over classes is a given one.
 
     Args:
-        attacked: Table `pgd_radii` of these networks.
+        attacked: Table `pgd_radii` of these networks, or another of one attack at several radii.
         mean: {seed: percent}.
+
+    Raises:
+        InputError: For a table with several attacks at one radius, whose mean would be of neither.
     """
     if attacked.empty:
         return pd.DataFrame()
+    twice = attacked.duplicated([*LABELS, "epsilon", "class"])
+    if twice.any():
+        raise InputError(
+            f"networks are matched under one attack, and the table has several at the radius "
+            f"{attacked.epsilon[twice].iloc[0]:g}"
+        )
     parts = []
     for key, own in attacked.groupby(LABELS, sort=False):
         about = dict(zip(LABELS, key, strict=True))
