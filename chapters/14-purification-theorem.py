@@ -424,12 +424,12 @@ elsewhere = "; ".join(
 )
 here_decided = ledger[ledger.verdict != "not tested"]
 otherwise = "; ".join(
-    f"{', '.join(ledger.id[changed])} {words.removeprefix('at ')}: *{verdict}*"
+    f"{words}: {', '.join(ledger.id[changed])} *{verdict}*"
     for words in others
     for verdict in ("reproduced", "not reproduced", "inconclusive")
     if (changed := (ledger[words] == verdict) & (ledger.verdict != verdict)).any()
 )
-sizes_told = f"\n- Other sizes differ: {otherwise}." if otherwise else ""
+sizes_told = f"\n- **Not at every size**, {otherwise}." if otherwise else ""
 found_here = f"{prose.verdicts(here_decided)}{sizes_told}"
 glue("found", f"{found_here}\n- Other simulations: {elsewhere}.")
 

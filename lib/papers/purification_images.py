@@ -191,6 +191,9 @@ _RULES: dict[str, dict[str, Any]] = {
             "one direction": _difference("energy_1_adversarial", "energy_1_control"),
             "few are robust": _difference("attacked_rank_adversarial", "attacked_0_adversarial"),
         }),
+        "caution": "with the first direction come all vectors of the new network, those of batch norm and "
+        "the biases: a part of what few directions do is theirs. Where the control hardly moves, its "
+        "directions are of next to nothing",
     },
 }
 
@@ -201,7 +204,8 @@ CLAIMS = (
     ),
     Claim(
         "FP-13",
-        "perturbations are noise-like on the clean network and object-like on the purified one",
+        "perturbations are noise-like on the clean network and object-like on the purified one (judged: "
+        "sparser, of fewer dimensions and lower frequency on the purified one)",
         "established, from the authors' figures",
         rule="clean network minus purified, perturbations of one length: coefficients needed under cosines, "
         "which belong to no network; principal components; high-frequency share",
@@ -213,7 +217,8 @@ CLAIMS = (
         needs="nonzero_adversarial",
         written=UNSEEN,
         caution="under the purified network's own filters the answer would be circular, so that it is shown "
-        "and not judged",
+        "and not judged. On the clean network perturbations are sparser than noise already: noise-like is "
+        "said of pictures, and is not judged",
     ),
     Claim(
         "FP-14",
@@ -232,7 +237,7 @@ CLAIMS = (
     ),
     Claim(
         "FP-15",
-        "a stronger attacker purifies more",
+        "a stronger attacker purifies more (judged: changes filters more)",
         "established, from the authors' figures",
         rule="mean θ to the parent's filters: ball of 4/255 minus ball of 8/255",
         statistic=parts_of({"": _difference("kept_weaker", "kept_adversarial")}),
@@ -255,7 +260,8 @@ CLAIMS = (
         needs="rebuilt_adversarial",
         written=UNSEEN,
         caution="how much the paper's reconstructions leave unexplained is not known; filters of no network "
-        "stand in the table",
+        "stand in the table. The paper's are 64 large filters: few small ones cannot do as well. Shares are "
+        "upper bounds, for large filters by up to a fifth, since the search for codes ends after 40 steps",
     ),
     Claim(
         "FP-X1",

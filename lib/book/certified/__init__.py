@@ -14,7 +14,7 @@ from lib.book.certified.accuracies import (
     summary,
     together,
 )
-from lib.book.certified.cost import beside, difference, kept, passes, steps
+from lib.book.certified.cost import beside, difference, in_plain_code, kept, passes, steps
 from lib.book.certified.gathered import (
     Gathered,
     epochs_seen,
@@ -56,6 +56,7 @@ __all__ = [
     "found",
     "gathered",
     "headline",
+    "in_plain_code",
     "inside",
     "inside_settings",
     "jointly",

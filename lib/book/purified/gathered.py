@@ -12,13 +12,14 @@ from lib.book.grid import Parameters
 from lib.book.purified.networks import ASKED, RADIUS, networks, wanted
 from lib.measurements import Asked
 from lib.papers import first_round, purification_images
-from lib.papers.first_round import SEEDS
+from lib.papers.first_round import SEEDS, Verdict
 from lib.papers.purification_images import SELECTIVE
 from lib.runs.tables import at_hand, cached, full_summary
 from lib.training.datasets import usual_model
 from lib.training.training import Training, labels
 
 SMALL = "digits"  # whose networks anyone can make
+OF_COLOURS = "FP-14"
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,21 @@ def ledger(own: Gathered) -> pd.DataFrame:
         own.angles, own.low_rank, own.perturbation, own.alignment, own.trained, own.rebuilt, own.pictures
     )
     known = rows if len(rows.columns) > 1 else None
+    grey = all(one.dataset == SMALL for one in own.networks)
     found = first_round.decided(purification_images.CLAIMS, known, known)
-    # where no seed has all that a statistic needs, nothing was asked
-    return first_round.as_table([
-        replace(one, verdict="not tested", reason="no seed has all of its networks")
-        if one.verdict == "inconclusive" and not one.seeds
-        else one
-        for one in found
-    ])
+    return first_round.as_table([_said(one, grey) for one in found])
+
+
+def _said(one: Verdict, grey: bool) -> Verdict:
+    """A verdict, unless nothing was asked: where no seed has all that the statistic needs, and of colours
+    where there are none.
+    """
+    if grey and one.claim.id == OF_COLOURS and one.seeds:
+        reason = "the images are grey: what colour their filters have is left from the first weights"
+        return Verdict(one.claim, "not tested", reason=reason)
+    if one.verdict == "inconclusive" and not one.seeds:
+        return replace(one, verdict="not tested", reason="no seed has all of its networks")
+    return one
 
 
 def on_digits() -> pd.DataFrame:
