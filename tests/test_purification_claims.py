@@ -100,6 +100,7 @@ def image_tables(holds: bool, seeds: int = 4) -> list[pd.DataFrame]:
                     about | {"rank": rank, "images": 100, "attacked": attacked, "energy": 0.2 + 0.5 * good}
                 )
             sizes = {"nonzero": 0.2 - 0.1 * good, "components_95": 100 - 50 * good, "high": 0.5 - 0.2 * good}
+            sizes |= {"unexplained": 0.2}
             made[2].append(about | {"dictionary": "cosines"} | sizes)
             made[2].append(about | {"dictionary": "purified"} | dict.fromkeys(sizes, 1e9))
             made[3].append(about | {"cosine": 0.5 if (name == "selective") == holds else 0.1})
@@ -160,6 +161,11 @@ def test_nothing_cached_decides_nothing():
     words = prose.verdicts(
         first_round.table(purification_images.CLAIMS, purification_images.summary(*image_tables(True)))
     )
+    # a code that leaves more than a fifth says nothing of sparsity
+    angles, ranks, codes, *others = image_tables(True)
+    left = purification_images.summary(angles, ranks, codes.assign(unexplained=0.43), *others)
+    thirteen = next(one for one in purification_images.CLAIMS if one.id == "FP-13")
+    assert left.nonzero_adversarial.isna().all() and first_round.decide(thirteen, left).seeds == 0
     assert words.startswith("- *reproduced*:\n  - ") and "(FP-X3)" in words and "not tested" not in words
 
 
