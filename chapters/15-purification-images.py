@@ -7,7 +7,7 @@
 #
 # {glue:md}`whose`
 #
-# {glue:md}`digits`
+# {glue:md}`elsewhere`
 #
 # **How it was measured.** From one plain network, training goes on in several ways, for as long and at the same rate: as before (the *control*), on images perturbed
 # within several radii, and with α above 0. What differs between them is what the attack did. The paper's own training settings are not known; all of them are our choice.
@@ -75,10 +75,11 @@ def drawn(table: str, rows: pd.DataFrame) -> tuple[dict, str]:
 
 
 # %% tags=["remove-input"]
-ledger = small = purified.ledger(own)
-if here.dataset != "digits":
-    small = purified.on_digits()
-    ledger = ledger.assign(digits=small.verdict)
+ledger = purified.ledger(own)
+# the other images, of what is cached: the digits beside CIFAR-10, and the other way round
+other = purified.elsewhere(here.dataset)
+theirs_too = purified.ledger(other)
+known = set(theirs_too.verdict) != {"not tested"}
 there = len(every) - len(missing)
 shown = f"{there} of {len(every)} networks ({here.model} on {here.dataset}"
 counted = f"{len(here.seeds)} {'seed' if len(here.seeds) == 1 else 'seeds'}"
@@ -105,13 +106,7 @@ glue(
     if set(ledger.verdict) != {"not tested"}
     else "Nothing yet: the networks that would decide are not cached.",
 )
-all_networks = f"networks={','.join(purified.ASKED)} seeds=0,1,2"
-glue(
-    "digits",
-    ""
-    if small is ledger
-    else prose.of_digits(small, "purification-images", more=f'SET="{all_networks}"'),
-)
+glue("elsewhere", purified.told_elsewhere(other, theirs_too) if known else "")
 
 
 def absent(what: str, rows: pd.DataFrame) -> bool:
@@ -404,14 +399,52 @@ if len(alignment):
 
 # %% tags=["hide-input"]
 columns = ["id", "claim", "certainty", "verdict", "ours"]
-if "digits" in ledger:
-    columns.insert(4, "digits")
-figures.show_table(
-    tables.by_part(ledger, columns).rename(columns={"digits": "on the digits"})
-)
+if known:
+    ledger = ledger.assign(elsewhere=theirs_too.verdict)
+    columns.insert(4, "elsewhere")
+title = {"elsewhere": f"on {purified.named(other)}"}
+figures.show_table(tables.by_part(ledger, columns).rename(columns=title))
 
-# %% tags=["hide-input"] fold="The numbers of the digits"
-figures.show_table(tables.by_part(small, ["id", "verdict", "ours"]))
+# %% [markdown]
+# ## The other images
+#
+# {glue:md}`elsewhere-again`
+
+# %% tags=["hide-input"]
+glue(
+    "elsewhere-again",
+    purified.told_elsewhere(other, theirs_too)
+    if known
+    else "Of other images no such network is cached.",
+)
+if len(other.angles):
+    theta = other.angles.groupby(["seed", "network"], sort=False)[
+        ["angle_start", "angle_reference", "angle_others"]
+    ].mean()
+    titles = ["θ(w₀, w)", "θ to the plain network's", "mean to others"]
+    theta = theta.set_axis(titles, axis=1).round(3).reset_index()
+    figures.show_table(theta.assign(network=theta.network.map(names)))
+
+# %% tags=["hide-input"]
+filters = other.pictures
+if len(filters):
+    filters = filters[
+        (filters.kind == looks.FILTER) & (filters.seed == filters.seed.min())
+    ]
+    of = [one for one, name in other.networks.items() if name in set(filters.network)]
+    of = [one for one in of if one.seed == filters.seed.min()]
+    figures.show(
+        figures.filters_of(filters),
+        name="fig-purification-elsewhere",
+        alt=f"""First filters of {len(of)} networks of {purified.named(other)}, one
+        column of pictures for each.""",
+        read=here.read("pictures", of=of),
+        caption=f"""Filters of the first convolution as above, of networks of
+        {purified.named(other)}; seed {filters.seed.min()}, {len(of)} networks.""",
+    )
+
+# %% tags=["hide-input"] fold="The numbers of the other images"
+figures.show_table(tables.by_part(theirs_too, ["id", "verdict", "ours"]))
 
 # %% tags=["hide-input"] fold="The statistics, and what is to be read with care"
 figures.show_table(ledger[["id", "statistic"]])

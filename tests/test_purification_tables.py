@@ -268,8 +268,19 @@ def test_what_the_digits_say_beside_other_images(monkeypatch):
     monkeypatch.setenv("RUNS_FROZEN", "1")
     here = Parameters("digits", "resnet8", (0.4,), (0, 1, 2), "fast")
     own = purified.ledger(purified.gathered(here))
-    assert purified.on_digits().equals(own) and own.verdict.isin(["reproduced", "not reproduced"]).sum() >= 5
+    assert (
+        purified.ledger(purified.elsewhere("cifar10")).equals(own)
+        and own.verdict.isin(["reproduced", "not reproduced"]).sum() >= 5
+    )
     # without the weaker ball and the networks of an α, their claims alone are open
     fewer = purified.ledger(purified.gathered(replace(here, alphas=()), asked=[]))
     changed = own.id[own.verdict != fewer.verdict]
     assert set(changed) == {"FP-15", "FP-X3", "FP-X4"}
+    said = purified.told_elsewhere(purified.elsewhere("cifar10"), own)
+    assert said.startswith(
+        "Of the digits 27 networks are cached, those on perturbed images of 3 seeds: of 12"
+    )
+    other = purified.elsewhere("digits")  # of CIFAR-10, whatever is there
+    assert purified.named(other) == "CIFAR-10"
+    open_ = purified.ledger(other).assign(verdict="inconclusive")
+    assert purified.told_elsewhere(other, open_).endswith("their numbers are shown, and decide nothing.")

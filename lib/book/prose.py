@@ -102,20 +102,19 @@ def verdicts(ledger: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def of_digits(ledger: pd.DataFrame, chapter: str, more: str = "") -> str:
+def of_digits(ledger: pd.DataFrame, chapter: str) -> str:
     """What the small networks of the digits say, in a chapter that is about others.
 
     Args:
         ledger: Their claims, with the column verdict.
         chapter: Name of the chapter, as it is rerun.
-        more: What its command needs beside the data set.
     """
-    given, command = ledger.verdict.value_counts(), f"make rerun CHAPTER={chapter} DATASET=digits {more}"
+    given, command = ledger.verdict.value_counts(), f"make rerun CHAPTER={chapter} DATASET=digits"
     yes, no = (int(given.get(name, 0)) for name in ("reproduced", "not reproduced"))
     return (
         f"On small networks of the digits, of {len(ledger)} claims {yes or 'none'} "
         f"{'is' if yes == 1 else 'are'} reproduced and {no or 'none'} {'is' if no < 2 else 'are'} not; the "
-        f"others are open. Their figures: `{command.strip()}`."
+        f"others are open. Their figures: `{command}`."
     )
 
 

@@ -1,6 +1,6 @@
 """What the chapter on purification in image networks shows."""
 
-from lib.book.purified.gathered import Gathered, gathered, ledger, on_digits
+from lib.book.purified.gathered import Gathered, elsewhere, gathered, ledger, named, told_elsewhere
 from lib.book.purified.networks import (
     ALWAYS,
     ASKED,
@@ -24,11 +24,13 @@ __all__ = [
     "WAYS",
     "Gathered",
     "check_networks",
+    "elsewhere",
     "gathered",
     "ledger",
+    "named",
     "names",
     "networks",
-    "on_digits",
     "random_tenths",
+    "told_elsewhere",
     "wanted",
 ]

@@ -107,9 +107,37 @@ def _said(one: Verdict, grey: bool) -> Verdict:
     return one
 
 
-def on_digits() -> pd.DataFrame:
-    """The verdicts on the small networks of the digits, of what is cached: what a page on other images says
-    beside its own.
+def elsewhere(dataset: str) -> Gathered:
+    """What is cached of the other images: the small networks of the digits, or those of CIFAR-10 for a page
+    about the digits.
     """
-    small = Parameters(SMALL, usual_model(SMALL), (SELECTIVE,), SEEDS, "fast")
-    return ledger(gathered(small, make=False))
+    name = "cifar10" if dataset == SMALL else SMALL
+    other = Parameters(name, usual_model(name), (SELECTIVE,), SEEDS, "fast")
+    return gathered(other, make=False)
+
+
+def named(own: Gathered) -> str:
+    """The data set of a chapter's networks, as text has it."""
+    dataset = next(iter(own.networks)).dataset
+    return {"cifar10": "CIFAR-10", SMALL: "the digits"}.get(dataset, dataset)
+
+
+def told_elsewhere(own: Gathered, ledger: pd.DataFrame) -> str:
+    """What there is of the other images, in words: which networks, and what their claims come to.
+
+    Args:
+        own: Of `elsewhere`.
+        ledger: Its claims.
+    """
+    there = own.trained[own.trained.clean_accuracy.notna()]
+    seeds = there[there.network == "adversarial"].seed.nunique()
+    words = f"{seeds} seed{'' if seeds == 1 else 's'}"
+    count = f"{len(there)} networks are cached, those on perturbed images of {words}"
+    given = ledger.verdict.value_counts()
+    yes, no = (int(given.get(name, 0)) for name in ("reproduced", "not reproduced"))
+    if not yes and not no:
+        return f"Of {named(own)} {count}: their numbers are shown, and decide nothing."
+    return (
+        f"Of {named(own)} {count}: of {len(ledger)} claims {yes or 'none'} {'is' if yes == 1 else 'are'} "
+        f"reproduced and {no or 'none'} {'is' if no < 2 else 'are'} not, the others are open."
+    )
