@@ -25,7 +25,7 @@ from lib.models.precision import single_precision_by_default
 from lib.runs import fields, images, provenance, store, threads, validity
 from lib.runs.named import find
 from lib.runs.validity import CONFIG, HISTORY, WEIGHTS
-from lib.training.engine import best_engine, compiled_if_possible
+from lib.training.engine import Engine, best_engine, compiled_if_possible
 from lib.training.loop import Trained, train
 from lib.training.step import State
 from lib.training.training import Training
@@ -233,17 +233,15 @@ def train_run(
     digest = provenance.training_digest(training)
     commit = provenance.commit()
     made_with = str(config(repeated)["provenance"]["device"]) if repeated else ""
+
+    def work(engine: Engine) -> Trained:
+        if engine.compiled:
+            threads.into_compiled_code()
+        checkpoint = partial / (checkpoint_name(digest) + suffix)
+        return train(training, engine, parent=parent, checkpoint=checkpoint, **how)
+
     with single_precision_by_default(), threads.for_training(training, made_with):
-        trained = compiled_if_possible(
-            lambda engine: train(
-                training,
-                engine,
-                parent=parent,
-                checkpoint=partial / (checkpoint_name(digest) + suffix),
-                **how,
-            ),
-            best_engine(training),
-        )
+        trained = compiled_if_possible(work, best_engine(training))
         return as_files(trained, training, digest, commit)
 
 

@@ -26,6 +26,18 @@ def small(model: str, classes: int) -> bool:
     return sum(one.numel() for one in models.build(model, classes).parameters()) < SMALL
 
 
+def into_compiled_code() -> None:
+    """Compile for as many threads as torch uses now.
+
+    Compiled code has their number written into it, and torch keeps it on the disk under a name that does not
+    tell numbers apart: code for two threads was found again by a process with one. That was several times
+    slower beside other work, and its sums are not those of the number that a run records.
+    """
+    from torch._inductor import config  # a second to import
+
+    config.cpp.threads = torch.get_num_threads()
+
+
 @contextmanager
 def for_training(training: Training, recorded: str = "") -> Iterator[None]:
     """Context manager: as many threads as a training gets.
