@@ -416,6 +416,8 @@ for title, (setting_word, name) in asked.items():
         call = f'"purification", "stages", seeds=range(5), {key}="{value}"'
         makes = f"none is cached; runs.simulated({call}) makes them"
         answers.append({"claim": title, "settings": setting_word, "ours": makes})
+
+# %% tags=["hide-input"]
 answers = pd.DataFrame(answers, columns=["claim", "settings", "verdict", "ours"])
 answers = answers.fillna({"verdict": "not tested"})
 figures.show_table(answers)

@@ -76,7 +76,7 @@ def drawn(table: str, rows: pd.DataFrame) -> tuple[dict, str]:
 
 # %% tags=["remove-input"]
 ledger = purified.ledger(own)
-# the other images, of what is cached: the digits beside CIFAR-10, and the other way round
+# the other images: the digits beside CIFAR-10, or the other way round
 other = purified.elsewhere(here.dataset)
 theirs_too = purified.ledger(other)
 known = set(theirs_too.verdict) != {"not tested"}

@@ -103,7 +103,8 @@ figures.show(
     alt="""Left, a ReLU with the range of its input shaded. Right, three upright bars:
     interval bounds reach from 0 to the dotted line at the top; SingleProp's bars,
     around the image's own output, end below the dotted line and begin below 0.""",
-    caption="""One unstable unit. Left: the ReLU, the range of its input, and the image (dot). Right: the interval of its output
+    caption="""One unstable unit, as networks have them. Left: the ReLU, the range of
+    its input, and the image (dot). Right: the interval of its output
     by interval bounds, and what SingleProp takes for it by its two rules; strokes are
     the middles. The tops of SingleProp's intervals are short of what the unit can
     reach.""",
@@ -343,7 +344,7 @@ else:
 # ## Verdicts
 #
 # The rule of the first round, {glue:text}`least` seeds at least: {glue:text}`rule` Claims about cost are counted or timed, and the claim on the rules of the ReLU is
-# computed. The rules were written before any network was trained for them on CIFAR-10. A pilot of one seed was known, on 1,000 images, and the margin of SP-1 is
+# computed. The rules were written before any network was trained for them on CIFAR-10. A pilot of one seed was known, on a thousand images, and the margin of SP-1 is
 # from its noise. On the digits some networks had been trained, to try the code.
 
 # %% tags=["hide-input"]

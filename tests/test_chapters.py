@@ -216,7 +216,7 @@ DEFINED = {
     "14-purification-theorem": {
         "A seed of d = 100 not": "a size", "one of d = 64": "a size", "one of d = 256": "a size",
         "bounds of 0.2 and 0.8": "the paper's", "the paper's 0.2 for": "the paper's", "at most 0.2": "the paper's", "at least 0.8": "the paper's",
-        "Nor is 0.8": "the paper's", "0.7 to 0.8": "the paper's", "with 20 of them": "a rank that defines the table",
+        "Nor is 0.8": "the paper's", "0.7 to 0.8": "the paper's", "with 20 of them": "a rank that defines the table", "the 20 strongest directions": "a rank that defines the table",
         "differ from d = 100, 200 neurons, τ = 0.15": "the defaults", "95 %": "the width of intervals",
     },
     "15-purification-images": {

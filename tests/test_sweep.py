@@ -223,7 +223,7 @@ BAD = {
     "variant no": ({"variants": "[no]"}, ["'no'", "plain"]),
     "variant without steps": ({"variants": "[pgd-0]"}, ["'pgd-0'"]),
     "unknown measurement": ({"measurements": "[selectivty]"}, ["unknown measurement 'selectivty'; "
-        "known: alignment, attack, autoattack, certificate, class_means"]),
+        "known: alignment, attack, autoattack, certificate, certified_radius, class_means"]),
     "unknown setting": ({"measurements": "[jacobian: {limits: 3}]"}, ["unknown setting of jacobian 'limits'; "
         "known: limit"]),
     "setting of another kind": ({"measurements": "[jacobian: {limit: many}]"},
