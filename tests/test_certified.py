@@ -211,7 +211,7 @@ def test_the_headline_is_about_seeds_that_have_all_three():
     )
     two = pd.concat([rows, rows[rows.variant == WAYS[4]].assign(seed=1, certified=0.4)])
     said = certified.headline(two, "digits", 3 / 255)
-    assert "Within 3/255" in said and "prove 37.5 %" in said and "(mean of 2 seeds)" in said
+    assert "Within 3/255" in said and "prove 37.5 %" in said and "(mean over seeds)" in said
     assert certified.headline(rows[rows.variant != "ibp-2"], "digits", RADIUS) == ""
     assert certified.headline(rows.drop(columns="certified"), "digits", RADIUS) == ""
 

@@ -206,13 +206,12 @@ DEFINED = {
     "18-rerun": {"α = 0.7": "of the command below it"},
     "10-explorer": {"95 %": "the share of variance that defines the measure"},
     "17-certified": {
-        "table, 2/255": "a setting of the table",
+
         "radius 8/255": "the code's",
         "radius 2/255": "our choice",
         "below three points": "what a thousand images can tell",
     },
-    "16-class-by-class": {"intervals 95 %, t": "the kind of interval", "95 % intervals over seeds": "the kind of interval",
-        "up to 0.65 either way in 19 of 20": "what ten ranks can tell", "below half a percent": "where cells stay empty"},
+    "16-class-by-class": {"intervals 95 %, t": "the kind of interval", "95 % intervals over seeds": "the kind of interval", "below half a percent": "where cells stay empty"},
     "14-purification-theorem": {
         "A seed of d = 100 not": "a size", "one of d = 64": "a size", "one of d = 256": "a size",
         "bounds of 0.2 and 0.8": "the paper's", "the paper's 0.2 for": "the paper's", "at most 0.2": "the paper's", "at least 0.8": "the paper's",

@@ -30,7 +30,7 @@ def saved(pixels: Tensor, quality: int = QUALITY) -> Tensor:
     Raises:
         InputError: For images of another type or shape, and another quality.
 
-    Source:
+    References:
         The scripts of Hendrycks & Dietterich 2019, arXiv 1903.12261, that made the set.
     """
     check(pixels, "jpeg_compression", 1)

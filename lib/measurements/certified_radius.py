@@ -28,9 +28,9 @@ def certified_radius(network: nn.Module, images: Images, *, limit: int, parts: i
         parts: Into how many parts each doubling is divided, at least 1.
 
     Returns:
-        One row per image, in the order of the split, with the columns of CERTIFIED_RADIUS_TABLE: class,
-        correct (whether the image itself is classified correctly), and radius, in pixels of [0, 1]: 0 where
-        nothing is certified, and then correct or not.
+        One row per image, in the order of the split, with the columns of CERTIFIED_RADIUS_TABLE. Column
+        `correct` says whether the image itself is classified correctly; `radius` is in pixels of [0, 1], and
+        0 where nothing is certified, whether the image is correct or not.
 
     Raises:
         InputError: For a layer without bounds, and weights or logits that are not finite.

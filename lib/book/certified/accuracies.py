@@ -194,7 +194,7 @@ def headline(summary: pd.DataFrame, dataset: str, epsilon: float) -> str:
     if three.empty:
         return ""
     cells = [f"{100 * three[name].mean():.1f} %" for name in (FASTLIN, IBP, "plain")]
-    seeds = f"mean of {len(three)} seeds" if len(three) > 1 else "one seed"
+    seeds = "mean over seeds" if len(three) > 1 else "one seed"
     return (
         f"Within {255 * epsilon:.6g}/255, interval bounds prove {cells[0]} of the test images of {dataset} "
         f"for networks trained by SingleProp (fastlin), {cells[1]} for IBP, and {cells[2]} for plain ones "
