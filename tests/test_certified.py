@@ -323,6 +323,15 @@ def test_further_networks_are_of_the_first_seed_and_keep_the_radius():
     assert certified.epochs_seen(training("plain"))[-1] == training("plain").settings.epochs
 
 
+def test_how_long_networks_were_trained(tmp_path, monkeypatch):
+    asked = [training("plain", seed) for seed in (0, 1, 2, 99)]  # the last is not cached
+    found = [json.loads((paths.ROOT / "runs" / one.name / "config.json").read_text()) for one in asked[:3]]
+    seconds = sum(one["result"]["seconds"] for one in found)
+    assert certified.took(asked) == f"{seconds:.0f} seconds for 3 networks, one core each"
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    assert certified.took(asked) == "no time yet"
+
+
 def test_passes_are_counted():
     assert certified.passes() == {"plain": 1, "singleprop": 2, "ibp": 3, "pgd": 9}
 

@@ -9,8 +9,9 @@ import torch
 from lib import models
 from lib.base.errors import InputError
 from lib.data.images import Images
+from lib.measurements.asked import file_name, settled
 from lib.measurements.measurement import Measurement
-from lib.measurements.registry import MEASUREMENTS, file_name, settled
+from lib.measurements.registry import MEASUREMENTS
 from lib.measurements.selectivity import class_means, selectivity, spatial_activations
 
 DEAD_LAYER, DEAD_UNIT = "layer1.0.relu1", 3

@@ -98,8 +98,6 @@ def test_what_a_measurement_does_not_make_is_refused(measurement):
 
 def test_every_measurement_says_what_its_rows_are_about():
     for one in measurements.MEASUREMENTS.values():
-        if one.function.__name__ == "certified_radius":
-            continue  # one row per image, told by its place
         assert one.about is not None and set(one.about) <= one.table.keys()
         assert one.cells is None or one.about
 

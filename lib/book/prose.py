@@ -102,6 +102,20 @@ def verdicts(ledger: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def came_out(ledger: pd.DataFrame) -> str:
+    """How claims came out, in words.
+
+    Args:
+        ledger: The claims, with the column verdict.
+    """
+    given = ledger.verdict.value_counts()
+    yes, no = (int(given.get(name, 0)) for name in ("reproduced", "not reproduced"))
+    return (
+        f"of {len(ledger)} claims {yes or 'none'} {'is' if yes == 1 else 'are'} reproduced and "
+        f"{no or 'none'} {'is' if no < 2 else 'are'} not; the others are open"
+    )
+
+
 def of_digits(ledger: pd.DataFrame, chapter: str) -> str:
     """What the small networks of the digits say, in a chapter that is about others.
 
@@ -109,13 +123,8 @@ def of_digits(ledger: pd.DataFrame, chapter: str) -> str:
         ledger: Their claims, with the column verdict.
         chapter: Name of the chapter, as it is rerun.
     """
-    given, command = ledger.verdict.value_counts(), f"make rerun CHAPTER={chapter} DATASET=digits"
-    yes, no = (int(given.get(name, 0)) for name in ("reproduced", "not reproduced"))
-    return (
-        f"On small networks of the digits, of {len(ledger)} claims {yes or 'none'} "
-        f"{'is' if yes == 1 else 'are'} reproduced and {no or 'none'} {'is' if no < 2 else 'are'} not; the "
-        f"others are open. Their figures: `{command}`."
-    )
+    command = f"make rerun CHAPTER={chapter} DATASET=digits"
+    return f"On small networks of the digits, {came_out(ledger)}. Their figures: `{command}`."
 
 
 def of_whose_images(dataset: str, sweep: str) -> str:

@@ -97,7 +97,8 @@ class Measurement:
         shown: Data set -> the settings of the table that chapters show and a summary is made of.
         datasets: Data sets of whose networks it can be made; empty if of all.
         about: The columns that say what a row is about, beside the class: a table from elsewhere must not
-            measure one thing twice. None if nothing is known of its rows, which are not checked then.
+            measure one thing twice. None if nothing is known of its rows, and () if each is told by its place
+            alone: these are not checked.
         cells: (training, settings) -> the values of the first columns of `about` that the table holds, each
             in some row. None if any will do.
     """

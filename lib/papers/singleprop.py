@@ -189,6 +189,15 @@ OURS: tuple[Claim, ...] = (
 )
 
 
+# what was changed after networks of CIFAR-10 were there, by claim
+CHANGED = {
+    "SP-4": "2026-12-01: it asks of the rule zero, too, whether it is interval bounds'",
+    "SP-X3": "2026-12-01: seeds count that have the α which all have; no network of it was there",
+    "SP-1, 7, 8, 9, 10 and X3": "2026-12-01: not tested at another radius than that of training; at that "
+    "radius nothing changes",
+}
+
+
 def claim(identifier: str) -> Claim:
     """A claim, or a question of ours, by its id."""
     return next(one for one in (*CLAIMS, *OURS) if one.id == identifier)

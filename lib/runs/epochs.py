@@ -18,7 +18,7 @@ from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.files import there
 from lib.base.locks import lock
-from lib.measurements.registry import EPOCH
+from lib.measurements.asked import EPOCH
 from lib.runs import provenance, store
 from lib.runs.run import WEIGHTS, as_parquet, cached_run, check_images, frozen, train_run
 from lib.runs.tables import concatenated, frame_of, keep, measured, warn_of_stale

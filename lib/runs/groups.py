@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lib.base import paths
-from lib.measurements.registry import EPOCH
+from lib.measurements.asked import EPOCH
 from lib.runs import catalogue, equivalence, images, store, validity
 from lib.runs.run import config as run_config
 from lib.training.training import Training

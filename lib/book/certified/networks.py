@@ -11,11 +11,14 @@ import pandas as pd
 from lib import runs
 from lib.base import paths
 from lib.base.errors import InputError
+from lib.base.text import duration
 from lib.book.grid import Parameters
+from lib.measurements.asked import EPOCH, Asked, file_name
 from lib.measurements.certificate import EPSILONS
-from lib.measurements.registry import EPOCH, MEASUREMENTS, Asked, file_name
+from lib.measurements.registry import MEASUREMENTS
 from lib.papers.singleprop import FASTLIN, IBP, METHODS, method
 from lib.runs import store
+from lib.runs.run import config, folder
 from lib.runs.tables import cached
 from lib.training.training import Training
 from lib.training.variants import variant
@@ -137,6 +140,14 @@ def missing(trainings: Sequence[Training]) -> str:
         f"{there} of {len(trainings)} networks are cached; the first that is missing is made by "
         f"`{runs.command(lacking[0])}`"
     )
+
+
+def took(trainings: Sequence[Training]) -> str:
+    """How long the cached ones of some networks were trained, added up, in words."""
+    lacking = set(runs.missing(trainings))
+    there = [one for one in trainings if one not in lacking]
+    seconds = sum(config(folder(one))["result"]["seconds"] for one in there)
+    return f"{duration(seconds)} for {len(there)} networks, one core each" if there else "no time yet"
 
 
 def labels(trainings: Iterable[Training]) -> str:

@@ -16,7 +16,7 @@ from lib.papers.ranks import rank_correlation
 from lib.runs.tables import cached
 from lib.training.training import LABELS
 
-IN_BALL = "ball-cross-entropy"  # of the attacks of the table, that whose radii are matched
+COMPARED = "ball-cross-entropy"  # of the attacks of the table, that whose radii are matched
 LEVEL = 25.0  # percent: the mean over classes at which networks over α are compared
 
 
@@ -89,7 +89,7 @@ def _one_attack(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of an `attack` table that radii are compared on: PGD on the cross-entropy in balls, and the
     clean images as radius 0.
     """
-    return table[table.attack.isin([CLEAN, IN_BALL])] if len(table) else table
+    return table[table.attack.isin([CLEAN, COMPARED])] if len(table) else table
 
 
 def _own(table: pd.DataFrame, about: Mapping[str, object]) -> pd.DataFrame:

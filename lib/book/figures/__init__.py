@@ -63,8 +63,8 @@ from lib.book.figures.worst import (
 )
 
 __all__ = [
-    "IMAGES",
     "ALPHA_LABEL",
+    "IMAGES",
     "METHOD_NAMES",
     "Link",
     "SI_LABEL",

@@ -15,8 +15,8 @@ from lib.book.figures.purification import GREEN, OLIVE, PURPLE, chance, cosines_
 from lib.papers.purification import LARGE_ANGLE, SMALL_ANGLE
 from lib.purification import measures
 
-# Image networks: the parent, what went on from it as before, and what went on with an attack.
-# How networks of images are drawn, by the name that the rules have for them.
+# How image networks are drawn, by the name that the rules have for them: the parent, what went on from it as
+# before, and what went on with an attack.
 IMAGES: dict[str, tuple[str, LineStyleType, str]] = {
     "parent": ("0.15", "-", "clean"),
     "control": ("0.55", "--", "clean for longer (control)"),

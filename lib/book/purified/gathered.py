@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from lib import runs
+from lib.book import prose
 from lib.book.grid import Parameters
 from lib.book.purified.networks import ASKED, RADIUS, networks, wanted
 from lib.measurements import Asked
@@ -133,11 +134,6 @@ def told_elsewhere(own: Gathered, ledger: pd.DataFrame) -> str:
     seeds = there[there.network == "adversarial"].seed.nunique()
     words = f"{seeds} seed{'' if seeds == 1 else 's'}"
     count = f"{len(there)} networks are cached, those on perturbed images of {words}"
-    given = ledger.verdict.value_counts()
-    yes, no = (int(given.get(name, 0)) for name in ("reproduced", "not reproduced"))
-    if not yes and not no:
+    if not ledger.verdict.isin(["reproduced", "not reproduced"]).any():
         return f"Of {named(own)} {count}: their numbers are shown, and decide nothing."
-    return (
-        f"Of {named(own)} {count}: of {len(ledger)} claims {yes or 'none'} {'is' if yes == 1 else 'are'} "
-        f"reproduced and {no or 'none'} {'is' if no < 2 else 'are'} not, the others are open."
-    )
+    return f"Of {named(own)} {count}: {prose.came_out(ledger)}."
