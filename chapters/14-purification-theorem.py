@@ -131,8 +131,8 @@ figures.show(
 # After adversarial training of its own, the neural tangent kernel, whose gates stay where they are, reaches {glue:text}`kernel_adversarial_pgd` % under PGD, the linear classifier
 # {glue:text}`linear_adversarial_pgd` %.
 #
-# The *rule of pure features* (each neuron one atom, nothing else) is what the theorem says a good network finds. It keeps {glue:text}`target_pgd` % under PGD: at this size and
-# radius, no classifier that we know keeps more.
+# The *rule of pure features* (each neuron one atom, nothing else) is what the theorem says a good network finds. It keeps {glue:text}`target_pgd` % under PGD, which is what
+# training could be asked for at this size and radius.
 #
 # ## What a neuron is made of
 
@@ -237,7 +237,7 @@ figures.show(
 )
 
 # %% [markdown]
-# The first direction of the change is M w* itself. At this size that alone does not tell it from further clean training, whose small change has that direction too.
+# The first direction of the change is M w* itself. The control says whether that tells it from further clean training, whose small change may have that direction too.
 #
 # | | adversarial training | control |
 # |---|---|---|

@@ -22,7 +22,7 @@
 # | **perturbations** | fewer coefficients, dimensions and high frequencies than on the clean network | as noise-like as before |
 #
 # *Run time: seconds from the cache. A rerun makes what is missing of the networks that it is asked for, on digits in half an hour on one CPU core, on CIFAR-10 in about an hour
-# for each seed and network trained on perturbed images. So do `python -m lib sweep sweeps/purification.yml`, `purification-alpha.yml` for those with α above 0,
+# for each seed and network trained on perturbed images (estimated). So do `python -m lib sweep sweeps/purification.yml`, `purification-alpha.yml` for those with α above 0,
 # `purification-rate.yml` for those at three times the rate, and `purification-scratch.yml` for those trained on perturbed images from the start.*
 
 # %% tags=["parameters"]
@@ -106,7 +106,9 @@ glue(
     if set(ledger.verdict) != {"not tested"}
     else "Nothing yet: the networks that would decide are not cached.",
 )
-glue("elsewhere", purified.told_elsewhere(other, theirs_too) if known else "")
+nothing_there = "Of other images no such network is cached."
+told_there = purified.told_elsewhere(other, theirs_too) if known else nothing_there
+glue("elsewhere", told_there)
 
 
 def absent(what: str, rows: pd.DataFrame) -> bool:
@@ -408,15 +410,9 @@ figures.show_table(tables.by_part(ledger, columns).rename(columns=title))
 # %% [markdown]
 # ## The other images
 #
-# {glue:md}`elsewhere-again`
+# {glue:md}`elsewhere`
 
 # %% tags=["hide-input"]
-glue(
-    "elsewhere-again",
-    purified.told_elsewhere(other, theirs_too)
-    if known
-    else "Of other images no such network is cached.",
-)
 if len(other.angles):
     theta = other.angles.groupby(["seed", "network"], sort=False)[
         ["angle_start", "angle_reference", "angle_others"]

@@ -7,7 +7,7 @@
 #   PGD (projected gradient descent, an attack) of radius {glue:text}`radius`. Means of {glue:text}`seed-count`.
 # - *Ours:* at the same mean accuracy under attack, classes are compared over α. The rank correlation of a class's accuracy under attack is
 #   {glue:text}`with-corrupted` with its accuracy on corrupted images, and {glue:text}`with-support` with its *support*: the share of the units' selectivity that belongs to
-#   units preferring that class. In brackets: 95 % intervals over seeds. Of ten classes, chance alone often gives more than a half.
+#   units preferring that class. In brackets: 95 % intervals over seeds. Where classes are only ten, chance alone often gives more than a half.
 # - The claims of a companion paper {cite}`tian2021analysis` are about networks that are trained to be robust: {glue:text}`networks`
 # - {glue:md}`digits`
 #

@@ -276,7 +276,7 @@ figures.show_table(held if len(held) else unseen)
 # %% [markdown]
 # *At the logits: images of which SingleProp's interval of every logit, by either rule, holds that of interval bounds, in percent, at the radius asked about; the first
 # thousand test images, means over seeds.* On the other images SingleProp's interval misses values that interval bounds allow. Even if there were none, nothing would be proved.
-# By *fastlin* that happens most for networks that SingleProp trained: training pushes the estimate down, and what it does not see may stay.
+# Training on the estimate pushes it down, and what it does not see may stay: the rows of SingleProp's own networks say how far.
 #
 # ## Clean, corrupted, attacked, certified
 #

@@ -462,6 +462,19 @@ def test_so_it_is_in_other_ways_of_training(way):
     assert Training("digits", "resnet8", variant="l2-pgd-3-2").variant_settings.epsilon == 2
 
 
+@pytest.mark.parametrize(("ours", "most"), [(1.5, True), (1.1, False)])
+def test_what_plain_code_says_of_the_ratio(ours, most, tmp_path, monkeypatch):
+    """Of SingleProp and IBP written layer by layer; who gains from it hangs on the numbers."""
+    monkeypatch.setattr("lib.book.certified.cost.paths.ROOT", tmp_path)
+    assert certified.in_plain_code("rows.json") == ""
+    plain = {"certified-plain-singleprop": 40.0, "certified-plain-ibp": 44.0}
+    rows = [{"name": name, "peer": peer, "ratio": 1.0} for name, peer in plain.items()]
+    rows += [{"name": "certified-small", "peer": 1.0, "ratio": ours}]
+    (tmp_path / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
+    said = certified.in_plain_code("rows.json")
+    assert "takes 1.10 times as long" in said and ("most of our ratio" in said) == most
+
+
 def test_singleprops_step_stands_beside_those_of_both_others(tmp_path, monkeypatch):
     monkeypatch.setattr("lib.book.certified.cost.paths.ROOT", tmp_path)
     assert certified.beside("rows.json").empty

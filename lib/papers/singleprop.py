@@ -17,6 +17,7 @@ from lib.papers.first_round import Part, Verdict, decide
 from lib.papers.singleprop_rules import FASTLIN, IBP, METHODS, PGD, ZERO, by_method, difference, method
 
 __all__ = [
+    "CHANGED",
     "CLAIMS",
     "FASTLIN",
     "IBP",

@@ -29,6 +29,7 @@ BESIDE = {
     "certified-pgd-small": ("cnn-small", "PGD, 7 steps"),
     "certified-pgd-large": ("cnn-large", "PGD, 7 steps"),
 }
+# the same steps in code that is written layer by layer, small network
 PLAIN = ("certified-plain-singleprop", "certified-plain-ibp")
 TIMED = "benchmarks/results.json"
 # steps that are counted, and the names of their ways of training
@@ -71,11 +72,15 @@ def in_plain_code(file: str = TIMED) -> str:
     found = {str(one["name"]): one for one in _published(file, PLAIN)}
     if set(found) != set(PLAIN):
         return ""
-    ours, theirs = (float(str(found[name]["peer"])) for name in PLAIN)
+    cheap, other = (float(str(found[name]["peer"])) for name in PLAIN)
+    ratio = other / cheap
+    ours = [float(str(one["ratio"])) for one in steps(file) if one["name"] == BENCH[0]]
+    whose = ""
+    if ours and 2 * (ratio - 1) < ours[0] - 1:
+        whose = ": most of our ratio is how this library computes SingleProp's step"
     return (
         f"In code that is written layer by layer, which the benchmark holds beside ours, a step of IBP takes "
-        f"{theirs / ours:.2f} times as long as one of SingleProp (cnn-small, medians): most of our ratio is "
-        "how this library computes SingleProp's step."
+        f"{ratio:.2f} times as long as one of SingleProp (cnn-small, medians){whose}."
     )
 
 

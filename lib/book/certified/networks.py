@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from lib import runs
-from lib.base import paths
 from lib.base.errors import InputError
 from lib.base.text import duration
 from lib.book.grid import Parameters
@@ -17,7 +16,6 @@ from lib.measurements.asked import EPOCH, Asked, file_name
 from lib.measurements.certificate import EPSILONS
 from lib.measurements.registry import MEASUREMENTS
 from lib.papers.singleprop import FASTLIN, IBP, METHODS, method
-from lib.runs import store
 from lib.runs.run import config, folder
 from lib.runs.tables import cached
 from lib.training.training import Training
@@ -126,8 +124,8 @@ def _was_followed(training: Training, epochs: Sequence[int], settings: Mapping[s
     """Whether the table `half_width` of all these epochs is cached."""
     if runs.missing([training]):
         return False
-    folder = store.Folder(paths.runs() / training.name)
-    return all(file_name("half_width", {**settings, EPOCH: epoch}) in folder for epoch in epochs)
+    run = folder(training)
+    return all(file_name("half_width", {**settings, EPOCH: epoch}) in run for epoch in epochs)
 
 
 def missing(trainings: Sequence[Training]) -> str:

@@ -2,13 +2,11 @@
 
 from lib.book.purified.gathered import Gathered, elsewhere, gathered, ledger, named, told_elsewhere
 from lib.book.purified.networks import (
-    ALWAYS,
     ASKED,
     HIGH,
     PURIFIED,
     RADIUS,
     WAYS,
-    check_networks,
     names,
     networks,
     random_tenths,
@@ -16,14 +14,12 @@ from lib.book.purified.networks import (
 )
 
 __all__ = [
-    "ALWAYS",
     "ASKED",
     "HIGH",
     "PURIFIED",
     "RADIUS",
     "WAYS",
     "Gathered",
-    "check_networks",
     "elsewhere",
     "gathered",
     "ledger",
