@@ -90,7 +90,7 @@ nothing = pd.DataFrame([
 
 # %% [markdown]
 # *Asked for: {glue:text}`setting` ({glue:text}`ways`). Of these,* {glue:md}`there`. *All of them: `python -m lib sweep sweeps/singleprop.yml`, or on the digits
-# `python -m lib sweep sweeps/digits-singleprop.yml`. The radius asked about is {glue:text}`radius`. {glue:text}`elsewhere`*
+# `python -m lib sweep sweeps/digits-singleprop.yml`. The radius asked about is {glue:text}`radius`.* {glue:text}`elsewhere`
 #
 # ## Why SingleProp is not a certificate
 #

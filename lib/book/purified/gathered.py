@@ -133,7 +133,7 @@ def told_elsewhere(own: Gathered, ledger: pd.DataFrame) -> str:
     there = own.trained[own.trained.clean_accuracy.notna()]
     seeds = there[there.network == "adversarial"].seed.nunique()
     words = f"{seeds} seed{'' if seeds == 1 else 's'}"
-    count = f"{len(there)} networks are cached, those on perturbed images of {words}"
+    start = f"{len(there)} networks of {named(own)} are cached, those on perturbed images of {words}"
     if not ledger.verdict.isin(["reproduced", "not reproduced"]).any():
-        return f"Of {named(own)} {count}: their numbers are shown, and decide nothing."
-    return f"Of {named(own)} {count}: {prose.came_out(ledger)}."
+        return f"{start}: their numbers are shown, and decide nothing."
+    return f"{start}: {prose.came_out(ledger)}."
