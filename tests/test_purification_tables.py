@@ -278,7 +278,7 @@ def test_what_the_digits_say_beside_other_images(monkeypatch):
     assert set(changed) == {"FP-15", "FP-X3", "FP-X4"}
     said = purified.told_elsewhere(purified.elsewhere("cifar10"), own)
     assert said.startswith(
-        "Of the digits 27 networks are cached, those on perturbed images of 3 seeds: of 12"
+        "27 networks of the digits are cached, those on perturbed images of 3 seeds: of 12"
     )
     other = purified.elsewhere("digits")  # of CIFAR-10, whatever is there
     assert purified.named(other) == "CIFAR-10"
